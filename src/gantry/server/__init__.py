@@ -1,0 +1,1 @@
+"""Answers others: DICOM associations, DICOMweb, the page."""

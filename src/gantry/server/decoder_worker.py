@@ -1,0 +1,121 @@
+"""The process that runs codecs: reads one request, answers it, reads the next, until its input ends.
+
+It is started by `gantry.server.decoders` and holds nothing but the frame in hand. Its limits are set
+before a codec is loaded: memory, no file larger than nothing, no core dump. A codec that breaks
+them takes this process with it and nothing else (architecture, "Pixels under guard").
+
+A message either way: 4 bytes length of the envelope, 4 bytes length of the payload, both little endian,
+then the MessagePack envelope and the payload.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import struct
+import sys
+from dataclasses import dataclass
+
+import msgspec
+
+from gantry.errors import DataSetError
+from gantry.pixels.image import ImageHeader
+from gantry.pixels.render import Rendering
+
+LENGTHS = struct.Struct("<II")
+
+# Room for one frame at the limit (512 MB) as stored, decoded, and as float while it is windowed,
+# above what the interpreter and the codec libraries map.
+MEMORY_LIMIT_BYTES = 4 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Decode the payload, one frame; `rendering` None gives the plain samples, little endian."""
+
+    syntax_uid: str
+    header: ImageHeader
+    rendering: Rendering | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """`error` is empty where the payload is the answer; else it says why there is none."""
+
+    error: str = ""
+    photometric: str = ""
+    tag: int | None = None
+
+
+def main() -> None:
+    """Answer requests from standard input on standard output."""
+    answers = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a codec prints must not reach the answers
+    _limit_resources()
+    with os.fdopen(answers, "wb", buffering=0) as out:
+        while (request := _read(sys.stdin.fileno())) is not None:
+            reply, payload = _answer(*request)
+            envelope = msgspec.msgpack.encode(reply)
+            _write(out.fileno(), [LENGTHS.pack(len(envelope), len(payload)) + envelope, payload])
+
+
+def _limit_resources() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
+    from gantry.pixels.decode import decode_frame, decoded_photometric
+    from gantry.pixels.render import render
+
+    try:
+        pixels = decode_frame(data, request.syntax_uid, request.header)
+        photometric = decoded_photometric(request.syntax_uid, request.header)
+        if request.rendering is not None:
+            return Reply(photometric=photometric), render(
+                pixels, photometric, request.header, request.rendering
+            )
+        return Reply(photometric=photometric), pixels.tobytes()
+    except DataSetError as error:
+        return Reply(error=error.cause, tag=error.tag), b""
+    except MemoryError:
+        return Reply(error="decoding took more memory than a frame may"), b""
+    except (ValueError, IndexError, OverflowError, TypeError) as error:
+        # A header that contradicts itself in a way nobody thought of: an error of this frame only.
+        return Reply(error=f"the frame does not fit its header: {error}"), b""
+
+
+def _read(source: int) -> tuple[Request, bytes] | None:
+    lengths = _read_exactly(source, LENGTHS.size)
+    if lengths is None:
+        return None
+    envelope_length, payload_length = LENGTHS.unpack(lengths)
+    envelope = _read_exactly(source, envelope_length)
+    payload = _read_exactly(source, payload_length)
+    if envelope is None or payload is None:
+        return None
+    return msgspec.msgpack.decode(envelope, type=Request), payload
+
+
+def _read_exactly(source: int, length: int) -> bytes | None:
+    parts: list[bytes] = []
+    missing = length
+    while missing:
+        part = os.read(source, min(missing, 1 << 20))
+        if not part:
+            return None
+        parts.append(part)
+        missing -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _write(target: int, buffers: list[bytes]) -> None:
+    for buffer in buffers:
+        view = memoryview(buffer)
+        while view:
+            view = view[os.write(target, view) :]
+
+
+if __name__ == "__main__":
+    main()
