@@ -1,0 +1,246 @@
+"""What the archive asks of an index.
+
+The index is derived: every fact in it can be rebuilt from the archive folder. It is told of changes by one
+writer at a time (the committer holds its lock while it calls `lookup` and `apply`) and asked by any number of
+readers at once, each of which sees one consistent state.
+
+**Versions.** An instance (three UIDs) has versions numbered from 1. Each is an object (a file), a tombstone
+(a delete) or a restore (which names the object version that is current again). An object version put *aside*
+is kept and can be read, but does not become current. The current object version is what the newest version
+that is not aside says: itself, none (tombstone), or the one restored.
+
+**Representative.** What a study or series row answers is taken whole from one instance: of those visible, the
+one whose current object was received first (ties: by UIDs). That makes every row a function of the set of
+versions alone, so that a rebuild gives equal rows whatever the order in which it reads the folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, IntEnum
+from typing import Any, Protocol
+
+from gantry.archive.query import FindResult, HeaderOf, Query
+from gantry.archive.records import InstanceKey, Location, ObjectRecord, Origin
+
+
+class VersionKind(IntEnum):
+    """What a version of an instance is."""
+
+    OBJECT = 0
+    TOMBSTONE = 1
+    RESTORE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class AddVersion:
+    """Note an object that is durable on disk as version `number`; `aside` keeps it from becoming current."""
+
+    record: ObjectRecord
+    number: int
+    aside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddTombstone:
+    """Note that an instance was deleted; `act` is the path of the written act, within the data folder."""
+
+    key: InstanceKey
+    number: int
+    at: datetime
+    origin: Origin = field(default_factory=Origin)
+    act: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AddRestore:
+    """Note that object version `restores` of an instance is current again."""
+
+    key: InstanceKey
+    number: int
+    restores: int
+    at: datetime
+    origin: Origin = field(default_factory=Origin)
+    act: str = ""
+
+
+IndexChange = AddVersion | AddTombstone | AddRestore
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentVersion:
+    """What a committer must know of an instance that exists.
+
+    `last_number` is the highest version number in use, of any kind. The other fields tell of the object
+    version that is current, or that was current when the instance was deleted (`deleted`);
+    `object_number` is 0, and they are empty, when every object version is aside.
+    """
+
+    key: InstanceKey
+    last_number: int
+    deleted: bool
+    object_number: int
+    dataset_sha256: bytes
+    meta_sha256: bytes
+    transfer_syntax_uid: str
+    path: str
+    file_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version of an instance. `location` is None for tombstones, `restores` is 0 except for restores."""
+
+    key: InstanceKey
+    number: int
+    kind: VersionKind
+    at: datetime
+    origin: Origin
+    location: Location | None
+    restores: int = 0
+    act: str = ""
+
+
+class ChangeKind(IntEnum):
+    """What happened, as the feed tells it."""
+
+    STORED = 0
+    NEW_VERSION = 1
+    ASIDE = 2
+    DELETED = 3
+    RESTORED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the feed; `seq` rises by commit order and is never used twice within an epoch."""
+
+    seq: int
+    kind: ChangeKind
+    at: datetime
+    key: InstanceKey
+    number: int
+
+
+class ConflictKind(Enum):
+    """Why two objects that are both kept contradict each other."""
+
+    VERSION = "version"
+    """One SOP Instance UID, other bytes."""
+    PATIENT = "patient"
+    """One Study Instance UID under several Patient IDs."""
+    SERIES = "series"
+    """One Series Instance UID in several studies."""
+    INSTANCE = "instance"
+    """One SOP Instance UID in several series or studies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A contradiction that was kept visible instead of being merged.
+
+    `subject` is the UID in question; `parties` are what it stands between: version numbers,
+    ``patient id^issuer`` texts, Study UIDs, or ``study/series`` UIDs, sorted. `seq` rises with first sight.
+    """
+
+    seq: int
+    kind: ConflictKind
+    subject: str
+    parties: tuple[str, ...]
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStats:
+    """Counts of what is visible (`size_bytes` of their files), and of all versions ever noted."""
+
+    patients: int
+    studies: int
+    series: int
+    instances: int
+    size_bytes: int
+    versions: int
+    conflicts: int
+    last_change: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something in the index that contradicts the rest of it: what, where, and both values."""
+
+    kind: str
+    where: str
+    found: str
+    expected: str
+
+
+class Index(Protocol):
+    """Finds what the archive keeps. `lookup` and `apply` are for the one committer; all else for anybody."""
+
+    @property
+    def epoch(self) -> str:
+        """Names this incarnation of the index; a feed cursor of another epoch must start again."""
+
+    def lookup(self, keys: Iterable[InstanceKey]) -> dict[InstanceKey, CurrentVersion]:
+        """What exists of `keys`, deleted instances included; unknown keys are left out."""
+
+    def apply(self, changes: Sequence[IndexChange]) -> int:
+        """Make `changes` durable, all or none, and return the `seq` of the last one in the feed.
+
+        Raises StorageError (OutOfSpace when the disk is full); nothing was applied then.
+        """
+
+    def find(self, query: Query, header_of: HeaderOf | None = None) -> FindResult:
+        """Answer a query; `header_of` gives all attributes of an object for what the index does not hold."""
+
+    def search_text(
+        self,
+        words: Sequence[str],
+        *,
+        limit: int,
+        offset: int = 0,
+        modality: str = "",
+        date_from: str = "",
+        date_to: str = "",
+        want_total: bool = False,
+    ) -> FindResult:
+        """Studies for a person typing: every word begins a name, an identifier or a word described."""
+
+    def locate(
+        self,
+        study_uid: str | None = None,
+        series_uid: str | None = None,
+        sop_uid: str | None = None,
+        version: int | None = None,
+    ) -> list[Location]:
+        """Objects by UID in a stable order: the current ones, or version `version` of each."""
+
+    def versions(self, key: InstanceKey) -> list[VersionRow]:
+        """All versions of an instance, oldest first; empty when unknown."""
+
+    def all_versions(self) -> Iterator[VersionRow]:
+        """Every version of every instance, in the order in which they were noted."""
+
+    def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
+        """The feed after `seq` `after`, oldest first."""
+
+    def conflicts(self, after: int = 0, limit: int = 1000) -> list[Conflict]:
+        """Conflicts after `seq` `after`, oldest first."""
+
+    def stats(self) -> IndexStats:
+        """Counts, at a cost that does not grow with them."""
+
+    def check(self) -> list[Finding]:
+        """Compare everything derived within the index with what it is derived from."""
+
+    def repair_counts(self) -> int:
+        """Derive rows, counts and lists anew; the number of findings before."""
+
+    def canonical_dump(self) -> Iterator[dict[str, Any]]:
+        """Every row, in an order and form that do not depend on the order of receipt."""
+
+    def close(self) -> None:
+        """Close all connections."""
