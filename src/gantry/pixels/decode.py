@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -18,7 +19,7 @@ from gantry.errors import DataSetError
 from gantry.pixels.image import ImageHeader
 from gantry.standard.transfer_syntaxes import transfer_syntax
 
-Pixels = NDArray[np.generic]
+Pixels = NDArray[Any]
 
 PIXEL_DATA = 0x7FE00010
 
@@ -182,4 +183,4 @@ def _sign_extended(pixels: Pixels, bits_stored: int) -> Pixels:
     """Codecs without a sign keep the bits; the header says that the highest stored one is a sign."""
     width = pixels.dtype.itemsize * 8
     shift = max(0, width - bits_stored)
-    return (pixels << shift).view(np.dtype(f"i{pixels.dtype.itemsize}")) >> shift
+    return np.asarray((pixels << shift).view(np.dtype(f"i{pixels.dtype.itemsize}")) >> shift)

@@ -60,7 +60,7 @@ def _gray_picture(pixels: Pixels, photometric: str, header: ImageHeader, wanted:
         window, function = _window_of_pixels(stored, header), "LINEAR_EXACT"
     if stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2:
         table = _lookup_table(stored.dtype, header, window, function, inverted)
-        return table[stored.view(np.dtype(f"u{stored.dtype.itemsize}"))]
+        return np.asarray(table[stored.view(np.dtype(f"u{stored.dtype.itemsize}"))])
     values = stored.astype(np.float64) * header.rescale_slope + header.rescale_intercept
     return _windowed(values, window, function, inverted)
 

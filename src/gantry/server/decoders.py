@@ -83,7 +83,7 @@ class Decoders:
     async def decode(
         self, data: bytes | memoryview, syntax_uid: str, header: ImageHeader
     ) -> tuple[str, bytes]:
-        """Photometric interpretation and plain samples (little endian, colour by pixel) of one stored frame."""
+        """Photometric interpretation and plain samples, little endian and colour by pixel, of one frame."""
         reply, samples = await self._call(Request(syntax_uid, header, None), data)
         return reply.photometric, samples
 

@@ -1,0 +1,53 @@
+# The way in. `make run` and `make test` are all the set-up a fresh Debian machine needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find src viewer -type f -not -path '*/node_modules/*' -not -path '*/_viewer/*' -not -name '*.pyc' 2>/dev/null)
+
+.PHONY: run test check format bench soak viewer clean debian
+
+run: $(VENV)/.run-ready ## install, load the example study, serve
+	$(BIN)/gantry example
+	$(BIN)/gantry serve
+
+test: debian $(VENV)/.test-ready ## everything, with real peers and a browser
+	$(BIN)/python -m pytest tests -m "not soak"
+
+check: $(VENV)/.test-ready ## format, lint, types, import direction, unit tests: under two minutes
+	$(BIN)/ruff format --check src tests tools benchmarks hatch_build.py
+	$(BIN)/ruff check src tests tools benchmarks hatch_build.py
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests -q -m "not soak and not peer and not slow"
+
+format: $(VENV)/.test-ready
+	$(BIN)/ruff check --fix src tests tools benchmarks hatch_build.py
+	$(BIN)/ruff format src tests tools benchmarks hatch_build.py
+
+soak: debian $(VENV)/.test-ready ## slow fuzzing and endurance
+	$(BIN)/python -m pytest tests -m soak --timeout 3600
+
+bench: debian $(VENV)/.test-ready ## speeds beside the peers, into benchmarks/results.md
+	tools/debian.sh orthanc orthanc-dicomweb nginx-light wrk
+	$(BIN)/python -m benchmarks
+
+viewer: $(VENV)/.run-ready ## build the viewer again from its sources
+	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt --editable .
+
+debian: ## what the tests need from Debian
+	tools/debian.sh dcmtk dicom3tools libgdcm-tools chromium
+
+$(VENV)/bin/python:
+	tools/venv.sh $(PYTHON) $(VENV)
+
+# pip reads constraints for build requirements from the environment only.
+$(VENV)/.run-ready: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet .
+	touch $@
+
+$(VENV)/.test-ready: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[test,dev]'
+	touch $@ $(VENV)/.run-ready
+
+clean:
+	rm -rf $(VENV) build dist src/gantry/server/_viewer artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

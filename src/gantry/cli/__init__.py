@@ -1,0 +1,1 @@
+"""The command `gantry`: one file per command; reads settings, builds the parts, runs them."""

@@ -1,0 +1,1 @@
+"""What people do to objects: look at them, make them, convert them."""

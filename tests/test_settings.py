@@ -1,0 +1,91 @@
+"""Settings: every layer can set every field, the nearest layer wins, and nonsense is refused in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gantry.errors import SettingsError
+from gantry.settings import Address, RemoteAe, Settings, names, resolve
+
+
+def test_defaults_are_what_the_readme_says(tmp_path: Path) -> None:
+    resolved = resolve(environment={"XDG_CONFIG_HOME": str(tmp_path)})
+    settings = resolved.settings
+    assert (str(settings.http), str(settings.dicom), settings.aet) == (
+        "127.0.0.1:8080",
+        "127.0.0.1:11112",
+        "GANTRY",
+    )
+
+
+def test_nearest_layer_wins_and_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "gantry.toml"
+    file.write_text('aet = "FILE"\nhttp = "127.0.0.1:1"\ndicom = "127.0.0.1:2"\nmax_pdu = 65536\n')
+    resolved = resolve(
+        {"aet": "COMMAND", "http": None},
+        environment={"GANTRY_AET": "ENV", "GANTRY_HTTP": "127.0.0.1:3"},
+        config_file=file,
+    )
+    assert resolved.settings.aet == "COMMAND"
+    assert resolved.settings.http == Address("127.0.0.1", 3)
+    assert resolved.settings.dicom == Address("127.0.0.1", 2)
+    assert resolved.settings.max_pdu == 65536
+    assert resolved.origin["aet"] == "command line"
+    assert resolved.origin["http"] == "environment GANTRY_HTTP"
+    assert resolved.origin["dicom"] == f"file {file}"
+    assert resolved.origin["idle_timeout_s"] == "default"
+
+
+def test_peers_from_file_and_environment(tmp_path: Path) -> None:
+    file = tmp_path / "gantry.toml"
+    file.write_text('peers = ["WEST@10.0.0.1:104", "EAST@pacs.example:11112"]\n')
+    assert resolve(environment={}, config_file=file).settings.peers == (
+        RemoteAe("WEST", Address("10.0.0.1", 104)),
+        RemoteAe("EAST", Address("pacs.example", 11112)),
+    )
+    assert resolve(environment={"GANTRY_PEERS": "A@[::1]:5, B@:6"}).settings.peers == (
+        RemoteAe("A", Address("::1", 5)),
+        RemoteAe("B", Address("127.0.0.1", 6)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("aet", ""), ("aet", "A" * 17), ("aet", "A\\B"), ("aet", "Ä"), ("http", "8080"), ("http", "host:99999"),
+        ("max_pdu", "12"), ("max_associations", "0"), ("same_uid", "oldest"), ("check_called_aet", "perhaps"),
+        ("artim_timeout_s", "-1"), ("peers", "NOADDRESS"),
+    ],
+)  # fmt: skip
+def test_nonsense_is_refused_with_the_name_of_the_setting(name: str, value: str) -> None:
+    with pytest.raises(SettingsError):
+        resolve(environment={f"GANTRY_{name.upper()}": value})
+
+
+def test_unknown_name_and_missing_file_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "gantry.toml"
+    file.write_text("aett = 'X'\n")
+    with pytest.raises(SettingsError, match="aett"):
+        resolve(environment={}, config_file=file)
+    with pytest.raises(SettingsError, match="does not exist"):
+        resolve(environment={}, config_file=tmp_path / "none.toml")
+
+
+def test_a_door_to_the_outside_is_refused_until_somebody_says_so() -> None:
+    with pytest.raises(SettingsError, match="insecure_expose"):
+        resolve({"http": "0.0.0.0:8080"}, environment={})
+    opened = resolve({"http": "0.0.0.0:8080", "insecure_expose": True}, environment={})
+    assert opened.settings.http.host == "0.0.0.0"
+
+
+def test_every_setting_can_be_written_as_text_and_read_back() -> None:
+    settings = replace(
+        Settings(), peers=(RemoteAe("A", Address("h", 1)),), cors_origins=("https://a.example",)
+    )
+    for name in names():
+        value = getattr(settings, name)
+        text = ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+        assert getattr(resolve({name: text}, environment={}).settings, name) == value
