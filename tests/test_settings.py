@@ -55,7 +55,8 @@ def test_peers_from_file_and_environment(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("aet", ""), ("aet", "A" * 17), ("aet", "A\\B"), ("aet", "Ä"), ("http", "8080"), ("http", "host:99999"),
+        ("aet", ""), ("aet", "A" * 17), ("aet", "A\\B"), ("aet", "Ä"), ("http", "8080"),
+        ("http", "host:99999"),
         ("max_pdu", "12"), ("max_associations", "0"), ("same_uid", "oldest"), ("check_called_aet", "perhaps"),
         ("artim_timeout_s", "-1"), ("peers", "NOADDRESS"),
     ],
