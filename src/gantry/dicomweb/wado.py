@@ -1,0 +1,237 @@
+"""WADO-RS: what a retrieve request asks for, and in which forms a stored object can be had (PS3.18 10.4).
+
+Stored objects have one transfer syntax. From it follow the forms that can be offered: the object as it
+is, the same as Explicit VR Little Endian (native data re-encoded, or decompressed where a decoder is
+present), its frames one by one, or a rendering. `accept.choose` picks among them.
+
+Tables 8.7.3-2 to 8.7.3-5 tie a media type to transfer syntaxes. A request for a compressed media type
+without transfer-syntax parameter is covered by every syntax of that type, with the table's default
+preferred: the answer's Content-Type names the syntax, and the letter (only the default) would refuse
+``image/jpeg`` for the JPEG baseline objects that are most of what is asked for so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from gantry.dicomweb.accept import DICOM, OCTET_STREAM, Offer
+from gantry.dicomweb.parameters import single, split_query, unsigned
+from gantry.errors import WebRequestError
+from gantry.standard.transfer_syntaxes import transfer_syntax
+
+EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+
+MAX_FRAMES_ASKED = 10_000
+"""Most frame numbers in one list."""
+
+MAX_VIEWPORT_PIXELS = 16_384
+"""Longest side of a rendering; four times the widest display sold."""
+
+_JPEG = "image/jpeg"
+_MEDIA_TYPES_OF_SYNTAX: dict[str, tuple[str, ...]] = {
+    "1.2.840.10008.1.2.4.50": (_JPEG,),
+    "1.2.840.10008.1.2.4.51": (_JPEG,),
+    "1.2.840.10008.1.2.4.53": (_JPEG,),
+    "1.2.840.10008.1.2.4.55": (_JPEG,),
+    "1.2.840.10008.1.2.4.57": (_JPEG,),
+    "1.2.840.10008.1.2.4.70": (_JPEG, "image/jll"),
+    "1.2.840.10008.1.2.5": ("image/dicom-rle", "image/x-dicom-rle"),
+    "1.2.840.10008.1.2.4.80": ("image/jls", "image/x-jls"),
+    "1.2.840.10008.1.2.4.81": ("image/jls", "image/x-jls"),
+    "1.2.840.10008.1.2.4.90": ("image/jp2", "image/j2c"),
+    "1.2.840.10008.1.2.4.91": ("image/jp2", "image/j2c"),
+    "1.2.840.10008.1.2.4.92": ("image/jpx",),
+    "1.2.840.10008.1.2.4.93": ("image/jpx",),
+    "1.2.840.10008.1.2.4.201": ("image/jphc", "image/jph"),
+    "1.2.840.10008.1.2.4.202": ("image/jphc", "image/jph"),
+    "1.2.840.10008.1.2.4.203": ("image/jphc", "image/jph"),
+    "1.2.840.10008.1.2.4.110": ("image/jxl",),
+    "1.2.840.10008.1.2.4.111": ("image/jxl",),
+    "1.2.840.10008.1.2.4.112": ("image/jxl",),
+    "1.2.840.10008.1.2.4.100": ("video/mpeg", "video/mpeg2"),
+    "1.2.840.10008.1.2.4.101": ("video/mpeg", "video/mpeg2"),
+    "1.2.840.10008.1.2.4.102": ("video/mp4",),
+    "1.2.840.10008.1.2.4.103": ("video/mp4",),
+    "1.2.840.10008.1.2.4.104": ("video/mp4",),
+    "1.2.840.10008.1.2.4.105": ("video/mp4",),
+    "1.2.840.10008.1.2.4.106": ("video/mp4",),
+    "1.2.840.10008.1.2.4.107": ("video/H265", "video/mp4"),
+    "1.2.840.10008.1.2.4.108": ("video/H265", "video/mp4"),
+}
+"""PS3.18 Table 8.7.3-5, with the names that earlier editions and other servers use behind the current one."""
+
+
+def media_types_of(syntax_uid: str) -> tuple[str, ...]:
+    """Media types that carry frames of a compressed transfer syntax, the current name first."""
+    return _MEDIA_TYPES_OF_SYNTAX.get(syntax_uid, ())
+
+
+def syntaxes_of(media_type: str) -> tuple[str, ...]:
+    """Transfer syntaxes that a compressed media type can carry (the reverse of `media_types_of`)."""
+    return tuple(uid for uid, types in _MEDIA_TYPES_OF_SYNTAX.items() if media_type in types)
+
+
+def can_reencode(syntax_uid: str) -> bool:
+    """Whether the syntax is native little endian: to Explicit VR needs no pixel to be touched."""
+    syntax = transfer_syntax(syntax_uid)
+    return syntax.known and not syntax.encapsulated and syntax.little_endian
+
+
+def instance_offers(stored_syntax: str, *, convertible: bool, single_part: bool) -> tuple[Offer, ...]:
+    """Forms of a whole object (PS3.18 8.7.3.1).
+
+    `convertible` says that Explicit VR Little Endian can be made of it.
+    """
+    syntaxes = [stored_syntax]
+    if convertible and stored_syntax != EXPLICIT_VR_LITTLE_ENDIAN:
+        syntaxes.append(EXPLICIT_VR_LITTLE_ENDIAN)
+    wrappings = (True, False) if single_part else (True,)
+    return tuple(
+        Offer(DICOM, uid, multipart, default_syntax=uid == EXPLICIT_VR_LITTLE_ENDIAN)
+        for uid in syntaxes
+        for multipart in wrappings
+    )
+
+
+def frame_offers(stored_syntax: str, *, decodable: bool, single_part: bool) -> tuple[Offer, ...]:
+    """Forms of frames and of Pixel Data as bulk data (PS3.18 Tables 8.7.3-4 and 8.7.3-5)."""
+    wrappings = (True, False) if single_part else (True,)
+    native = not transfer_syntax(stored_syntax).encapsulated
+    offers: list[Offer] = []
+    if not native:
+        offers += [Offer(m, stored_syntax, w) for m in media_types_of(stored_syntax) for w in wrappings]
+        offers += [Offer(OCTET_STREAM, stored_syntax, w, default_syntax=False) for w in wrappings]
+    if native or decodable:
+        offers += [Offer(OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN, w) for w in wrappings]
+    return tuple(offers)
+
+
+def bulk_offers(media_type: str, *, single_part: bool = True) -> tuple[Offer, ...]:
+    """Forms of a bulk value that is not Pixel Data: its own media type, or plain octets."""
+    types = dict.fromkeys((media_type, OCTET_STREAM))
+    wrappings = (True, False) if single_part else (True,)
+    return tuple(Offer(t, EXPLICIT_VR_LITTLE_ENDIAN, w) for t in types for w in wrappings)
+
+
+def parse_frame_list(text: str) -> tuple[int, ...]:
+    """Frame numbers, from 1, of ``1,2,5``. Raises WebRequestError 400."""
+    parts = text.split(",", MAX_FRAMES_ASKED)
+    if len(parts) > MAX_FRAMES_ASKED:
+        raise WebRequestError(400, f"more than {MAX_FRAMES_ASKED} frames in one request")
+    frames = []
+    for part in parts:
+        if not (part.isascii() and part.isdigit()) or len(part) > 10 or int(part) < 1:
+            raise WebRequestError(400, f"{part[:40]!r} is not a frame number: they count from 1")
+        frames.append(int(part))
+    return tuple(frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Window centre, width and function (PS3.18 8.3.5.1.4, PS3.3 C.11.2.1)."""
+
+    center: float
+    width: float
+    function: str = "linear"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewport:
+    """Size of the rendering in pixels, and the source region shown in it (None: the whole image)."""
+
+    width: int
+    height: int
+    region: tuple[float, float, float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderingParameters:
+    """What a rendered resource was asked to look like (PS3.18 8.3.5)."""
+
+    viewport: Viewport | None = None
+    window: Window | None = None
+    quality: int | None = None
+    annotations: tuple[str, ...] = ()
+
+
+_WINDOW_FUNCTIONS = frozenset({"linear", "linear-exact", "sigmoid"})
+_RENDERED_TYPES = ("image/jpeg", "image/png")
+
+
+def rendered_offers() -> tuple[Offer, ...]:
+    """Forms of a rendered image (PS3.18 Table 8.7.4-1)."""
+    return tuple(Offer(media_type) for media_type in _RENDERED_TYPES)
+
+
+def parse_rendering(query: str) -> RenderingParameters:
+    """Read the parameters of a rendered resource. Raises WebRequestError 400."""
+    pairs = split_query(query)
+    viewport, window = single(pairs, "viewport"), single(pairs, "window")
+    quality, annotation = single(pairs, "quality"), single(pairs, "annotation")
+    return RenderingParameters(
+        None if viewport is None else parse_viewport(viewport),
+        None if window is None else parse_window(window),
+        None if quality is None else parse_quality(quality),
+        () if not annotation else tuple(annotation.split(",", 8)),
+    )
+
+
+def parse_viewport(text: str) -> Viewport:
+    """``vw,vh`` or ``vw,vh,sx,sy,sw,sh`` (PS3.18 8.3.5.1.3)."""
+    parts = text.split(",", 6)
+    if len(parts) not in (2, 6):
+        raise WebRequestError(400, "viewport is not VW,VH or VW,VH,SX,SY,SW,SH")
+    width = unsigned("viewport", parts[0], maximum=MAX_VIEWPORT_PIXELS)
+    height = unsigned("viewport", parts[1], maximum=MAX_VIEWPORT_PIXELS)
+    if not width or not height:
+        raise WebRequestError(400, "viewport: a side of no pixels")
+    if len(parts) == 2:
+        return Viewport(width, height)
+    x, y, w, h = (_finite("viewport", part or "0") for part in parts[2:])
+    return Viewport(width, height, (x, y, w, h))
+
+
+def parse_window(text: str) -> Window:
+    """``center,width,function`` (PS3.18 8.3.5.1.4); the function may be left out."""
+    parts = text.split(",", 3)
+    if len(parts) not in (2, 3):
+        raise WebRequestError(400, "window is not CENTER,WIDTH,FUNCTION")
+    function = parts[2] if len(parts) == 3 else "linear"
+    if function not in _WINDOW_FUNCTIONS:
+        raise WebRequestError(400, f"window: the function is one of {', '.join(sorted(_WINDOW_FUNCTIONS))}")
+    return make_window(parts[0], parts[1], function)
+
+
+def make_window(center: str, width: str, function: str = "linear") -> Window:
+    """A window from its two numbers. Raises WebRequestError 400."""
+    window = Window(_finite("window center", center), _finite("window width", width), function)
+    # PS3.3 C.11.2.1.2: a linear window is at least 1 wide, the others wider than 0.
+    if window.width < 1 if function == "linear" else window.width <= 0:
+        raise WebRequestError(400, "window: the width is too small")
+    return window
+
+
+def parse_quality(text: str) -> int:
+    """JPEG quality from 1 to 100 (PS3.18 8.3.5.1.2)."""
+    quality = unsigned("quality", text, maximum=100)
+    if quality < 1:
+        raise WebRequestError(400, "quality is from 1 to 100")
+    return quality
+
+
+def _finite(name: str, text: str) -> float:
+    try:
+        value = float(text) if len(text) <= 40 and "_" not in text else math.nan
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise WebRequestError(400, f"{name}={text[:40]!r} is not a number")
+    return value
+
+
+def fit_within(size: tuple[int, int], viewport: Viewport) -> tuple[int, int]:
+    """Width and height of an image of `size` (width, height) scaled to fit, its aspect ratio kept."""
+    width, height = size
+    scale = min(viewport.width / max(1, width), viewport.height / max(1, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
