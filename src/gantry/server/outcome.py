@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gantry.archive.outcome import STORAGE_REASONS, NewVersion, Outcome, Reason, Refused
 from gantry.errors import (
     CallerError,
     ConnectError,
@@ -63,6 +64,48 @@ _OF_ERROR: dict[type[GantryError], tuple[int, int]] = {
     Corrupt: (status.UNABLE_TO_PROCESS, 410),
 }
 _HEALS = (OutOfSpace, ReadOnly)
+
+
+_OF_REASON: dict[Reason, tuple[int, int]] = {
+    Reason.NOT_PART10: (status.CANNOT_UNDERSTAND, 409),
+    Reason.NOT_A_DATA_SET: (status.CANNOT_UNDERSTAND, 409),
+    Reason.MISSING_UID: (status.CANNOT_UNDERSTAND, 409),
+    Reason.BAD_UID: (status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, 409),
+    Reason.SOP_CLASS_MISMATCH: (status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, 409),
+    Reason.SOP_INSTANCE_MISMATCH: (status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, 409),
+    Reason.STUDY_MISMATCH: (status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS, 409),
+    Reason.CONFLICT: (status.DUPLICATE_SOP_INSTANCE, 409),
+    Reason.TOO_LARGE: (status.OUT_OF_RESOURCES, 413),
+    Reason.OUT_OF_SPACE: (status.OUT_OF_RESOURCES, 507),
+    Reason.READ_ONLY: (status.OUT_OF_RESOURCES, 503),
+    Reason.STORAGE: (status.PROCESSING_FAILURE, 500),
+}
+
+STORED = Answer(status.SUCCESS, 200)
+
+
+def answer_for(outcome: Outcome) -> Answer:
+    """The answer for what became of one object.
+
+    Stored, unchanged and new version are all success: the bytes that were sent are kept (N9).
+    """
+    if isinstance(outcome, NewVersion) and not outcome.current:
+        return Answer(
+            status.SUCCESS, 200, "kept beside the first object with this SOP Instance UID, see the conflict list"
+        )
+    if not isinstance(outcome, Refused):
+        return STORED
+    dimse_status, http_status = _OF_REASON[outcome.reason]
+    if outcome.reason is Reason.TOO_LARGE and outcome.tag is not None:
+        # One value past its limit: sending the object again later will not help, so no out of resources.
+        dimse_status = status.DATA_SET_DOES_NOT_MATCH_SOP_CLASS
+    return Answer(
+        dimse_status,
+        http_status,
+        outcome.message,
+        offending=() if outcome.tag is None else (outcome.tag,),
+        retry_after_s=RETRY_AFTER_S if outcome.reason in STORAGE_REASONS else None,
+    )
 
 
 def answer_for_error(error: GantryError) -> Answer:
