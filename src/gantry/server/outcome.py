@@ -91,7 +91,7 @@ def answer_for(outcome: Outcome) -> Answer:
     """
     if isinstance(outcome, NewVersion) and not outcome.current:
         return Answer(
-            status.SUCCESS, 200, "kept beside the first object with this SOP Instance UID, see the conflict list"
+            status.SUCCESS, 200, "kept beside the first object of this SOP Instance UID, see the conflicts"
         )
     if not isinstance(outcome, Refused):
         return STORED
