@@ -1,0 +1,172 @@
+"""Run the table of speeds: `python -m benchmarks [--quick]`, written to benchmarks/results.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks import header, peers, retrieve, scu, web
+from benchmarks.corpus import Slice, study
+from benchmarks.peers import Peer
+from benchmarks.results import Line, markdown
+
+HERE = Path(__file__).resolve().parent
+SHARED = Path(os.environ.get("GANTRY_SHARED", HERE.parents[1] / "shared"))
+
+
+class Run:
+    """The servers of one run and the data they are filled with; each measurement alternates between them."""
+
+    def __init__(self, folder: Path, quick: bool) -> None:
+        self.folder = folder
+        self.rounds = 2 if quick else 5
+        self.slices = 60 if quick else 250
+        self.move_port = peers.free_port()
+        self._number = 0
+
+    def fresh(self, slices: int | None = None) -> list[Slice]:
+        """A study that no server has seen."""
+        self._number += 1
+        return list(study(self._number, slices or self.slices))
+
+    def both(self, call: Callable[[Peer], float], one: Peer, other: Peer) -> tuple[float, float]:
+        """Medians of `call` on both, taken in turn so that the machine's drift hits both alike."""
+        mine, theirs = [], []
+        for _ in range(self.rounds):
+            mine.append(call(one))
+            theirs.append(call(other))
+        return statistics.median(mine), statistics.median(theirs)
+
+
+def store_lines(run: Run, gantry: Peer, orthanc: Peer, storescp: Peer) -> Iterator[Line]:
+    for associations, must in ((1, 3.0), (4, 2.5)):
+        items = {p.name: iter([run.fresh() for _ in range(run.rounds)]) for p in (gantry, orthanc, storescp)}
+
+        def rate(peer: Peer, items: dict[str, Iterator[list[Slice]]] = items, n: int = associations) -> float:
+            share = next(items[peer.name])
+            return len(share) / scu.store_parallel(peer.dicom, peer.aet, share, n)
+
+        work = f"C-STORE, {associations} association{'s' * (associations > 1)}, durable"
+        mine, theirs = run.both(rate, gantry, orthanc)
+        yield Line(work, "obj/s", mine, "Orthanc", theirs, must)
+        sink = statistics.median(rate(storescp) for _ in range(run.rounds))
+        yield Line(work, "obj/s", mine, "storescp (no fsync, no index)", sink)
+
+
+def stow_lines(run: Run, gantry: Peer, orthanc: Peer) -> Iterator[Line]:
+    mine, theirs = run.both(lambda p: web.stow(p, run.fresh(100)), gantry, orthanc)
+    yield Line("STOW-RS, 1 connection, 10 per request", "obj/s", mine, "Orthanc", theirs, 4.0)
+
+
+def query_lines(run: Run, gantry: Peer, orthanc: Peer, uid: str, series: str, count: int) -> Iterator[Line]:
+    for work, path, repeat, must in (
+        ("QIDO studies, 5 results", "/studies?limit=5", 100, 0.25),
+        ("QIDO one study", f"/studies?StudyInstanceUID={uid}", 100, 0.5),
+        (f"QIDO {count} instances", f"/studies/{uid}/series/{series}/instances", 10, 0.02),
+        (f"series metadata, {count}", f"/studies/{uid}/series/{series}/metadata", 10, 0.1),
+    ):
+        if len(web.results(gantry, path)) != len(web.results(orthanc, path)):
+            raise RuntimeError(f"the peers do not answer alike to {path}")
+
+        def latency(peer: Peer, path: str = path, repeat: int = repeat) -> float:
+            return web.latency_ms(peer, path, {**web.JSON, "Accept-Encoding": "gzip"}, repeat)[0]
+
+        mine, theirs = run.both(latency, gantry, orthanc)
+        yield Line(work, "ms", mine, "Orthanc", theirs, must, rate=False)
+
+
+def frame_lines(run: Run, gantry: Peer, orthanc: Peer, nginx: Peer, item: Slice) -> Iterator[Line]:
+    instance = f"/studies/{item.study_uid}/series/{item.series_uid}/instances/{item.sop_uid}"
+    frame = f"{instance}/frames/1"
+    mine, theirs = run.both(lambda p: web.latency_ms(p, frame, web.OCTETS, 100)[0], gantry, orthanc)
+    yield Line("one frame, latency", "ms", mine, "Orthanc", theirs, rate=False)
+    mine, theirs = run.both(lambda p: web.wrk(p, p.web + frame, web.OCTETS), gantry, orthanc)
+    yield Line("one frame, 4 connections", "req/s", mine, "Orthanc", theirs, 3.0)
+    (run.folder / "nginx" / "frame").write_bytes(item.part10)
+    single = {"Accept": "application/octet-stream"}
+    paths = {gantry.name: gantry.web + frame, nginx.name: "/frame"}
+    mine, theirs = run.both(lambda p: web.wrk(p, paths[p.name], single), gantry, nginx)
+    yield Line("one frame, 4 connections", "req/s", mine, "nginx, same bytes", theirs, 0.5)
+    series = f"/studies/{item.study_uid}/series/{item.series_uid}"
+    dicom = {"Accept": 'multipart/related; type="application/dicom"'}
+    mine, theirs = run.both(lambda p: web.download_mb_s(p, series, dicom), gantry, orthanc)
+    yield Line("whole series", "MB/s", mine, "Orthanc", theirs, 3.0)
+    picture = {"Accept": "image/jpeg"}
+    mine, theirs = run.both(
+        lambda p: web.latency_ms(p, f"{instance}/rendered", picture, 30)[0], gantry, orthanc
+    )
+    yield Line("rendered JPEG", "ms", mine, "Orthanc", theirs, 0.5, rate=False)
+
+
+def retrieve_lines(run: Run, gantry: Peer, orthanc: Peer, uid: str, count: int) -> Iterator[Line]:
+    mine, theirs = run.both(lambda p: retrieve.get(p, uid, count), gantry, orthanc)
+    yield Line(f"C-GET, {count} objects", "obj/s", mine, "Orthanc", theirs, 1.2)
+    mine, theirs = run.both(lambda p: retrieve.move(p, uid, count, run.move_port), gantry, orthanc)
+    yield Line(f"C-MOVE, {count} objects", "obj/s", mine, "Orthanc", theirs, 2.5)
+
+
+def header_lines() -> Iterator[Line]:
+    mine, theirs = header.one_header()
+    yield Line(
+        "header scan, 150 elements", "us", mine, "pydicom stop_before_pixels", theirs, 1 / 7, rate=False
+    )
+    if (SHARED / "data").is_dir():
+        contents = [path.read_bytes() for path in sorted((SHARED / "data").rglob("*.dcm"))]
+        mine, theirs, count = header.files(contents)
+        yield Line(f"header scan, median of {count} real files", "us", mine, "pydicom", theirs, rate=False)
+
+
+def lines(run: Run) -> Iterator[Line]:
+    yield from header_lines()
+    move = {"MOVESCU": ("127.0.0.1", run.move_port)}
+    known = f"MOVESCU@127.0.0.1:{run.move_port}"
+    with (
+        peers.gantry(run.folder, peers=known) as gantry,
+        peers.orthanc(run.folder, move) as orthanc,
+        peers.storescp(run.folder) as storescp,
+        peers.nginx(run.folder) as nginx,
+    ):
+        yield Line(
+            "start to ready", "s", gantry.seconds_to_ready, "Orthanc", orthanc.seconds_to_ready, rate=False
+        )
+        yield Line(
+            "memory when idle", "MB", gantry.resident_mb(), "Orthanc", orthanc.resident_mb(), rate=False
+        )
+        yield from store_lines(run, gantry, orthanc, storescp)
+        items = run.fresh()
+        for peer in (gantry, orthanc):
+            scu.store(peer.dicom, peer.aet, items)
+        yield from stow_lines(run, gantry, orthanc)
+        yield from query_lines(run, gantry, orthanc, items[0].study_uid, items[0].series_uid, len(items))
+        yield from frame_lines(run, gantry, orthanc, nginx, items[0])
+        yield from retrieve_lines(run, gantry, orthanc, items[0].study_uid, len(items))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer rounds, smaller studies; nothing is written"
+    )
+    arguments = parser.parse_args()
+    done = []
+    with tempfile.TemporaryDirectory(
+        prefix="gantry-bench-", dir=os.environ.get("GANTRY_BENCH_DIR")
+    ) as folder:
+        for line in lines(Run(Path(folder), arguments.quick)):
+            print(f"{line.work:45} {line.gantry:10.2f} {line.unit:6} {line.peer_name}: {line.peer:.2f}  "
+                  f"ratio {line.ratio:.2f} {line.verdict}", file=sys.stderr, flush=True)  # fmt: skip
+            done.append(line)
+    page = markdown(done, peers.versions(), [])
+    if arguments.quick:
+        print(page)
+    else:
+        (HERE / "results.md").write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

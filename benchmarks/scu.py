@@ -1,0 +1,135 @@
+"""A storage SCU made for measuring: every byte is prepared beforehand, so that the server is what is timed.
+
+It speaks just enough of PS3.8 to send: one association, one presentation context, C-STORE requests one
+after another, each waiting for its answer. It shares no code with Gantry.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Sequence
+
+from benchmarks.corpus import CT_IMAGE, Slice
+
+MAX_PDU = 131072
+EXPLICIT_LE = "1.2.840.10008.1.2.1"
+
+
+def _item(kind: int, body: bytes) -> bytes:
+    return struct.pack(">BBH", kind, 0, len(body)) + body
+
+
+def _associate_rq(called: str) -> bytes:
+    context = _item(
+        0x20, bytes([1, 0, 0, 0]) + _item(0x30, CT_IMAGE.encode()) + _item(0x40, EXPLICIT_LE.encode())
+    )
+    user = _item(0x50, _item(0x51, struct.pack(">I", MAX_PDU)) + _item(0x52, b"2.25.1"))
+    body = struct.pack(">HH", 1, 0) + called.ljust(16).encode() + b"BENCH".ljust(16) + bytes(32)
+    body += _item(0x10, b"1.2.840.10008.3.1.1.1") + context + user
+    return struct.pack(">BBI", 1, 0, len(body)) + body
+
+
+def _element(element: int, value: bytes) -> bytes:
+    return struct.pack("<HHI", 0, element, len(value)) + value
+
+
+def _uid(text: str) -> bytes:
+    return text.encode() + b"\0" * (len(text) % 2)
+
+
+def _store_rq(message_id: int, item: Slice) -> bytes:
+    command = (
+        _element(0x0002, _uid(CT_IMAGE))
+        + _element(0x0100, b"\x01\0")
+        + _element(0x0110, struct.pack("<H", message_id))
+        + _element(0x0700, b"\0\0")
+        + _element(0x0800, b"\0\0")
+        + _element(0x1000, _uid(item.sop_uid))
+    )
+    return _element(0, struct.pack("<I", len(command))) + command
+
+
+def _pdus(message_id: int, item: Slice, peer_max: int) -> bytes:
+    command = _store_rq(message_id, item)
+    parts = [struct.pack(">BBIIBB", 4, 0, len(command) + 6, len(command) + 2, 1, 3), command]
+    data, room = item.dataset, min(peer_max or MAX_PDU, MAX_PDU) - 6
+    for start in range(0, len(data), room):
+        piece = data[start : start + room]
+        last = 2 if start + room >= len(data) else 0
+        parts += [struct.pack(">BBIIBB", 4, 0, len(piece) + 6, len(piece) + 2, 1, last), bytes(piece)]
+    return b"".join(parts)
+
+
+def _receive_pdu(connection: socket.socket) -> tuple[int, bytes]:
+    header = _receive(connection, 6)
+    return header[0], _receive(connection, int.from_bytes(header[2:6], "big"))
+
+
+def _receive(connection: socket.socket, count: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < count:
+        part = connection.recv(count - len(parts))
+        if not part:
+            raise ConnectionError("the server closed the connection")
+        parts += part
+    return bytes(parts)
+
+
+def _peer_maximum(accept: bytes) -> int:
+    at = accept.find(b"\x51\x00\x00\x04")
+    return int.from_bytes(accept[at + 4 : at + 8], "big") if at >= 0 else 0
+
+
+def _status(pdu: bytes) -> int:
+    at = pdu.find(struct.pack("<HHI", 0, 0x0900, 2))
+    return int.from_bytes(pdu[at + 8 : at + 10], "little") if at >= 0 else -1
+
+
+def store(port: int, called: str, items: Sequence[Slice], ready: threading.Barrier | None = None) -> float:
+    """Send all items over one association; answers the seconds from first byte sent to last answer."""
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(_associate_rq(called))
+        kind, accept = _receive_pdu(connection)
+        if kind != 2:
+            raise ConnectionError(f"the association was not accepted (PDU type {kind})")
+        prepared = [_pdus(n % 65535 + 1, item, _peer_maximum(accept)) for n, item in enumerate(items)]
+        if ready is not None:
+            ready.wait()
+        started = time.perf_counter()
+        for message in prepared:
+            connection.sendall(message)
+            _, answer = _receive_pdu(connection)
+            if _status(answer) != 0:
+                raise ConnectionError(f"C-STORE was answered with status {_status(answer):04X}")
+        elapsed = time.perf_counter() - started
+        connection.sendall(struct.pack(">BBII", 5, 0, 4, 0))
+        _receive_pdu(connection)
+        return elapsed
+
+
+def store_parallel(port: int, called: str, items: Sequence[Slice], associations: int) -> float:
+    """Send the items over several associations at once; answers the seconds until all are done."""
+    ready = threading.Barrier(associations + 1)
+    failures: list[BaseException] = []
+
+    def work(share: Sequence[Slice]) -> None:
+        try:
+            store(port, called, share, ready)
+        except (OSError, threading.BrokenBarrierError) as error:
+            failures.append(error)
+            ready.abort()
+
+    threads = [threading.Thread(target=work, args=(items[n::associations],)) for n in range(associations)]
+    for thread in threads:
+        thread.start()
+    ready.wait()
+    started = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return time.perf_counter() - started
