@@ -129,6 +129,20 @@ def storescp(folder: Path) -> Peer:
     return Peer("DCMTK storescp", "STORESCP", command, port)
 
 
+def dcmqrscp(folder: Path) -> Peer:
+    """DCMTK's archive: one folder and an index file."""
+    port = free_port()
+    storage = folder / "dcmqrscp"
+    storage.mkdir(parents=True, exist_ok=True)
+    config = folder / "dcmqrscp.cfg"
+    config.write_text(
+        "MaxPDUSize = 131072\nMaxAssociations = 16\nHostTable BEGIN\nHostTable END\n"
+        "VendorTable BEGIN\nVendorTable END\n"
+        f"AETable BEGIN\nQR {storage} RW (1000, 1024mb) ANY\nAETable END\n"
+    )
+    return Peer("dcmqrscp", "QR", ["dcmqrscp", "-c", str(config), str(port)], port)
+
+
 def nginx(folder: Path) -> Peer:
     """nginx serving plain files: the floor that a web server may reach for."""
     http = free_port()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One measurement. `must` is the ratio of Gantry to `peer` to reach; a rate should be high, a time low."""
+    """One measurement. `must` is the ratio of Gantry to `peer` to reach; a `rate` should be high."""
 
     work: str
     unit: str

@@ -88,27 +88,59 @@ def _status(pdu: bytes) -> int:
     return int.from_bytes(pdu[at + 8 : at + 10], "little") if at >= 0 else -1
 
 
-def store(port: int, called: str, items: Sequence[Slice], ready: threading.Barrier | None = None) -> float:
-    """Send all items over one association; answers the seconds from first byte sent to last answer."""
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(_associate_rq(called))
-        kind, accept = _receive_pdu(connection)
+class Association:
+    """One association with one presentation context for CT images in explicit VR little endian."""
+
+    def __init__(self, port: int, called: str, timeout_s: float | None = None) -> None:
+        self._connection = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connection.sendall(_associate_rq(called))
+        kind, accept = _receive_pdu(self._connection)
         if kind != 2:
             raise ConnectionError(f"the association was not accepted (PDU type {kind})")
-        prepared = [_pdus(n % 65535 + 1, item, _peer_maximum(accept)) for n, item in enumerate(items)]
-        if ready is not None:
-            ready.wait()
-        started = time.perf_counter()
-        for message in prepared:
-            connection.sendall(message)
-            _, answer = _receive_pdu(connection)
-            if _status(answer) != 0:
-                raise ConnectionError(f"C-STORE was answered with status {_status(answer):04X}")
-        elapsed = time.perf_counter() - started
-        connection.sendall(struct.pack(">BBII", 5, 0, 4, 0))
-        _receive_pdu(connection)
-        return elapsed
+        self._peer_maximum = _peer_maximum(accept)
+
+    def prepare(self, items: Sequence[Slice]) -> list[bytes]:
+        """All PDUs of each item, ready to be written."""
+        return [_pdus(n % 65535 + 1, item, self._peer_maximum) for n, item in enumerate(items)]
+
+    def send(self, message: bytes) -> None:
+        """Write one prepared message and wait until it is acknowledged."""
+        self._connection.sendall(message)
+        _, answer = _receive_pdu(self._connection)
+        if _status(answer) != 0:
+            raise ConnectionError(f"C-STORE was answered with status {_status(answer):04X}")
+
+    def release(self) -> None:
+        """Release the association and close the connection."""
+        self._connection.sendall(struct.pack(">BBII", 5, 0, 4, 0))
+        _receive_pdu(self._connection)
+        self._connection.close()
+
+
+def store(port: int, called: str, items: Sequence[Slice], ready: threading.Barrier | None = None) -> float:
+    """Send all items over one association; answers the seconds from first byte sent to last answer."""
+    association = Association(port, called)
+    prepared = association.prepare(items)
+    if ready is not None:
+        ready.wait()
+    started = time.perf_counter()
+    for message in prepared:
+        association.send(message)
+    elapsed = time.perf_counter() - started
+    association.release()
+    return elapsed
+
+
+def store_until_cut(port: int, called: str, items: Sequence[Slice], acknowledged: list[str]) -> None:
+    """Send until the server no longer answers; `acknowledged` takes the UID of each success as it comes."""
+    try:
+        association = Association(port, called, timeout_s=5)
+        for message, item in zip(association.prepare(items), items, strict=True):
+            association.send(message)
+            acknowledged.append(item.sop_uid)
+    except OSError:
+        return  # the cut
 
 
 def store_parallel(port: int, called: str, items: Sequence[Slice], associations: int) -> float:
