@@ -1,7 +1,7 @@
 """The fragments of an encapsulated value (PS3.5 A.4): Items that hold bytes, ended by a delimiter.
 
-The first Item is the Basic Offset Table, possibly empty. Places are kept in two flat arrays, 16 bytes a fragment,
-because a whole-slide image has a hundred thousand of them.
+The first Item is the Basic Offset Table, possibly empty. Places are kept in two flat arrays, 16 bytes a
+fragment, because a whole-slide image has a hundred thousand of them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Fragments(Sequence[tuple[int, int]]):
 def read_fragments(
     buffer: Buffer, start: int, end: int, layout: Layout
 ) -> tuple[tuple[int, int] | None, Fragments]:
-    """(Basic Offset Table, fragments) of a value that has been walked; no table where there is no Item at all."""
+    """(Basic Offset Table, fragments) of a value that has been walked; no table where there is no Item at
+    all.
+    """
     unpack = layout.two_words_and_long.unpack_from
     offsets, lengths = array("Q"), array("Q")
     pos = start

@@ -1,8 +1,9 @@
 """DICOM files (PS3.10 Chapter 7): 128 bytes of preamble, ``DICM``, File Meta Information, Data Set.
 
-The File Meta Information is Explicit VR Little Endian and ends where group 0002 ends: its Group Length is written
-wrong so often that it is never used. Meta information that says two different things about the object (a second,
-other Transfer Syntax UID) is refused, because reader and writer would disagree about what the file is.
+The File Meta Information is Explicit VR Little Endian and ends where group 0002 ends: its Group Length is
+written wrong so often that it is never used. Meta information that says two different things about the
+object (a second, other Transfer Syntax UID) is refused, because reader and writer would disagree about what
+the file is.
 
 The preamble is kept as it is; `executable_preamble` tells one that another program might run.
 """
@@ -10,12 +11,12 @@ The preamble is kept as it is; `executable_preamble` tells one that another prog
 from __future__ import annotations
 
 import uuid
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from struct import Struct
 from typing import Final
 
+from gantry.dataset.deflate import inflate as inflate
 from gantry.dataset.limits import INFLATE_LIMITS, MAX_META_BYTES, InflateLimits
 from gantry.dataset.scan import DataSet, scan
 from gantry.dataset.walk import LONG_VRS, SHORT_VRS, UNDEFINED, Buffer
@@ -97,12 +98,15 @@ class FileMeta:
 
     @property
     def executable_preamble(self) -> bool:
-        """Whether the preamble begins like a program, an archive or a page, so that the file may be two things."""
+        """Whether the preamble begins like a program, an archive or a page, so that the file may be two
+        things.
+        """
         return self.preamble.lstrip().startswith(_EXECUTABLE_PREAMBLES)
 
 
 def read_file_meta(buffer: Buffer, *, tolerate_missing_preamble: bool = False) -> FileMeta:
-    """Preamble and File Meta Information of a DICOM file; only the beginning of the file need be in the buffer.
+    """Preamble and File Meta Information of a DICOM file; only the beginning of the file need be in the
+    buffer.
 
     With `tolerate_missing_preamble` the file may begin with ``DICM`` or with group 0002 at once. Raises
     DataSetError for what is no DICOM file, is cut in the meta information, or contradicts itself in it.
@@ -190,63 +194,6 @@ def _chunks(buffer: Buffer, pos: int, size: int = 1 << 18) -> Iterator[bytes]:
         yield bytes(buffer[start : start + size])
 
 
-def inflate(chunks: Iterable[bytes | memoryview], limits: InflateLimits = INFLATE_LIMITS) -> Iterator[bytes]:
-    """The Data Set inside a deflated one (PS3.5 A.5, RFC 1951), piece by piece, never much more than 256 KiB at once.
-
-    Raises DataSetError where the stream is corrupt, is cut, is followed by more than padding, or grows past a
-    limit; whatever was yielded before must then be thrown away.
-    """
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    taken = made = 0
-    for chunk in chunks:
-        if inflater.eof:
-            _check_padding(bytes(chunk), taken)
-            continue
-        taken += len(chunk)
-        data: bytes | memoryview = chunk
-        while True:
-            piece = _inflate_some(inflater, data, taken)
-            made += len(piece)
-            _check_growth(taken, made, limits)
-            if piece:
-                yield piece
-            data = inflater.unconsumed_tail
-            if inflater.eof or (not data and len(piece) < _INFLATE_STEP):
-                break
-        _check_padding(inflater.unused_data, taken)
-    if not inflater.eof:
-        raise DataSetError("the deflated Data Set is cut", offset=taken)
-
-
-_INFLATE_STEP: Final = 1 << 18
-
-
-def _inflate_some(inflater: zlib._Decompress, data: bytes | memoryview, taken: int) -> bytes:
-    try:
-        return inflater.decompress(data, _INFLATE_STEP)
-    except zlib.error as error:
-        raise DataSetError(f"the deflated Data Set is corrupt: {error}", offset=taken) from error
-
-
-def _check_growth(taken: int, made: int, limits: InflateLimits) -> None:
-    if made > limits.size_bytes:
-        raise DataSetError(f"the deflated Data Set grows past {limits.size_bytes} bytes", offset=taken)
-    if made > taken * limits.ratio + limits.slack_bytes:
-        raise DataSetError(f"the deflated Data Set grows more than {limits.ratio} times", offset=taken)
-
-
-def _check_padding(rest: bytes, taken: int) -> None:
-    if rest.strip(b"\0"):  # PS3.5 A.5 allows one null byte, to an even length
-        raise DataSetError("something follows the deflated Data Set", offset=taken)
-
-
-def deflate(data: bytes) -> bytes:
-    """The bytes of a Data Set deflated and padded to an even length (PS3.5 A.5)."""
-    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    packed = deflater.compress(data) + deflater.flush()
-    return packed + b"\0" * (len(packed) % 2)
-
-
 def guess_syntax(buffer: Buffer, offset: int = 0) -> TransferSyntax | None:
     """The syntax in which a Data Set without File Meta Information seems to be written; None where none fits.
 
@@ -274,7 +221,9 @@ def encode_file_meta(
     sending_aet: str = "",
     receiving_aet: str = "",
 ) -> bytes:
-    """Preamble of zeros, ``DICM`` and File Meta Information, all that stands before the Data Set (PS3.10 7.1)."""
+    """Preamble of zeros, ``DICM`` and File Meta Information, all that stands before the Data Set (PS3.10
+    7.1).
+    """
     body = _meta_long(META_VERSION, b"OB", b"\x00\x01")
     body += _meta_uid(MEDIA_STORAGE_SOP_CLASS_UID, sop_class_uid)
     body += _meta_uid(MEDIA_STORAGE_SOP_INSTANCE_UID, sop_instance_uid)

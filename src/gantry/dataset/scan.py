@@ -1,11 +1,11 @@
 """A Data Set as a view over its bytes: what is where was found by one walk, values are read when asked for.
 
-`scan` walks everything once (see `walk`), so that a `DataSet` in hand is known to be whole: no length leaves its
-parent, every undefined length is delimited, every limit holds. Afterwards a value costs one slice, and an Item of
-a sequence one walk over that Item's own elements.
+`scan` walks everything once (see `walk`), so that a `DataSet` in hand is known to be whole: no length
+leaves its parent, every undefined length is delimited, every limit holds. Afterwards a value costs one
+slice, and an Item of a sequence one walk over that Item's own elements.
 
-The buffer may be bytes, a memoryview or a memory-mapped file of many gigabytes; it is never copied, and must not
-change while the Data Set is used. A deflated Data Set is inflated first (`part10.inflate`).
+The buffer may be bytes, a memoryview or a memory-mapped file of many gigabytes; it is never copied, and
+must not change while the Data Set is used. A deflated Data Set is inflated first (`part10.inflate`).
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ class DataSet:
 
     @property
     def charset(self) -> tuple[str, ...]:
-        """The values of Specific Character Set, those of the enclosing Data Set where it is absent (PS3.5 7.5.3)."""
+        """The values of Specific Character Set, those of the enclosing Data Set where it is absent (PS3.5
+        7.5.3).
+        """
         if self._charset is None:
             if SPECIFIC_CHARACTER_SET in self.elements:
                 raw = self.raw(SPECIFIC_CHARACTER_SET)[:MAX_TEXT_BYTES].decode("latin-1")
@@ -250,7 +252,7 @@ class DataSet:
         return None
 
     def _walk_unknown(self, tag: int, start: int, end: int) -> Marks | None:
-        """Marks of the sequence inside a UN value that nobody has walked yet; None where it is no sequence."""
+        """Marks of the sequence in a UN value that nobody has walked yet; None where it is no sequence."""
         marks = Marks()
         try:
             walk_sequence(self.buffer, tag, start, end, self._layout, marks, self._depth)

@@ -1,25 +1,25 @@
 """The walk over the bytes of a Data Set: where each Data Element lies. Values are stepped over, never read.
 
-A Data Set (PS3.5 Chapter 7) is a run of Data Elements: tag, VR (written only in the explicit layouts), length,
-value. A value of VR SQ holds Items, each of them a Data Set again; its length, and that of an Item, may be left
-undefined and is then ended by a delimiter. `read_level` lists the elements of one Data Set or Item. Whatever is
-nested inside is only stepped over by `_Nested`, with a stack of its own instead of recursion, so that depth costs
-nothing; on the way it notes in `Marks` where each undefined length ends, and a later `read_level` of an Item
-jumps by those marks instead of walking again.
+A Data Set (PS3.5 Chapter 7) is a run of Data Elements: tag, VR (written only in the explicit layouts),
+length, value. A value of VR SQ holds Items, each of them a Data Set again; its length, and that of an Item,
+may be left undefined and is then ended by a delimiter. `read_level` lists the elements of one Data Set or
+Item. Whatever is nested inside is only stepped over by `_Nested`, with a stack of its own instead of
+recursion, so that depth costs nothing; on the way it notes in `Marks` where each undefined length ends, and
+a later `read_level` of an Item jumps by those marks instead of walking again.
 
 What is accepted beyond the letter of the standard, because equipment makes it:
 
-- Explicit VR, a VR that PS3.5 6.2 does not know: taken as UN, in whichever of three forms (32-bit length, 16-bit
-  length, Implicit VR) leads to a good next element. So one implicit element among explicit ones is read, and a
-  Data Set that turns implicit for good, or was so from its beginning, is refused.
+- Explicit VR, a VR that PS3.5 6.2 does not know: taken as UN, in whichever of three forms (32-bit length,
+  16-bit length, Implicit VR) leads to a good next element. So one implicit element among explicit ones is
+  read, and a Data Set that turns implicit for good, or was so from its beginning, is refused.
 - An Item of an explicit Data Set may itself be implicit, as Items in a UN of undefined length are by rule
   (PS3.5 6.2.2). A UN of undefined length may hold explicit Items.
 - An end delimiter may stand at the end of a Sequence or Item that has a defined length.
 - Zeros, even in number, may follow the last element of the whole Data Set.
 
-What is refused: any length that leaves its parent, an undefined length that is never delimited, delimiters that
-close nothing, groups 0000, 0002 and FFFF (command and file meta elements smuggled into a Data Set), and more of
-anything than `limits` allows.
+What is refused: any length that leaves its parent, an undefined length that is never delimited, delimiters
+that close nothing, groups 0000, 0002 and FFFF (command and file meta elements smuggled into a Data Set),
+and more of anything than `limits` allows.
 """
 
 from __future__ import annotations
@@ -44,8 +44,10 @@ from gantry.standard.dictionary import vr_of
 Buffer = bytes | bytearray | memoryview | mmap
 
 Element = tuple[int, str, int, int, bool]
-"""(tag, VR, offset of the value, length of the value, length was undefined). An undefined length is replaced by the
-number of bytes before the delimiter. A plain tuple, because 150 of them are made for each object that arrives."""
+"""(tag, VR, offset of the value, length of the value, length was undefined). An undefined length is
+replaced by the number of bytes before the delimiter. A plain tuple, because 150 of them are made for each
+object that arrives.
+"""
 
 UNDEFINED: Final = 0xFFFFFFFF
 ITEM: Final = 0xFFFEE000
@@ -92,7 +94,9 @@ def _table(vrs: list[str], byte_order: str) -> list[str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How elements are written: PS3.5 A.1 (implicit), A.2 (explicit), A.3 (big endian); and the tools to read it."""
+    """How elements are written: PS3.5 A.1 (implicit), A.2 (explicit), A.3 (big endian); and the tools to
+    read it.
+    """
 
     implicit_vr: bool
     little_endian: bool
@@ -164,8 +168,9 @@ def read_level(
 ) -> dict[int, Element]:
     """The elements between two offsets: a Data Set (`depth` 0) or the content of an Item.
 
-    With `walked` the nested values have been stepped over before and `marks` knows their ends. Where a tag comes
-    twice the last one counts. Raises DataSetError with the tag and the offset of the element at fault.
+    With `walked` the nested values have been stepped over before and `marks` knows their ends. Where a tag
+    comes twice the last one counts. Raises DataSetError with the tag and the offset of the element at
+    fault.
     """
     read = _read_implicit if layout.implicit_vr else _read_explicit
     elements: dict[int, Element] = {}
@@ -250,7 +255,9 @@ def _read_implicit(
 
 
 def implicit_vr(buffer: Buffer, tag: int, vr: str, value: int, length: int, end: int) -> str:
-    """The VR of an element that may be nested, where none is written: what no dictionary knows shows its Items."""
+    """The VR of an element that may be nested, where none is written: what no dictionary knows shows its
+    Items.
+    """
     if vr == "UN" and length == UNDEFINED:
         return "SQ"
     if vr != "SQ" and length == UNDEFINED and tag >> 16 == 0xFFFE:
@@ -289,7 +296,9 @@ def _nested_value(
 def long_header(
     buffer: Buffer, pos: int, end: int, layout: Layout, *, first: bool = False
 ) -> tuple[int, str, int, int]:
-    """(tag, VR, offset of the value, length) of an explicit element whose VR has a 32-bit length or is unknown."""
+    """(tag, VR, offset of the value, length) of an explicit element whose VR has a 32-bit length or is
+    unknown.
+    """
     group, element, code, _ = layout.four_words.unpack_from(buffer, pos)
     tag = group << 16 | element
     if group == 0xFFFE:
@@ -365,7 +374,9 @@ class _Nested:
         self.depth = depth  # sequences that enclose what is walked
 
     def walk(self, tag: int, vr: str, value: int, end: int, layout: Layout, *, undefined: bool) -> int:
-        """Where the value ends, its delimiter not counted. `end` is its own end, or where undefined its parent's."""
+        """Where the value ends, its delimiter not counted. `end` is its own end, or where undefined its
+        parent's.
+        """
         if vr != "SQ":
             return self._skip_fragments(tag, value, end, layout)
         stack: list[_Frame] = [
@@ -536,10 +547,11 @@ class _Frame:
 
 
 def content_layout(buffer: Buffer, value: int, end: int, layout: Layout) -> Layout:
-    """The layout of a sequence's Items: that of its Data Set, except for what PS3.5 6.2.2 note 2 brings about.
+    """The layout of a sequence's Items: that of its Data Set, except for what PS3.5 6.2.2 note 2 brings
+    about.
 
-    A UN of undefined length is Implicit VR Little Endian in a big-endian Data Set too, unless its writer forgot;
-    the tag of the first Item tells.
+    A UN of undefined length is Implicit VR Little Endian in a big-endian Data Set too, unless its writer
+    forgot; the tag of the first Item tells.
     """
     if layout.little_endian or bytes(buffer[value : min(value + 4, end)]) not in _LITTLE_ENDIAN_ITEMS:
         return layout
