@@ -1,0 +1,180 @@
+"""Pieces of P-DATA → DIMSE messages, and the ledger of operations not yet answered (PS3.7 6, PS3.8 Annex E).
+
+A message is a command set and, where that says so, a Data Set; both may come in fragments, but all of one
+message before anything of the next, and on one presentation context. The command set is collected, the Data
+Set passed on as it comes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterator
+
+from gantry.dimse.events import CommandReceived, DataFragment, Event, MessageComplete
+from gantry.dimse.items import PduError
+from gantry.dimse.limits import MAX_COMMAND_BYTES, MAX_IDENTIFIER_BYTES, MAX_OUTSTANDING_OPERATIONS
+from gantry.dimse.message import Command, CommandField, decode_command
+from gantry.dimse.reader import Fragment
+from gantry.dimse.reasons import AbortReason
+from gantry.errors import ProtocolError
+
+_HELD_IN_MEMORY = frozenset(
+    (
+        CommandField.C_FIND_RQ,
+        CommandField.C_FIND_RSP,
+        CommandField.C_GET_RQ,
+        CommandField.C_GET_RSP,
+        CommandField.C_MOVE_RQ,
+        CommandField.C_MOVE_RSP,
+    )
+)
+"""Messages whose Data Set is an Identifier, which whoever gets it must hold whole."""
+
+
+class Operations:
+    """The operations that are outstanding: which we have to answer, and which answers we wait for.
+
+    More than the negotiated window is tolerated up to `MAX_OUTSTANDING_OPERATIONS`, because many senders
+    overrun it by one and nothing is gained by cutting them off.
+    """
+
+    __slots__ = ("_invoked", "_performing")
+
+    def __init__(self) -> None:
+        self._performing: Counter[int] = Counter()
+        self._invoked: Counter[int] = Counter()
+
+    @property
+    def performing(self) -> int:
+        """How many requests of the peer we have not answered."""
+        return self._performing.total()
+
+    @property
+    def invoked(self) -> int:
+        """How many of our requests the peer has not answered."""
+        return self._invoked.total()
+
+    def is_performing(self, message_id: int | None) -> bool:
+        """Whether the peer's request with this Message ID is unanswered."""
+        return message_id in self._performing
+
+    def received(self, command: Command) -> None:
+        """Note a command that came in; PduError where the peer has too many requests open."""
+        if command.field.is_operation and command.message_id is not None:
+            if self.performing >= MAX_OUTSTANDING_OPERATIONS:
+                raise PduError(
+                    f"more than {MAX_OUTSTANDING_OPERATIONS} requests unanswered", AbortReason.NOT_SPECIFIED
+                )
+            self._performing[command.message_id] += 1
+        elif command.is_final:
+            _settle(self._invoked, command.responded_to)
+
+    def sent(self, command: Command) -> None:
+        """Note a command that goes out."""
+        if command.field.is_operation and command.message_id is not None:
+            self._invoked[command.message_id] += 1
+        elif command.is_final:
+            _settle(self._performing, command.responded_to)
+
+    def forget(self, command: Command) -> None:
+        """Drop a request of the peer that it never completed."""
+        if command.field.is_operation:
+            _settle(self._performing, command.message_id)
+
+
+def _settle(ledger: Counter[int], message_id: int | None) -> None:
+    if message_id is not None and message_id in ledger:
+        ledger[message_id] -= 1
+        if not ledger[message_id]:
+            del ledger[message_id]
+
+
+class MessageAssembler:
+    """Puts the messages of one association together."""
+
+    __slots__ = ("_command", "_command_bytes", "_context_id", "_contexts", "_data_bytes", "_operations")
+
+    def __init__(self, contexts: Container[int], operations: Operations) -> None:
+        self._contexts = contexts
+        self._operations = operations
+        self._context_id = 0  # of the message under way; 0 between messages
+        self._command_bytes = bytearray()
+        self._command: Command | None = None
+        self._data_bytes = 0
+
+    @property
+    def is_inside_message(self) -> bool:
+        """Whether a message has begun whose end is still to come."""
+        return self._context_id != 0
+
+    def drop(self) -> None:
+        """Forget the message under way: its end will not come."""
+        if self._command is not None:
+            self._operations.forget(self._command)
+        self._end()
+
+    def add(self, piece: Fragment) -> Iterator[Event]:
+        """The events that `piece` completes; PduError where it breaks the order of fragments."""
+        if piece.context_id not in self._contexts:
+            raise PduError(
+                f"P-DATA on presentation context {piece.context_id}, which is not accepted",
+                AbortReason.UNEXPECTED_PARAMETER,
+            )
+        if self._context_id not in (0, piece.context_id):
+            raise PduError(
+                f"fragment on presentation context {piece.context_id} inside a message on {self._context_id}",
+                AbortReason.UNEXPECTED_PDU,
+            )
+        self._context_id = piece.context_id
+        is_last = piece.ends and bool(piece.control & 2)
+        if piece.control & 1:
+            yield from self._add_command(piece.data, is_last)
+        else:
+            yield from self._add_data(piece.data, is_last)
+
+    def _add_command(self, data: memoryview, is_last: bool) -> Iterator[Event]:
+        if self._command is not None:
+            raise PduError("command fragment where the Data Set has not ended", AbortReason.UNEXPECTED_PDU)
+        if len(self._command_bytes) + len(data) > MAX_COMMAND_BYTES:
+            raise PduError(f"command set of more than {MAX_COMMAND_BYTES} bytes")
+        self._command_bytes += data
+        if not is_last:
+            return
+        try:
+            command = decode_command(self._command_bytes)
+        except PduError:
+            raise
+        except ProtocolError as fault:
+            raise PduError(str(fault)) from fault
+        yield from self._begin(command)
+
+    def _begin(self, command: Command) -> Iterator[Event]:
+        context_id = self._context_id
+        self._command, self._command_bytes, self._data_bytes = command, bytearray(), 0
+        is_stray_cancel = command.field is CommandField.C_CANCEL_RQ and not self._operations.is_performing(
+            command.responded_to
+        )
+        self._operations.received(command)
+        if not is_stray_cancel:
+            yield CommandReceived(context_id, command, command.has_dataset)
+        if not command.has_dataset:
+            self._end()
+            if not is_stray_cancel:
+                yield MessageComplete(context_id, command)
+
+    def _add_data(self, data: memoryview, is_last: bool) -> Iterator[Event]:
+        command, context_id = self._command, self._context_id
+        if command is None:
+            raise PduError("Data Set fragment where a command is due", AbortReason.UNEXPECTED_PDU)
+        self._data_bytes += len(data)
+        if self._data_bytes > MAX_IDENTIFIER_BYTES and command.field in _HELD_IN_MEMORY:
+            raise PduError(f"Identifier of more than {MAX_IDENTIFIER_BYTES} bytes")
+        if len(data):
+            yield DataFragment(context_id, data)
+        if is_last:
+            self._end()
+            yield MessageComplete(context_id, command)
+
+    def _end(self) -> None:
+        self._context_id, self._command = 0, None
+        self._command_bytes, self._data_bytes = bytearray(), 0
