@@ -14,7 +14,7 @@ retrieve URL (0008,1190), the counts (0020,1200-1209).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -101,6 +101,11 @@ class LevelAnswer:
     sections: bytes
     more: bytes
 
+    def attributes(self) -> JsonModel:
+        """All of it as one JSON model."""
+        joined = b"{" + b",".join(filter(None, self.sections.split(SECTION_END))) + b"}"
+        return {**_decode(joined), **_decode(self.more)}
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -156,12 +161,13 @@ class Row:
     def model(self) -> JsonModel:
         """Everything the index knows that belongs to the row's level or above, in tag order."""
         if self.level is Level.PATIENT:
-            merged = {tag: e for tag, e in self._known(self.study) if int(tag, 16) in _PATIENT_TAGS}
+            known = self.study.attributes()
+            merged = {tag: element for tag, element in known.items() if int(tag, 16) in _PATIENT_TAGS}
         else:
-            merged = dict(self._known(self.study))
+            merged = self.study.attributes()
         for answer in (self.series, self.instance):
             if answer is not None:
-                merged.update(self._known(answer))
+                merged.update(answer.attributes())
         merged.update(self.computed())
         merged.update(self.extra)
         return dict(sorted(merged.items()))
@@ -193,11 +199,6 @@ class Row:
         if self.level is Level.SERIES and self.series_counts is not None:
             return b'"00201209":{"vr":"IS","Value":[%d]}' % self.series_counts.instances, b""
         return b"", b""
-
-    @staticmethod
-    def _known(answer: LevelAnswer) -> Iterable[tuple[str, JsonModel]]:
-        joined = b"{" + b",".join(filter(None, answer.sections.split(SECTION_END))) + b"}"
-        return [*_decode(joined).items(), *_decode(answer.more).items()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ JsonModel = dict[str, Any]
 """Attributes in the DICOM JSON model, PS3.18 F.2: ``{"00100020": {"vr": "LO", "Value": ["7"]}}``."""
 
 
+_EMPTY: JsonModel = {}
+_PADDING = " \0"
+
+
 class InstanceKey(NamedTuple):
     """The three UIDs that name an instance, without padding."""
 
@@ -75,6 +79,16 @@ class ObjectRecord:
     instance: JsonModel = field(default_factory=dict)
     truncated: bool = False
 
+    @property
+    def patient_id(self) -> str:
+        """Patient ID without padding; empty when there is none."""
+        return _first_text(self.patient, "00100020")
+
+    @property
+    def issuer(self) -> str:
+        """Issuer of Patient ID without padding; empty when there is none."""
+        return _first_text(self.patient, "00100021")
+
     def placed(self, path: str, received_at: datetime) -> ObjectRecord:
         """The same record at the path and time that the commit gave it."""
         return replace(self, path=path, received_at=received_at)
@@ -97,3 +111,8 @@ class Location:
     meta_sha256: bytes
     received_at: datetime
     pixel: PixelLocation | None
+
+
+def _first_text(attributes: JsonModel, tag: str) -> str:
+    values = attributes.get(tag, _EMPTY).get("Value") or ("",)
+    return str(values[0] or "").strip(_PADDING)
