@@ -28,7 +28,9 @@ def _one_vr(choice: str) -> str:
 
 
 _VR: dict[int, str] = {tag: _one_vr(entry[0]) for tag, entry in DicomDictionary.items()}
-_AMBIGUOUS: dict[int, str] = {tag: entry[0] for tag, entry in DicomDictionary.items() if " or " in entry[0]}
+VR_CHOICES: dict[int, str] = {tag: entry[0] for tag, entry in DicomDictionary.items() if " or " in entry[0]}
+"""The attributes whose VR depends on others, with the dictionary's words, for example ``US or SS``."""
+
 _KEYWORD: dict[int, str] = {tag: entry[4] for tag, entry in DicomDictionary.items() if entry[4]}
 _NAME: dict[int, str] = {tag: entry[2] for tag, entry in DicomDictionary.items()}
 _MULTIPLICITY: dict[int, str] = {tag: entry[1] for tag, entry in DicomDictionary.items()}
@@ -91,7 +93,7 @@ def vr_of(tag: int) -> str:
 
 def vr_choice(tag: int) -> str:
     """The dictionary's own word for the VR, for example ``US or SS``; as `vr_of` where there is no choice."""
-    choice = _AMBIGUOUS.get(tag)
+    choice = VR_CHOICES.get(tag)
     if choice is not None:
         return choice
     entry = None if tag in _VR else _repeater(tag)
