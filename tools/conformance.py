@@ -1,0 +1,149 @@
+"""Write docs/conformance.md: the DICOM Conformance Statement in the form of PS3.2.
+
+Its tables come from the code's own tables, so that the statement cannot say what the program does not do.
+`python tools/conformance.py` writes the page; a test holds the page against this program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from gantry.dimse import limits, negotiation
+from gantry.dimse.extended import QueryOptions
+from gantry.settings import Settings, help_for, names
+from gantry.standard.dictionary import keyword_of
+from gantry.standard.query_keys import DEFAULT_ANSWERS, MODEL_LEVELS, QUERY_KEYS
+from gantry.standard.sop_classes import SOP_CLASSES, STORAGE_SOP_CLASSES, name_of
+from gantry.standard.status import Service, statuses
+from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "conformance.md"
+TEMPLATE = Path(__file__).with_name("conformance.template.md")
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _tag(tag: int) -> str:
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+
+
+def storage_classes() -> str:
+    """Every storage SOP class that is accepted by name."""
+    known = sorted((SOP_CLASSES[uid].retired, name_of(uid), uid) for uid in STORAGE_SOP_CLASSES)
+    rows = [(name + (" (retired)" if retired else ""), uid, "yes", "yes") for retired, name, uid in known]
+    return _table(["SOP class", "UID", "SCP", "SCU"], rows)
+
+
+def service_classes() -> str:
+    """Verification and query/retrieve."""
+    rows = [(name_of(uid), uid, "yes", "yes") for uid in sorted(negotiation.QUERY_RETRIEVE_SERVICES)]
+    return _table(["SOP class", "UID", "SCP", "SCU"], rows)
+
+
+def transfer_syntaxes() -> str:
+    """Every transfer syntax that is accepted by name for storage."""
+    rows = []
+    for syntax in TRANSFER_SYNTAXES.values():
+        if syntax.uid.startswith(negotiation._NOT_FOR_STORAGE):
+            continue
+        loss = {True: "lossy", False: "lossless", None: "either"}[syntax.lossy]
+        rows.append((syntax.name + (" (retired)" if syntax.retired else ""), syntax.uid, loss))
+    return _table(["transfer syntax", "UID", "compression"], rows)
+
+
+def query_keys() -> str:
+    """Keys by information model and level, with their kind."""
+    parts = []
+    for model, levels in MODEL_LEVELS.items():
+        for level in levels:
+            rows = [(k.keyword, _tag(k.tag), k.vr, k.type.value) for k in QUERY_KEYS[model][level]]
+            parts += [
+                f"**{model.value}, {level.name} level**",
+                _table(["attribute", "tag", "VR", "type"], rows),
+            ]
+    return "\n\n".join(parts)
+
+
+def web_answers() -> str:
+    """Attributes that QIDO-RS answers without being asked."""
+    rows = [
+        (level.name, ", ".join(keyword_of(tag) for tag in tags)) for level, tags in DEFAULT_ANSWERS.items()
+    ]
+    return _table(["level", "attributes"], rows)
+
+
+def status_codes() -> str:
+    """What each service may answer."""
+    parts = []
+    for service in (Service.STORE, Service.FIND, Service.MOVE, Service.GET):
+        rows = [(f"{s.code:04X}", s.category.value, s.text) for s in statuses(service)]
+        parts += [f"**{service.value}**", _table(["status", "category", "meaning"], rows)]
+    return "\n\n".join(parts)
+
+
+def extended_negotiation() -> str:
+    """What C-FIND extended negotiation offers."""
+    words = {
+        "relational": "relational queries", "combined_datetime": "combined date and time matching",
+        "fuzzy": "fuzzy matching of person names", "timezone": "time zone query adjustment",
+        "enhanced_multiframe": "enhanced multi-frame image conversion",
+    }  # fmt: skip
+    options = QueryOptions()
+    return _table(
+        ["option", "supported"], [(t, "yes" if getattr(options, n) else "no") for n, t in words.items()]
+    )
+
+
+def association_limits() -> str:
+    """Limits and time-outs."""
+    settings = Settings()
+    rows = [
+        ("maximum PDU received, bytes", settings.max_pdu),
+        ("associations at once", settings.max_associations),
+        ("associations at once from one address", settings.max_associations_per_peer),
+        ("asynchronous operations", settings.async_operations),
+        ("ARTIM, seconds", settings.artim_timeout_s),
+        ("idle, seconds", settings.idle_timeout_s),
+        ("presentation contexts in a request", limits.MAX_CONTEXTS),
+        ("implementation class UID", negotiation.IMPLEMENTATION_CLASS_UID),
+        ("implementation version name", negotiation.IMPLEMENTATION_VERSION),
+    ]
+    return _table(["what", "value"], rows)
+
+
+def configuration() -> str:
+    """Every setting."""
+    return _table(["setting", "meaning"], [(f"`{name}`", help_for(name)) for name in names()])
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "storage classes": storage_classes,
+    "service classes": service_classes,
+    "transfer syntaxes": transfer_syntaxes,
+    "query keys": query_keys,
+    "web answers": web_answers,
+    "status codes": status_codes,
+    "extended negotiation": extended_negotiation,
+    "association limits": association_limits,
+    "configuration": configuration,
+}
+
+
+def page() -> str:
+    """The whole statement."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    for name, make in TABLES.items():
+        marker = f"[[{name}]]"
+        if marker not in text:
+            raise ValueError(f"the template has no place for {marker}")
+        text = text.replace(marker, make())
+    return text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
