@@ -5,16 +5,16 @@ A driver gives what the socket delivers to `receive`, handles the events that co
 all is written. Every step runs through PS3.8 Table 9-10 (`fsm`).
 
 What is sent in one direction must not interleave (PS3.8 E.1): finish one `iter_pdata` before the next
-`send_message`. Events that a call other than `receive`, `eof` or `tick` brings about come with the next of these.
+`send_message`. What another call than `receive`, `eof` or `tick` brings about is told by the next of these.
 
-Three rules beyond the table. A fault found in Sta2 is answered with its reason, as service-provider; AA-1 as
-written would hide it. A release is answered by itself once no operation of the peer is unanswered. An abort
-asked for before there is an association closes the connection.
+Three rules beyond the table. A fault found in Sta2 is told, and answered with its reason as service-provider;
+AA-1 as written would hide it. A release is answered by itself once no operation of the peer is unanswered. An
+abort asked for before there is an association closes the connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -110,8 +110,12 @@ _EVENT_OF: Final = {
     PduType.RELEASE_RP: fsm.Event.RELEASE_RP,
     PduType.ABORT: fsm.Event.ABORT,
 }
-_REFUSING: Final = frozenset(fsm.ACTIONS[name] for name in ("AA-1", "AA-6", "AA-7", "AA-8"))
-"""What the table says to a PDU that is out of place. Its body is not even read."""
+_REFUSED: Final = frozenset(
+    pair for pair, action in fsm.TABLE.items() if action.name in ("AA-1", "AA-6", "AA-7", "AA-8")
+)
+"""Where a PDU is out of place. Its body is not even read."""
+
+_AA_1: Final = fsm.ACTIONS["AA-1"]
 
 _ESTABLISHED: Final = frozenset((State.STA6, State.STA7, State.STA8))
 
@@ -170,14 +174,14 @@ class Association:
         self._is_deaf = True
         text = "the peer closed the connection"
         self._step_if_listed(fsm.Event.TRANSPORT_CLOSED, _Cause(text=text, by_peer=True))
-        self._close()
+        self._close(text)
         return self._take_events()
 
     def tick(self, now: float) -> list[Event]:
         """Let time pass: time-outs that have come end the association."""
         timeout = None if self.closed else self._patience.expired(now, is_peers_turn=self._is_peers_turn())
         if timeout is Timeout.ARTIM:
-            self._step_if_listed(fsm.Event.ARTIM_EXPIRED)
+            self._step_if_listed(fsm.Event.ARTIM_EXPIRED, _Cause(text=timeout.text))
         elif timeout is not None:
             self._patience.answer.stop()
             cause = _Cause(text=timeout.text)
@@ -249,36 +253,48 @@ class Association:
 
         Data Set buffers are not copied and must stay as they are until written. Raises CallerError at once
         where the association, the context or the command does not allow it. A broken association ends the
-        iteration. Take the output when it ends: a release that waited for this message follows it.
+        iteration; an iteration given up, or ended by an error of `dataset`, breaks the association. Take the
+        output when it ends: a release that waited for this message follows it.
         """
         if context_id not in self.contexts:
             raise CallerError(f"presentation context {context_id} is not accepted")
         if (dataset is not None) != command.has_dataset:
-            raise CallerError(
-                f"{command.field.name} {'with' if dataset is not None else 'without'} a Data Set"
-            )
+            word = "without" if dataset is None else "with"
+            raise CallerError(f"{command.field.name} {word} a Data Set, while its command says otherwise")
         self._step(fsm.Event.P_DATA_REQUEST)
-        self._sending += 1
-        if command.field.is_operation:
-            self.operations.sent(command)
         if isinstance(dataset, (bytes, bytearray, memoryview)):
             dataset = (dataset,)
         pdus = pdata.fragment(context_id, encode_command(command), dataset, self.peer_max_pdu)
         return self._send(command, pdus)
 
     def _send(self, command: Command, pdus: Iterator[list[Buffer]]) -> Iterator[list[Buffer]]:
+        has_begun = is_done = False
+        self._sending += 1
+        if command.field.is_operation:
+            self.operations.sent(command)
         try:
             for buffers in pdus:
-                if (self.state, fsm.Event.P_DATA_REQUEST) not in fsm.TABLE:
+                if not self._may_send:
                     return
+                has_begun = True
                 self._patience.spoke()
                 yield buffers
+            is_done = True
         finally:
             self._sending -= 1
             self._patience.spoke()
+            if not has_begun:
+                self.operations.withdraw(command)
+            elif not is_done and self._may_send:
+                # Half a message is out, and nothing can follow it
+                self.abort(AbortSource.PROVIDER)
         if not command.field.is_operation:
             self.operations.sent(command)
             self._answer_release()
+
+    @property
+    def _may_send(self) -> bool:
+        return (self.state, fsm.Event.P_DATA_REQUEST) in fsm.TABLE
 
     def release(self) -> None:
         """Ask to end the association in order; CallerError where there is none."""
@@ -287,9 +303,10 @@ class Association:
     def abort(self, source: int = AbortSource.USER, reason: int = AbortReason.NOT_SPECIFIED) -> None:
         """Break the association off, in any state."""
         text = abort_text(source, reason)
-        if not self._step_if_listed(fsm.Event.ABORT_REQUEST, _Cause(source=source, reason=reason, text=text)):
-            if self.state is not State.STA13:
-                self._close()
+        cause = _Cause(source=source, reason=reason, text=text)
+        is_listed = self._step_if_listed(fsm.Event.ABORT_REQUEST, cause)
+        if not is_listed and self.state is not State.STA13:
+            self._close(text)
 
     # Received PDUs
 
@@ -306,11 +323,11 @@ class Association:
 
     def _on_begin(self, kind: PduType) -> None:
         event = _EVENT_OF[kind]
-        action = fsm.TABLE.get((self.state, event))
-        if kind is PduType.P_DATA_TF or action in _REFUSING:
+        is_refused = (self.state, event) in _REFUSED
+        if is_refused or kind is PduType.P_DATA_TF:
             text = f"{kind.name} PDU while {self.state.text[0].lower()}{self.state.text[1:]}"
             self._step_if_listed(event, _Cause(reason=AbortReason.UNEXPECTED_PDU, text=text))
-        if action in _REFUSING:
+        if is_refused:
             self._reader.skip()
 
     def _on_body(self, unit: PduBody) -> None:
@@ -390,65 +407,79 @@ class Association:
             effects, next_state = action.second
         self.state = next_state
         for effect in effects:
-            self._run(effect, cause)
+            _EFFECTS[effect](self, cause)
+        if action is _AA_1 and event is not fsm.Event.ABORT_REQUEST:
+            self._tell_aborted(cause)
         if next_state is State.STA1:
-            self._close()
+            self._close(cause.text)
         return True
 
-    def _run(self, effect: Effect, cause: _Cause) -> None:
-        if effect is Effect.TELL_P_DATA or effect is Effect.SEND_P_DATA or effect is Effect.OPEN_TRANSPORT:
-            return  # the bytes pass beside the table; the driver opened the transport
-        if effect is Effect.SEND_RQ:
-            assert self.request is not None
-            self._output.append(self.request.encode())
-            self._patience.await_answer(self.policy.timers.association_s)
-        elif effect is Effect.SEND_AC:
-            assert isinstance(cause.answer, AssociateAC)
-            self._output.append(cause.answer.encode())
-            self._establish(cause.answer)
-        elif effect is Effect.SEND_RJ:
-            assert isinstance(cause.answer, AssociateRJ)
-            self._output.append(cause.answer.encode())
-            self._tell_rejected(cause.answer)
-        elif effect is Effect.SEND_RELEASE_RQ:
-            self._output.append(ReleaseRQ().encode())
-            self._patience.await_answer(self.policy.timers.release_s)
-        elif effect is Effect.SEND_RELEASE_RP:
-            self._output.append(ReleaseRP().encode())
-        elif effect is Effect.SEND_ABORT:
-            self._patience.answer.stop()
-            self._output.append(Abort(cause.source, cause.reason).encode())
-        elif effect is Effect.START_ARTIM:
-            self._patience.artim.start()
-        elif effect is Effect.STOP_ARTIM:
-            self._patience.artim.stop()
-        elif effect is Effect.CLOSE_TRANSPORT:
-            self._close()
-        else:
-            self._tell(effect, cause)
+    def _send_rq(self, cause: _Cause) -> None:
+        assert self.request is not None
+        self._output.append(self.request.encode())
+        self._patience.await_answer(self.policy.timers.association_s)
 
-    def _tell(self, effect: Effect, cause: _Cause) -> None:
-        if effect is Effect.TELL_REQUESTED:
-            assert isinstance(self.policy, AcceptorPolicy)
-            if not self.policy.automatic:
-                assert self.request is not None and cause.answer is not None
-                self._events.append(AssociationRequested(self.request, cause.answer))
-        elif effect is Effect.TELL_ACCEPTED:
-            assert isinstance(cause.answer, AssociateAC)
-            self._patience.answer.stop()
-            self._establish(cause.answer)
-        elif effect is Effect.TELL_REJECTED:
-            assert isinstance(cause.answer, AssociateRJ)
-            self._tell_rejected(cause.answer)
-        elif effect is Effect.TELL_RELEASE_REQUESTED:
-            self._assembler.drop()
-            self._events.append(ReleaseRequested())
-        elif effect is Effect.TELL_RELEASED:
-            self._patience.answer.stop()
-            if self.state is State.STA1:
-                self._events.append(Released())
-        elif effect is Effect.TELL_ABORTED:
-            self._events.append(Aborted(cause.source, cause.reason, cause.text, cause.by_peer))
+    def _send_ac(self, cause: _Cause) -> None:
+        assert isinstance(cause.answer, AssociateAC)
+        self._output.append(cause.answer.encode())
+        self._establish(cause.answer)
+
+    def _send_rj(self, cause: _Cause) -> None:
+        assert isinstance(cause.answer, AssociateRJ)
+        self._output.append(cause.answer.encode())
+        self._tell_rejected(cause)
+
+    def _send_release_rq(self, cause: _Cause) -> None:
+        self._output.append(ReleaseRQ().encode())
+        self._patience.await_answer(self.policy.timers.release_s)
+
+    def _send_release_rp(self, cause: _Cause) -> None:
+        self._output.append(ReleaseRP().encode())
+
+    def _send_abort(self, cause: _Cause) -> None:
+        self._patience.answer.stop()
+        self._output.append(Abort(cause.source, cause.reason).encode())
+
+    def _tell_requested(self, cause: _Cause) -> None:
+        assert isinstance(self.policy, AcceptorPolicy)
+        if not self.policy.automatic:
+            assert self.request is not None and cause.answer is not None
+            self._events.append(AssociationRequested(self.request, cause.answer))
+
+    def _tell_accepted(self, cause: _Cause) -> None:
+        assert isinstance(cause.answer, AssociateAC)
+        self._patience.answer.stop()
+        self._establish(cause.answer)
+
+    def _tell_rejected(self, cause: _Cause) -> None:
+        assert isinstance(cause.answer, AssociateRJ)
+        answer = cause.answer
+        text = reject_text(answer.result, answer.source, answer.reason)
+        self._events.append(Rejected(answer.result, answer.source, answer.reason, text, self.request))
+
+    def _tell_release_requested(self, cause: _Cause) -> None:
+        self._assembler.drop()
+        self._events.append(ReleaseRequested())
+
+    def _tell_released(self, cause: _Cause) -> None:
+        self._patience.answer.stop()
+        if self.state is State.STA1:
+            self._events.append(Released())
+
+    def _tell_aborted(self, cause: _Cause) -> None:
+        self._events.append(Aborted(cause.source, cause.reason, cause.text, cause.by_peer))
+
+    def _start_artim(self, cause: _Cause) -> None:
+        self._patience.artim.start()
+
+    def _stop_artim(self, cause: _Cause) -> None:
+        self._patience.artim.stop()
+
+    def _close_transport(self, cause: _Cause) -> None:
+        self._close(cause.text)
+
+    def _pass(self, cause: _Cause) -> None:
+        """P-DATA passes beside the table, which only says whether it may; the driver opens the transport."""
 
     def _establish(self, answer: AssociateAC) -> None:
         assert self.request is not None
@@ -459,15 +490,11 @@ class Association:
         self.peer_max_pdu = sendable_pdu(answer.user if we_request else self.request.user)
         self._events.append(Associated(self.request, answer, self.contexts))
 
-    def _tell_rejected(self, answer: AssociateRJ) -> None:
-        text = reject_text(answer.result, answer.source, answer.reason)
-        self._events.append(Rejected(answer.result, answer.source, answer.reason, text, self.request))
-
-    def _close(self) -> None:
+    def _close(self, text: str) -> None:
         if not self.closed:
             self.closed = self._is_deaf = True
             self.state = State.STA1
-            self._events.append(Closed())
+            self._events.append(Closed(text))
 
     def _is_peers_turn(self) -> bool:
         if self.state not in _ESTABLISHED or self._sending:
@@ -479,3 +506,25 @@ class Association:
     def _take_events(self) -> list[Event]:
         events, self._events = self._events, []
         return events
+
+
+_EFFECTS: Final[dict[Effect, Callable[[Association, _Cause], None]]] = {
+    Effect.OPEN_TRANSPORT: Association._pass,
+    Effect.SEND_RQ: Association._send_rq,
+    Effect.SEND_AC: Association._send_ac,
+    Effect.SEND_RJ: Association._send_rj,
+    Effect.SEND_P_DATA: Association._pass,
+    Effect.SEND_RELEASE_RQ: Association._send_release_rq,
+    Effect.SEND_RELEASE_RP: Association._send_release_rp,
+    Effect.SEND_ABORT: Association._send_abort,
+    Effect.TELL_REQUESTED: Association._tell_requested,
+    Effect.TELL_ACCEPTED: Association._tell_accepted,
+    Effect.TELL_REJECTED: Association._tell_rejected,
+    Effect.TELL_P_DATA: Association._pass,
+    Effect.TELL_RELEASE_REQUESTED: Association._tell_release_requested,
+    Effect.TELL_RELEASED: Association._tell_released,
+    Effect.TELL_ABORTED: Association._tell_aborted,
+    Effect.START_ARTIM: Association._start_artim,
+    Effect.STOP_ARTIM: Association._stop_artim,
+    Effect.CLOSE_TRANSPORT: Association._close_transport,
+}

@@ -89,7 +89,12 @@ class Aborted:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Nothing more will come and nothing can be sent; the transport is closed or to be closed."""
+    """Nothing more will come and nothing can be sent; the transport is closed or to be closed.
+
+    `text` says why where no other event did.
+    """
+
+    text: str = ""
 
 
 Event = (

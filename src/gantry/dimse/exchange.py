@@ -7,7 +7,6 @@ Set passed on as it comes.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Container, Iterator
 
 from gantry.dimse.events import CommandReceived, DataFragment, Event, MessageComplete
@@ -41,52 +40,73 @@ class Operations:
     __slots__ = ("_invoked", "_performing")
 
     def __init__(self) -> None:
-        self._performing: Counter[int] = Counter()
-        self._invoked: Counter[int] = Counter()
+        self._performing = _Ledger()
+        self._invoked = _Ledger()
 
     @property
     def performing(self) -> int:
         """How many requests of the peer we have not answered."""
-        return self._performing.total()
+        return self._performing.total
 
     @property
     def invoked(self) -> int:
         """How many of our requests the peer has not answered."""
-        return self._invoked.total()
+        return self._invoked.total
 
     def is_performing(self, message_id: int | None) -> bool:
         """Whether the peer's request with this Message ID is unanswered."""
-        return message_id in self._performing
+        return message_id in self._performing.counts
 
     def received(self, command: Command) -> None:
         """Note a command that came in; PduError where the peer has too many requests open."""
-        if command.field.is_operation and command.message_id is not None:
+        if command.field.is_operation:
             if self.performing >= MAX_OUTSTANDING_OPERATIONS:
                 raise PduError(
                     f"more than {MAX_OUTSTANDING_OPERATIONS} requests unanswered", AbortReason.NOT_SPECIFIED
                 )
-            self._performing[command.message_id] += 1
+            self._performing.add(command.message_id)
         elif command.is_final:
-            _settle(self._invoked, command.responded_to)
+            self._invoked.settle(command.responded_to)
 
     def sent(self, command: Command) -> None:
         """Note a command that goes out."""
-        if command.field.is_operation and command.message_id is not None:
-            self._invoked[command.message_id] += 1
+        if command.field.is_operation:
+            self._invoked.add(command.message_id)
         elif command.is_final:
-            _settle(self._performing, command.responded_to)
+            self._performing.settle(command.responded_to)
+
+    def withdraw(self, command: Command) -> None:
+        """Forget a request of ours of which nothing went out."""
+        if command.field.is_operation:
+            self._invoked.settle(command.message_id)
 
     def forget(self, command: Command) -> None:
-        """Drop a request of the peer that it never completed."""
+        """Forget a request of the peer that it never completed."""
         if command.field.is_operation:
-            _settle(self._performing, command.message_id)
+            self._performing.settle(command.message_id)
 
 
-def _settle(ledger: Counter[int], message_id: int | None) -> None:
-    if message_id is not None and message_id in ledger:
-        ledger[message_id] -= 1
-        if not ledger[message_id]:
-            del ledger[message_id]
+class _Ledger:
+    """How often each Message ID is open; a peer that uses one twice gets two answers."""
+
+    __slots__ = ("counts", "total")
+
+    def __init__(self) -> None:
+        self.counts: dict[int, int] = {}
+        self.total = 0
+
+    def add(self, message_id: int | None) -> None:
+        if message_id is not None:
+            self.counts[message_id] = self.counts.get(message_id, 0) + 1
+            self.total += 1
+
+    def settle(self, message_id: int | None) -> None:
+        if message_id is None or message_id not in self.counts:
+            return
+        self.total -= 1
+        self.counts[message_id] -= 1
+        if not self.counts[message_id]:
+            del self.counts[message_id]
 
 
 class MessageAssembler:
@@ -151,9 +171,7 @@ class MessageAssembler:
     def _begin(self, command: Command) -> Iterator[Event]:
         context_id = self._context_id
         self._command, self._command_bytes, self._data_bytes = command, bytearray(), 0
-        is_stray_cancel = command.field is CommandField.C_CANCEL_RQ and not self._operations.is_performing(
-            command.responded_to
-        )
+        is_stray_cancel = self._is_stray_cancel(command)
         self._operations.received(command)
         if not is_stray_cancel:
             yield CommandReceived(context_id, command, command.has_dataset)
@@ -161,6 +179,14 @@ class MessageAssembler:
             self._end()
             if not is_stray_cancel:
                 yield MessageComplete(context_id, command)
+
+    def _is_stray_cancel(self, command: Command) -> bool:
+        """Whether this cancels nothing: the operation ended before the request to cancel it came."""
+        if command.field is not CommandField.C_CANCEL_RQ:
+            return False
+        if command.has_dataset:
+            raise PduError("C-CANCEL-RQ with a Data Set", AbortReason.UNEXPECTED_PDU)
+        return not self._operations.is_performing(command.responded_to)
 
     def _add_data(self, data: memoryview, is_last: bool) -> Iterator[Event]:
         command, context_id = self._command, self._context_id

@@ -12,7 +12,8 @@ of message uses; no message uses both.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from enum import IntEnum
 from struct import Struct
 from typing import Any, Final
@@ -98,7 +99,7 @@ class Command:
     event_type_id: int | None = None
     action_type_id: int | None = None
     attribute_identifiers: tuple[int, ...] = ()
-    extra: Mapping[int, bytes] = field(default_factory=dict)
+    extra: Mapping[int, bytes] = dataclass_field(default_factory=dict)
 
     @property
     def is_final(self) -> bool:
@@ -106,7 +107,7 @@ class Command:
         return self.field.is_response and self.status not in _PENDING
 
 
-# (tag, field of Command, VR); the Requested pair replaces the Affected pair in the messages of _USES_REQUESTED
+# (tag, field of Command, VR); the messages of _USES_REQUESTED have the Requested pair, not the Affected one
 _ELEMENTS: Final = (
     (0x00000002, "sop_class_uid", "UI"),
     (0x00000100, "field", "US"),
@@ -181,11 +182,12 @@ def encode_command(command: Command) -> bytes:
             value = _DATA_SET if value else NO_DATA_SET
         if value is not None and value != ():
             elements[tag] = _encode_value(vr, value)
-    body = b"".join(
-        _ELEMENT_HEADER.pack(tag >> 16, tag & 0xFFFF, len(value)) + value
-        for tag, value in sorted(elements.items())
-    )
-    return _ELEMENT_HEADER.pack(0, 0, 4) + _U32.pack(len(body)) + body
+    body = b"".join(_encode_element(tag, value) for tag, value in sorted(elements.items()))
+    return _encode_element(_GROUP_LENGTH, _U32.pack(len(body))) + body
+
+
+def _encode_element(tag: int, value: bytes) -> bytes:
+    return _ELEMENT_HEADER.pack(tag >> 16, tag & 0xFFFF, len(value)) + value
 
 
 def _encode_value(vr: str, value: Any) -> bytes:

@@ -21,6 +21,7 @@ from gantry.dimse.limits import (
     DEFAULT_ASYNC_WINDOW,
     DEFAULT_MAX_PDU,
     IDLE_S,
+    MAX_CONTEXTS,
     MIN_PEER_PDU,
     MINIMUM_RATE_BYTES_PER_S,
     RATE_WINDOW_S,
@@ -47,6 +48,7 @@ from gantry.dimse.user_information import (
     UserIdentity,
     UserInformation,
 )
+from gantry.errors import CallerError
 from gantry.standard import sop_classes as sop
 from gantry.standard.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -113,6 +115,8 @@ class AcceptedContext:
     we_are_scp: bool
 
 
+_OUR_WINDOW: Final = AsyncWindow(DEFAULT_ASYNC_WINDOW, DEFAULT_ASYNC_WINDOW)
+
 IdentityAnswer = bytes | None
 """The server response for a requestor whose identity is right, or None where it is not."""
 
@@ -146,7 +150,7 @@ class AcceptorPolicy:
     busy: bool = False
     automatic: bool = True
     max_pdu: int = DEFAULT_MAX_PDU
-    async_window: AsyncWindow = AsyncWindow(DEFAULT_ASYNC_WINDOW, DEFAULT_ASYNC_WINDOW)
+    async_window: AsyncWindow = _OUR_WINDOW
     implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
     implementation_version: str = IMPLEMENTATION_VERSION
     timers: Timers = Timers()
@@ -178,9 +182,14 @@ class RequestorParameters:
     timers: Timers = Timers(idle_s=RESPONSE_S)
 
     def request(self) -> AssociateRQ:
-        """The A-ASSOCIATE-RQ that asks for this; ValueError where it cannot be encoded."""
-        if not 1 <= len(self.contexts) <= 128:
-            raise ValueError(f"{len(self.contexts)} presentation contexts; 1 to 128 can be asked for")
+        """The A-ASSOCIATE-RQ that asks for this; CallerError where PS3.8 has no room for it."""
+        if not 1 <= len(self.contexts) <= MAX_CONTEXTS:
+            raise CallerError(
+                f"{len(self.contexts)} presentation contexts; 1 to {MAX_CONTEXTS} can be asked for"
+            )
+        for title in (self.calling_aet, self.called_aet):
+            if not is_ae_title(title):
+                raise CallerError(f"{title!r} is no AE title: 1 to 16 ASCII characters, no backslash")
         contexts = tuple(
             PresentationContextRQ(2 * index + 1, context.abstract_syntax, context.transfer_syntaxes)
             for index, context in enumerate(self.contexts)
@@ -200,8 +209,10 @@ class RequestorParameters:
 
 def negotiate(request: AssociateRQ, policy: AcceptorPolicy) -> AssociateAC | AssociateRJ:
     """The answer of `policy` to `request`."""
-    identity_response, identity_refusal = _check_identity(request, policy)
-    refusal = _provider_refusal(request, policy) or _title_refusal(request, policy) or identity_refusal
+    refusal = _provider_refusal(request, policy) or _title_refusal(request, policy)
+    if refusal is not None:
+        return refusal
+    identity_response, refusal = _check_identity(request, policy)
     if refusal is not None:
         return refusal
     contexts = _answer_contexts(request, policy)
@@ -236,17 +247,21 @@ def _title_refusal(request: AssociateRQ, policy: AcceptorPolicy) -> AssociateRJ 
     calling, called = request.calling_aet, request.called_aet
     is_calling_known = policy.calling_aets is None or calling in policy.calling_aets
     is_called_known = not policy.check_called_aet or called == policy.ae_title
-    if not (_is_title(calling) and is_calling_known):
+    if not (is_ae_title(calling) and is_calling_known):
         return AssociateRJ(RejectResult.PERMANENT, RejectSource.USER, 3)
-    if not (_is_title(called) and is_called_known):
+    if not (is_ae_title(called) and is_called_known):
         return AssociateRJ(RejectResult.PERMANENT, RejectSource.USER, 7)
     return None
 
 
-def _is_title(title: str) -> bool:
-    """PS3.5 6.2, VR AE: not only spaces, no backslash, no control character. A path is none either."""
+def is_ae_title(title: str) -> bool:
+    """PS3.5 6.2, VR AE: 1 to 16 characters, not only spaces, no backslash or control.
+
+    What climbs in a path is refused as well: titles end up in names and logs.
+    """
     is_path = "../" in title or "/.." in title or title in (".", "..")
-    return bool(title) and not is_path and all(" " <= c <= "~" and c != "\\" for c in title)
+    is_printable = all(" " <= c <= "~" and c != "\\" for c in title)
+    return len(title) <= 16 and bool(title.strip(" ")) and is_printable and not is_path
 
 
 def _check_identity(request: AssociateRQ, policy: AcceptorPolicy) -> tuple[bytes | None, AssociateRJ | None]:

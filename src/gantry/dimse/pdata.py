@@ -78,9 +78,10 @@ def _command_pdus(
 def _fragments(
     dataset: Iterable[bytes | bytearray | memoryview], first_room: int, max_pdu: int
 ) -> Iterator[tuple[list[Buffer], int, bool]]:
-    """Fragments of a Data Set as (buffers, length, is last): the first of `first_room` bytes, if that is not 0.
+    """Fragments of a Data Set as (buffers, length, is last).
 
-    A fragment is given out when one byte more is there, so that the last is known to be the last.
+    The first has `first_room` bytes, where that is not 0. A fragment is given out when one byte more is
+    there, so that the last is known to be the last.
     """
     capacity = (max_pdu - 6) & ~1
     wanted = first_room or capacity

@@ -7,6 +7,7 @@ built as a value, which `PDataTF` is for tests and tools.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from struct import Struct
@@ -305,13 +306,13 @@ def _decode_context_rq(value: memoryview) -> PresentationContextRQ:
     if len(value) < 4:
         raise PduError(f"presentation context item of {len(value)} bytes")
     abstract_syntax, transfer_syntaxes = "", []
-    for kind, _, sub in iter_items(value[4:], "presentation context"):
+    for count, (kind, _, sub) in enumerate(iter_items(value[4:], "presentation context")):
+        if count > MAX_TRANSFER_SYNTAXES:
+            raise PduError(f"more than {MAX_TRANSFER_SYNTAXES} transfer syntaxes in one context")
         if kind == _ABSTRACT_SYNTAX_ITEM:
             abstract_syntax = text_of(sub)
         elif kind == _TRANSFER_SYNTAX_ITEM:
             transfer_syntaxes.append(text_of(sub))
-            if len(transfer_syntaxes) > MAX_TRANSFER_SYNTAXES:
-                raise PduError(f"more than {MAX_TRANSFER_SYNTAXES} transfer syntaxes in one context")
     return PresentationContextRQ(value[0], abstract_syntax, tuple(transfer_syntaxes))
 
 
@@ -329,13 +330,12 @@ def _decode_context_ac(value: memoryview) -> PresentationContextAC:
 
 
 def _lenient_transfer_syntax(view: memoryview) -> str:
-    is_whole = (
-        len(view) >= 4 and view[0] == _TRANSFER_SYNTAX_ITEM and len(view) == 4 + (view[2] << 8 | view[3])
-    )
-    return text_of(view[4:]) if is_whole else ""
+    if len(view) < 4 or view[0] != _TRANSFER_SYNTAX_ITEM or len(view) != 4 + (view[2] << 8 | view[3]):
+        return ""
+    return text_of(view[4:])
 
 
-_DECODERS: Final = {
+_DECODERS: Final[dict[int, Callable[[memoryview], Pdu]]] = {
     PduType.ASSOCIATE_RQ: _decode_rq,
     PduType.ASSOCIATE_AC: _decode_ac,
     PduType.ASSOCIATE_RJ: _decode_rj,

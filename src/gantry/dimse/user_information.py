@@ -177,7 +177,8 @@ def decode_user_information(view: memoryview) -> UserInformation:
             if unknown_bytes > MAX_UNKNOWN_ITEM_BYTES:
                 raise PduError(f"more than {MAX_UNKNOWN_ITEM_BYTES} bytes of unrecognised items")
             lists.setdefault("unknown", []).append((kind, bytes(value)))
-    return UserInformation(**single, **{name: tuple(found) for name, found in lists.items()})
+    fields: dict[str, Any] = {name: tuple(found) for name, found in lists.items()}
+    return UserInformation(**single, **fields)
 
 
 def _max_length(value: memoryview) -> int:
