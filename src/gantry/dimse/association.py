@@ -375,7 +375,7 @@ class Association:
         if self.state not in _ESTABLISHED:
             return
         try:
-            self._events.extend(self._assembler.add(piece))
+            self._assembler.add(piece, self._events)
         except PduError as fault:
             self._reader.skip()
             self._refuse(fault)

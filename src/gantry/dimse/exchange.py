@@ -7,7 +7,7 @@ Set passed on as it comes.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container
 
 from gantry.dimse.events import CommandReceived, DataFragment, Event, MessageComplete
 from gantry.dimse.items import PduError
@@ -133,26 +133,31 @@ class MessageAssembler:
             self._operations.forget(self._command)
         self._end()
 
-    def add(self, piece: Fragment) -> Iterator[Event]:
-        """The events that `piece` completes; PduError where it breaks the order of fragments."""
-        if piece.context_id not in self._contexts:
+    def add(self, piece: Fragment, events: list[Event]) -> None:
+        """Append the events that `piece` completes; PduError where it breaks the order of fragments."""
+        context_id, control, data, ends = piece
+        if context_id != self._context_id:
+            self._begin_on(context_id)
+        is_last = ends and bool(control & 2)
+        if control & 1:
+            self._add_command(data, is_last, events)
+        else:
+            self._add_data(data, is_last, events)
+
+    def _begin_on(self, context_id: int) -> None:
+        if context_id not in self._contexts:
             raise PduError(
-                f"P-DATA on presentation context {piece.context_id}, which is not accepted",
+                f"P-DATA on presentation context {context_id}, which is not accepted",
                 AbortReason.UNEXPECTED_PARAMETER,
             )
-        if self._context_id not in (0, piece.context_id):
+        if self._context_id:
             raise PduError(
-                f"fragment on presentation context {piece.context_id} inside a message on {self._context_id}",
+                f"fragment on presentation context {context_id} inside a message on {self._context_id}",
                 AbortReason.UNEXPECTED_PDU,
             )
-        self._context_id = piece.context_id
-        is_last = piece.ends and bool(piece.control & 2)
-        if piece.control & 1:
-            yield from self._add_command(piece.data, is_last)
-        else:
-            yield from self._add_data(piece.data, is_last)
+        self._context_id = context_id
 
-    def _add_command(self, data: memoryview, is_last: bool) -> Iterator[Event]:
+    def _add_command(self, data: memoryview, is_last: bool, events: list[Event]) -> None:
         if self._command is not None:
             raise PduError("command fragment where the Data Set has not ended", AbortReason.UNEXPECTED_PDU)
         if len(self._command_bytes) + len(data) > MAX_COMMAND_BYTES:
@@ -162,23 +167,37 @@ class MessageAssembler:
             return
         try:
             command = decode_command(self._command_bytes)
-        except PduError:
-            raise
         except ProtocolError as fault:
             raise PduError(str(fault)) from fault
-        yield from self._begin(command)
+        self._command_bytes = bytearray()
+        self._begin(command, events)
 
-    def _begin(self, command: Command) -> Iterator[Event]:
+    def _begin(self, command: Command, events: list[Event]) -> None:
         context_id = self._context_id
-        self._command, self._command_bytes, self._data_bytes = command, bytearray(), 0
         is_stray_cancel = self._is_stray_cancel(command)
         self._operations.received(command)
         if not is_stray_cancel:
-            yield CommandReceived(context_id, command, command.has_dataset)
-        if not command.has_dataset:
+            events.append(CommandReceived(context_id, command, command.has_dataset))
+        if command.has_dataset:
+            self._command, self._data_bytes = command, 0
+            return
+        self._end()
+        if not is_stray_cancel:
+            events.append(MessageComplete(context_id, command))
+
+    def _add_data(self, data: memoryview, is_last: bool, events: list[Event]) -> None:
+        command, context_id = self._command, self._context_id
+        if command is None:
+            raise PduError("Data Set fragment where a command is due", AbortReason.UNEXPECTED_PDU)
+        size = len(data)
+        self._data_bytes += size
+        if self._data_bytes > MAX_IDENTIFIER_BYTES and command.field in _HELD_IN_MEMORY:
+            raise PduError(f"Identifier of more than {MAX_IDENTIFIER_BYTES} bytes")
+        if size:
+            events.append(DataFragment(context_id, data))
+        if is_last:
             self._end()
-            if not is_stray_cancel:
-                yield MessageComplete(context_id, command)
+            events.append(MessageComplete(context_id, command))
 
     def _is_stray_cancel(self, command: Command) -> bool:
         """Whether this cancels nothing: the operation ended before the request to cancel it came."""
@@ -188,19 +207,6 @@ class MessageAssembler:
             raise PduError("C-CANCEL-RQ with a Data Set", AbortReason.UNEXPECTED_PDU)
         return not self._operations.is_performing(command.responded_to)
 
-    def _add_data(self, data: memoryview, is_last: bool) -> Iterator[Event]:
-        command, context_id = self._command, self._context_id
-        if command is None:
-            raise PduError("Data Set fragment where a command is due", AbortReason.UNEXPECTED_PDU)
-        self._data_bytes += len(data)
-        if self._data_bytes > MAX_IDENTIFIER_BYTES and command.field in _HELD_IN_MEMORY:
-            raise PduError(f"Identifier of more than {MAX_IDENTIFIER_BYTES} bytes")
-        if len(data):
-            yield DataFragment(context_id, data)
-        if is_last:
-            self._end()
-            yield MessageComplete(context_id, command)
-
     def _end(self) -> None:
         self._context_id, self._command = 0, None
-        self._command_bytes, self._data_bytes = bytearray(), 0
+        self._command_bytes = bytearray()

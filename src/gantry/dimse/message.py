@@ -175,14 +175,14 @@ _TAG: Final = Struct("<HH")
 
 def encode_command(command: Command) -> bytes:
     """The command set in Implicit VR Little Endian, with its group length (PS3.7 6.3.1)."""
-    elements = dict(command.extra)
+    elements = list(command.extra.items())
     for tag, (name, vr) in _table_of(command.field).items():
         value = getattr(command, name)
         if name == "has_dataset":
             value = _DATA_SET if value else NO_DATA_SET
         if value is not None and value != ():
-            elements[tag] = _encode_value(vr, value)
-    body = b"".join(_encode_element(tag, value) for tag, value in sorted(elements.items()))
+            elements.append((tag, _encode_value(vr, value)))
+    body = b"".join([_encode_element(tag, value) for tag, value in sorted(elements)])
     return _encode_element(_GROUP_LENGTH, _U32.pack(len(body))) + body
 
 

@@ -9,9 +9,8 @@ make us hold no more than it sends, and a large Data Set is never copied here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from gantry.dimse.items import PduError
 from gantry.dimse.limits import MAX_ASSOCIATE_BYTES
@@ -26,23 +25,20 @@ _FOUR: Final = range(4, 5)
 _ASSOCIATE: Final = range(ASSOCIATE_FIXED_BYTES, MAX_ASSOCIATE_BYTES + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class PduBegin:
+class PduBegin(NamedTuple):
     """The header of a PDU whose type and length are right. Say `PduReader.skip` to pass its body by."""
 
     kind: PduType
 
 
-@dataclass(frozen=True, slots=True)
-class PduBody:
+class PduBody(NamedTuple):
     """The whole body of a PDU that is not P-DATA-TF."""
 
     kind: PduType
     body: memoryview
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
+class Fragment(NamedTuple):
     """A piece of one presentation data value; `ends` is True on the last piece of it.
 
     `data` is a view of the received bytes and valid as long as those stay untouched. `control` is the
@@ -57,6 +53,16 @@ class Fragment:
 
 Unit = PduBegin | PduBody | Fragment
 
+_BEGIN: Final = {int(kind): PduBegin(kind) for kind in PduType}
+_LENGTHS: Final = {
+    PduType.ASSOCIATE_RQ: _ASSOCIATE,
+    PduType.ASSOCIATE_AC: _ASSOCIATE,
+    PduType.ASSOCIATE_RJ: _FOUR,
+    PduType.RELEASE_RQ: _FOUR,
+    PduType.RELEASE_RP: _FOUR,
+    PduType.ABORT: _FOUR,
+}
+
 
 class PduReader:
     """Takes bytes and keeps its place in the stream of PDUs.
@@ -68,15 +74,15 @@ class PduReader:
         "_context_id",
         "_control",
         "_kind",
+        "_lengths",
         "_partial",
         "_pdu_left",
         "_pdv_left",
         "_skipping",
-        "max_pdu",
     )
 
     def __init__(self, max_pdu: int) -> None:
-        self.max_pdu = max_pdu
+        self._lengths = _LENGTHS | {PduType.P_DATA_TF: range(_HEADER_BYTES, (max_pdu or 0xFFFFFFFF) + 1)}
         self._partial = bytearray()
         self._kind: PduType | None = None
         self._pdu_left = 0
@@ -102,11 +108,10 @@ class PduReader:
         position, end = 0, len(data)
         while position < end:
             if self._kind is None:
-                header, position = self._take_header(data, position)
+                header, at, position = self._take_header(data, position, end)
                 if header is None:
                     return
-                kind = self._begin(header)
-                yield PduBegin(kind)
+                yield self._begin(*_PDU_HEADER.unpack_from(header, at))
             elif self._skipping:
                 position = self._pass_by(position, end)
             elif self._kind is not PduType.P_DATA_TF:
@@ -115,25 +120,31 @@ class PduReader:
                     return
                 kind, self._kind = self._kind, None
                 yield PduBody(kind, body)
-            elif self._pdv_left < 0:
-                header, position = self._take_header(data, position)
-                if header is None:
-                    return
-                self._begin_value(header)
-                if self._pdv_left == 0:
-                    yield self._fragment(data[:0])
             else:
+                if self._pdv_left < 0:
+                    header, at, position = self._take_header(data, position, end)
+                    if header is None:
+                        return
+                    self._begin_value(*_PDV_HEADER.unpack_from(header, at))
+                    if position == end and self._pdv_left:
+                        return
                 size = min(self._pdv_left, end - position)
-                piece = data[position : position + size]
-                position += size
                 self._pdv_left -= size
                 self._pdu_left -= size
-                yield self._fragment(piece)
+                ends = self._pdv_left == 0
+                if ends:
+                    self._pdv_left = -1
+                    if self._pdu_left == 0:
+                        self._kind = None
+                yield Fragment(self._context_id, self._control, data[position : position + size], ends)
+                position += size
 
-    def _take_header(self, data: memoryview, position: int) -> tuple[memoryview | None, int]:
-        if not self._partial and len(data) - position >= _HEADER_BYTES:
-            return data[position : position + _HEADER_BYTES], position + _HEADER_BYTES
-        return self._collect(data, position, _HEADER_BYTES)
+    def _take_header(self, data: memoryview, position: int, end: int) -> tuple[memoryview | None, int, int]:
+        """Where six bytes of header lie, and the position after them; None until all are there."""
+        if not self._partial and end - position >= _HEADER_BYTES:
+            return data, position, position + _HEADER_BYTES
+        header, position = self._collect(data, position, _HEADER_BYTES)
+        return header, 0, position
 
     def _take_body(self, data: memoryview, position: int) -> tuple[memoryview | None, int]:
         if not self._partial and len(data) - position >= self._pdu_left:
@@ -157,38 +168,23 @@ class PduReader:
             self._kind = None
         return position + size
 
-    def _begin(self, header: memoryview) -> PduType:
-        number, length = _PDU_HEADER.unpack(header)
-        try:
-            kind = PduType(number)
-        except ValueError:
-            raise PduError(f"PDU of type {number:02X}H", AbortReason.UNRECOGNIZED_PDU) from None
-        if length not in self._lengths(kind):
+    def _begin(self, number: int, length: int) -> PduBegin:
+        begin = _BEGIN.get(number)
+        if begin is None:
+            raise PduError(f"PDU of type {number:02X}H", AbortReason.UNRECOGNIZED_PDU)
+        kind = begin.kind
+        if length not in self._lengths[kind]:
             raise PduError(f"{kind.name} PDU of {length} bytes")
         self._kind, self._pdu_left, self._pdv_left, self._skipping = kind, length, -1, False
-        return kind
+        return begin
 
-    def _lengths(self, kind: PduType) -> range:
-        if kind is PduType.P_DATA_TF:
-            return range(_HEADER_BYTES, (self.max_pdu or 0xFFFFFFFF) + 1)
-        if kind in (PduType.ASSOCIATE_RQ, PduType.ASSOCIATE_AC):
-            return _ASSOCIATE
-        return _FOUR
-
-    def _begin_value(self, header: memoryview) -> None:
-        length, self._context_id, self._control = _PDV_HEADER.unpack(header)
+    def _begin_value(self, length: int, context_id: int, control: int) -> None:
         # The length counts context ID and control header, which are read already
-        if length < 2 or length + 4 > self._pdu_left:
+        rest = self._pdu_left - 4 - length
+        if length < 2 or rest < 0:
             raise PduError(f"PDV of {length} bytes where {self._pdu_left - 4} are left in the PDU")
+        if 0 < rest < _HEADER_BYTES:
+            raise PduError(f"{rest} bytes left over after the last PDV")
+        self._context_id, self._control = context_id, control
         self._pdu_left -= _HEADER_BYTES
         self._pdv_left = length - 2
-        if 0 < self._pdu_left - self._pdv_left < _HEADER_BYTES:
-            raise PduError(f"{self._pdu_left - self._pdv_left} bytes left over after the last PDV")
-
-    def _fragment(self, piece: memoryview) -> Fragment:
-        ends = self._pdv_left == 0
-        if ends:
-            self._pdv_left = -1
-            if self._pdu_left == 0:
-                self._kind = None
-        return Fragment(self._context_id, self._control, piece, ends)
