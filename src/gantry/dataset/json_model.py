@@ -19,19 +19,20 @@ or how large a number becomes.
 
 from __future__ import annotations
 
+import json
 from binascii import b2a_base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from gantry.dataset.json_values import READERS
+from gantry.dataset.model_check import JsonModel, checked_model
 from gantry.dataset.scan import DataSet, Element
 from gantry.dataset.vr import element_vr, is_open
+from gantry.errors import DataSetError
 from gantry.standard.dictionary import DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA, PIXEL_DATA
-
-JsonModel = dict[str, Any]
 
 BulkUri = Callable[[str, Element], str]
 """Called with the path of an attribute (``7FE00010``, or ``54000100/1/54001010`` inside the first Item of a
@@ -41,7 +42,6 @@ INLINE_LIMIT = (
     1024  # bytes of a binary value that still travel inside the JSON: pydicom's default, one packet
 )
 
-BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 PIXEL_TAGS = frozenset({PIXEL_DATA, FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA})
 
 _TEXT_LIMIT = 1 << 20  # longer texts leave as bulk data where there is somebody to serve it
@@ -127,3 +127,50 @@ def _binary(ds: DataSet, element: Element, vr: str, path: str, form: _Form) -> J
         return {"vr": vr, "Value": reader(ds, element)}
     raw = memoryview(ds.buffer)[offset : offset + length]
     return {"vr": vr, "InlineBinary": b2a_base64(raw, newline=False).decode("ascii")}
+
+
+def from_json(data: bytes | bytearray | memoryview | str | Mapping[str, Any]) -> JsonModel:
+    """The model in what a peer sent, checked (see `model_check`): bytes of JSON, or JSON already parsed.
+
+    An array that holds one object is taken for that object. Raises DataSetError.
+    """
+    models = list_from_json(data)
+    if len(models) != 1:
+        raise DataSetError(f"one Data Set expected, not an array of {len(models)}")
+    return models[0]
+
+
+def list_from_json(
+    data: bytes | bytearray | memoryview | str | Mapping[str, Any] | list[Any],
+) -> list[JsonModel]:
+    """The models in an array, or in a single object, of JSON (PS3.18 F.2.1). Raises DataSetError."""
+    parsed = data if isinstance(data, (Mapping, list)) else _parsed(data)
+    if isinstance(parsed, Mapping):
+        parsed = [parsed]
+    if not isinstance(parsed, list):
+        raise DataSetError("not a DICOM JSON Model: neither an object nor an array")
+    if any(not isinstance(item, Mapping) for item in parsed):
+        raise DataSetError("not a DICOM JSON Model: an array of something else than objects")
+    return [checked_model(dict(item)) for item in parsed]
+
+
+def _parsed(data: bytes | bytearray | memoryview | str) -> object:
+    """JSON by RFC 8259 to the letter, each name once in its object."""
+    try:
+        text = data if isinstance(data, str) else bytes(data).decode("utf-8-sig")
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except RecursionError:  # the decoder stops itself long before the stack ends
+        raise DataSetError("not JSON: objects or arrays in one another without end") from None
+    except ValueError as error:
+        raise DataSetError(f"not JSON: {error}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object with the same name twice")
+    return found
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON number")

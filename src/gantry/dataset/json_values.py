@@ -87,11 +87,12 @@ def _decimals(ds: DataSet, element: Element) -> list[Any]:
     _, _, offset, length, _ = element
     text = bytes(ds.buffer[offset : offset + length]).decode("latin-1").strip(" \0")
     if "\\" in text:
-        return [_decimal(value) for value in text.split("\\")]
-    return [_decimal(text)] if text else []
+        return [decimal_value(value) for value in text.split("\\")]
+    return [decimal_value(text)] if text else []
 
 
-def _decimal(text: str) -> float | str | None:
+def decimal_value(text: str) -> float | str | None:
+    """One DS: a number where JSON can hold it as one, None where it is empty, else the text."""
     text = text.strip(" \0")
     if not text:
         return None
@@ -110,11 +111,12 @@ def _integers(ds: DataSet, element: Element) -> list[Any]:
     _, _, offset, length, _ = element
     text = bytes(ds.buffer[offset : offset + length]).decode("latin-1").strip(" \0")
     if "\\" in text:
-        return [_integer(value) for value in text.split("\\")]
-    return [_integer(text)] if text else []
+        return [integer_value(value) for value in text.split("\\")]
+    return [integer_value(text)] if text else []
 
 
-def _integer(text: str) -> int | str | None:
+def integer_value(text: str) -> int | str | None:
+    """One IS: a number of 64 bits, None where it is empty, else the text."""
     text = text.strip(" \0")
     if not text:
         return None
@@ -123,7 +125,7 @@ def _integer(text: str) -> int | str | None:
     try:
         number = int(text)
     except ValueError:
-        decimal = _decimal(text)
+        decimal = decimal_value(text)
         if not isinstance(decimal, float):
             return text
         number = int(decimal)  # "1.0", and "1.5" as other readers cut it
