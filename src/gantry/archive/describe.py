@@ -1,8 +1,9 @@
 """From the scan of an arriving object to the record that the index keeps of it.
 
-Only what people search by or see in lists is read: the attributes of the modules above the instance (which the
-table of levels names) and a short list of the instance's own. What a record holds is bounded whatever the object
-holds: a longer text is cut and a longer sequence left out, and the record says so (B38). The file keeps all.
+Only what people search by or see in lists is read: the attributes of the modules above the instance (which
+the table of levels names) and a short list of the instance's own. What a record holds is bounded whatever the
+object holds: a longer text is cut and a longer sequence left out, and the record says so (B38). The file keeps
+all.
 
 Padding is taken off UIDs and identifiers here, once, so that nothing later compares with it.
 """
@@ -12,8 +13,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from gantry.archive.frames import frame_table
-from gantry.archive.records import InstanceKey, JsonModel, ObjectRecord, Origin, PixelLocation
+from gantry.archive.frames import locate_pixels
+from gantry.archive.records import InstanceKey, JsonModel, ObjectRecord, Origin
 from gantry.dataset.json_model import to_json_model
 from gantry.dataset.json_values import READERS
 from gantry.dataset.part10 import FileMeta
@@ -27,23 +28,24 @@ MAX_TEXT = 1024
 MAX_VALUES = 256
 """Values kept of one attribute."""
 MAX_ELEMENT_BYTES = 64 * 1024
-"""A longer text is read only this far; a longer sequence is left out. The longest seen in practice have 4 KiB."""
+"""A longer text is read only this far; a longer sequence is left out."""
 
 _TIMEZONE = 0x00080201
 _SOP_CLASS_UID = 0x00080016
 
 # Attributes of the instance that lists, searches and viewers ask for before they open the object
 _INSTANCE_TAGS = (
-    0x00080008, 0x00080012, 0x00080013, 0x00080016, 0x00080018, 0x0008001A, 0x00080022, 0x00080023, 0x0008002A,
-    0x00080032, 0x00080033, 0x00080064, 0x00180050, 0x00185101, 0x00200012, 0x00200013, 0x00200032, 0x00200062,
-    0x00201041, 0x00204000, 0x00280004, 0x00280008, 0x00280010, 0x00280011, 0x00280100, 0x0040A043, 0x0040A491,
-    0x0040A493, 0x00420010, 0x00700080, 0x00700081,
+    0x00080008, 0x00080012, 0x00080013, 0x00080016, 0x00080018, 0x0008001A, 0x00080022, 0x00080023,
+    0x0008002A, 0x00080032, 0x00080033, 0x00080064, 0x00180050, 0x00185101, 0x00200012, 0x00200013,
+    0x00200032, 0x00200062, 0x00201041, 0x00204000, 0x00280004, 0x00280008, 0x00280010, 0x00280011,
+    0x00280100, 0x0040A043, 0x0040A491, 0x0040A493, 0x00420010, 0x00700080, 0x00700081,
 )  # fmt: skip
 
-_LEVELS: dict[int, Level] = {
+INDEXED_LEVELS: dict[int, Level] = {
     **dict.fromkeys(_INSTANCE_TAGS, Level.IMAGE),
     **{tag: level for tag, level in LEVEL_OF_TAG.items() if tag not in COMPUTED_KEYS},
 }
+"""Which attributes a record holds, and at which level; all others are read from the file when asked for."""
 
 
 def describe(
@@ -60,13 +62,16 @@ def describe(
 ) -> ObjectRecord:
     """The record of an object.
 
-    `key` holds its UIDs without padding; `ds` lies in the bytes of the file itself, unless those are deflated:
-    then pixels have no place in the file and are not located.
+    `key` holds its UIDs without padding; `ds` lies in the bytes of the file itself, unless those are
+    deflated: then pixels have no place in the file and are not located.
     """
     levels, truncated = _attributes(ds)
     patient, study, series, instance = levels
     study["0020000D"] = {"vr": "UI", "Value": [key.study_uid]}
     series["0020000E"] = {"vr": "UI", "Value": [key.series_uid]}
+    # VM 1; a second value would make the series two modalities, which no list of modalities could tell
+    if len(modality := series.get("00080060", {}).get("Value", ())) > 1:
+        del modality[1:]
     instance["00080018"] = {"vr": "UI", "Value": [key.sop_uid]}
     return ObjectRecord(
         key=key,
@@ -79,7 +84,7 @@ def describe(
         meta_sha256=meta_sha256,
         received_at=received_at,
         origin=origin or Origin(),
-        pixel=None if transfer_syntax(meta.transfer_syntax_uid).deflated else _pixel_location(ds),
+        pixel=None if transfer_syntax(meta.transfer_syntax_uid).deflated else locate_pixels(ds),
         patient=patient,
         study=study,
         series=series,
@@ -88,18 +93,11 @@ def describe(
     )
 
 
-def _pixel_location(ds: DataSet) -> PixelLocation | None:
-    pixels = ds.pixel_data
-    if pixels is None:
-        return None
-    return PixelLocation(pixels.offset, pixels.length, frame_table(ds, pixels).encode())
-
-
 def _attributes(ds: DataSet) -> tuple[tuple[JsonModel, JsonModel, JsonModel, JsonModel], bool]:
     """The attributes of the four levels, and whether something was cut."""
     levels: tuple[JsonModel, JsonModel, JsonModel, JsonModel] = ({}, {}, {}, {})
     truncated = False
-    level_of = _LEVELS.get
+    level_of = INDEXED_LEVELS.get
     for tag, element in ds.elements.items():
         level = level_of(tag)
         if level is None:
@@ -110,7 +108,7 @@ def _attributes(ds: DataSet) -> tuple[tuple[JsonModel, JsonModel, JsonModel, Jso
             continue
         if "Value" in found:
             truncated |= _cut(found["Value"])
-        levels[level]["%08X" % tag] = found
+        levels[level][f"{tag:08X}"] = found
     if _TIMEZONE in ds.elements:
         zone = _json_element(ds, ds.elements[_TIMEZONE])
         for attributes in levels[1:]:

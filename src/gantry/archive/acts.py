@@ -1,0 +1,121 @@
+"""Acts: what was done to objects that left no bytes of its own, written beside them so it can be replayed.
+
+Deleting hides an instance without touching its file; restoring brings an earlier version back; a
+reference keeps an object where it lies, outside of the folder. Each is a version of its instance with a
+number of its own, and each is a line in an act file, durable before the index hears of it. So
+``reindex`` finds deletions again from the folder alone (promise 3).
+
+An act file is one JSON document, made once and never changed; its name begins with the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+
+import msgspec
+
+from gantry.archive.blobs.files import ACTS, INCOMING, write_durably
+from gantry.archive.disk import Disk
+from gantry.archive.index.protocol import AddRestore, AddTombstone
+from gantry.archive.records import InstanceKey, Origin
+from gantry.errors import Corrupt
+
+
+class ActKind(Enum):
+    """What an act does."""
+
+    DELETE = "delete"
+    RESTORE = "restore"
+    REFERENCE = "reference"
+
+
+@dataclass(frozen=True, slots=True)
+class ActEntry:
+    """One act on one instance, which became its version `number`.
+
+    `restores` is the version brought back, by a restore; `path` the absolute path of the object, and
+    `aside` whether it did not become current, for a reference.
+    """
+
+    kind: ActKind
+    key: InstanceKey
+    number: int
+    at: datetime
+    origin: Origin = field(default_factory=Origin)
+    restores: int = 0
+    path: str = ""
+    aside: bool = False
+
+
+def act_path(at: datetime) -> str:
+    """The path of an act made at this time; stamps are never equal, so neither are paths."""
+    return f"{ACTS}/{at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.json"
+
+
+def write_act(disk: Disk, path: str, entries: Sequence[ActEntry]) -> None:
+    """Write an act durably; its name is durable after a sync of the folder. Raises OSError, SyncFailed."""
+    staged = f"{INCOMING}/{path.replace('/', '-')}"
+    write_durably(disk, staged, [msgspec.json.encode([_as_json(entry) for entry in entries])])
+    disk.rename(staged, path)
+
+
+def read_act(disk: Disk, path: str) -> list[ActEntry]:
+    """The entries of an act file. Raises Corrupt."""
+    try:
+        return [_from_json(item) for item in msgspec.json.decode(disk.read(path), type=list[_Entry])]
+    except (msgspec.DecodeError, ValueError) as error:
+        raise Corrupt(f"the act {path} cannot be read: {error}") from error
+
+
+def index_change(entry: ActEntry, act: str) -> AddTombstone | AddRestore:
+    """What the index is told of a delete or a restore."""
+    if entry.kind is ActKind.DELETE:
+        return AddTombstone(entry.key, entry.number, entry.at, entry.origin, act)
+    assert entry.kind is ActKind.RESTORE
+    return AddRestore(entry.key, entry.number, entry.restores, entry.at, entry.origin, act)
+
+
+class _Entry(msgspec.Struct, omit_defaults=True):
+    act: str
+    study: str
+    series: str
+    sop: str
+    number: int
+    at: datetime
+    aet: str = ""
+    peer: str = ""
+    via: str = ""
+    restores: int = 0
+    path: str = ""
+    aside: bool = False
+
+
+def _as_json(entry: ActEntry) -> _Entry:
+    return _Entry(
+        entry.kind.value,
+        *entry.key,
+        entry.number,
+        entry.at,
+        entry.origin.source_aet,
+        entry.origin.peer,
+        entry.origin.via,
+        entry.restores,
+        entry.path,
+        entry.aside,
+    )
+
+
+def _from_json(item: _Entry) -> ActEntry:
+    return ActEntry(
+        ActKind(item.act),
+        InstanceKey(item.study, item.series, item.sop),
+        item.number,
+        item.at,
+        Origin(item.aet, item.peer, item.via),
+        item.restores,
+        item.path,
+        item.aside,
+    )

@@ -1,0 +1,260 @@
+"""The archive as others see it: one object over disk, index and clock, thin, with a verb a method.
+
+Each verb lives in a file of its own name. All methods may be called from any thread; those that write block
+until what they did is durable.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gantry.archive import delete as acts_on
+from gantry.archive.blobs.files import INCOMING
+from gantry.archive.changes import ChangeSignal
+from gantry.archive.clock import Clock, SystemClock
+from gantry.archive.commit import Committer
+from gantry.archive.damage import Damage
+from gantry.archive.disk import Disk, OsDisk
+from gantry.archive.frames import FrameTable
+from gantry.archive.incoming import Expectation, Incoming
+from gantry.archive.index import Change, Conflict, Index, IndexChange, IndexStats, VersionRow
+from gantry.archive.index_files import IndexFiles, SqlIndexFiles
+from gantry.archive.lock import FolderLock
+from gantry.archive.outcome import Outcome
+from gantry.archive.query import FindResult, Query
+from gantry.archive.records import InstanceKey, Location, Origin
+from gantry.archive.retrieve import Retriever
+from gantry.archive.space import Space
+from gantry.archive.startup import start
+from gantry.archive.store import Keeper
+
+DEFAULT_RESERVE_BYTES = 512 << 20
+DEFAULT_OBJECT_LIMIT = 8 << 30
+NOBODY = Origin()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an archive behaves: see the settings `same_uid`, `reserve_bytes` and `max_object_bytes`."""
+
+    same_uid: str = "newest"
+    reserve_bytes: int = DEFAULT_RESERVE_BYTES
+    max_object_bytes: int = DEFAULT_OBJECT_LIMIT
+
+
+class Archive:
+    """Keeps objects for good and finds them again. Made by `Archive.open`; `close` it."""
+
+    def __init__(
+        self, disk: Disk, index_files: IndexFiles, clock: Clock, options: Options, lock: FolderLock | None
+    ) -> None:
+        self._disk = disk
+        self._index_files = index_files
+        self._options = options
+        self._lock = lock
+        self._names = itertools.count(1)
+        self._started = start(disk, index_files, clock)
+        self._journal = self._started.journal
+        self._committer = Committer(disk, self._started.index, clock, options.same_uid, self._committed)
+        self._signal = ChangeSignal(self._started.index.stats().last_change)
+        self._space = Space(disk, options.reserve_bytes)
+        self._keeper = Keeper(disk, self._committer)
+        self._retriever = Retriever(disk, Damage(disk))
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        options: Options = Options(),
+        *,
+        disk: Disk | None = None,
+        index_files: IndexFiles | None = None,
+        clock: Clock | None = None,
+    ) -> Archive:
+        """Open the archive in a folder, making it where there is none, and recover from how it last ended.
+
+        `disk`, `index_files` and `clock` are for the simulated twins. Raises StorageError, also where another
+        process has the archive open.
+        """
+        lock = None
+        if disk is None:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = FolderLock(folder)
+            disk = OsDisk(folder)
+        try:
+            return cls(disk, index_files or SqlIndexFiles(folder), clock or SystemClock(), options, lock)
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+
+    def close(self) -> None:
+        """Let go of everything. What was answered is durable already."""
+        self._journal.shut()
+        self.index.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def index(self) -> Index:
+        """The index, to be asked; only the archive tells it anything."""
+        return self._committer.index
+
+    @property
+    def read_only(self) -> str:
+        """Why nothing can be written, empty while all is well (N6)."""
+        return self._committer.read_only
+
+    # --- store -----------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        origin: Origin = NOBODY,
+        size_hint: int | None = None,
+        *,
+        expect_sop_class: str | None = None,
+        expect_sop_instance: str | None = None,
+        expect_study: str | None = None,
+    ) -> Incoming:
+        """Begin to take an object in: a Part 10 byte stream of about `size_hint` bytes.
+
+        Raises OutOfSpace or ReadOnly before the first byte need be sent.
+        """
+        self._committer.require_writable()
+        size = size_hint or 0
+        self._space.claim(size)
+        return Incoming(
+            self._disk,
+            f"{INCOMING}/{next(self._names)}",
+            origin,
+            Expectation(expect_sop_class, expect_sop_instance, expect_study),
+            limit=self._options.max_object_bytes,
+            finish=self._keeper.keep,
+            release=lambda: self._space.release(size),
+        )
+
+    def store(self, chunks: Iterable[bytes], origin: Origin = NOBODY) -> Outcome:
+        """Keep one object, whose bytes come in pieces."""
+        incoming = self.begin(origin)
+        try:
+            for chunk in chunks:
+                incoming.write(chunk)
+            return incoming.finish()
+        finally:
+            incoming.abort()
+
+    def store_many(self, arrivals: Sequence[Incoming]) -> list[Outcome]:
+        """Keep several objects in one commit; each has its own outcome."""
+        return self._keeper.keep_many(arrivals)
+
+    # --- retrieve --------------------------------------------------------------------------------
+
+    def locate(
+        self,
+        study_uid: str | None = None,
+        series_uid: str | None = None,
+        sop_uid: str | None = None,
+        version: int | None = None,
+    ) -> list[Location]:
+        """Objects by UID: the current ones, or version `version` of each; empty where there are none."""
+        return self.index.locate(study_uid, series_uid, sop_uid, version)
+
+    def versions(self, key: InstanceKey) -> list[VersionRow]:
+        """All versions of an instance, oldest first."""
+        return self.index.versions(key)
+
+    def read(self, location: Location, *, check: bool = False) -> bytes:
+        """The whole file, bit for bit; `check` compares digests. Raises Corrupt, StorageError."""
+        return self._retriever.read(location, check=check)
+
+    def read_range(self, location: Location, offset: int, length: int) -> bytes:
+        """Some bytes of the file, fewer at its end. Raises Corrupt, StorageError."""
+        return self._retriever.read_range(location, offset, length)
+
+    def blocks(self, location: Location) -> Iterator[bytes]:
+        """The whole file, a megabyte at a time."""
+        return self._retriever.blocks(location)
+
+    def frames(self, location: Location) -> FrameTable:
+        """Where each frame lies in the file. Raises NotFound for an object without pixels."""
+        return self._retriever.frames(location)
+
+    def read_frame(self, location: Location, frame: int) -> bytes:
+        """The stored bytes of frame number `frame`, from 1. Raises NotFound, Corrupt."""
+        return self._retriever.read_frame(location, frame)
+
+    def header(self, location: Location) -> dict[str, Any]:
+        """All attributes but bulk data, in the DICOM JSON model. Raises Corrupt."""
+        return self._retriever.header(location)
+
+    def real_path(self, location: Location) -> Path | None:
+        """The file itself, only to be read; None on a simulated disk."""
+        return self._retriever.real_path(location)
+
+    # --- find, changes ---------------------------------------------------------------------------
+
+    def find(self, query: Query) -> FindResult:
+        """Answer a query. Raises QueryError."""
+        return self.index.find(query, self._retriever.header)
+
+    def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
+        """What happened after number `after`, oldest first."""
+        return self.index.changes(after, limit)
+
+    def wait_for_change(self, after: int, timeout_s: float) -> int:
+        """Block until something happened after number `after`, or the time is over; the last number."""
+        return self._signal.wait(after, timeout_s)
+
+    def listen(self, listener: Callable[[int], None]) -> Callable[[], None]:
+        """Call `listener(last number)` after each commit, in the committing thread; answers how to end it."""
+        return self._signal.listen(listener)
+
+    def conflicts(self, after: int = 0, limit: int = 1000) -> list[Conflict]:
+        """Objects that contradict one another and are all kept."""
+        return self.index.conflicts(after, limit)
+
+    def stats(self) -> IndexStats:
+        """Counts, cheap at any size."""
+        return self.index.stats()
+
+    # --- delete ----------------------------------------------------------------------------------
+
+    def delete(
+        self,
+        study_uid: str,
+        series_uid: str | None = None,
+        sop_uid: str | None = None,
+        origin: Origin = NOBODY,
+    ) -> tuple[InstanceKey, ...]:
+        """Hide a study, series or instance; reversible. Raises NotFound, ReadOnly, StorageError."""
+        return acts_on.delete(self._committer, study_uid, series_uid, sop_uid, origin)
+
+    def restore(
+        self,
+        study_uid: str,
+        series_uid: str | None = None,
+        sop_uid: str | None = None,
+        origin: Origin = NOBODY,
+    ) -> tuple[InstanceKey, ...]:
+        """Show again what was deleted. Raises NotFound, ReadOnly, StorageError."""
+        return acts_on.restore(self._committer, study_uid, series_uid, sop_uid, origin)
+
+    def restore_version(self, key: InstanceKey, number: int, origin: Origin = NOBODY) -> None:
+        """Make an earlier object version current again. Raises NotFound, ReadOnly, StorageError."""
+        acts_on.restore_version(self._committer, key, number, origin)
+
+    # --- within ----------------------------------------------------------------------------------
+
+    def _committed(self, changes: Sequence[IndexChange], last: int) -> None:
+        self._journal.follow(self.index, changes)
+        self._signal.committed(last)

@@ -1,0 +1,157 @@
+"""Objects as plain Part 10 files in a folder, at paths made of their UIDs.
+
+::
+
+    objects/<2 hex of sha256(study)>/<study>/<series>/<sop>.dcm             version 1
+    objects/<2 hex>/<study>/<series>/<sop>.v2.dcm                           version 2
+    objects/<2 hex>/<study>/<series>/<sop>.v3.aside.dcm                     version 3, kept but not current
+    incoming/                                                               being received; wiped at start
+    acts/<time>.json                                                        deletions, restorations
+    received/<n>.jsonl                                                      when and from whom, in order
+    lost-found/                                                             files set aside, never deleted
+    index.sqlite, cache/                                                    derived; can be made again
+
+Promise 3: nothing that a Data Set says reaches a path, except a UID that follows the grammar of
+PS3.5 9.1 to the letter. Any other UID that is tolerated at all is replaced by a digest. The two
+digits spread studies over 256 folders, so that no folder grows past what file systems like. The `v`
+keeps version 2 of 1.2.3 apart from version 1 of 1.2.3.2.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gantry.archive.disk import Buffer, Disk, OpenFile, walk_files, write_all
+from gantry.archive.records import InstanceKey
+
+OBJECTS = "objects"
+INCOMING = "incoming"
+ACTS = "acts"
+RECEIVED = "received"
+LOST_FOUND = "lost-found"
+CACHE = "cache"
+FOLDERS = (OBJECTS, INCOMING, ACTS, RECEIVED, LOST_FOUND, CACHE)
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+MAXIMUM_UID_LENGTH = 64  # PS3.5 9.1
+
+_STRICT_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
+# What real devices send although PS3.5 9.1 forbids it: leading zeros, doubled or trailing dots.
+# Nothing outside of digits and dots, so that no UID can ever name another folder.
+_TOLERATED_UID = re.compile(r"(?=.*[0-9])[0-9.]+", re.ASCII)
+_OBJECT_NAME = re.compile(
+    r"(?P<uid>x-[0-9a-f]{40}|[0-9]+(?:\.[0-9]+)*)(?:\.v(?P<version>[1-9][0-9]*))?(?P<aside>\.aside)?\.dcm",
+    re.ASCII,
+)
+
+
+class SyncFailed(OSError):
+    """An fsync failed: what the disk holds is not known, and asking again would not tell (N6)."""
+
+
+def is_tolerated_uid(uid: str) -> bool:
+    """Whether a UID is good enough to be stored: digits and dots, at most 64 of them (B32, B33)."""
+    return len(uid) <= MAXIMUM_UID_LENGTH and _TOLERATED_UID.fullmatch(uid) is not None
+
+
+def uid_name(uid: str) -> str:
+    """The UID as a path component: itself where it follows the grammar, else a digest of it."""
+    if len(uid) <= MAXIMUM_UID_LENGTH and _STRICT_UID.fullmatch(uid):
+        return uid
+    return "x-" + hashlib.sha256(uid.encode("utf-8", "surrogateescape")).hexdigest()[:40]
+
+
+def series_folder(study_uid: str, series_uid: str) -> str:
+    """The folder that holds a series."""
+    spread = hashlib.sha256(study_uid.encode("utf-8", "surrogateescape")).hexdigest()[:2]
+    return f"{OBJECTS}/{spread}/{uid_name(study_uid)}/{uid_name(series_uid)}"
+
+
+def object_path(key: InstanceKey, version: int, *, aside: bool = False) -> str:
+    """Where a version of an instance lies; `aside` where it was kept without becoming current."""
+    number = f".v{version}" if version > 1 else ""
+    kept = ".aside" if aside else ""
+    return f"{series_folder(key.study_uid, key.series_uid)}/{uid_name(key.sop_uid)}{number}{kept}.dcm"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectName:
+    """What an object's path says by itself: the folder and file names, version and standing."""
+
+    study: str
+    series: str
+    sop: str
+    version: int
+    aside: bool
+
+
+def parse_object_path(path: str) -> ObjectName | None:
+    """The parts of an object's path; None for a path that no object has."""
+    parts = path.split("/")
+    if len(parts) != 5 or parts[0] != OBJECTS:
+        return None
+    match = _OBJECT_NAME.fullmatch(parts[4])
+    if match is None:
+        return None
+    version = int(match["version"] or 1)
+    return ObjectName(parts[2], parts[3], match["uid"], version, match["aside"] is not None)
+
+
+def prepare_folders(disk: Disk) -> None:
+    """Make the archive's folders, durably."""
+    missing = [name for name in FOLDERS if not disk.exists(name)]
+    for name in missing:
+        disk.make_folder(name)
+    if missing:
+        disk.sync_folder("")
+
+
+def wipe_incoming(disk: Disk) -> int:
+    """Remove what was being received when the last run ended; answers the number of files (N4)."""
+    names = walk_files(disk, INCOMING)
+    for name in names:
+        disk.unlink(name)
+    return len(names)
+
+
+def write_durably(disk: Disk, name: str, buffers: Sequence[Buffer]) -> None:
+    """A new file whose bytes, though not yet its name, survive a power cut."""
+    file = disk.create(name)
+    try:
+        write_all(file, buffers)
+        sync_file(file)
+    finally:
+        file.close()
+
+
+def sync_folders(disk: Disk, names: Iterable[str]) -> None:
+    """Make the names in each of the folders durable, each folder once, lower ones first.
+
+    Lower first, so that a name never becomes durable before what it leads to. Raises SyncFailed.
+    """
+    for name in sorted(set(names), key=lambda n: (-n.count("/"), n)):
+        try:
+            disk.sync_folder(name)
+        except OSError as error:
+            raise _sync_failure(error) from error
+
+
+def sync_file(file: OpenFile) -> None:
+    """Make a file's bytes durable. Raises SyncFailed."""
+    try:
+        file.sync()
+    except OSError as error:
+        raise _sync_failure(error) from error
+
+
+def _sync_failure(error: OSError) -> OSError:
+    # A file system that allocates late may find only now that it is full; the caller gives the file
+    # up, so nothing doubtful stays and the write path may go on.
+    if error.errno in NO_ROOM:
+        return error
+    return SyncFailed(error.errno, f"fsync failed: {error.strerror}")

@@ -1,0 +1,442 @@
+"""The one place where objects become part of the archive: durable first, then indexed, then answered.
+
+**Group commit.** Any number of threads bring arrivals whose bytes are durable under a temporary name.
+Whoever gets the lock leads: it takes everything that waits, gives each object its final name, makes each
+folder durable once, and adds all rows in one transaction. The others find their outcome ready when they
+get the lock. No thread waits longer than the batch in progress and its own.
+
+**Order.** Name, then folder sync, then index transaction, then answer. A crash between two steps leaves
+at most a file without a row (an orphan), never a row without a file. A later arrival that wants the path
+of an orphan replaces it when the bytes are the same (its own copy is known to be durable, the orphan's is
+not), and moves it to ``lost-found/`` otherwise.
+
+**Failure.** An object that cannot be given its name is refused alone. When the index refuses for want of
+room, the files of the batch are removed again. When it fails otherwise, it is asked what it holds: rows
+that are there were committed, although the answer was lost; objects without rows stay as orphans, because
+a failed commit might still come true when the index recovers. A failed fsync ends writing (N6).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from gantry.archive.acts import ActEntry, ActKind, act_path, index_change, write_act
+from gantry.archive.blobs.files import (
+    ACTS,
+    LOST_FOUND,
+    SyncFailed,
+    object_path,
+    sync_folders,
+)
+from gantry.archive.clock import Clock
+from gantry.archive.disk import Disk
+from gantry.archive.incoming import refusal_for, storage_error
+from gantry.archive.index.protocol import (
+    AddRestore,
+    AddVersion,
+    CurrentVersion,
+    Index,
+    IndexChange,
+    VersionKind,
+)
+from gantry.archive.outcome import NewVersion, Outcome, Reason, Refused, Stored, Unchanged
+from gantry.archive.records import InstanceKey, ObjectRecord
+from gantry.errors import OutOfSpace, ReadOnly, StorageError
+
+POLICIES = ("newest", "first", "reject")
+_FOLDERS_REMEMBERED = 65_536
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(slots=True, eq=False)
+class Arrival:
+    """An object that wants to be kept: its record, and the name under which its bytes are durable.
+
+    `staged` is None for an object referenced in place, whose record names its own path.
+    """
+
+    record: ObjectRecord
+    staged: str | None
+    outcome: Outcome | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What one leader does, as it grows."""
+
+    changes: list[IndexChange] = field(default_factory=list)
+    acts: list[ActEntry] = field(default_factory=list)
+    act: str = ""
+    folders: set[str] = field(default_factory=set)
+    published: list[str] = field(default_factory=list)
+    # Instances as they will be after this batch, and all object versions of those looked at closely.
+    state: dict[InstanceKey, CurrentVersion] = field(default_factory=dict)
+    kept: dict[InstanceKey, dict[tuple[bytes, str], int]] = field(default_factory=dict)
+    answers: list[tuple[Arrival, Outcome]] = field(default_factory=list)
+
+
+class Committer:
+    """Owns the write side of disk and index.
+
+    `committed` is called, under the lock, with what was applied and the feed's last number.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        index: Index,
+        clock: Clock,
+        policy: str,
+        committed: Callable[[Sequence[IndexChange], int], None],
+    ) -> None:
+        self.read_only = ""
+        self.policy = policy
+        self.index = index
+        self._disk = disk
+        self._clock = clock
+        self._committed = committed
+        self._leading = threading.RLock()
+        self._waiting_lock = threading.Lock()
+        self._waiting: list[Arrival] = []
+        self._durable_folders: set[str] = set()
+        self._last_stamp: datetime | None = None
+
+    # --- what others call ----------------------------------------------------------------------
+
+    def commit(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        """Keep the arrivals, together with those of other threads; answers when all are durable."""
+        with self._waiting_lock:
+            self._waiting += arrivals
+        with self._leading:
+            if any(arrival.outcome is None for arrival in arrivals):
+                with self._waiting_lock:
+                    batch, self._waiting = self._waiting, []
+                self._lead(batch)
+        return [outcome_of(arrival) for arrival in arrivals]
+
+    def already_kept(self, record: ObjectRecord) -> Unchanged | None:
+        """The answer for an object whose very bytes are current already, without writing anything."""
+        if not self._disk.exists(object_path(record.key, 1)):
+            return None
+        with self._leading:
+            current = self.index.lookup([record.key]).get(record.key)
+        if current is None or current.deleted or not _same_bytes(record, current):
+            return None
+        return _unchanged(record, current.object_number)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold off all commits meanwhile. Raises ReadOnly."""
+        with self._leading:
+            self.require_writable()
+            yield
+
+    def act(self, entries: Sequence[ActEntry]) -> None:
+        """Do deletions or restorations, as one act; for use when `alone`. Raises ReadOnly, StorageError."""
+        batch = _Batch(acts=list(entries))
+        batch.changes = [index_change(entry, "") for entry in entries]
+        try:
+            self._make_durable(batch)
+            self._index(batch)
+        except SyncFailed as error:
+            self.stop_writing(str(error))
+            raise ReadOnly(self.read_only) from error
+        except OSError as error:
+            self._withdraw(batch)
+            raise storage_error(error) from error
+        except StorageError:
+            self._withdraw(batch)
+            raise
+
+    def require_writable(self) -> None:
+        """Raises ReadOnly after a failed fsync."""
+        if self.read_only:
+            raise ReadOnly(self.read_only)
+
+    def stop_writing(self, why: str) -> None:
+        """Be read-only until the next start (N6)."""
+        self.read_only = self.read_only or f"{Reason.READ_ONLY.value}: {why}"
+
+    def stamp(self) -> datetime:
+        """Now, but later than any stamp before, so that order survives a clock that is set back (N20)."""
+        now = self._clock.now()
+        if self._last_stamp is not None and now <= self._last_stamp:
+            now = self._last_stamp + _TICK
+        self._last_stamp = now
+        return now
+
+    # --- one batch -----------------------------------------------------------------------------
+
+    def _lead(self, waiting: Sequence[Arrival]) -> None:
+        batch = _Batch()
+        try:
+            self._run(waiting, batch)
+        except SyncFailed as error:
+            self.stop_writing(str(error))
+            self._refuse(waiting, Refused(Reason.READ_ONLY, self.read_only))
+        except ReadOnly as error:
+            self._refuse(waiting, Refused(Reason.READ_ONLY, str(error)))
+        except OSError as error:
+            self._withdraw(batch)
+            self._refuse(waiting, refusal_for(error))
+        except OutOfSpace as error:
+            self._withdraw(batch)
+            self._refuse(waiting, Refused(Reason.OUT_OF_SPACE, str(error)))
+        except StorageError as error:
+            self._withdraw(batch)
+            self._refuse(waiting, Refused(Reason.STORAGE, f"{Reason.STORAGE.value} ({error})"))
+        finally:
+            # Whatever else went wrong, nobody may wait for ever or take silence for success.
+            self._refuse(waiting, Refused(Reason.STORAGE, Reason.STORAGE.value))
+
+    def _refuse(self, waiting: Sequence[Arrival], refusal: Refused) -> None:
+        for arrival in waiting:
+            if arrival.outcome is None:
+                arrival.outcome = refusal
+
+    def _run(self, waiting: Sequence[Arrival], batch: _Batch) -> None:
+        self.require_writable()
+        batch.state = self.index.lookup({arrival.record.key for arrival in waiting})
+        for arrival in waiting:
+            try:
+                self._place(arrival, batch)
+            except SyncFailed:
+                raise
+            except OSError as error:
+                arrival.outcome = refusal_for(error)
+        if batch.changes:
+            self._make_durable(batch)
+            self._index(batch)
+        for arrival, outcome in batch.answers:
+            arrival.outcome = outcome
+
+    def _place(self, arrival: Arrival, batch: _Batch) -> None:
+        """Decide what becomes of one arrival and give it its final name."""
+        record = arrival.record
+        current = batch.state.get(record.key)
+        if current is None:
+            self._add(arrival, batch, 1, aside=False)
+        elif _same_bytes(record, current):
+            if current.deleted:
+                self._restore(arrival, batch, current, current.object_number)
+            else:
+                batch.answers.append((arrival, _unchanged(record, current.object_number)))
+        elif current.deleted:
+            self._add(arrival, batch, current.last_number + 1, aside=False)
+        else:
+            self._place_other_bytes(arrival, batch, current)
+
+    def _place_other_bytes(self, arrival: Arrival, batch: _Batch, current: CurrentVersion) -> None:
+        record = arrival.record
+        earlier = self._kept_versions(record.key, batch).get(_bytes_of(record))
+        if self.policy == "reject":
+            batch.answers.append((arrival, _conflict(record)))
+        elif earlier is None:
+            self._add(arrival, batch, current.last_number + 1, aside=self.policy == "first")
+        elif self.policy == "first":
+            batch.answers.append((arrival, _unchanged(record, earlier)))
+        else:
+            self._restore(arrival, batch, current, earlier)
+
+    def _kept_versions(self, key: InstanceKey, batch: _Batch) -> dict[tuple[bytes, str], int]:
+        """All object versions of an instance by their bytes, those of this batch included."""
+        if key not in batch.kept:
+            batch.kept[key] = {
+                (row.location.dataset_sha256, row.location.transfer_syntax_uid): row.number
+                for row in self.index.versions(key)
+                if row.kind == VersionKind.OBJECT and row.location is not None
+            }
+            for change in batch.changes:
+                if isinstance(change, AddVersion) and change.record.key == key:
+                    batch.kept[key][_bytes_of(change.record)] = change.number
+        return batch.kept[key]
+
+    def _add(self, arrival: Arrival, batch: _Batch, number: int, *, aside: bool) -> None:
+        at = self.stamp()
+        record = arrival.record
+        if arrival.staged is None:
+            record = record.placed(record.path, at)
+            batch.acts.append(
+                ActEntry(
+                    ActKind.REFERENCE, record.key, number, at, record.origin, path=record.path, aside=aside
+                )
+            )
+        else:
+            path = object_path(record.key, number, aside=aside)
+            self._publish(arrival.staged, path, batch)
+            record = record.placed(path, at)
+        batch.changes.append(AddVersion(record, number, aside))
+        self._note_version(record, number, aside, batch)
+        kind = (record.key, number, record.sop_class_uid, record.transfer_syntax_uid)
+        outcome = Stored(*kind) if number == 1 else NewVersion(*kind, current=not aside)
+        batch.answers.append((arrival, outcome))
+
+    def _note_version(self, record: ObjectRecord, number: int, aside: bool, batch: _Batch) -> None:
+        before = batch.state.get(record.key)
+        if aside and before is not None:
+            batch.state[record.key] = replace(before, last_number=number)
+        else:
+            batch.state[record.key] = CurrentVersion(
+                record.key,
+                number,
+                False,
+                number,
+                record.dataset_sha256,
+                record.meta_sha256,
+                record.transfer_syntax_uid,
+                record.path,
+                record.file_size,
+            )
+        if record.key in batch.kept:
+            batch.kept[record.key][_bytes_of(record)] = number
+
+    def _restore(self, arrival: Arrival, batch: _Batch, current: CurrentVersion, restores: int) -> None:
+        record, number, at = arrival.record, current.last_number + 1, self.stamp()
+        batch.acts.append(ActEntry(ActKind.RESTORE, record.key, number, at, record.origin, restores=restores))
+        batch.changes.append(AddRestore(record.key, number, restores, at, record.origin))
+        batch.state[record.key] = CurrentVersion(
+            record.key,
+            number,
+            False,
+            restores,
+            record.dataset_sha256,
+            record.meta_sha256,
+            record.transfer_syntax_uid,
+            current.path,
+            record.file_size,
+        )
+        batch.answers.append((arrival, _unchanged(record, restores, restored=True)))
+
+    # --- files ---------------------------------------------------------------------------------
+
+    def _publish(self, staged: str, path: str, batch: _Batch) -> None:
+        folder = path.rpartition("/")[0]
+        self._prepare_folder(folder, batch)
+        try:
+            self._rename(staged, path)
+        except FileNotFoundError:
+            # Somebody removed the folder while we ran (B79): make it again, once.
+            self._durable_folders.clear()
+            self._prepare_folder(folder, batch)
+            self._rename(staged, path)
+        batch.published.append(path)
+        batch.folders.add(folder)
+
+    def _prepare_folder(self, folder: str, batch: _Batch) -> None:
+        """See that a folder exists, and that it will be durable when the batch is.
+
+        A folder that is merely there proves nothing: a process killed before its sync leaves names
+        that a power cut still takes away. So each is synced once by each run.
+        """
+        while folder and folder not in self._durable_folders:
+            above, _, _ = folder.rpartition("/")
+            if folder in batch.folders:
+                # Made for an earlier object of this batch, and everything above it as well.
+                return
+            self._prepare_folder(above, batch)
+            with suppress(FileExistsError):
+                self._disk.make_folder(folder)
+            batch.folders.add(above)
+            batch.folders.add(folder)
+            return
+
+    def _rename(self, staged: str, path: str) -> None:
+        try:
+            self._disk.rename(staged, path)
+        except FileExistsError:
+            if _digest(self._disk, staged) == _digest(self._disk, path):
+                self._disk.replace(staged, path)
+            else:
+                set_aside(self._disk, path, self.stamp())
+                self._disk.rename(staged, path)
+
+    def _make_durable(self, batch: _Batch) -> None:
+        if batch.acts:
+            batch.act = act_path(self.stamp())
+            write_act(self._disk, batch.act, batch.acts)
+            batch.folders.add(ACTS)
+        sync_folders(self._disk, batch.folders)
+        if len(self._durable_folders) > _FOLDERS_REMEMBERED:
+            self._durable_folders.clear()
+        self._durable_folders |= batch.folders
+
+    def _withdraw(self, batch: _Batch) -> None:
+        """Remove again what the batch published and the index certainly does not hold."""
+        for path in [*batch.published, *([batch.act] if batch.act else [])]:
+            try:
+                self._disk.unlink(path)
+            except OSError:
+                # It stays as an orphan; `verify` lists it.
+                continue
+
+    # --- index ---------------------------------------------------------------------------------
+
+    def _index(self, batch: _Batch) -> None:
+        changes = [_with_act(change, batch.act) for change in batch.changes]
+        try:
+            last = self.index.apply(changes)
+        except OutOfSpace:
+            raise
+        except StorageError:
+            batch.published.clear()
+            if not self._holds(changes):
+                raise
+            last = self.index.stats().last_change
+        self._committed(changes, last)
+
+    def _holds(self, changes: Sequence[IndexChange]) -> bool:
+        """Whether a transaction that answered with an error took place all the same."""
+        newest = {_key_of(change): change.number for change in changes}
+        found = self.index.lookup(newest)
+        return all(key in found and found[key].last_number >= number for key, number in newest.items())
+
+
+def set_aside(disk: Disk, path: str, at: datetime) -> str:
+    """Move a file that has no business at its path to ``lost-found/``; answers its new name."""
+    name = f"{LOST_FOUND}/{at:%Y%m%dT%H%M%S%fZ}-{path.replace('/', '_')[-180:]}"
+    disk.rename(path, name)
+    return name
+
+
+def _digest(disk: Disk, path: str) -> bytes:
+    digest = hashlib.sha256()
+    offset = 0
+    while block := disk.read_at(path, offset, 1 << 20):
+        digest.update(block)
+        offset += len(block)
+    return digest.digest()
+
+
+def _bytes_of(record: ObjectRecord) -> tuple[bytes, str]:
+    return record.dataset_sha256, record.transfer_syntax_uid
+
+
+def _same_bytes(record: ObjectRecord, current: CurrentVersion) -> bool:
+    return _bytes_of(record) == (current.dataset_sha256, current.transfer_syntax_uid)
+
+
+def _unchanged(record: ObjectRecord, number: int, *, restored: bool = False) -> Unchanged:
+    return Unchanged(record.key, number, record.sop_class_uid, record.transfer_syntax_uid, restored)
+
+
+def _conflict(record: ObjectRecord) -> Refused:
+    return Refused(Reason.CONFLICT, Reason.CONFLICT.value, key=record.key, sop_class_uid=record.sop_class_uid)
+
+
+def outcome_of(arrival: Arrival) -> Outcome:
+    """What became of an arrival that was committed."""
+    assert arrival.outcome is not None
+    return arrival.outcome
+
+
+def _key_of(change: IndexChange) -> InstanceKey:
+    return change.record.key if isinstance(change, AddVersion) else change.key
+
+
+def _with_act(change: IndexChange, act: str) -> IndexChange:
+    return change if isinstance(change, AddVersion) else replace(change, act=act)

@@ -1,0 +1,79 @@
+"""Delete and restore: acts that hide and show, and never touch a byte.
+
+A delete is durable as an act file before the index hides anything; the files stay where they are, and every
+version can still be read by its number or be brought back (promise 2).
+"""
+
+from __future__ import annotations
+
+from gantry.archive.acts import ActEntry, ActKind
+from gantry.archive.commit import Committer
+from gantry.archive.index.protocol import VersionKind
+from gantry.archive.records import InstanceKey, Origin
+from gantry.errors import NotFound
+
+FIRST_VERSION = 1
+
+
+def delete(
+    committer: Committer, study_uid: str, series_uid: str | None, sop_uid: str | None, origin: Origin
+) -> tuple[InstanceKey, ...]:
+    """Hide all that is visible of a study, a series or an instance, as one act; answers what was hidden.
+
+    Raises NotFound where nothing is visible, ReadOnly, StorageError.
+    """
+    with committer.alone():
+        found = committer.index.locate(study_uid, series_uid, sop_uid)
+        if not found:
+            raise NotFound("there is nothing visible to delete")
+        known = committer.index.lookup([location.key for location in found])
+        at = committer.stamp()
+        committer.act(
+            [
+                ActEntry(ActKind.DELETE, key, current.last_number + 1, at, origin)
+                for key, current in known.items()
+                if not current.deleted
+            ]
+        )
+        return tuple(known)
+
+
+def restore(
+    committer: Committer, study_uid: str, series_uid: str | None, sop_uid: str | None, origin: Origin
+) -> tuple[InstanceKey, ...]:
+    """Show again all that was deleted of a study, a series or an instance; answers what was shown.
+
+    Raises NotFound where nothing is deleted, ReadOnly, StorageError.
+    """
+    with committer.alone():
+        # The first version of an instance is always an object, so these are all there ever were.
+        ever = committer.index.locate(study_uid, series_uid, sop_uid, version=FIRST_VERSION)
+        known = committer.index.lookup([location.key for location in ever])
+        deleted = {key: current for key, current in known.items() if current.deleted}
+        if not deleted:
+            raise NotFound("there is nothing deleted to restore")
+        at = committer.stamp()
+        committer.act(
+            [
+                ActEntry(
+                    ActKind.RESTORE, key, current.last_number + 1, at, origin, restores=current.object_number
+                )
+                for key, current in deleted.items()
+            ]
+        )
+        return tuple(deleted)
+
+
+def restore_version(committer: Committer, key: InstanceKey, number: int, origin: Origin) -> None:
+    """Make object version `number` of an instance current again, whatever came after it.
+
+    Raises NotFound where there is no such object version, ReadOnly, StorageError.
+    """
+    with committer.alone():
+        versions = committer.index.versions(key)
+        if not any(row.number == number and row.kind == VersionKind.OBJECT for row in versions):
+            raise NotFound(f"the instance has no object as version {number}")
+        entry = ActEntry(
+            ActKind.RESTORE, key, versions[-1].number + 1, committer.stamp(), origin, restores=number
+        )
+        committer.act([entry])

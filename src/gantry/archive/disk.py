@@ -1,0 +1,283 @@
+"""Every call that the archive makes on files, as one small interface.
+
+Names are relative to the archive's folder and use ``/``; an absolute name reaches outside of it and
+is only ever read (objects referenced in place). The rules a caller relies on are those of POSIX and
+no kinder:
+
+- bytes written are durable after `OpenFile.sync`;
+- a name (of a new, renamed or removed file or folder) is durable after `sync_folder` of the folder
+  that holds it;
+- until then a crash may keep any part of it.
+
+`OsDisk` is the real thing; `gantry.archive.sim.SimDisk` is the twin that fails, forgets and tears on
+demand. One contract test runs on both.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+Buffer = bytes | bytearray | memoryview | mmap.mmap
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+# writev takes at most IOV_MAX buffers (1024 on Linux); more go in several calls.
+_MOST_BUFFERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """Size in bytes and time of the last change of content, in nanoseconds since 1970."""
+
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class FolderEntry:
+    """One name in a folder."""
+
+    name: str
+    is_folder: bool
+
+
+class OpenFile(Protocol):
+    """A file being written at its end."""
+
+    def write(self, buffers: Sequence[Buffer]) -> int:
+        """Append the buffers; answers how many bytes were taken, which may be fewer. Raises OSError."""
+
+    def sync(self) -> None:
+        """Make all bytes written so far durable. Raises OSError."""
+
+    def close(self) -> None:
+        """Let go of the file; harmless twice."""
+
+
+class Disk(Protocol):
+    """A folder of files; every method raises OSError as the operating system would."""
+
+    def create(self, name: str) -> OpenFile:
+        """A new file; FileExistsError if there is one."""
+
+    def append(self, name: str) -> OpenFile:
+        """The file, made if missing, to be written at its end."""
+
+    def read(self, name: str) -> bytes:
+        """The whole file."""
+
+    def read_at(self, name: str, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`, fewer where the file ends."""
+
+    def map(self, name: str) -> Buffer:
+        """The whole file as a buffer that need not be read at once; give it back with `unmap`."""
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name; FileExistsError, and nothing done, if that name is taken."""
+
+    def replace(self, old: str, new: str) -> None:
+        """Give a file another name, in place of a file that has it."""
+
+    def unlink(self, name: str) -> None:
+        """Remove a file's name."""
+
+    def make_folder(self, name: str) -> None:
+        """A new folder in one that exists; FileExistsError if there is one."""
+
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder."""
+
+    def sync_folder(self, name: str) -> None:
+        """Make the names in a folder durable."""
+
+    def stat(self, name: str) -> FileStat:
+        """Size and time of a file."""
+
+    def exists(self, name: str) -> bool:
+        """Whether a file or a folder has this name."""
+
+    def list_folder(self, name: str) -> list[FolderEntry]:
+        """What lies in a folder, sorted by name."""
+
+    def free_space(self) -> int:
+        """Bytes that can still be written."""
+
+    def real_path(self, name: str) -> Path | None:
+        """Where the operating system finds the file; None where it cannot."""
+
+
+def write_all(file: OpenFile, buffers: Sequence[Buffer]) -> int:
+    """Write all bytes of all buffers, however few the disk takes at a time; answers their number."""
+    total = sum(len(b) for b in buffers)
+    taken = file.write(buffers)
+    while taken < total:
+        taken += file.write(_after(buffers, taken))
+    return total
+
+
+def _after(buffers: Sequence[Buffer], taken: int) -> list[Buffer]:
+    rest: list[Buffer] = []
+    for buffer in buffers:
+        if taken >= len(buffer):
+            taken -= len(buffer)
+        else:
+            rest.append(memoryview(buffer)[taken:] if taken else buffer)
+            taken = 0
+    return rest
+
+
+def unmap(buffer: Buffer) -> None:
+    """Let go of what `Disk.map` gave, unless somebody still looks at it (then it goes with them)."""
+    if isinstance(buffer, mmap.mmap):
+        try:
+            buffer.close()
+        except BufferError:
+            return
+
+
+def make_folders(disk: Disk, name: str) -> list[str]:
+    """Make a folder and those above it; answers the folders whose names changed, to be synced."""
+    changed: list[str] = []
+    parts = name.split("/")
+    for depth in range(1, len(parts) + 1):
+        folder = "/".join(parts[:depth])
+        try:
+            disk.make_folder(folder)
+        except FileExistsError:
+            continue
+        changed.append("/".join(parts[: depth - 1]))
+    return changed
+
+
+def walk_files(disk: Disk, folder: str) -> list[str]:
+    """All files below a folder, depth first, sorted; none where the folder is missing."""
+    if not disk.exists(folder):
+        return []
+    files: list[str] = []
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        for entry in disk.list_folder(here):
+            name = f"{here}/{entry.name}"
+            if entry.is_folder:
+                waiting.append(name)
+            else:
+                files.append(name)
+    files.sort()
+    return files
+
+
+class _OsFile:
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def write(self, buffers: Sequence[Buffer]) -> int:
+        if len(buffers) == 1:
+            return os.write(self._fd, buffers[0])
+        return os.writev(self._fd, buffers[:_MOST_BUFFERS])
+
+    def sync(self) -> None:
+        os.fsync(self._fd)
+
+    def close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class OsDisk:
+    """The files below `root`, by the operating system."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self._prefix = f"{self.root}/"
+
+    def _path(self, name: str) -> str:
+        return name if name.startswith("/") else self._prefix + name
+
+    def create(self, name: str) -> OpenFile:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        return _OsFile(os.open(self._path(name), flags, FILE_MODE))
+
+    def append(self, name: str) -> OpenFile:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        return _OsFile(os.open(self._path(name), flags, FILE_MODE))
+
+    def read(self, name: str) -> bytes:
+        with open(self._path(name), "rb", buffering=0) as file:  # noqa: PTH123 - a hot path; Path is slow
+            return file.readall()
+
+    def read_at(self, name: str, offset: int, length: int) -> bytes:
+        fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = os.pread(fd, length, offset)
+            # Linux gives at most 2 GiB a call, and a signal may cut one short.
+            while len(data) < length and (more := os.pread(fd, length - len(data), offset + len(data))):
+                data += more
+            return data
+        finally:
+            os.close(fd)
+
+    def map(self, name: str) -> Buffer:
+        fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if os.fstat(fd).st_size == 0:
+                return b""
+            return mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
+        finally:
+            os.close(fd)
+
+    def rename(self, old: str, new: str) -> None:
+        # The archive's lock keeps other writers out of the folder, so look-then-rename is safe, and
+        # unlike link-then-unlink it works on every file system.
+        if os.path.lexists(self._path(new)):
+            raise FileExistsError(17, "a file has this name already", new)
+        os.rename(self._path(old), self._path(new))  # noqa: PTH104
+
+    def replace(self, old: str, new: str) -> None:
+        os.replace(self._path(old), self._path(new))  # noqa: PTH105
+
+    def unlink(self, name: str) -> None:
+        os.unlink(self._path(name))  # noqa: PTH108
+
+    def make_folder(self, name: str) -> None:
+        os.mkdir(self._path(name), FOLDER_MODE)  # noqa: PTH102
+
+    def remove_folder(self, name: str) -> None:
+        os.rmdir(self._path(name))  # noqa: PTH106
+
+    def sync_folder(self, name: str) -> None:
+        fd = os.open(self._path(name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def stat(self, name: str) -> FileStat:
+        status = os.stat(self._path(name))  # noqa: PTH116
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(21, "a folder, not a file", name)
+        return FileStat(status.st_size, status.st_mtime_ns)
+
+    def exists(self, name: str) -> bool:
+        return os.path.lexists(self._path(name))
+
+    def list_folder(self, name: str) -> list[FolderEntry]:
+        with os.scandir(self._path(name)) as entries:
+            found = [FolderEntry(e.name, e.is_dir(follow_symlinks=False)) for e in entries]
+        return sorted(found, key=lambda entry: entry.name)
+
+    def free_space(self) -> int:
+        status = os.statvfs(self.root)
+        return status.f_bavail * status.f_frsize
+
+    def real_path(self, name: str) -> Path | None:
+        return Path(self._path(name))

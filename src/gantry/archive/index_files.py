@@ -1,0 +1,72 @@
+"""Where the index lies, how a new one takes its place, and what becomes of one that is broken.
+
+The index is derived, so losing it costs time and nothing else. A rebuild makes a new file beside the old one
+and swaps it in by a rename; a broken one is set aside with its time, never deleted.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from gantry.archive.index import Index
+from gantry.archive.index.sql_index import SqlIndex
+
+_SIDE_FILES = ("", "-wal", "-shm")
+
+
+class IndexFiles(Protocol):
+    """The place of the index."""
+
+    def exists(self) -> bool:
+        """Whether there is an index, whole or broken."""
+
+    def open(self) -> Index:
+        """The index, made if there is none. Raises Corrupt, StorageError."""
+
+    def open_fresh(self) -> Index:
+        """A new, empty index beside the one in use."""
+
+    def take_fresh(self, fresh: Index) -> Index:
+        """Put the fresh index in the place of the other, durably; answers it, opened again there."""
+
+    def set_aside(self, at: datetime) -> None:
+        """Move a broken index out of the way, and keep it."""
+
+
+class SqlIndexFiles:
+    """The index as ``index.sqlite`` in the archive folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "index.sqlite"
+        self._fresh = folder / "index.fresh.sqlite"
+
+    def exists(self) -> bool:
+        return self._path.exists()
+
+    def open(self) -> Index:
+        return SqlIndex(self._path)
+
+    def open_fresh(self) -> Index:
+        for suffix in _SIDE_FILES:
+            _side(self._fresh, suffix).unlink(missing_ok=True)
+        return SqlIndex(self._fresh)
+
+    def take_fresh(self, fresh: Index) -> Index:
+        # Closing carries the log over into the file, so that one rename moves all of it.
+        fresh.close()
+        for suffix in _SIDE_FILES[1:]:
+            _side(self._path, suffix).unlink(missing_ok=True)
+        self._fresh.replace(self._path)
+        return SqlIndex(self._path)
+
+    def set_aside(self, at: datetime) -> None:
+        for suffix in _SIDE_FILES:
+            file = _side(self._path, suffix)
+            if file.exists():
+                file.rename(_side(self._path.with_name(f"index.broken-{at:%Y%m%dT%H%M%SZ}.sqlite"), suffix))
+
+
+def _side(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)

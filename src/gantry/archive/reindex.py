@@ -1,0 +1,173 @@
+"""Make the index anew from the folder alone (N12): objects, acts and the journal of when they came.
+
+Objects are described again from their bytes, acts replayed, each version under the number that its path or
+its act gives it, in the order and with the times and origins of the journal. What the journal does not know
+(files put there by hand, or whose lines a power cut took) comes after, by the time of its file. The new index
+is made beside the old one and takes its place in one step.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from gantry.archive.acts import ActEntry, ActKind, index_change, read_act
+from gantry.archive.blobs.files import ACTS, INCOMING, OBJECTS, object_path, parse_object_path, uid_name
+from gantry.archive.disk import Disk, walk_files
+from gantry.archive.index import AddVersion, Index, IndexChange
+from gantry.archive.index_files import IndexFiles
+from gantry.archive.received import Journal, Receipt
+from gantry.archive.records import InstanceKey, ObjectRecord, Origin
+from gantry.archive.store import Unfit, examine_file
+from gantry.errors import Corrupt
+
+BATCH = 500
+"""Objects for each transaction of a rebuild."""
+_READERS = 4
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Progress = Callable[[int, int], None]
+"""Called with how much is done and how much there is."""
+
+_log = logging.getLogger(__name__)
+
+
+def no_progress(done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """One version to be noted: an object file, or an entry of an act."""
+
+    instance: tuple[str, str, str]
+    number: int
+    path: str
+    entry: ActEntry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A new index, in place; `skipped` are files that could not be noted, each with the reason."""
+
+    index: Index
+    versions: int
+    skipped: tuple[tuple[str, str], ...]
+
+
+def reindex(
+    disk: Disk, index_files: IndexFiles, journal: Journal, progress: Progress = no_progress
+) -> Rebuilt:
+    """Make the index anew and put it in its place; no commit may happen meanwhile.
+
+    Raises OSError, StorageError.
+    """
+    skipped: list[tuple[str, str]] = []
+    receipts = {(_names_of(r.key), r.number): r for r in journal.read()}
+    events = _in_order(list(_events(disk, skipped)), receipts)
+    fresh = index_files.open_fresh()
+    done = 0
+    with ThreadPoolExecutor(_READERS) as readers:
+        for start in range(0, len(events), BATCH):
+            batch = events[start : start + BATCH]
+            changes = list(readers.map(lambda event: _change(disk, event, receipts), batch))
+            good = [change for change in changes if not isinstance(change, str)]
+            skipped += [(e.path, c) for e, c in zip(batch, changes, strict=True) if isinstance(c, str)]
+            if good:
+                fresh.apply(good)
+            done += len(batch)
+            progress(done, len(events))
+    for path, why in skipped:
+        _log.warning("not indexed: %s: %s", path, why)
+    index = index_files.take_fresh(fresh)
+    journal.rewrite_from(index)
+    return Rebuilt(index, len(events) - len(skipped), tuple(skipped))
+
+
+def _events(disk: Disk, skipped: list[tuple[str, str]]) -> Iterator[_Event]:
+    for path in walk_files(disk, OBJECTS):
+        name = parse_object_path(path)
+        if name is None:
+            skipped.append((path, "not the name of an object"))
+        else:
+            yield _Event((name.study, name.series, name.sop), name.version, path, None)
+    for path in walk_files(disk, ACTS):
+        try:
+            entries = read_act(disk, path)
+        except Corrupt as error:
+            skipped.append((path, str(error)))
+            continue
+        for entry in entries:
+            yield _Event(_names_of(entry.key), entry.number, path, entry)
+
+
+def _in_order(
+    events: list[_Event], receipts: dict[tuple[tuple[str, str, str], int], Receipt]
+) -> list[_Event]:
+    """Events as the journal orders them; versions of one instance never after a later one."""
+    unknown = len(receipts) + 1
+    order: dict[tuple[tuple[str, str, str], int], int] = {}
+    earliest: dict[tuple[str, str, str], int] = {}
+    for event in sorted(events, key=lambda e: -e.number):
+        receipt = receipts.get((event.instance, event.number))
+        place = min(receipt.n if receipt else unknown, earliest.get(event.instance, unknown))
+        order[event.instance, event.number] = earliest[event.instance] = place
+    return sorted(events, key=lambda e: (order[e.instance, e.number], e.number, e.path))
+
+
+def _change(
+    disk: Disk, event: _Event, receipts: dict[tuple[tuple[str, str, str], int], Receipt]
+) -> IndexChange | str:
+    """What the index is told of an event; a string says why it is told nothing."""
+    if event.entry is not None and event.entry.kind is not ActKind.REFERENCE:
+        return index_change(event.entry, event.path)
+    receipt = receipts.get((event.instance, event.number))
+    try:
+        if event.entry is not None:
+            return _referenced(disk, event.entry)
+        return _stored(disk, event.path, event.number, receipt)
+    except Unfit as unfit:
+        return f"no object that can be kept: {unfit}"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+
+
+def _stored(disk: Disk, path: str, number: int, receipt: Receipt | None) -> IndexChange | str:
+    record = describe_file(disk, path, receipt)
+    aside = ".aside." in path
+    if object_path(record.key, number, aside=aside) != path:
+        return "it holds another object than its path says"
+    return AddVersion(record, number, aside)
+
+
+def _referenced(disk: Disk, entry: ActEntry) -> IndexChange | str:
+    record = examine_file(disk, entry.path, _temporary(entry.path), entry.origin).placed(entry.path, entry.at)
+    if record.key != entry.key:
+        return "the file referenced holds another object now"
+    return AddVersion(record, entry.number, entry.aside)
+
+
+def describe_file(disk: Disk, path: str, receipt: Receipt | None) -> ObjectRecord:
+    """The record of a stored object, from its bytes and its line in the journal. Raises Unfit, OSError."""
+    origin = receipt.origin if receipt is not None else Origin()
+    at = receipt.at if receipt is not None else _modified(disk, path)
+    return examine_file(disk, path, _temporary(path), origin).placed(path, at)
+
+
+_temporaries = itertools.count(1)
+
+
+def _temporary(path: str) -> str:
+    return f"{INCOMING}/read-{next(_temporaries)}"
+
+
+def _modified(disk: Disk, path: str) -> datetime:
+    return _EPOCH + timedelta(microseconds=disk.stat(path).modified_ns // 1000)
+
+
+def _names_of(key: InstanceKey) -> tuple[str, str, str]:
+    return uid_name(key.study_uid), uid_name(key.series_uid), uid_name(key.sop_uid)

@@ -1,0 +1,122 @@
+"""Give objects back as they came: whole, by range, by frame.
+
+A read proves cheaply that it gives what was acknowledged (the file is there, has its size, is a DICOM file);
+the digests are compared by `verify`, and what that found damaged is not served until it is repaired (N14).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from gantry.archive.damage import Damage
+from gantry.archive.disk import Disk, unmap
+from gantry.archive.frames import FrameTable
+from gantry.archive.records import Location
+from gantry.dataset.json_model import to_json_model
+from gantry.dataset.part10 import PREAMBLE_BYTES, PREFIX, read_part10
+from gantry.errors import Corrupt, DataSetError, NotFound, StorageError
+
+BLOCK = 1 << 20
+_TABLES_REMEMBERED = 1024
+
+
+class Retriever:
+    """Reads objects of one archive folder; for any number of threads."""
+
+    def __init__(self, disk: Disk, damage: Damage) -> None:
+        self._disk = disk
+        self._damage = damage
+        self._table = lru_cache(maxsize=_TABLES_REMEMBERED)(FrameTable.decode)
+
+    def read(self, location: Location, *, check: bool = False) -> bytes:
+        """The whole file; with `check` its digests are compared first. Raises Corrupt, StorageError."""
+        data = self._read(location, 0, location.file_size)
+        if location.dataset_offset > PREAMBLE_BYTES and data[128:132] != PREFIX:
+            raise Corrupt(f"{location.path} does not begin like a DICOM file any more")
+        if check and not digests_agree(location, data):
+            raise Corrupt(f"{location.path} does not hold the bytes that were acknowledged")
+        return data
+
+    def read_range(self, location: Location, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`, fewer at the end of the file. Raises Corrupt, StorageError."""
+        return self._read(location, offset, max(0, min(length, location.file_size - offset)))
+
+    def blocks(self, location: Location) -> Iterator[bytes]:
+        """The whole file, a megabyte at a time, so that an object of any size costs one."""
+        if location.file_size <= BLOCK:
+            yield self.read(location)
+            return
+        for offset in range(0, location.file_size, BLOCK):
+            yield self.read_range(location, offset, BLOCK)
+
+    def frames(self, location: Location) -> FrameTable:
+        """Where each frame lies. Raises NotFound for an object without pixels."""
+        pixel = location.pixel
+        if pixel is None:
+            raise NotFound("the object has no pixels that can be reached in its file")
+        return self._table(pixel.offset, pixel.length, pixel.frame_table)
+
+    def read_frame(self, location: Location, frame: int) -> bytes:
+        """The bytes of frame number `frame` (from 1): native, or one compressed image.
+
+        Native frames of 1 bit a pixel may begin within the first byte, see `FrameTable.first_bit`. Raises
+        NotFound.
+        """
+        spans = self.frames(location).spans(frame)
+        if len(spans) == 1:
+            return self.read_range(location, *spans[0])
+        return b"".join(self.read_range(location, offset, length) for offset, length in spans)
+
+    def header(self, location: Location) -> dict[str, Any]:
+        """All attributes but bulk data, in the DICOM JSON model. Raises Corrupt, StorageError."""
+        self._refuse_damaged(location)
+        try:
+            content = self._disk.map(location.path)
+        except OSError as error:
+            raise _unreadable(location, error) from error
+        try:
+            _, ds = read_part10(content)
+            return to_json_model(ds)
+        except DataSetError as error:
+            raise Corrupt(f"{location.path}: {error}") from error
+        finally:
+            unmap(content)
+
+    def real_path(self, location: Location) -> Path | None:
+        """The file, for who can send it without reading it; None on a simulated disk. Raises Corrupt."""
+        self._refuse_damaged(location)
+        return self._disk.real_path(location.path)
+
+    def _read(self, location: Location, offset: int, length: int) -> bytes:
+        self._refuse_damaged(location)
+        try:
+            data = self._disk.read_at(location.path, offset, length)
+        except OSError as error:
+            raise _unreadable(location, error) from error
+        if len(data) != length:
+            raise Corrupt(f"{location.path} ends before byte {offset + length}")
+        return data
+
+    def _refuse_damaged(self, location: Location) -> None:
+        why = self._damage.of(location.path)
+        if why:
+            raise Corrupt(f"{location.path} is damaged: {why}")
+
+
+def _unreadable(location: Location, error: OSError) -> StorageError:
+    if isinstance(error, FileNotFoundError):
+        return Corrupt(f"{location.path} is missing")
+    return StorageError(f"{location.path} cannot be read: {error.strerror}")
+
+
+def digests_agree(location: Location, data: bytes) -> bool:
+    """Whether bytes are those that were acknowledged."""
+    view = memoryview(data)
+    return (
+        hashlib.sha256(view[: location.dataset_offset]).digest() == location.meta_sha256
+        and hashlib.sha256(view[location.dataset_offset :]).digest() == location.dataset_sha256
+    )

@@ -1,0 +1,103 @@
+"""Begin where the last run ended, however it ended (N4, B80).
+
+What was half received is wiped. The index is opened; one that is missing beside objects, broken, or older
+than the folder is made anew, loudly. The journal is brought up to the index, and an act that was written but
+never committed is set aside, because nobody was told that it was done.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from gantry.archive.acts import read_act
+from gantry.archive.blobs.files import (
+    ACTS,
+    LOST_FOUND,
+    OBJECTS,
+    prepare_folders,
+    sync_folders,
+    wipe_incoming,
+)
+from gantry.archive.clock import Clock
+from gantry.archive.commit import set_aside
+from gantry.archive.disk import Disk, walk_files
+from gantry.archive.incoming import storage_error
+from gantry.archive.index import Index
+from gantry.archive.index_files import IndexFiles
+from gantry.archive.received import Journal, rows_after
+from gantry.archive.reindex import reindex
+from gantry.errors import Corrupt
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What an archive runs on."""
+
+    index: Index
+    journal: Journal
+
+
+def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
+    """Recover the folder and open its index. Raises StorageError."""
+    try:
+        prepare_folders(disk)
+        wiped = wipe_incoming(disk)
+        if wiped:
+            _log.info("removed %d files that were being received when the last run ended", wiped)
+        journal = Journal(disk)
+        index = _open_index(disk, index_files, journal, clock)
+        _set_aside_orphan_acts(disk, index, clock)
+        return Started(index, journal)
+    except OSError as error:
+        raise storage_error(error) from error
+
+
+def _open_index(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock) -> Index:
+    if not index_files.exists() and (journal.count or walk_files(disk, OBJECTS) or walk_files(disk, ACTS)):
+        return _rebuild(disk, index_files, journal, "the index is missing")
+    try:
+        index = index_files.open()
+        versions = index.stats().versions
+    except Corrupt as error:
+        index_files.set_aside(clock.now())
+        return _rebuild(disk, index_files, journal, f"the index is broken and was set aside ({error})")
+    if journal.count > versions:
+        index.close()
+        index_files.set_aside(clock.now())
+        why = f"the index knows {versions} versions and the folder {journal.count}: it is an older one"
+        return _rebuild(disk, index_files, journal, why)
+    if journal.count < versions:
+        journal.add_rows(rows_after(index, journal.count))
+        journal.sync()
+    return index
+
+
+def _rebuild(disk: Disk, index_files: IndexFiles, journal: Journal, why: str) -> Index:
+    _log.warning("%s; making it anew from the objects", why)
+    rebuilt = reindex(disk, index_files, journal)
+    _log.warning("the index is made anew: %d versions", rebuilt.versions)
+    return rebuilt.index
+
+
+def _set_aside_orphan_acts(disk: Disk, index: Index, clock: Clock) -> None:
+    """Acts come one after the other, so only the newest can be without rows."""
+    moved = False
+    for path in reversed(walk_files(disk, ACTS)):
+        if _is_known(disk, index, path):
+            break
+        name = set_aside(disk, path, clock.now())
+        _log.warning("an act that was never committed was set aside as %s", name)
+        moved = True
+    if moved:
+        sync_folders(disk, [ACTS, LOST_FOUND])
+
+
+def _is_known(disk: Disk, index: Index, path: str) -> bool:
+    try:
+        entry = read_act(disk, path)[0]
+    except (Corrupt, IndexError):
+        return False
+    return any(row.number == entry.number for row in index.versions(entry.key))

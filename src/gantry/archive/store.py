@@ -1,0 +1,293 @@
+"""Take an object in: check it whole, describe it, make it durable, commit it.
+
+Nothing a sender says is believed before the bytes were walked to their end. Bytes are never changed: an
+object is kept as it came, File Meta Information included, or refused with tag and offset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gantry.archive.blobs.files import SyncFailed, is_tolerated_uid
+from gantry.archive.commit import Arrival, Committer, outcome_of
+from gantry.archive.describe import describe
+from gantry.archive.disk import Buffer, Disk, unmap, write_all
+from gantry.archive.incoming import MEMORY_LIMIT, Expectation, Incoming, refusal_for
+from gantry.archive.outcome import Outcome, Reason, Refused
+from gantry.archive.records import InstanceKey, ObjectRecord, Origin
+from gantry.dataset.deflate import inflate
+from gantry.dataset.part10 import FileMeta, read_file_meta
+from gantry.dataset.scan import DataSet, scan
+from gantry.errors import DataSetError, PeerError, StorageError
+from gantry.standard.transfer_syntaxes import transfer_syntax
+
+SOP_CLASS_UID = 0x00080016
+SOP_INSTANCE_UID = 0x00080018
+STUDY_INSTANCE_UID = 0x0020000D
+SERIES_INSTANCE_UID = 0x0020000E
+
+MAX_SHORT_TEXT_BYTES = 1 << 20
+"""Bytes of one value of a VR that holds short text (B38): a name of a megabyte is an attack or a fault."""
+_SHORT_TEXT_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "TM", "UI"})
+
+_BLOCK = 1 << 20
+_INFLATED_IN_MEMORY = 8 << 20
+NOTHING_EXPECTED = Expectation()
+_NOT_YET = datetime(1, 1, 1, tzinfo=UTC)
+
+
+class Unfit(PeerError):
+    """Bytes that are no object to be kept; `refusal` says why."""
+
+    def __init__(self, refusal: Refused) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """What it takes to keep an object."""
+
+    disk: Disk
+    committer: Committer
+
+    def keep(self, incoming: Incoming) -> Outcome:
+        """Check one arrival and keep it. Blocks until durable."""
+        prepared = self.prepare(incoming)
+        if not isinstance(prepared, Arrival):
+            return prepared
+        return self.committer.commit([prepared])[0]
+
+    def keep_many(self, incoming: Sequence[Incoming]) -> list[Outcome]:
+        """Check several arrivals and keep them in one commit. Blocks until durable."""
+        try:
+            prepared = [self.prepare(one) if one.refusal is None else one.refusal for one in incoming]
+            self.committer.commit([one for one in prepared if isinstance(one, Arrival)])
+            return [outcome_of(one) if isinstance(one, Arrival) else one for one in prepared]
+        finally:
+            for one in incoming:
+                one.abort()
+
+    def prepare(self, incoming: Incoming) -> Arrival | Outcome:
+        """Check one arrival and make its bytes durable, ready to be committed; else what became of it."""
+        try:
+            content = incoming.content()
+        except OSError as error:
+            return refusal_for(error)
+        try:
+            return self._prepare(incoming, content)
+        except Unfit as unfit:
+            return unfit.refusal
+        except SyncFailed as error:
+            self.committer.stop_writing(str(error))
+            return Refused(Reason.READ_ONLY, self.committer.read_only)
+        except OSError as error:
+            return refusal_for(error)
+        except StorageError as error:
+            return Refused(Reason.STORAGE, f"{Reason.STORAGE.value} ({error})")
+        finally:
+            unmap(content)
+
+    def _prepare(self, incoming: Incoming, content: Buffer) -> Arrival | Outcome:
+        record = examine(self.disk, incoming.name, content, incoming.origin, incoming.expectation)
+        unchanged = self.committer.already_kept(record)
+        if unchanged is not None:
+            return unchanged
+        incoming.stage(content)
+        return Arrival(record, incoming.name)
+
+
+def examine(disk: Disk, name: str, content: Buffer, origin: Origin, expectation: Expectation) -> ObjectRecord:
+    """Read an object whole and describe it; `name` is free for temporary files beside it.
+
+    The record has no path and no time yet: the commit gives it both. Raises Unfit, OSError.
+    """
+    meta = _file_meta(content)
+    syntax = transfer_syntax(meta.transfer_syntax_uid)
+    if syntax.deflated:
+        with_inflated = _Inflated(disk, f"{name}.inflated", content, meta.dataset_offset)
+        try:
+            return _described(content, meta, with_inflated.data_set(meta), origin, expectation)
+        finally:
+            with_inflated.close()
+    try:
+        ds = scan(content, syntax, offset=meta.dataset_offset)
+    except DataSetError as error:
+        raise _unreadable(error) from error
+    return _described(content, meta, ds, origin, expectation)
+
+
+def examine_file(disk: Disk, path: str, name: str, origin: Origin) -> ObjectRecord:
+    """Describe an object that lies at `path`; `name` is free for temporary files. Raises Unfit, OSError."""
+    content = disk.map(path)
+    try:
+        return examine(disk, name, content, origin, NOTHING_EXPECTED)
+    finally:
+        unmap(content)
+
+
+def _file_meta(content: Buffer) -> FileMeta:
+    try:
+        meta = read_file_meta(content)
+    except DataSetError as error:
+        raise Unfit(Refused(Reason.NOT_PART10, str(error), error.tag, error.offset)) from error
+    if not meta.transfer_syntax_uid:
+        raise Unfit(
+            Refused(Reason.NOT_PART10, "the File Meta Information names no Transfer Syntax", 0x00020010)
+        )
+    return meta
+
+
+def _unreadable(error: DataSetError) -> Unfit:
+    return Unfit(Refused(Reason.NOT_A_DATA_SET, str(error), error.tag, error.offset))
+
+
+def _described(
+    content: Buffer, meta: FileMeta, ds: DataSet, origin: Origin, expectation: Expectation
+) -> ObjectRecord:
+    key, sop_class_uid = _identify(ds)
+    try:
+        _check_meta(meta, key, sop_class_uid)
+        _check_expectation(expectation, key, sop_class_uid)
+        _check_texts(ds)
+    except Unfit as unfit:
+        refusal = unfit.refusal
+        raise Unfit(
+            Refused(refusal.reason, refusal.message, refusal.tag, refusal.offset, key, sop_class_uid)
+        ) from None
+    return describe(
+        meta,
+        ds,
+        key=key,
+        file_size=len(content),
+        meta_sha256=hashlib.sha256(content[: meta.dataset_offset]).digest(),
+        dataset_sha256=_digest(content, meta.dataset_offset),
+        origin=origin,
+        path="",
+        received_at=_NOT_YET,
+    )
+
+
+def _identify(ds: DataSet) -> tuple[InstanceKey, str]:
+    """The UIDs that every composite object has (PS3.3 C.7.2.1, C.7.3.1, C.12.1)."""
+    sop_class_uid = _uid(ds, SOP_CLASS_UID, "SOP Class UID")
+    sop_uid = _uid(ds, SOP_INSTANCE_UID, "SOP Instance UID")
+    study_uid = _uid(ds, STUDY_INSTANCE_UID, "Study Instance UID")
+    series_uid = _uid(ds, SERIES_INSTANCE_UID, "Series Instance UID")
+    return InstanceKey(study_uid, series_uid, sop_uid), sop_class_uid
+
+
+def _uid(ds: DataSet, tag: int, name: str) -> str:
+    element = ds.elements.get(tag)
+    offset = element[2] if element else None
+    # Padded by NUL (PS3.5 9.1), by a space by many devices; nothing else is taken off.
+    uid = ds.raw(tag).decode("latin-1").rstrip("\0 ") if element is not None else ""
+    if not uid:
+        raise Unfit(
+            Refused(Reason.MISSING_UID, f"{name} is {'empty' if element else 'missing'}", tag, offset)
+        )
+    if not is_tolerated_uid(uid):
+        message = f"{name} of {len(uid)} characters holds others than digits and dots, or more than 64"
+        raise Unfit(Refused(Reason.BAD_UID, message, tag, offset))
+    return uid
+
+
+def _check_meta(meta: FileMeta, key: InstanceKey, sop_class_uid: str) -> None:
+    """File Meta Information that names another object than the Data Set is refused (B29)."""
+    if meta.media_storage_sop_instance_uid not in ("", key.sop_uid):
+        raise Unfit(
+            Refused(
+                Reason.SOP_INSTANCE_MISMATCH,
+                "Media Storage SOP Instance UID and SOP Instance UID differ",
+                SOP_INSTANCE_UID,
+            )
+        )
+    if meta.media_storage_sop_class_uid not in ("", sop_class_uid):
+        raise Unfit(
+            Refused(
+                Reason.SOP_CLASS_MISMATCH,
+                "Media Storage SOP Class UID and SOP Class UID differ",
+                SOP_CLASS_UID,
+            )
+        )
+
+
+def _check_expectation(expectation: Expectation, key: InstanceKey, sop_class_uid: str) -> None:
+    for expected, found, reason, tag in (
+        (expectation.sop_class_uid, sop_class_uid, Reason.SOP_CLASS_MISMATCH, SOP_CLASS_UID),
+        (expectation.sop_instance_uid, key.sop_uid, Reason.SOP_INSTANCE_MISMATCH, SOP_INSTANCE_UID),
+        (expectation.study_uid, key.study_uid, Reason.STUDY_MISMATCH, STUDY_INSTANCE_UID),
+    ):
+        if expected is not None and expected != found:
+            raise Unfit(Refused(reason, reason.value, tag))
+
+
+def _check_texts(ds: DataSet) -> None:
+    for tag, vr, offset, length, _ in ds.elements.values():
+        if length > MAX_SHORT_TEXT_BYTES and vr in _SHORT_TEXT_VRS:
+            message = f"a value of {length} bytes in an element of VR {vr}"
+            raise Unfit(Refused(Reason.TOO_LARGE, message, tag, offset))
+
+
+def _digest(content: Buffer, offset: int) -> bytes:
+    """SHA-256 from `offset` to the end, in blocks: a mapped file need not come into memory at once (N16)."""
+    digest = hashlib.sha256()
+    if len(content) - offset <= MEMORY_LIMIT:
+        with memoryview(content) as view:
+            digest.update(view[offset:])
+        return digest.digest()
+    for start in range(offset, len(content), _BLOCK):
+        digest.update(content[start : start + _BLOCK])
+    return digest.digest()
+
+
+class _Inflated:
+    """A deflated Data Set (PS3.5 A.5) inflated for reading: in memory while small, else in a file."""
+
+    def __init__(self, disk: Disk, name: str, content: Buffer, offset: int) -> None:
+        self._disk = disk
+        self._name = name
+        self._content = content
+        self._offset = offset
+        self._mapped: Buffer | None = None
+
+    def data_set(self, meta: FileMeta) -> DataSet:
+        """The Data Set. Raises Unfit for one that is corrupt, or a bomb (B51, B52)."""
+        try:
+            buffer = self._buffer(inflate(self._blocks()))
+            return scan(buffer, transfer_syntax(meta.transfer_syntax_uid))
+        except DataSetError as error:
+            raise _unreadable(error) from error
+
+    def close(self) -> None:
+        if self._mapped is not None:
+            unmap(self._mapped)
+
+    def _blocks(self) -> Iterator[bytes]:
+        for start in range(self._offset, len(self._content), _BLOCK):
+            yield bytes(self._content[start : start + _BLOCK])
+
+    def _buffer(self, pieces: Iterator[bytes]) -> Buffer:
+        held: list[bytes] = []
+        size = 0
+        for piece in pieces:
+            held.append(piece)
+            size += len(piece)
+            if size > _INFLATED_IN_MEMORY:
+                return self._spooled(held, pieces)
+        return b"".join(held)
+
+    def _spooled(self, held: list[bytes], pieces: Iterator[bytes]) -> Buffer:
+        file = self._disk.create(self._name)
+        try:
+            write_all(file, held)
+            for piece in pieces:
+                write_all(file, [piece])
+            self._mapped = self._disk.map(self._name)
+        finally:
+            file.close()
+            self._disk.unlink(self._name)
+        return self._mapped
