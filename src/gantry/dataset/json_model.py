@@ -34,6 +34,17 @@ from gantry.dataset.vr import element_vr, is_open
 from gantry.errors import DataSetError
 from gantry.standard.dictionary import DOUBLE_FLOAT_PIXEL_DATA, FLOAT_PIXEL_DATA, PIXEL_DATA
 
+__all__ = [
+    "INLINE_LIMIT",
+    "PIXEL_TAGS",
+    "BulkUri",
+    "JsonModel",
+    "from_json",
+    "list_from_json",
+    "to_json",
+    "to_json_model",
+]
+
 BulkUri = Callable[[str, Element], str]
 """Called with the path of an attribute (``7FE00010``, or ``54000100/1/54001010`` inside the first Item of a
 sequence) and its element; answers the BulkDataURI."""
