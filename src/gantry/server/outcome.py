@@ -48,11 +48,16 @@ class Answer:
     retry_after_s: int | None = None
 
 
+class IdentifierMismatch(QueryError):
+    """An Identifier breaks the rules of its information model: wrong level, unique key missing (B72)."""
+
+
 # The most exact type that fits counts, so order does not matter.
 _OF_ERROR: dict[type[GantryError], tuple[int, int]] = {
     GantryError: (status.PROCESSING_FAILURE, 500),
     CallerError: (status.UNABLE_TO_PROCESS, 400),
     QueryError: (status.UNABLE_TO_PROCESS, 400),
+    IdentifierMismatch: (status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, 400),
     PeerError: (status.CANNOT_UNDERSTAND, 400),
     DataSetError: (status.CANNOT_UNDERSTAND, 400),
     ProtocolError: (status.UNABLE_TO_PROCESS, 400),

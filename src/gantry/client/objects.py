@@ -1,0 +1,152 @@
+"""What is sent: objects with their identity known and their bytes read only when the wire asks for them.
+
+A C-STORE carries the Data Set alone, without preamble and group 0002 (PS3.7 9.1.1), so an
+`Outgoing` names what the meta information said and reads the bytes behind it. Nothing is decoded:
+what lies in the file is what the peer gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gantry.dataset.part10 import FileMeta, read_file_meta
+from gantry.dimse.limits import MAX_CONTEXTS
+from gantry.dimse.negotiation import ProposedContext
+from gantry.errors import DataSetError
+from gantry.standard.status import Category, category
+
+CHUNK_BYTES = 1 << 20
+"""How much of a file is read at once: one read for most slices, flat memory for a 2 GB object."""
+
+META_BYTES = 256 + (64 << 10)
+"""Enough of a file's beginning to hold its meta information, which is capped at 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One object to send; `read` gives the Data Set's bytes in order and may block on a disk.
+
+    `label` is what reports call it (a file name), `size` the Data Set's length in bytes.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+    size: int
+    read: Callable[[], Iterable[bytes]]
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """What became of one object sent: `status` of PS3.4 B.2.3, None where no answer came.
+
+    `label` is the name of the file where there was one.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    status: int | None
+    comment: str = ""
+    label: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Stored, perhaps with a warning."""
+        return self.status is not None and category(self.status) in (Category.SUCCESS, Category.WARNING)
+
+
+def outgoing_file(path: Path) -> Outgoing:
+    """The Part 10 file at `path`, of which only the meta information is read now.
+
+    Raises DataSetError when it is not Part 10 and OSError when it cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(META_BYTES)
+        size = file.seek(0, 2)
+    meta = _complete(read_file_meta(head))
+    offset = meta.dataset_offset
+
+    def read() -> Iterator[bytes]:
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+
+    return Outgoing(
+        meta.media_storage_sop_class_uid,
+        meta.media_storage_sop_instance_uid,
+        meta.transfer_syntax_uid,
+        size - offset,
+        read,
+        str(path),
+    )
+
+
+def outgoing_bytes(data: bytes, label: str = "") -> Outgoing:
+    """A Part 10 file held in memory; raises DataSetError when it is none."""
+    meta = _complete(read_file_meta(data))
+    dataset = data[meta.dataset_offset :]
+    return Outgoing(
+        meta.media_storage_sop_class_uid,
+        meta.media_storage_sop_instance_uid,
+        meta.transfer_syntax_uid,
+        len(dataset),
+        lambda: (dataset,),
+        label or meta.media_storage_sop_instance_uid,
+    )
+
+
+def outgoing(source: Outgoing | Path | str | bytes) -> Outgoing:
+    """`source` as something to send: a path, the bytes of a file, or what already is one."""
+    match source:
+        case Outgoing():
+            return source
+        case bytes():
+            return outgoing_bytes(source)
+        case _:
+            return outgoing_file(Path(source))
+
+
+def _complete(meta: FileMeta) -> FileMeta:
+    missing = [
+        name
+        for name, value in (
+            ("Media Storage SOP Class UID", meta.media_storage_sop_class_uid),
+            ("Media Storage SOP Instance UID", meta.media_storage_sop_instance_uid),
+            ("Transfer Syntax UID", meta.transfer_syntax_uid),
+        )
+        if not value
+    ]
+    if missing:
+        raise DataSetError(f"the file meta information lacks {' and '.join(missing)}, so it cannot be sent")
+    return meta
+
+
+def contexts_for(objects: Iterable[Outgoing]) -> list[ProposedContext]:
+    """One presentation context for each SOP class and transfer syntax that occurs.
+
+    A context holds one transfer syntax only, so that the acceptor cannot choose one that the file
+    is not in.
+    """
+    pairs = dict.fromkeys((o.sop_class_uid, o.transfer_syntax_uid) for o in objects)
+    return [ProposedContext(abstract, (syntax,)) for abstract, syntax in pairs]
+
+
+def groups_for_association(
+    objects: Iterable[Outgoing], proposals: Callable[[Outgoing], Iterable[ProposedContext]]
+) -> Iterator[list[Outgoing]]:
+    """`objects`, in their order, in runs whose contexts fit into one association each."""
+    group: list[Outgoing] = []
+    contexts: set[ProposedContext] = set()
+    for item in objects:
+        wanted = set(proposals(item))
+        if len(contexts | wanted) > MAX_CONTEXTS and group:
+            yield group
+            group, contexts = [], set()
+        contexts |= wanted
+        group.append(item)
+    if group:
+        yield group

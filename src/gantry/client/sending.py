@@ -1,0 +1,148 @@
+"""Sends objects by C-STORE over one association: for `store`, and for the sub-operations of C-GET and C-MOVE.
+
+While the peer works on one object the next are read from disk in threads, so neither waits for the other. As
+many requests are outstanding as the asynchronous operations window allows (PS3.7 D.3.3.3); without one, each
+waits for the answer before it. An object that fails is reported, and the next is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from gantry.client.objects import Outgoing, StoreResult
+from gantry.client.requests import Answers, Requests
+from gantry.dimse.message import c_store_rq
+from gantry.errors import ConnectError, GantryError
+from gantry.standard import status
+
+PRELOAD_BYTES = 4 << 20
+"""Objects up to this are read whole, ahead of time; larger ones in pieces while they are sent."""
+
+READ_AHEAD = 3
+"""Objects being read while another is sent; at most 16 MiB with `PRELOAD_BYTES`."""
+
+MAX_WINDOW = 32
+"""Requests outstanding at once where the peer sets no limit."""
+
+Loaded = Iterable[bytes | memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class MoveOriginator:
+    """Who asked for the C-MOVE that a sub-operation belongs to (PS3.7 9.1.1.1.7)."""
+
+    aet: str
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """How to send on one association.
+
+    `context_for` gives the presentation context for an object, or None where none was accepted for it;
+    `convert` may then give the object in a form for which there is one. `window` is the number of
+    requests outstanding at once, 0 for no limit.
+    """
+
+    requests: Requests
+    executor: Executor
+    context_for: Callable[[Outgoing], int | None]
+    window: int = 1
+    originator: MoveOriginator | None = None
+
+    async def send(
+        self,
+        objects: Iterable[Outgoing],
+        on_result: Callable[[Outgoing, StoreResult], None],
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Send all; `on_result` is told of each once, in the order of `objects`, unless cancelled before.
+
+        Never raises for one object. When the association goes, those that have no answer get a result
+        without a status.
+        """
+        waiting: deque[tuple[Outgoing, Answers | StoreResult]] = deque()
+        window = min(self.window or MAX_WINDOW, MAX_WINDOW)
+        async for outgoing, data in _read_ahead(objects, self.executor):
+            if is_cancelled():
+                break
+            waiting.append((outgoing, await self._ask(outgoing, data)))
+            while len(waiting) >= window:
+                await self._settle(waiting, on_result)
+        while waiting:
+            await self._settle(waiting, on_result)
+
+    async def _ask(self, outgoing: Outgoing, data: Loaded | Exception) -> Answers | StoreResult:
+        if isinstance(data, Exception):
+            return failed(outgoing, status.PROCESSING_FAILURE, f"cannot be read: {data}")
+        context_id = self.context_for(outgoing)
+        if context_id is None:
+            return failed(
+                outgoing,
+                status.SOP_CLASS_NOT_SUPPORTED,
+                "the peer accepted no presentation context for its SOP class and transfer syntax",
+            )
+        answers = self.requests.open()
+        command = c_store_rq(
+            answers.message_id,
+            outgoing.sop_class_uid,
+            outgoing.sop_instance_uid,
+            move_originator_aet=self.originator.aet if self.originator else None,
+            move_originator_id=self.originator.message_id if self.originator else None,
+        )
+        try:
+            executor = None if outgoing.size <= PRELOAD_BYTES else self.executor
+            await self.requests.wire.transmit(context_id, command, data, executor)
+        except ConnectError as error:
+            return failed(outgoing, None, str(error))
+        return answers
+
+    @staticmethod
+    async def _settle(
+        waiting: deque[tuple[Outgoing, Answers | StoreResult]],
+        on_result: Callable[[Outgoing, StoreResult], None],
+    ) -> None:
+        outgoing, answer = waiting.popleft()
+        if isinstance(answer, Answers):
+            try:
+                response = await answer.next()
+                answer = failed(outgoing, response.status, response.command.error_comment or "")
+            except ConnectError as error:
+                answer = failed(outgoing, None, str(error))
+        on_result(outgoing, answer)
+
+
+def failed(outgoing: Outgoing, code: int | None, comment: str) -> StoreResult:
+    """A result for `outgoing`, failed unless the status says otherwise."""
+    return StoreResult(outgoing.sop_class_uid, outgoing.sop_instance_uid, code, comment, outgoing.label)
+
+
+async def _read_ahead(
+    objects: Iterable[Outgoing], executor: Executor
+) -> AsyncIterator[tuple[Outgoing, Loaded | Exception]]:
+    loop = asyncio.get_running_loop()
+    reading: deque[tuple[Outgoing, asyncio.Future[Loaded | Exception]]] = deque()
+    try:
+        for outgoing in objects:
+            reading.append((outgoing, loop.run_in_executor(executor, _load, outgoing)))
+            if len(reading) > READ_AHEAD:
+                ready, data = reading.popleft()
+                yield ready, await data
+        while reading:
+            ready, data = reading.popleft()
+            yield ready, await data
+    finally:
+        for _, data in reading:
+            data.cancel()
+
+
+def _load(outgoing: Outgoing) -> Loaded | Exception:
+    try:
+        data = outgoing.read()
+        return list(data) if outgoing.size <= PRELOAD_BYTES else data
+    except (OSError, GantryError) as error:
+        return error

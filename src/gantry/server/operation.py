@@ -1,0 +1,69 @@
+"""One C-FIND, C-GET or C-MOVE that a peer asked for and that is being answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from gantry.archive.archive import Archive
+from gantry.client.requests import Requests
+from gantry.client.wire import Wire
+from gantry.dimse.association import Association
+from gantry.dimse.message import Command
+from gantry.dimse.negotiation import AcceptedContext
+from gantry.settings import Address
+from gantry.standard.query_keys import InformationModel
+from gantry.standard.transfer_syntaxes import TransferSyntax, transfer_syntax
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DimseServices:
+    """What the services of every association share.
+
+    `remote_aes` are the AEs that C-MOVE may send to. `executor` runs what waits for disk and index.
+    """
+
+    archive: Archive
+    executor: Executor
+    ae_title: str
+    remote_aes: Mapping[str, Address]
+    find_limit: int
+
+
+@dataclass(slots=True)
+class Operation:
+    """A request with its Identifier, and the means to answer it. `cancelled` turns True by a C-CANCEL."""
+
+    services: DimseServices
+    wire: Wire
+    requests: Requests
+    context: AcceptedContext
+    model: InformationModel
+    command: Command
+    identifier: bytes
+    peer_address: str
+    cancelled: bool = field(default=False)
+
+    @property
+    def association(self) -> Association:
+        return self.wire.association
+
+    @property
+    def syntax(self) -> TransferSyntax:
+        """What Identifiers in this context are encoded in."""
+        return transfer_syntax(self.context.transfer_syntax)
+
+    @property
+    def calling_aet(self) -> str:
+        request = self.association.request
+        return request.calling_aet if request is not None else ""
+
+    @property
+    def is_over(self) -> bool:
+        """Nobody waits for answers any more: cancelled, or the association is gone."""
+        return self.cancelled or self.wire.is_lost
+
+    def respond(self, response: Command, dataset: bytes | None = None) -> None:
+        """Send one answer."""
+        self.wire.post(self.context.context_id, response, dataset)
