@@ -1,0 +1,51 @@
+/** DICOMweb as the viewer uses it (PS3.18 10). Paths begin at the server that served this page. */
+import type { DicomObject } from "../dicom/model";
+import { getBlob, getDicomJson } from "./http";
+
+const ROOT = "/dicom-web";
+
+export const studyPath = (study: string) => `${ROOT}/studies/${study}`;
+export const seriesPath = (study: string, series: string) => `${studyPath(study)}/series/${series}`;
+export const instancePath = (study: string, series: string, instance: string) =>
+  `${seriesPath(study, series)}/instances/${instance}`;
+
+/** All series of a study, with what a list of them shows. */
+export async function findSeries(study: string, signal?: AbortSignal): Promise<readonly DicomObject[]> {
+  const fields = "includefield=0008103E,00080021,00081030,00080020,00080030,00100010,00100020,00100030,00100040";
+  return objects(await getDicomJson(`${studyPath(study)}/series?limit=1000&${fields}`, signal));
+}
+
+export async function seriesMetadata(
+  study: string,
+  series: string,
+  signal?: AbortSignal,
+): Promise<readonly DicomObject[]> {
+  return objects(await getDicomJson(`${seriesPath(study, series)}/metadata`, signal));
+}
+
+export function seriesThumbnail(study: string, series: string, pixels: number): string {
+  return `${seriesPath(study, series)}/thumbnail?viewport=${pixels},${pixels}`;
+}
+
+export function instanceThumbnail(path: string, pixels: number): string {
+  return `${path}/thumbnail?viewport=${pixels},${pixels}`;
+}
+
+/** A picture of one frame, made by the server: for what this device cannot decode. */
+export async function renderedFrame(framePath: string): Promise<Blob> {
+  return await getBlob(`${framePath}/rendered`, "image/png, image/jpeg;q=0.8");
+}
+
+export async function bulkData(uri: string): Promise<Blob> {
+  return await getBlob(sameOrigin(uri), "application/octet-stream, */*;q=0.5");
+}
+
+/** A bulk data address may be absolute and name a host that only the server knows itself by. */
+function sameOrigin(uri: string): string {
+  const url = new URL(uri, globalThis.location.href);
+  return url.pathname + url.search;
+}
+
+function objects(answer: unknown): readonly DicomObject[] {
+  return Array.isArray(answer) ? (answer as DicomObject[]) : [];
+}

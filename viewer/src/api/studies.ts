@@ -1,0 +1,80 @@
+/** The study list: `GET /api/studies`. */
+import { ApiError, getJson } from "./http";
+
+export interface StudyRow {
+  readonly studyUid: string;
+  readonly patientName: string;
+  readonly patientId: string;
+  readonly patientBirthDate: string;
+  readonly patientSex: string;
+  readonly studyDate: string;
+  readonly studyTime: string;
+  readonly description: string;
+  readonly accession: string;
+  readonly modalities: readonly string[];
+  readonly series: number;
+  readonly instances: number;
+  readonly thumbnail: string | null;
+}
+
+export interface StudyFilter {
+  /** Names, IDs, dates, words: what a person types. */
+  readonly words: string;
+  readonly modalities: readonly string[];
+  /** YYYY-MM-DD or empty. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface StudyPage {
+  readonly total: number;
+  readonly studies: readonly StudyRow[];
+}
+
+export async function findStudies(
+  filter: StudyFilter,
+  page: { readonly limit: number; readonly offset: number },
+  signal?: AbortSignal,
+): Promise<StudyPage> {
+  const query = new URLSearchParams({ limit: String(page.limit), offset: String(page.offset) });
+  if (filter.words.trim()) query.set("q", filter.words.trim());
+  if (filter.modalities.length > 0) query.set("modality", filter.modalities.join(","));
+  if (filter.from) query.set("from", filter.from);
+  if (filter.to) query.set("to", filter.to);
+  return studyPage(await getJson(`/api/studies?${query}`, signal));
+}
+
+function studyPage(answer: unknown): StudyPage {
+  const { total, studies } = (answer ?? {}) as { total?: unknown; studies?: unknown };
+  if (!Array.isArray(studies)) {
+    throw new ApiError(
+      "The server's answer could not be read.",
+      "Tell whoever looks after this server.",
+      "/api/studies: no list of studies in the answer",
+    );
+  }
+  const rows = studies.map(studyRow);
+  return { total: typeof total === "number" ? total : rows.length, studies: rows };
+}
+
+function studyRow(value: unknown): StudyRow {
+  const row = (value ?? {}) as Record<string, unknown>;
+  const words = (key: string) => (typeof row[key] === "string" ? row[key] : "");
+  const amount = (key: string) => (typeof row[key] === "number" ? row[key] : 0);
+  const modalities = Array.isArray(row["modalities"]) ? row["modalities"] : [];
+  return {
+    studyUid: words("studyUid"),
+    patientName: words("patientName"),
+    patientId: words("patientId"),
+    patientBirthDate: words("patientBirthDate"),
+    patientSex: words("patientSex"),
+    studyDate: words("studyDate"),
+    studyTime: words("studyTime"),
+    description: words("description"),
+    accession: words("accession"),
+    modalities: modalities.filter((code): code is string => typeof code === "string"),
+    series: amount("series"),
+    instances: amount("instances"),
+    thumbnail: words("thumbnail") || null,
+  };
+}

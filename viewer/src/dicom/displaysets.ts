@@ -1,0 +1,131 @@
+/**
+ * What a series holds, cut into things that are shown one at a time.
+ *
+ * Single-frame images of one series make one stack; every multi-frame image is a stack of its
+ * own; everything without pixels (report, document, waveform, plan) is a sheet to read.
+ */
+import { describeFrame, numberOfFrames } from "./frame";
+import { TAG, number, text, type DicomObject, type Vector3 } from "./model";
+import { cross, dot } from "./orientation";
+
+export interface Frame {
+  readonly instance: DicomObject;
+  /** From 1, as in PS3.18. */
+  readonly number: number;
+}
+
+interface Common {
+  readonly id: string;
+  readonly seriesUid: string;
+  readonly seriesNumber: number | undefined;
+  readonly description: string;
+  readonly modality: string;
+}
+
+export interface Stack extends Common {
+  readonly kind: "stack";
+  readonly frames: readonly Frame[];
+  readonly multiFrame: boolean;
+}
+
+export type SheetKind = "report" | "document" | "waveform" | "video" | "other";
+
+export interface Sheet extends Common {
+  readonly kind: "sheet";
+  readonly sheet: SheetKind;
+  readonly instance: DicomObject;
+}
+
+export type DisplaySet = Stack | Sheet;
+
+export function displaySets(instances: readonly DicomObject[]): readonly DisplaySet[] {
+  const single: DicomObject[] = [];
+  const others: DisplaySet[] = [];
+  for (const instance of inInstanceOrder(instances)) {
+    const sheet = sheetKind(instance);
+    if (sheet) others.push({ ...common(instance), kind: "sheet", sheet, instance });
+    else if (numberOfFrames(instance) > 1) others.push(multiFrameStack(instance));
+    else single.push(instance);
+  }
+  if (single.length === 0) return others;
+  const ordered = inSpatialOrder(single);
+  const stack: Stack = {
+    ...common(ordered[0]!),
+    kind: "stack",
+    multiFrame: false,
+    frames: ordered.map((instance) => ({ instance, number: 1 })),
+  };
+  return [stack, ...others];
+}
+
+export function sopInstanceUid(instance: DicomObject): string {
+  return text(instance, TAG.sopInstanceUid) ?? "";
+}
+
+function common(instance: DicomObject): Common {
+  return {
+    id: sopInstanceUid(instance),
+    seriesUid: text(instance, TAG.seriesInstanceUid) ?? "",
+    seriesNumber: number(instance, TAG.seriesNumber),
+    description: text(instance, TAG.seriesDescription) ?? "",
+    modality: text(instance, TAG.modality) ?? "",
+  };
+}
+
+function multiFrameStack(instance: DicomObject): Stack {
+  const frames = Array.from({ length: numberOfFrames(instance) }, (_, index) => ({
+    instance,
+    number: index + 1,
+  }));
+  return { ...common(instance), kind: "stack", multiFrame: true, frames };
+}
+
+const STORAGE = "1.2.840.10008.5.1.4.1.1.";
+const VIDEO_SYNTAXES = /^1\.2\.840\.10008\.1\.2\.4\.10[0-8](\.1)?$/;
+
+function sheetKind(instance: DicomObject): SheetKind | undefined {
+  const sopClass = text(instance, TAG.sopClassUid) ?? "";
+  if (VIDEO_SYNTAXES.test(text(instance, TAG.availableTransferSyntaxUid) ?? "")) return "video";
+  if (sopClass.startsWith(`${STORAGE}88.`)) return "report";
+  if (sopClass.startsWith(`${STORAGE}104.`)) return "document";
+  if (sopClass.startsWith(`${STORAGE}9.`) || instance[TAG.waveformSequence]) return "waveform";
+  return number(instance, TAG.rows) && number(instance, TAG.columns) ? undefined : "other";
+}
+
+function inInstanceOrder(instances: readonly DicomObject[]): readonly DicomObject[] {
+  const at = (instance: DicomObject) => number(instance, TAG.instanceNumber) ?? Infinity;
+  return [...instances].sort(
+    (a, b) => at(a) - at(b) || sopInstanceUid(a).localeCompare(sopInstanceUid(b)) || 0,
+  );
+}
+
+/**
+ * Slices of one parallel set in the order of their positions, running the way their instance
+ * numbers run; anything else stays in the order of its instance numbers.
+ */
+function inSpatialOrder(instances: readonly DicomObject[]): readonly DicomObject[] {
+  const depths = slicePositions(instances);
+  if (!depths) return instances;
+  const ordered = instances
+    .map((instance, index) => ({ instance, index, depth: depths[index]! }))
+    .sort((a, b) => a.depth - b.depth);
+  const runsBackwards = ordered[0]!.index > ordered[ordered.length - 1]!.index;
+  const result = ordered.map(({ instance }) => instance);
+  return runsBackwards ? result.reverse() : result;
+}
+
+function slicePositions(instances: readonly DicomObject[]): readonly number[] | undefined {
+  const first = describeFrame(instances[0]!, 1).orientation;
+  if (!first || instances.length < 2) return undefined;
+  const normal: Vector3 = cross(first.row, first.column);
+  const depths: number[] = [];
+  for (const instance of instances) {
+    const { orientation, positionMm } = describeFrame(instance, 1);
+    const parallel =
+      orientation && Math.abs(dot(cross(orientation.row, orientation.column), normal)) > 0.99;
+    if (!parallel || !positionMm) return undefined;
+    depths.push(dot(positionMm, normal));
+  }
+  const distinct = new Set(depths.map((depth) => depth.toFixed(3)));
+  return distinct.size === depths.length ? depths : undefined;
+}

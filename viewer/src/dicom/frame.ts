@@ -1,0 +1,112 @@
+/**
+ * One frame of an image, described from the metadata of its instance.
+ *
+ * Classic objects keep geometry, window and rescale at the top level; multi-frame objects keep
+ * them in functional groups, per frame or shared (PS3.3 C.7.6.16). `describeFrame` looks in that
+ * order: per frame, shared, top level.
+ */
+import { TAG, items, number, numbers, text, type DicomObject, type Vector3, vector3 } from "./model";
+
+export interface Window {
+  readonly center: number;
+  readonly width: number;
+  readonly explanation?: string | undefined;
+}
+
+export interface Orientation {
+  readonly row: Vector3;
+  readonly column: Vector3;
+}
+
+export interface FrameDescription {
+  readonly rows: number;
+  readonly columns: number;
+  readonly samplesPerPixel: number;
+  readonly photometricInterpretation: string;
+  readonly planarConfiguration: number;
+  readonly bitsAllocated: number;
+  readonly bitsStored: number;
+  readonly highBit: number;
+  readonly pixelRepresentation: number;
+  /** Between rows and between columns, in mm (PS3.3 10.7.1.3). */
+  readonly spacingMm: readonly [number, number] | undefined;
+  /** The spacing was measured at the detector, so lengths in the patient are smaller. */
+  readonly spacingAtDetector: boolean;
+  readonly orientation: Orientation | undefined;
+  readonly positionMm: Vector3 | undefined;
+  readonly sliceThicknessMm: number | undefined;
+  readonly sliceLocationMm: number | undefined;
+  readonly rescaleSlope: number;
+  readonly rescaleIntercept: number;
+  readonly rescaleType: string | undefined;
+  readonly windows: readonly Window[];
+  readonly voiLutFunction: string | undefined;
+}
+
+export function numberOfFrames(instance: DicomObject): number {
+  return Math.max(1, Math.floor(number(instance, TAG.numberOfFrames) ?? 1));
+}
+
+/** Frame numbers start at 1, as in PS3.18. */
+export function describeFrame(instance: DicomObject, frame: number): FrameDescription {
+  const group = functionalGroups(instance, frame);
+  const measures = group(TAG.pixelMeasuresSequence);
+  const transformation = group(TAG.pixelValueTransformationSequence);
+  const voi = group(TAG.frameVoiLutSequence);
+  const bitsAllocated = number(instance, TAG.bitsAllocated) ?? 16;
+  const bitsStored = number(instance, TAG.bitsStored) ?? bitsAllocated;
+  const patientSpacing = pair(numbers(measures, TAG.pixelSpacing));
+  return {
+    rows: number(instance, TAG.rows) ?? 0,
+    columns: number(instance, TAG.columns) ?? 0,
+    samplesPerPixel: number(instance, TAG.samplesPerPixel) ?? 1,
+    photometricInterpretation: text(instance, TAG.photometricInterpretation) ?? "MONOCHROME2",
+    planarConfiguration: number(instance, TAG.planarConfiguration) ?? 0,
+    bitsAllocated,
+    bitsStored,
+    highBit: number(instance, TAG.highBit) ?? bitsStored - 1,
+    pixelRepresentation: number(instance, TAG.pixelRepresentation) ?? 0,
+    spacingMm: patientSpacing ?? pair(numbers(instance, TAG.imagerPixelSpacing)),
+    spacingAtDetector: patientSpacing === undefined,
+    orientation: orientation(group(TAG.planeOrientationSequence)),
+    positionMm: vector3(group(TAG.planePositionSequence), TAG.imagePositionPatient),
+    sliceThicknessMm: number(measures, TAG.sliceThickness),
+    sliceLocationMm: number(instance, TAG.sliceLocation),
+    rescaleSlope: number(transformation, TAG.rescaleSlope) || 1,
+    rescaleIntercept: number(transformation, TAG.rescaleIntercept) ?? 0,
+    rescaleType: text(transformation, TAG.rescaleType),
+    windows: windows(voi),
+    voiLutFunction: text(voi, TAG.voiLutFunction),
+  };
+}
+
+/** The item of a functional group for one frame, or the instance itself where it has none. */
+function functionalGroups(instance: DicomObject, frame: number): (sequence: string) => DicomObject {
+  const own = items(instance, TAG.perFrameFunctionalGroups)[frame - 1];
+  const shared = items(instance, TAG.sharedFunctionalGroups)[0];
+  return (sequence) => items(own, sequence)[0] ?? items(shared, sequence)[0] ?? instance;
+}
+
+function pair(values: readonly number[]): readonly [number, number] | undefined {
+  const [row, column] = values;
+  if (row === undefined || column === undefined || row <= 0 || column <= 0) return undefined;
+  return [row, column];
+}
+
+function orientation(object: DicomObject): Orientation | undefined {
+  const [a, b, c, d, e, f] = numbers(object, TAG.imageOrientationPatient);
+  if (f === undefined) return undefined;
+  const row: Vector3 = [a!, b!, c!];
+  const column: Vector3 = [d!, e!, f];
+  // All zeros occur in the wild and would collapse the picture onto a line.
+  return Math.hypot(...row) < 0.5 || Math.hypot(...column) < 0.5 ? undefined : { row, column };
+}
+
+function windows(object: DicomObject): readonly Window[] {
+  const widths = numbers(object, TAG.windowWidth);
+  return numbers(object, TAG.windowCenter).flatMap((center, index) => {
+    const width = widths[index];
+    if (width === undefined || width <= 0) return [];
+    return [{ center, width, explanation: text(object, TAG.windowExplanation, index) }];
+  });
+}

@@ -1,0 +1,137 @@
+/**
+ * The DICOM JSON model (PS3.18 F) as read-only values, and the few ways this viewer reads it.
+ *
+ * An object is a record from the eight hexadecimal digits of a tag to an element. Values arrive
+ * from many vendors: an accessor gives `undefined` for what is absent, empty or of another kind,
+ * and never throws.
+ */
+
+export interface DicomElement {
+  readonly vr: string;
+  readonly Value?: readonly unknown[];
+  readonly BulkDataURI?: string;
+  readonly InlineBinary?: string;
+}
+
+export type DicomObject = Readonly<Record<string, DicomElement>>;
+
+export type Vector3 = readonly [number, number, number];
+
+export const TAG = {
+  specificCharacterSet: "00080005",
+  imageType: "00080008",
+  sopClassUid: "00080016",
+  sopInstanceUid: "00080018",
+  studyDate: "00080020",
+  seriesDate: "00080021",
+  contentDate: "00080023",
+  acquisitionDateTime: "0008002A",
+  studyTime: "00080030",
+  contentTime: "00080033",
+  accessionNumber: "00080050",
+  modality: "00080060",
+  conversionType: "00080064",
+  manufacturer: "00080070",
+  institutionName: "00080080",
+  codeValue: "00080100",
+  codeMeaning: "00080104",
+  studyDescription: "00081030",
+  seriesDescription: "0008103E",
+  manufacturerModelName: "00081090",
+  recommendedDisplayFrameRate: "00082144",
+  availableTransferSyntaxUid: "00083002",
+  patientName: "00100010",
+  patientId: "00100020",
+  patientBirthDate: "00100030",
+  patientSex: "00100040",
+  bodyPartExamined: "00180015",
+  cineRate: "00180040",
+  sliceThickness: "00180050",
+  frameTime: "00181063",
+  imagerPixelSpacing: "00181164",
+  studyInstanceUid: "0020000D",
+  seriesInstanceUid: "0020000E",
+  seriesNumber: "00200011",
+  instanceNumber: "00200013",
+  patientOrientation: "00200020",
+  imagePositionPatient: "00200032",
+  imageOrientationPatient: "00200037",
+  frameOfReferenceUid: "00200052",
+  imageLaterality: "00200062",
+  numberOfSeriesRelatedInstances: "00201209",
+  sliceLocation: "00201041",
+  planePositionSequence: "00209113",
+  planeOrientationSequence: "00209116",
+  samplesPerPixel: "00280002",
+  photometricInterpretation: "00280004",
+  planarConfiguration: "00280006",
+  numberOfFrames: "00280008",
+  rows: "00280010",
+  columns: "00280011",
+  pixelSpacing: "00280030",
+  bitsAllocated: "00280100",
+  bitsStored: "00280101",
+  highBit: "00280102",
+  pixelRepresentation: "00280103",
+  windowCenter: "00281050",
+  windowWidth: "00281051",
+  rescaleIntercept: "00281052",
+  rescaleSlope: "00281053",
+  rescaleType: "00281054",
+  windowExplanation: "00281055",
+  voiLutFunction: "00281056",
+  lossyImageCompression: "00282110",
+  pixelMeasuresSequence: "00289110",
+  frameVoiLutSequence: "00289132",
+  pixelValueTransformationSequence: "00289145",
+  documentTitle: "00420010",
+  encapsulatedDocument: "00420011",
+  mimeTypeOfEncapsulatedDocument: "00420012",
+  waveformSequence: "54000100",
+  sharedFunctionalGroups: "52009229",
+  perFrameFunctionalGroups: "52009230",
+} as const;
+
+export function text(object: DicomObject | undefined, tag: string, index = 0): string | undefined {
+  const value = object?.[tag]?.Value?.[index];
+  if (typeof value === "string") return value.trim() || undefined;
+  if (typeof value === "number") return String(value);
+  return undefined;
+}
+
+export function numbers(object: DicomObject | undefined, tag: string): readonly number[] {
+  const values = object?.[tag]?.Value ?? [];
+  return values
+    .map((value) => (typeof value === "string" && value.trim() !== "" ? Number(value) : value))
+    .filter((value): value is number => typeof value === "number" && Number.isFinite(value));
+}
+
+export function number(object: DicomObject | undefined, tag: string): number | undefined {
+  return numbers(object, tag)[0];
+}
+
+/** The items of a sequence; none for anything that is not one. */
+export function items(object: DicomObject | undefined, tag: string): readonly DicomObject[] {
+  const values = object?.[tag]?.Value ?? [];
+  return values.filter(
+    (value): value is DicomObject => typeof value === "object" && value !== null,
+  );
+}
+
+export function vector3(object: DicomObject | undefined, tag: string): Vector3 | undefined {
+  const [x, y, z] = numbers(object, tag);
+  return x === undefined || y === undefined || z === undefined ? undefined : [x, y, z];
+}
+
+/** The first person name, all component groups joined with `=` as on the wire. */
+export function personName(object: DicomObject | undefined, tag: string): string | undefined {
+  const value = object?.[tag]?.Value?.[0];
+  if (typeof value === "string") return value;
+  if (typeof value !== "object" || value === null) return undefined;
+  const groups = value as Record<string, unknown>;
+  const joined = ["Alphabetic", "Ideographic", "Phonetic"]
+    .map((key) => (typeof groups[key] === "string" ? groups[key] : ""))
+    .join("=")
+    .replace(/=+$/, "");
+  return joined || undefined;
+}

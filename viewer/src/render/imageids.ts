@@ -1,0 +1,56 @@
+/**
+ * Image ids: how Cornerstone names one frame, and what is known about each.
+ *
+ * An id is `wadors:` and the WADO-RS path of the frame (PS3.18 10.4). The description of every
+ * frame is registered before its image is asked for, so that no metadata is fetched twice.
+ */
+import { instancePath } from "../api/dicomweb";
+import { describeFrame, type FrameDescription } from "../dicom/frame";
+import { sopInstanceUid, type Stack } from "../dicom/displaysets";
+import { TAG, text, type DicomObject } from "../dicom/model";
+
+export const SCHEME = "wadors";
+
+interface Known {
+  readonly instance: DicomObject;
+  readonly frame: FrameDescription;
+}
+
+const known = new Map<string, Known>();
+const rendered = new Set<string>();
+
+/** The ids of a stack's frames, in order, with their descriptions registered. */
+export function imageIdsOf(stack: Stack, study: string): readonly string[] {
+  return stack.frames.map(({ instance, number }) => {
+    const path = instancePath(study, stack.seriesUid, sopInstanceUid(instance));
+    const id = `${SCHEME}:${path}/frames/${number}`;
+    if (!known.has(id)) known.set(id, { instance, frame: describeFrame(instance, number) });
+    return id;
+  });
+}
+
+export function framePath(imageId: string): string {
+  return imageId.slice(SCHEME.length + 1);
+}
+
+export function knownFrame(imageId: string): Known | undefined {
+  return known.get(imageId);
+}
+
+export function transferSyntaxOf(imageId: string): string | undefined {
+  return text(known.get(imageId)?.instance, TAG.availableTransferSyntaxUid);
+}
+
+/** From now on this frame is a colour picture that the server made. */
+export function noteRendered(imageId: string): void {
+  rendered.add(imageId);
+}
+
+export function isRendered(imageId: string): boolean {
+  return rendered.has(imageId);
+}
+
+export function forgetAll(): void {
+  known.clear();
+  rendered.clear();
+}

@@ -1,0 +1,93 @@
+/**
+ * Answers Cornerstone's questions about an image from the DICOM JSON that the series brought.
+ *
+ * Ranks above Cornerstone's own providers, which read functional groups by merging all of them
+ * and change the objects they are given.
+ */
+import { metaData } from "@cornerstonejs/core";
+import type { FrameDescription } from "../dicom/frame";
+import { TAG, number, text, type DicomObject } from "../dicom/model";
+import { isRendered, knownFrame, transferSyntaxOf } from "./imageids";
+
+type Answer = (frame: FrameDescription, instance: DicomObject, imageId: string) => object | undefined;
+
+const ANSWERS: Readonly<Record<string, Answer>> = {
+  generalSeriesModule: (_, instance) => ({
+    modality: text(instance, TAG.modality) ?? "",
+    seriesInstanceUID: text(instance, TAG.seriesInstanceUid),
+    studyInstanceUID: text(instance, TAG.studyInstanceUid),
+    seriesNumber: number(instance, TAG.seriesNumber),
+    seriesDescription: text(instance, TAG.seriesDescription),
+  }),
+  generalImageModule: (_, instance) => ({
+    sopInstanceUID: text(instance, TAG.sopInstanceUid),
+    instanceNumber: number(instance, TAG.instanceNumber),
+  }),
+  sopCommonModule: (_, instance) => ({
+    sopClassUID: text(instance, TAG.sopClassUid),
+    sopInstanceUID: text(instance, TAG.sopInstanceUid),
+  }),
+  imagePixelModule: (frame, _, imageId) => (isRendered(imageId) ? RENDERED_PIXELS(frame) : { ...frame }),
+  imagePlaneModule: imagePlane,
+  voiLutModule: (frame, _, imageId) =>
+    isRendered(imageId) || frame.windows.length === 0
+      ? {}
+      : {
+          windowCenter: frame.windows.map((window) => window.center),
+          windowWidth: frame.windows.map((window) => window.width),
+          voiLUTFunction: frame.voiLutFunction,
+        },
+  modalityLutModule: (frame, _, imageId) =>
+    isRendered(imageId)
+      ? { rescaleSlope: 1, rescaleIntercept: 0 }
+      : {
+          rescaleSlope: frame.rescaleSlope,
+          rescaleIntercept: frame.rescaleIntercept,
+          rescaleType: frame.rescaleType,
+        },
+  transferSyntax: (_frame, _instance, imageId) => ({ transferSyntaxUID: transferSyntaxOf(imageId) }),
+};
+
+const RENDERED_PIXELS = (frame: FrameDescription) => ({
+  rows: frame.rows,
+  columns: frame.columns,
+  samplesPerPixel: 3,
+  photometricInterpretation: "RGB",
+  planarConfiguration: 0,
+  bitsAllocated: 8,
+  bitsStored: 8,
+  highBit: 7,
+  pixelRepresentation: 0,
+});
+
+function imagePlane(frame: FrameDescription, instance: DicomObject): object {
+  const [rowSpacing, columnSpacing] = frame.spacingMm ?? [1, 1];
+  const { row, column } = frame.orientation ?? { row: [1, 0, 0], column: [0, 1, 0] };
+  return {
+    frameOfReferenceUID: text(instance, TAG.frameOfReferenceUid),
+    rows: frame.rows,
+    columns: frame.columns,
+    rowCosines: [...row],
+    columnCosines: [...column],
+    imageOrientationPatient: [...row, ...column],
+    imagePositionPatient: [...(frame.positionMm ?? [0, 0, 0])],
+    pixelSpacing: [rowSpacing, columnSpacing],
+    rowPixelSpacing: rowSpacing,
+    columnPixelSpacing: columnSpacing,
+    sliceThickness: frame.sliceThicknessMm,
+    sliceLocation: frame.sliceLocationMm,
+    usingDefaultValues: !(frame.spacingMm && frame.orientation && frame.positionMm),
+  };
+}
+
+function provide(type: string, imageId: unknown): object | undefined {
+  if (typeof imageId !== "string") return undefined;
+  const found = knownFrame(imageId);
+  return found && ANSWERS[type]?.(found.frame, found.instance, imageId);
+}
+
+const ABOVE_THE_OTHERS = 10_000;
+
+export function registerProvider(): void {
+  metaData.addProvider(provide, ABOVE_THE_OTHERS);
+}

@@ -1,0 +1,282 @@
+/**
+ * One viewport that shows one stack: what the person does goes in, what is shown comes out as a
+ * value. The only place that moves a camera or sets a window.
+ */
+import { Enums, cache, eventTarget, utilities, type Types } from "@cornerstonejs/core";
+import type { Stack } from "../dicom/displaysets";
+import type { FrameDescription, Window } from "../dicom/frame";
+import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
+import { cross, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
+import type { Point } from "../tools/gestures";
+import { renderingEngine } from "./engine";
+import { imageIdsOf, isRendered, knownFrame } from "./imageids";
+import { prefetchStack, type Progress } from "./prefetch";
+
+export interface ShownView {
+  readonly index: number;
+  readonly count: number;
+  readonly frame: FrameDescription;
+  readonly instance: DicomObject;
+  readonly window: Window | null;
+  readonly inverted: boolean;
+  readonly edges: EdgeLetters | null;
+  /** Screen pixels per millimetre; null without a known spacing. */
+  readonly pixelsPerMm: number | null;
+  /** Screen pixels per image pixel. */
+  readonly magnification: number;
+}
+
+export interface LoadFailure {
+  readonly index: number;
+  readonly message: string;
+}
+
+export interface StackViewListener {
+  onView(view: ShownView): void;
+  onProgress(progress: Progress): void;
+  onFailure(failure: LoadFailure): void;
+}
+
+export interface StackView {
+  show(stack: Stack, study: string): Promise<void>;
+  goTo(index: number): void;
+  scroll(images: number): void;
+  setWindow(window: Window): void;
+  dragWindow(delta: Point): void;
+  pan(delta: Point): void;
+  zoom(factor: number, around?: Point): void;
+  rotate(): void;
+  flip(): void;
+  invert(): void;
+  reset(): void;
+  play(framesPerSecond: number, onStop: () => void): void;
+  stop(): void;
+  dispose(): void;
+}
+
+const NARROWEST_WINDOW = 1;
+/** A drag over this many pixels changes the window by its own width. */
+const WINDOW_DRAG_PX = 300;
+const SMALLEST_ZOOM = 0.1;
+const LARGEST_ZOOM = 30;
+
+let viewports = 0;
+
+export function createStackView(element: HTMLDivElement, listener: StackViewListener): StackView {
+  const engine = renderingEngine();
+  const viewportId = `stack-${(viewports += 1)}`;
+  engine.enableElement({
+    viewportId,
+    element,
+    type: Enums.ViewportType.STACK,
+    defaultOptions: { background: [0, 0, 0] },
+  });
+  const viewport = engine.getViewport(viewportId) as Types.IStackViewport;
+
+  let imageIds: readonly string[] = [];
+  let target = 0;
+  let generation = 0;
+  let stopPrefetch = () => {};
+  let playing: { cancel(): void; onStop(): void } | undefined;
+
+  const told = () => {
+    const view = currentView(viewport);
+    if (view) listener.onView(view);
+  };
+  const failed = (event: Event) => {
+    const { imageId, error } = (event as CustomEvent<{ imageId: string; error: unknown }>).detail;
+    const index = imageIds.indexOf(imageId);
+    if (index >= 0) listener.onFailure({ index, message: reason(error) });
+  };
+  const resized = new ResizeObserver(() => {
+    if (element.clientWidth > 0 && element.clientHeight > 0) engine.resize(true, true);
+  });
+
+  const watched = [
+    Enums.Events.STACK_NEW_IMAGE,
+    Enums.Events.VOI_MODIFIED,
+    Enums.Events.IMAGE_RENDERED,
+  ];
+  for (const name of watched) element.addEventListener(name, told);
+  eventTarget.addEventListener(Enums.Events.IMAGE_LOAD_ERROR, failed);
+  resized.observe(element);
+
+  function stop(): void {
+    playing?.cancel();
+    playing?.onStop();
+    playing = undefined;
+  }
+
+  function goTo(index: number): Promise<unknown> {
+    target = Math.max(0, Math.min(imageIds.length - 1, index));
+    if (imageIds.length === 0 || target === viewport.getCurrentImageIdIndex()) return Promise.resolve();
+    return viewport.setImageIdIndex(target);
+  }
+
+  return {
+    async show(stack, study) {
+      stop();
+      stopPrefetch();
+      const own = (generation += 1);
+      imageIds = imageIdsOf(stack, study);
+      target = stack.multiFrame ? 0 : Math.floor(imageIds.length / 2);
+      await viewport.setStack([...imageIds], target);
+      if (own !== generation) return;
+      viewport.resetCamera();
+      viewport.render();
+      stopPrefetch = prefetchStack(imageIds, target, bytesOf(imageIds[target]!), listener.onProgress);
+    },
+    goTo: (index) => void goTo(index),
+    scroll: (images) => void goTo(target + images),
+    setWindow({ center, width }) {
+      const voiRange = utilities.windowLevel.toLowHighRange(width, center);
+      viewport.setProperties({ voiRange });
+      viewport.render();
+    },
+    dragWindow({ x, y }) {
+      const now = currentWindow(viewport);
+      if (!now) return;
+      const step = Math.max(now.width, NARROWEST_WINDOW) / WINDOW_DRAG_PX;
+      const width = Math.max(NARROWEST_WINDOW, now.width + x * step);
+      this.setWindow({ width, center: now.center + y * step });
+    },
+    pan({ x, y }) {
+      const [panX, panY] = viewport.getPan();
+      viewport.setPan([panX + x, panY + y]);
+      viewport.render();
+    },
+    zoom(factor, around) {
+      const point: Types.Point2 = around
+        ? [around.x, around.y]
+        : [element.clientWidth / 2, element.clientHeight / 2];
+      const held = viewport.canvasToWorld(point);
+      const zoom = viewport.getZoom() * factor;
+      viewport.setZoom(Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, zoom)));
+      const moved = viewport.worldToCanvas(held);
+      const [panX, panY] = viewport.getPan();
+      viewport.setPan([panX + point[0] - moved[0], panY + point[1] - moved[1]]);
+      viewport.render();
+    },
+    rotate() {
+      const { rotation = 0 } = viewport.getViewPresentation();
+      viewport.setViewPresentation({ rotation: (rotation + 90) % 360 });
+      viewport.render();
+    },
+    flip() {
+      viewport.setCamera({ flipHorizontal: !viewport.getCamera().flipHorizontal });
+      viewport.render();
+    },
+    invert() {
+      viewport.setProperties({ invert: !viewport.getProperties().invert });
+      viewport.render();
+    },
+    reset() {
+      viewport.resetProperties();
+      viewport.resetCamera();
+      viewport.render();
+    },
+    play(framesPerSecond, onStop) {
+      stop();
+      playing = { ...playFrames(framesPerSecond, () => goTo((target + 1) % imageIds.length)), onStop };
+    },
+    stop,
+    dispose() {
+      generation += 1;
+      stop();
+      stopPrefetch();
+      resized.disconnect();
+      for (const name of watched) element.removeEventListener(name, told);
+      eventTarget.removeEventListener(Enums.Events.IMAGE_LOAD_ERROR, failed);
+      engine.disableElement(viewportId);
+    },
+  };
+}
+
+/** Steps at the given rate, and never asks for a frame while the one before has not come. */
+function playFrames(framesPerSecond: number, step: () => Promise<unknown>): { cancel(): void } {
+  let request = 0;
+  let due = performance.now();
+  let waiting = false;
+  const tick = (now: number) => {
+    request = requestAnimationFrame(tick);
+    if (waiting || now < due) return;
+    due = Math.max(due + 1000 / framesPerSecond, now - 1000 / framesPerSecond);
+    waiting = true;
+    void step().finally(() => {
+      waiting = false;
+    });
+  };
+  request = requestAnimationFrame(tick);
+  return { cancel: () => cancelAnimationFrame(request) };
+}
+
+function bytesOf(imageId: string): number {
+  return cache.getImageLoadObject(imageId) ? (cache.getImage(imageId)?.sizeInBytes ?? 0) : 0;
+}
+
+function reason(error: unknown): string {
+  if (error instanceof Error) return error.message;
+  if (error instanceof XMLHttpRequest) return `the server answered ${error.status}`;
+  return String(error);
+}
+
+function currentWindow(viewport: Types.IStackViewport): Window | null {
+  const range = viewport.getProperties().voiRange;
+  if (!range) return null;
+  const { windowCenter, windowWidth } = utilities.windowLevel.toWindowLevel(range.lower, range.upper);
+  return { center: windowCenter, width: windowWidth };
+}
+
+function currentView(viewport: Types.IStackViewport): ShownView | undefined {
+  const imageId = viewport.getCurrentImageId();
+  const found = imageId ? knownFrame(imageId) : undefined;
+  if (!imageId || !found || !viewport.getDefaultActor()) return undefined;
+  const { frame, instance } = found;
+  const { right, down } = screenDirections(viewport);
+  const pixelsPerUnit = screenPixelsPerUnit(viewport, right);
+  return {
+    index: viewport.getCurrentImageIdIndex(),
+    count: viewport.getImageIds().length,
+    frame,
+    instance,
+    window: isRendered(imageId) ? null : currentWindow(viewport),
+    inverted: viewport.getProperties().invert === true,
+    edges: edges(frame, instance, right, down),
+    pixelsPerMm: frame.spacingMm && !frame.spacingAtDetector ? pixelsPerUnit : null,
+    magnification: pixelsPerUnit * (frame.spacingMm?.[1] ?? 1),
+  };
+}
+
+interface ScreenDirections {
+  readonly right: Vector3;
+  readonly down: Vector3;
+}
+
+function screenDirections(viewport: Types.IStackViewport): ScreenDirections {
+  const { viewUp, viewPlaneNormal } = viewport.getCamera();
+  const up = [...(viewUp ?? [0, -1, 0])] as unknown as Vector3;
+  const normal = [...(viewPlaneNormal ?? [0, 0, -1])] as unknown as Vector3;
+  // Flipping turns the normal round: the picture is then seen from behind.
+  return { right: cross(up, normal), down: [-up[0], -up[1], -up[2]] };
+}
+
+function screenPixelsPerUnit(viewport: Types.IStackViewport, right: Vector3): number {
+  const { focalPoint } = viewport.getCamera();
+  if (!focalPoint) return 1;
+  const [x, y, z] = focalPoint;
+  const a = viewport.worldToCanvas([x, y, z]);
+  const b = viewport.worldToCanvas([x + right[0], y + right[1], z + right[2]]);
+  return Math.hypot(b[0] - a[0], b[1] - a[1]) || 1;
+}
+
+function edges(
+  frame: FrameDescription,
+  instance: DicomObject,
+  right: Vector3,
+  down: Vector3,
+): EdgeLetters | null {
+  if (frame.orientation) return edgeLetters(right, down);
+  const row = text(instance, TAG.patientOrientation, 0);
+  const column = text(instance, TAG.patientOrientation, 1);
+  return row && column ? edgeLettersFromNames(row, column, right, down) : null;
+}

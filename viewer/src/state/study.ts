@@ -1,0 +1,169 @@
+/**
+ * A study that is open: its series, the display sets of those that have been looked into, and
+ * which one is shown.
+ *
+ * Every series starts as a promise of its metadata. The first is opened at once; the metadata of
+ * the others follows one after the other, so that the first image never waits for them.
+ */
+import { createMemo, createSignal } from "solid-js";
+import { isCancelled, type ApiError } from "../api/http";
+import { TAG, number, personName, text, type DicomObject } from "../dicom/model";
+import { displaySets, type DisplaySet } from "../dicom/displaysets";
+
+export interface Identity {
+  readonly patientName: string;
+  readonly patientId: string;
+  readonly birthDate: string;
+  readonly sex: string;
+  readonly studyDate: string;
+  readonly studyTime: string;
+  readonly description: string;
+}
+
+export interface SeriesEntry {
+  readonly uid: string;
+  readonly number: number | undefined;
+  readonly description: string;
+  readonly modality: string;
+  readonly instances: number;
+  readonly sets: readonly DisplaySet[] | null;
+  readonly error: ApiError | null;
+}
+
+export interface StudyState {
+  readonly identity: Identity | null;
+  readonly series: readonly SeriesEntry[];
+  readonly activeId: string | null;
+  readonly error: ApiError | null;
+  readonly busy: boolean;
+}
+
+export interface StudySource {
+  findSeries(study: string, signal: AbortSignal): Promise<readonly DicomObject[]>;
+  seriesMetadata(study: string, series: string, signal: AbortSignal): Promise<readonly DicomObject[]>;
+}
+
+export interface OpenStudy {
+  readonly state: () => StudyState;
+  readonly active: () => DisplaySet | undefined;
+  show(id: string): void;
+  /** Opens a series of which the metadata may not be here yet. */
+  showSeries(uid: string): Promise<void>;
+  /** The next display set in the given direction, if there is one. */
+  step(direction: 1 | -1): void;
+  retry(): void;
+  dispose(): void;
+}
+
+export function openStudy(uid: string, source: StudySource): OpenStudy {
+  // A signal and not a store: metadata is large, and a store would wrap every value of it.
+  const [state, setWhole] = createSignal<StudyState>({
+    identity: null,
+    series: [],
+    activeId: null,
+    error: null,
+    busy: true,
+  });
+  const setState = (part: Partial<StudyState>) => setWhole((whole) => ({ ...whole, ...part }));
+  const pending = new Map<string, Promise<void>>();
+  let lifetime = new AbortController();
+
+  async function load(): Promise<void> {
+    setState({ busy: true, error: null });
+    try {
+      const found = await source.findSeries(uid, lifetime.signal);
+      const series = found.map(seriesEntry).sort(byUse);
+      setState({ series, identity: found[0] ? identity(found[0]) : null });
+      if (series[0]) await showSeries(series[0].uid);
+      setState({ busy: false });
+      for (const { uid: next } of series.slice(1)) await metadata(next);
+    } catch (error) {
+      if (!isCancelled(error)) setState({ busy: false, error: error as ApiError });
+    }
+  }
+
+  function metadata(series: string): Promise<void> {
+    const known = pending.get(series);
+    if (known) return known;
+    const loading = loadMetadata(series);
+    pending.set(series, loading);
+    return loading;
+  }
+
+  async function loadMetadata(series: string): Promise<void> {
+    const change = (part: Partial<SeriesEntry>) =>
+      setState({
+        series: state().series.map((one) => (one.uid === series ? { ...one, ...part } : one)),
+      });
+    try {
+      change({ error: null });
+      const instances = await source.seriesMetadata(uid, series, lifetime.signal);
+      if (instances[0] && !state().identity?.patientName) setState({ identity: identity(instances[0]) });
+      change({ sets: displaySets(instances) });
+    } catch (error) {
+      pending.delete(series);
+      if (!isCancelled(error)) change({ error: error as ApiError });
+    }
+  }
+
+  async function showSeries(series: string): Promise<void> {
+    await metadata(series);
+    const first = state().series.find((entry) => entry.uid === series)?.sets?.[0];
+    if (first) setState({ activeId: first.id });
+  }
+
+  const allSets = createMemo(() => state().series.flatMap((entry) => entry.sets ?? []));
+
+  void load();
+  return {
+    state,
+    active: createMemo(() => allSets().find((set) => set.id === state().activeId)),
+    show: (id) => setState({ activeId: id }),
+    showSeries,
+    step(direction) {
+      const sets = allSets();
+      const at = sets.findIndex((set) => set.id === state().activeId);
+      const next = sets[at + direction];
+      if (next) setState({ activeId: next.id });
+    },
+    retry() {
+      lifetime.abort();
+      lifetime = new AbortController();
+      pending.clear();
+      void load();
+    },
+    dispose: () => lifetime.abort(),
+  };
+}
+
+function seriesEntry(series: DicomObject): SeriesEntry {
+  return {
+    uid: text(series, TAG.seriesInstanceUid) ?? "",
+    number: number(series, TAG.seriesNumber),
+    description: text(series, TAG.seriesDescription) ?? "",
+    modality: text(series, TAG.modality) ?? "",
+    instances: number(series, TAG.numberOfSeriesRelatedInstances) ?? 0,
+    sets: null,
+    error: null,
+  };
+}
+
+/** Objects about images come after the images themselves. */
+const LAST = new Set(["SR", "KO", "PR", "SEG", "DOC", "RTPLAN", "RTSTRUCT", "REG", "RWV"]);
+
+function byUse(a: SeriesEntry, b: SeriesEntry): number {
+  const rank = (entry: SeriesEntry) => (LAST.has(entry.modality) ? 1 : 0);
+  return rank(a) - rank(b) || (a.number ?? 1e9) - (b.number ?? 1e9) || a.uid.localeCompare(b.uid);
+}
+
+function identity(object: DicomObject): Identity {
+  return {
+    patientName: personName(object, TAG.patientName) ?? "",
+    patientId: text(object, TAG.patientId) ?? "",
+    birthDate: text(object, TAG.patientBirthDate) ?? "",
+    sex: text(object, TAG.patientSex) ?? "",
+    studyDate: text(object, TAG.studyDate) ?? "",
+    studyTime: text(object, TAG.studyTime) ?? "",
+    description: text(object, TAG.studyDescription) ?? "",
+  };
+}

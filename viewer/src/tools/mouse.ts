@@ -1,0 +1,81 @@
+/**
+ * Mouse and pen on an image. The left button drags with the tool in hand, the middle one moves
+ * the picture, the right one zooms; the wheel walks through the stack, with Ctrl it zooms.
+ */
+import type { Point } from "./gestures";
+
+export type DragTool = "window" | "scroll" | "zoom" | "pan";
+
+export interface MouseHandlers {
+  tool(): DragTool;
+  drag(tool: DragTool, delta: Point): void;
+  scroll(images: number): void;
+  zoom(factor: number, around: Point): void;
+  doubleClick(): void;
+}
+
+/** A notch of most wheels is 100 to 120 px, a touchpad sends a few px at a time. */
+const WHEEL_PX_PER_IMAGE = 50;
+const LINE_PX = 40;
+const WHEEL_ZOOM_PX = 400;
+
+const TOOL_OF_BUTTON: Readonly<Record<number, DragTool | undefined>> = { 1: "pan", 2: "zoom" };
+
+export function followMouse(element: HTMLElement, handlers: MouseHandlers): () => void {
+  let held: { readonly pointer: number; readonly tool: DragTool; x: number; y: number } | undefined;
+  let wheeled = 0;
+
+  const down = (event: PointerEvent) => {
+    if (event.pointerType === "touch" || held) return;
+    if (event.button === 1) event.preventDefault();
+    element.setPointerCapture(event.pointerId);
+    const tool = TOOL_OF_BUTTON[event.button] ?? handlers.tool();
+    held = { pointer: event.pointerId, tool, x: event.clientX, y: event.clientY };
+  };
+  const move = (event: PointerEvent) => {
+    if (!held || event.pointerId !== held.pointer) return;
+    const delta = { x: event.clientX - held.x, y: event.clientY - held.y };
+    held.x = event.clientX;
+    held.y = event.clientY;
+    if (delta.x !== 0 || delta.y !== 0) handlers.drag(held.tool, delta);
+  };
+  const up = (event: PointerEvent) => {
+    if (held?.pointer === event.pointerId) held = undefined;
+  };
+  const wheel = (event: WheelEvent) => {
+    event.preventDefault();
+    const y = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? event.deltaY : event.deltaY * LINE_PX;
+    if (event.ctrlKey) {
+      const box = element.getBoundingClientRect();
+      const around = { x: event.clientX - box.left, y: event.clientY - box.top };
+      return handlers.zoom(Math.exp(-y / WHEEL_ZOOM_PX), around);
+    }
+    // A notch is one image however far its driver says it went.
+    if (Math.abs(y) >= WHEEL_PX_PER_IMAGE) {
+      wheeled = 0;
+      return handlers.scroll(Math.sign(y));
+    }
+    wheeled += y;
+    const images = Math.trunc(wheeled / WHEEL_PX_PER_IMAGE);
+    wheeled -= images * WHEEL_PX_PER_IMAGE;
+    if (images !== 0) handlers.scroll(images);
+  };
+  const doubleClick = (event: MouseEvent) => {
+    if (event.button === 0) handlers.doubleClick();
+  };
+
+  element.addEventListener("pointerdown", down);
+  element.addEventListener("pointermove", move);
+  element.addEventListener("pointerup", up);
+  element.addEventListener("pointercancel", up);
+  element.addEventListener("wheel", wheel, { passive: false });
+  element.addEventListener("dblclick", doubleClick);
+  return () => {
+    element.removeEventListener("pointerdown", down);
+    element.removeEventListener("pointermove", move);
+    element.removeEventListener("pointerup", up);
+    element.removeEventListener("pointercancel", up);
+    element.removeEventListener("wheel", wheel);
+    element.removeEventListener("dblclick", doubleClick);
+  };
+}

@@ -1,0 +1,30 @@
+/** While a stack plays: how fast, faster, slower, stop. */
+import type { JSX } from "solid-js";
+
+export interface CineBarProps {
+  readonly rate: number;
+  readonly onRate: (rate: number) => void;
+  readonly onStop: () => void;
+}
+
+/** Steps that feel even at every speed. */
+function step(rate: number): number {
+  return rate < 10 ? 1 : 5;
+}
+
+export function CineBar(props: CineBarProps): JSX.Element {
+  return (
+    <div class="cine" role="group" aria-label="Playing">
+      <button type="button" class="tool" aria-label="Slower" onClick={() => props.onRate(props.rate - step(props.rate - 1))}>
+        −
+      </button>
+      <span>{props.rate} images/s</span>
+      <button type="button" class="tool" aria-label="Faster" onClick={() => props.onRate(props.rate + step(props.rate))}>
+        +
+      </button>
+      <button type="button" class="button plain" onClick={() => props.onStop()}>
+        Stop
+      </button>
+    </div>
+  );
+}

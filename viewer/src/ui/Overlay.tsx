@@ -1,0 +1,99 @@
+/** Text on the image: four corners, letters at the edges, a scale bar. */
+import { Show, type JSX } from "solid-js";
+import type { Stack } from "../dicom/displaysets";
+import { ageInWords, dateInWords, listed, nameInWords, sexInWords, timeInWords } from "../dicom/words";
+import type { ShownView } from "../render/stackview";
+import type { Identity } from "../state/study";
+
+export interface OverlayProps {
+  readonly view: ShownView;
+  readonly stack: Stack;
+  readonly identity: Identity | null;
+  readonly bare: boolean;
+}
+
+export function Overlay(props: OverlayProps): JSX.Element {
+  const frame = () => props.view.frame;
+  return (
+    <div class="overlay" aria-hidden="true">
+      <div class="corner top-left">
+        <p class="strong">{nameInWords(props.identity?.patientName)}</p>
+        <p>
+          {listed([
+            props.identity?.patientId,
+            sexInWords(props.identity?.sex),
+            ageInWords(props.identity?.birthDate, props.identity?.studyDate),
+          ])}
+        </p>
+      </div>
+      <div class="corner top-right">
+        <p class="strong">{props.stack.description || props.stack.modality}</p>
+        <p>
+          {listed([
+            props.stack.seriesNumber === undefined ? undefined : `Series ${props.stack.seriesNumber}`,
+            dateInWords(props.identity?.studyDate),
+            timeInWords(props.identity?.studyTime),
+          ])}
+        </p>
+      </div>
+      <div class="corner bottom-left">
+        <p class="strong">
+          <Show when={props.view.count > 1} fallback="1 image">
+            {props.view.index + 1} / {props.view.count}
+          </Show>
+        </p>
+        <p>
+          {listed([
+            millimetres(frame().sliceThicknessMm, "thick"),
+            frame().sliceLocationMm === undefined ? undefined : `at ${frame().sliceLocationMm!.toFixed(1)}`,
+          ])}
+        </p>
+      </div>
+      <div class="corner bottom-right">
+        <Show when={props.view.window} keyed>
+          {(window) => (
+            <p class="strong">
+              W {rounded(window.width)} L {rounded(window.center)}
+            </p>
+          )}
+        </Show>
+        <p>{Math.round(props.view.magnification * 100)} %</p>
+      </div>
+      <Show when={props.view.edges} keyed>
+        {(edges) => (
+          <>
+            <p class="edge top">{edges.top}</p>
+            <p class="edge right">{edges.right}</p>
+            <p class="edge bottom">{edges.bottom}</p>
+            <p class="edge left">{edges.left}</p>
+          </>
+        )}
+      </Show>
+      <Show when={props.view.pixelsPerMm} keyed>
+        {(pixelsPerMm) => <ScaleBar pixelsPerMm={pixelsPerMm} />}
+      </Show>
+    </div>
+  );
+}
+
+const STEPS_MM = [200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1];
+const LONGEST_PX = 160;
+
+function ScaleBar(props: { readonly pixelsPerMm: number }): JSX.Element {
+  const millimetresShown = () =>
+    STEPS_MM.find((step) => step * props.pixelsPerMm <= LONGEST_PX) ?? 0.1;
+  return (
+    <div class="scale" style={{ width: `${(millimetresShown() * props.pixelsPerMm).toFixed(1)}px` }}>
+      <p>{millimetresShown() >= 10 ? `${millimetresShown() / 10} cm` : `${millimetresShown()} mm`}</p>
+    </div>
+  );
+}
+
+function millimetres(value: number | undefined, word: string): string | undefined {
+  return value === undefined ? undefined : `${Number(value.toFixed(2))} mm ${word}`;
+}
+
+/** Small numbers keep a digit: windows of normalised or float images are often below ten. */
+function rounded(value: number): string {
+  return Math.abs(value) < 10 && !Number.isInteger(value) ? value.toFixed(1) : String(Math.round(value));
+}

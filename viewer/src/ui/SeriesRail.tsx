@@ -1,0 +1,102 @@
+/** The series of a study: at the left on a desk, along the bottom on a phone. */
+import { Index, createEffect, on, type JSX } from "solid-js";
+import { instancePath, instanceThumbnail, seriesThumbnail } from "../api/dicomweb";
+import type { DisplaySet, SheetKind } from "../dicom/displaysets";
+import { count, modalityInWords } from "../dicom/words";
+import type { OpenStudy, SeriesEntry } from "../state/study";
+import type { IconName } from "./icons";
+import { Thumbnail } from "./Thumbnail";
+
+/** Twice the size on screen, for dense displays. */
+const THUMBNAIL_PX = 128;
+
+const SHEET_ICON: Readonly<Record<SheetKind, IconName>> = {
+  report: "fileText",
+  document: "fileText",
+  waveform: "activity",
+  video: "film",
+  other: "file",
+};
+
+export interface SeriesRailProps {
+  readonly study: OpenStudy;
+  readonly uid: string;
+}
+
+export function SeriesRail(props: SeriesRailProps): JSX.Element {
+  let rail!: HTMLElement;
+  createEffect(
+    on(
+      () => props.study.state().activeId,
+      (active) => {
+        if (active) rail.querySelector(`[aria-current="true"]`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
+      },
+      { defer: true },
+    ),
+  );
+  return (
+    <nav class="rail" aria-label="Series" ref={rail}>
+      <Index each={props.study.state().series}>
+        {(series) => (
+          <Index each={series().sets?.length ? series().sets! : [null]}>
+            {(set, position) => (
+              <RailItem
+                study={props.study}
+                uid={props.uid}
+                series={series()}
+                set={set()}
+                position={position}
+              />
+            )}
+          </Index>
+        )}
+      </Index>
+    </nav>
+  );
+}
+
+interface RailItemProps extends SeriesRailProps {
+  readonly series: SeriesEntry;
+  readonly set: DisplaySet | null;
+  readonly position: number;
+}
+
+function RailItem(props: RailItemProps): JSX.Element {
+  const active = () => props.set !== null && props.set.id === props.study.state().activeId;
+  const open = () =>
+    props.set ? props.study.show(props.set.id) : void props.study.showSeries(props.series.uid);
+  return (
+    <button type="button" class="rail-item" aria-current={active()} onClick={open}>
+      <Thumbnail address={thumbnail(props)} icon={icon(props.set)} />
+      <span class="rail-words">
+        <strong>{title(props)}</strong>
+        <small>{amount(props)}</small>
+      </span>
+    </button>
+  );
+}
+
+/** The address stays the same when the metadata comes, so that the picture does not blink. */
+function thumbnail({ set, series, position, uid }: RailItemProps): string | null {
+  if (set?.kind === "sheet") return null;
+  if (position === 0 || !set) return NOT_DRAWN.has(series.modality) ? null : seriesThumbnail(uid, series.uid, THUMBNAIL_PX);
+  return instanceThumbnail(instancePath(uid, set.seriesUid, set.id), THUMBNAIL_PX);
+}
+
+const NOT_DRAWN = new Set(["SR", "KO", "PR", "DOC", "ECG", "RTPLAN", "RTSTRUCT", "REG", "PLAN"]);
+
+function icon(set: DisplaySet | null): IconName {
+  return set?.kind === "sheet" ? SHEET_ICON[set.sheet] : "file";
+}
+
+function title({ series }: RailItemProps): string {
+  return series.description || modalityInWords(series.modality) || "Series";
+}
+
+function amount({ series, set }: RailItemProps): string {
+  const lead = series.number === undefined ? series.modality : `${series.modality} ${series.number}`;
+  if (series.error) return `${lead} · cannot be read`;
+  if (!set) return `${lead} · ${count(series.instances, "object")}`;
+  if (set.kind === "sheet") return `${lead} · ${modalityInWords(set.modality).toLowerCase()}`;
+  return `${lead} · ${count(set.frames.length, set.multiFrame ? "frame" : "image")}`;
+}

@@ -1,0 +1,145 @@
+/** What holds no picture, made readable: reports, documents, waveforms, plans. */
+import { For, Match, Show, Switch, createSignal, type JSX } from "solid-js";
+import { bulkData, instancePath } from "../api/dicomweb";
+import { ApiError } from "../api/http";
+import type { Sheet } from "../dicom/displaysets";
+import { facts, waveformGroups } from "../dicom/facts";
+import { TAG, text } from "../dicom/model";
+import { reportLines, reportTitle } from "../dicom/report";
+import { count, modalityInWords } from "../dicom/words";
+import { ErrorNote } from "./controls";
+import { Icon } from "./icons";
+
+export interface SheetCardProps {
+  readonly sheet: Sheet;
+  readonly study: string;
+}
+
+export function SheetCard(props: SheetCardProps): JSX.Element {
+  return (
+    <div class="sheet-scroll">
+      <article class="sheet">
+        <h2>{title(props.sheet)}</h2>
+        <Facts sheet={props.sheet} />
+        <Switch fallback={<p class="aside">Nothing of this is drawn on its own; it describes other objects.</p>}>
+          <Match when={props.sheet.sheet === "report"}>
+            <Report sheet={props.sheet} />
+          </Match>
+          <Match when={props.sheet.sheet === "document"}>
+            <Document sheet={props.sheet} study={props.study} />
+          </Match>
+          <Match when={props.sheet.sheet === "waveform"}>
+            <Waveform sheet={props.sheet} />
+          </Match>
+          <Match when={props.sheet.sheet === "video"}>
+            <p class="aside">A video. This page does not play it yet; other programs can fetch it from the archive.</p>
+          </Match>
+        </Switch>
+      </article>
+    </div>
+  );
+}
+
+function title(sheet: Sheet): string {
+  if (sheet.sheet === "report") return reportTitle(sheet.instance);
+  return text(sheet.instance, TAG.documentTitle) ?? (sheet.description || modalityInWords(sheet.modality));
+}
+
+function Facts(props: { readonly sheet: Sheet }): JSX.Element {
+  return (
+    <dl class="facts">
+      <For each={facts(props.sheet.instance)}>
+        {(fact) => (
+          <>
+            <dt>{fact.label}</dt>
+            <dd>{fact.value}</dd>
+          </>
+        )}
+      </For>
+    </dl>
+  );
+}
+
+function Report(props: { readonly sheet: Sheet }): JSX.Element {
+  return (
+    <ul class="report">
+      <For each={reportLines(props.sheet.instance)} fallback={<li class="aside">This report is empty.</li>}>
+        {(line) => (
+          <li classList={{ heading: line.heading }} style={{ "--depth": String(Math.min(line.depth, 8)) }}>
+            <Show when={line.name}>
+              <span class="concept">{line.name}</span>
+            </Show>
+            <Show when={line.value}>
+              <span class="value">{line.value}</span>
+            </Show>
+          </li>
+        )}
+      </For>
+    </ul>
+  );
+}
+
+function Document(props: SheetCardProps): JSX.Element {
+  const [error, setError] = createSignal<ApiError | null>(null);
+  const [busy, setBusy] = createSignal(false);
+  const kind = () => text(props.sheet.instance, TAG.mimeTypeOfEncapsulatedDocument) ?? "application/pdf";
+  const open = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      const blob = await bulkData(documentAddress(props.sheet, props.study));
+      showBlob(new Blob([blob], { type: kind() }));
+    } catch (problem) {
+      setError(problem instanceof ApiError ? problem : unexpected(problem));
+    }
+    setBusy(false);
+  };
+  return (
+    <>
+      <button type="button" class="button" disabled={busy()} onClick={() => void open()}>
+        <Icon name="fileText" /> {busy() ? "Opening…" : kind() === "application/pdf" ? "Open the PDF" : "Save the document"}
+      </button>
+      <Show when={error()} keyed>
+        {(problem) => <ErrorNote error={problem} />}
+      </Show>
+    </>
+  );
+}
+
+function unexpected(problem: unknown): ApiError {
+  return new ApiError("The document could not be opened.", "Try again.", String(problem));
+}
+
+function documentAddress(sheet: Sheet, study: string): string {
+  const path = instancePath(study, sheet.seriesUid, sheet.id);
+  return sheet.instance[TAG.encapsulatedDocument]?.BulkDataURI ?? `${path}/bulkdata/${TAG.encapsulatedDocument}`;
+}
+
+/** Only a PDF is opened, in a tab of its own; anything else could run script as this page. */
+function showBlob(blob: Blob): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  if (blob.type === "application/pdf") {
+    link.target = "_blank";
+    link.rel = "noopener";
+  } else {
+    link.download = "document";
+  }
+  link.click();
+}
+
+function Waveform(props: { readonly sheet: Sheet }): JSX.Element {
+  return (
+    <>
+      <For each={waveformGroups(props.sheet.instance)}>
+        {(group) => (
+          <p>
+            {count(group.channels.length, "channel")}, {Number(group.seconds.toFixed(1))} s at{" "}
+            {Math.round(group.samplesPerSecond)} samples/s: {group.channels.join(", ")}
+          </p>
+        )}
+      </For>
+      <p class="aside">The traces are kept in the archive; this page lists them and does not draw them yet.</p>
+    </>
+  );
+}

@@ -1,0 +1,38 @@
+/** A small picture in a place that is kept for it; it fades in, and its absence moves nothing. */
+import { Show, createEffect, createSignal, on, type JSX } from "solid-js";
+import { Icon, type IconName } from "./icons";
+
+export interface ThumbnailProps {
+  readonly address: string | null;
+  readonly icon?: IconName;
+}
+
+export function Thumbnail(props: ThumbnailProps): JSX.Element {
+  const [shown, setShown] = createSignal(false);
+  const [broken, setBroken] = createSignal(false);
+  createEffect(
+    on(
+      () => props.address,
+      () => {
+        setShown(false);
+        setBroken(false);
+      },
+    ),
+  );
+  return (
+    <span class="thumbnail">
+      <Show when={props.address && !broken()} fallback={<Icon name={props.icon ?? "file"} />}>
+        <img
+          src={props.address!}
+          alt=""
+          loading="lazy"
+          decoding="async"
+          draggable={false}
+          classList={{ shown: shown() }}
+          onLoad={() => setShown(true)}
+          onError={() => setBroken(true)}
+        />
+      </Show>
+    </span>
+  );
+}

@@ -1,0 +1,172 @@
+/** The tool bar: what this modality needs first, the rest one step away. */
+import { DropdownMenu } from "@kobalte/core/dropdown-menu";
+import { For, Show, type JSX } from "solid-js";
+import type { Window } from "../dicom/frame";
+import type { Preset } from "../dicom/presets";
+import { COMMANDS, type CommandId } from "../tools/keys";
+import type { DragTool } from "../tools/mouse";
+import { ToolButton } from "./controls";
+import { Icon, type IconName } from "./icons";
+import { theme, toggleTheme } from "./theme";
+
+export interface ViewerToolsProps {
+  readonly tool: DragTool;
+  readonly onTool: (tool: DragTool) => void;
+  readonly run: (command: CommandId) => void;
+  readonly presets: readonly Preset[];
+  /** The windows that the image itself brings. */
+  readonly windows: readonly Window[];
+  readonly onWindow: (window: Window) => void;
+  readonly canScroll: boolean;
+  readonly canWindow: boolean;
+  readonly playing: boolean;
+  readonly inverted: boolean;
+  readonly disabled: boolean;
+  readonly open: boolean;
+  readonly onOpen: (open: boolean) => void;
+}
+
+const DRAG_TOOLS: readonly { readonly tool: DragTool; readonly icon: IconName }[] = [
+  { tool: "window", icon: "contrast" },
+  { tool: "scroll", icon: "layers" },
+  { tool: "zoom", icon: "zoom" },
+  { tool: "pan", icon: "move" },
+];
+
+export function ViewerTools(props: ViewerToolsProps): JSX.Element {
+  const unusable = (tool: DragTool) =>
+    props.disabled ||
+    (tool === "scroll" && !props.canScroll) ||
+    (tool === "window" && !props.canWindow);
+  return (
+    <div class="tools" role="toolbar" aria-label="Tools">
+      <For each={DRAG_TOOLS}>
+        {({ tool, icon }) => (
+          <ToolButton
+            icon={icon}
+            words={COMMANDS[tool].words}
+            shortcut={COMMANDS[tool].shown}
+            pressed={props.tool === tool}
+            disabled={unusable(tool)}
+            onUse={() => props.onTool(tool)}
+          />
+        )}
+      </For>
+      <span class="tools-gap" />
+      <Show when={props.canScroll}>
+        <ToolButton
+          icon={props.playing ? "pause" : "play"}
+          words={props.playing ? "Stop" : COMMANDS.play.words}
+          shortcut={COMMANDS.play.shown}
+          disabled={props.disabled}
+          onUse={() => props.run("play")}
+        />
+      </Show>
+      <ToolButton
+        icon="invert"
+        words={COMMANDS.invert.words}
+        shortcut={COMMANDS.invert.shown}
+        pressed={props.inverted}
+        disabled={props.disabled}
+        onUse={() => props.run("invert")}
+      />
+      <ToolButton
+        icon="reset"
+        words={COMMANDS.reset.words}
+        shortcut={COMMANDS.reset.shown}
+        disabled={props.disabled}
+        onUse={() => props.run("reset")}
+      />
+      <MoreTools {...props} />
+    </div>
+  );
+}
+
+function MoreTools(props: ViewerToolsProps): JSX.Element {
+  return (
+    <DropdownMenu open={props.open} onOpenChange={props.onOpen} placement="bottom-end" gutter={6} modal={false}>
+      <DropdownMenu.Trigger class="tool" aria-label="More tools" title="More tools">
+        <Icon name="ellipsis" />
+      </DropdownMenu.Trigger>
+      <DropdownMenu.Portal>
+        <DropdownMenu.Content class="menu">
+          <Show when={props.canWindow && !props.disabled}>
+            <WindowItems {...props} />
+          </Show>
+          <Show when={!props.disabled}>
+            <CommandItem icon="rotate" command="rotate" run={props.run} />
+            <CommandItem icon="flip" command="flip" run={props.run} />
+          </Show>
+          <CommandItem icon="maximize" command="full" run={props.run} />
+          <CommandItem icon="keyboard" command="help" run={props.run} />
+          <DropdownMenu.Item class="menu-item" onSelect={toggleTheme}>
+            <Icon name={theme() === "dark" ? "sun" : "moon"} />
+            <span class="grow">{theme() === "dark" ? "Light theme" : "Dark theme"}</span>
+          </DropdownMenu.Item>
+        </DropdownMenu.Content>
+      </DropdownMenu.Portal>
+    </DropdownMenu>
+  );
+}
+
+function WindowItems(props: ViewerToolsProps): JSX.Element {
+  return (
+    <Show when={props.presets.length + props.windows.length > 0}>
+      <DropdownMenu.Group>
+        <DropdownMenu.GroupLabel class="menu-title">Window</DropdownMenu.GroupLabel>
+        <For each={props.windows.slice(0, 4)}>
+          {(window, index) => (
+            <WindowItem
+              words={window.explanation ?? (index() === 0 ? "As sent" : `As sent, ${index() + 1}`)}
+              window={window}
+              onWindow={props.onWindow}
+            />
+          )}
+        </For>
+        <For each={props.presets}>
+          {(preset) => (
+            <WindowItem words={preset.name} window={preset} shortcut={preset.key} onWindow={props.onWindow} />
+          )}
+        </For>
+      </DropdownMenu.Group>
+      <DropdownMenu.Separator class="menu-line" />
+    </Show>
+  );
+}
+
+interface WindowItemProps {
+  readonly words: string;
+  readonly window: Window;
+  readonly shortcut?: string;
+  readonly onWindow: (window: Window) => void;
+}
+
+function WindowItem(props: WindowItemProps): JSX.Element {
+  return (
+    <DropdownMenu.Item class="menu-item" onSelect={() => props.onWindow(props.window)}>
+      <span class="grow">{props.words}</span>
+      <span class="aside">
+        {Math.round(props.window.width)} / {Math.round(props.window.center)}
+      </span>
+      <Show when={props.shortcut}>
+        <kbd>{props.shortcut}</kbd>
+      </Show>
+    </DropdownMenu.Item>
+  );
+}
+
+interface CommandItemProps {
+  readonly icon: IconName;
+  readonly command: CommandId;
+  readonly run: (command: CommandId) => void;
+}
+
+function CommandItem(props: CommandItemProps): JSX.Element {
+  return (
+    <DropdownMenu.Item class="menu-item" onSelect={() => props.run(props.command)}>
+      <Icon name={props.icon} />
+      <span class="grow">{COMMANDS[props.command].words}</span>
+      <kbd>{COMMANDS[props.command].shown}</kbd>
+    </DropdownMenu.Item>
+  );
+}

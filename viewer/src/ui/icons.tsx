@@ -1,0 +1,42 @@
+/** The icons in use, from one open set (Lucide, ISC licence), as parts of the page's own code. */
+import type { JSX } from "solid-js";
+import activity from "lucide-static/icons/activity.svg?raw";
+import arrowLeft from "lucide-static/icons/arrow-left.svg?raw";
+import check from "lucide-static/icons/check.svg?raw";
+import contrast from "lucide-static/icons/contrast.svg?raw";
+import copy from "lucide-static/icons/copy.svg?raw";
+import ellipsis from "lucide-static/icons/ellipsis.svg?raw";
+import file from "lucide-static/icons/file.svg?raw";
+import fileText from "lucide-static/icons/file-text.svg?raw";
+import film from "lucide-static/icons/film.svg?raw";
+import flip from "lucide-static/icons/flip-horizontal-2.svg?raw";
+import inbox from "lucide-static/icons/inbox.svg?raw";
+import keyboard from "lucide-static/icons/keyboard.svg?raw";
+import layers from "lucide-static/icons/layers.svg?raw";
+import maximize from "lucide-static/icons/maximize.svg?raw";
+import moon from "lucide-static/icons/moon.svg?raw";
+import move from "lucide-static/icons/move.svg?raw";
+import pause from "lucide-static/icons/pause.svg?raw";
+import play from "lucide-static/icons/play.svg?raw";
+import invert from "lucide-static/icons/sun-moon.svg?raw";
+import refresh from "lucide-static/icons/refresh-cw.svg?raw";
+import reset from "lucide-static/icons/undo-2.svg?raw";
+import rotate from "lucide-static/icons/rotate-cw.svg?raw";
+import search from "lucide-static/icons/search.svg?raw";
+import sun from "lucide-static/icons/sun.svg?raw";
+import triangle from "lucide-static/icons/triangle-alert.svg?raw";
+import upload from "lucide-static/icons/upload.svg?raw";
+import close from "lucide-static/icons/x.svg?raw";
+import zoom from "lucide-static/icons/zoom-in.svg?raw";
+
+const ICONS = {
+  activity, arrowLeft, check, close, contrast, copy, ellipsis, file, fileText, film, flip, inbox, invert,
+  keyboard, layers, maximize, moon, move, pause, play, refresh, reset, rotate, search, sun, triangle,
+  upload, zoom,
+} as const;
+
+export type IconName = keyof typeof ICONS;
+
+export function Icon(props: { readonly name: IconName }): JSX.Element {
+  return <span class="icon" aria-hidden="true" innerHTML={ICONS[props.name]} />;
+}
