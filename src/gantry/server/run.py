@@ -1,0 +1,164 @@
+"""One process that serves an archive: DICOM listener and HTTP server on one event loop.
+
+Stopping (SIGTERM, SIGINT): both doors close, what is in flight ends within its time, the rest is broken off;
+then the archive is closed. Everything acknowledged was durable before it was acknowledged, so there is
+nothing to save at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import uvicorn
+
+from gantry.archive.archive import Archive, Options
+from gantry.client.wire import listening_socket
+from gantry.errors import ConnectError
+from gantry.server.app import build_app
+from gantry.server.decoders import Decoders
+from gantry.server.listener import DicomServer, DimseOptions
+from gantry.server.policy import HttpPolicy
+from gantry.server.renderer import Renderer
+from gantry.settings import Address, Settings
+
+log = logging.getLogger("gantry.server")
+
+HTTP_DRAIN_S = 30
+KEEP_ALIVE_S = 75
+HEADER_BYTES = 32 << 10
+BACKLOG = 512
+
+SERVING_FILE = "serving.json"
+"""Beside the archive while it is served: where other commands of this machine can reach it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A running server: where it listens, with the ports that the system chose for port 0."""
+
+    aet: str
+    http: Address
+    dicom: Address
+    data: Path
+
+    @property
+    def page(self) -> str:
+        return f"http://{self.http}/"
+
+
+def archive_options(settings: Settings) -> Options:
+    """The part of all settings that concerns the archive."""
+    return Options(
+        same_uid=settings.same_uid,
+        reserve_bytes=settings.reserve_bytes,
+        max_object_bytes=settings.max_object_bytes,
+    )
+
+
+async def serve(settings: Settings, ready: Callable[[Serving], None]) -> None:
+    """Serve until SIGTERM or SIGINT; calls `ready` once both doors are open.
+
+    Raises StorageError when the archive cannot be opened, ConnectError when an address cannot be had.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(settings) as running:
+        ready(running)
+        await stop.wait()
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Serving]:
+    """Serve for as long as the context lasts."""
+    archive = await asyncio.to_thread(Archive.open, settings.data, archive_options(settings))
+    decoders = Decoders()
+    try:
+        dicom = DicomServer(archive, DimseOptions.from_settings(settings))
+        renderer = Renderer(archive, decoders)
+        http = _HttpServer(
+            build_app(archive, HttpPolicy.from_settings(settings), render=renderer, decode=renderer.decode),
+            settings.http,
+        )
+        http.listen()
+        await dicom.start()
+        running = Serving(settings.aet, http.address, dicom.address, settings.data)
+        with _announced(running):
+            answering = asyncio.create_task(http.run())
+            try:
+                yield running
+            finally:
+                http.stop()
+                await asyncio.gather(dicom.drain(), answering)
+    finally:
+        await decoders.close()
+        await asyncio.to_thread(archive.close)
+
+
+@contextmanager
+def _announced(running: Serving) -> Iterator[None]:
+    """Leave word beside the archive, so that `gantry import` and others find who has it."""
+    path = running.data / SERVING_FILE
+    word = {"pid": os.getpid(), "http": str(running.http), "dicom": str(running.dicom), "aet": running.aet}
+    path.write_bytes(msgspec.json.encode(word))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn on our loop, our socket and our signals."""
+
+    def __init__(self, app: Callable[..., object], address: Address) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,  # type: ignore[arg-type]  # an ASGI callable; uvicorn's types name each scope apart
+                http="httptools",
+                loop="none",
+                lifespan="off",
+                interface="asgi3",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=HTTP_DRAIN_S,
+                h11_max_incomplete_event_size=HEADER_BYTES,
+                backlog=BACKLOG,
+            )
+        )
+        self.address = address
+        self._socket: socket.socket | None = None
+
+    def listen(self) -> None:
+        """Take the address. Raises ConnectError when it cannot be had."""
+        try:
+            self._socket = listening_socket(self.address.host, self.address.port)
+        except OSError as error:
+            raise ConnectError(f"cannot listen on {self.address}: {error.strerror}") from error
+        self.address = Address(self.address.host, self._socket.getsockname()[1])
+
+    async def run(self) -> None:  # type: ignore[override]  # ours runs on the loop that is there
+        """Answer until `stop`."""
+        assert self._socket is not None
+        await self.serve(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Take no more connections, let requests in flight end."""
+        self.should_exit = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the caller's affair."""
+        yield
