@@ -182,7 +182,7 @@ def can_encode(text: str, charset: Sequence[str]) -> bool:
     if text.isascii():
         return True
     first, sets = _repertoire(tuple(charset))
-    return all(_fits(char, first) or any(_fits(char, one.codec) for one in sets) for char in text)
+    return all(_fits(char, first) or any(_in_set(char, one) for one in sets) for char in text)
 
 
 def encode_text(text: str, charset: Sequence[str], vr: str) -> bytes:
@@ -221,8 +221,8 @@ def _fits(char: str, codec: str) -> bool:
         encoded = char.encode(codec)
     except UnicodeEncodeError:
         return False
-    # shift_jis stands for JIS X 0201, which has one byte a character
-    return codec != "shift_jis" or len(encoded) == 1
+    # shift_jis stands for JIS X 0201: one byte a character, and the yen sign is the backslash that ends a value
+    return codec != "shift_jis" or (len(encoded) == 1 and (encoded[0] >= 0x80 or char.isascii()))
 
 
 def _encode_piece(piece: str, first: str, sets: tuple[_Set, ...], home: _Set) -> bytes:

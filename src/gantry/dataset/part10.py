@@ -21,6 +21,7 @@ from gantry.dataset.limits import INFLATE_LIMITS, MAX_META_BYTES, InflateLimits
 from gantry.dataset.scan import DataSet, scan
 from gantry.dataset.walk import LONG_VRS, SHORT_VRS, UNDEFINED, Buffer
 from gantry.errors import DataSetError
+from gantry.standard.dictionary import vr_of
 from gantry.standard.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -205,9 +206,10 @@ def guess_syntax(buffer: Buffer, offset: int = 0) -> TransferSyntax | None:
     if head[4:6] in _SHORT_CODES or head[4:6] in _LONG_CODES:
         big = head[0] == 0 and head[1] != 0
         return transfer_syntax(EXPLICIT_VR_BIG_ENDIAN if big else EXPLICIT_VR_LITTLE_ENDIAN)
-    group, _, _, _ = _HEADER.unpack(head)
+    group, element, _, _ = _HEADER.unpack(head)
     length = _LONG.unpack(head[4:])[0]
-    if 0x0008 <= group <= 0x7FE0 and (length == UNDEFINED or length <= len(buffer) - offset - 8):
+    fits = length == UNDEFINED or length <= len(buffer) - offset - 8
+    if group >= 0x0008 and fits and vr_of(group << 16 | element) != "UN":
         return transfer_syntax(IMPLICIT_VR_LITTLE_ENDIAN)
     return None
 

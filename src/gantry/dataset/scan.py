@@ -41,6 +41,7 @@ from gantry.standard.dictionary import (
     FLOAT_PIXEL_DATA,
     PIXEL_DATA,
     SPECIFIC_CHARACTER_SET,
+    vr_of,
 )
 from gantry.standard.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
@@ -197,10 +198,11 @@ class DataSet:
         element = self.elements.get(tag)
         if element is None:
             return []
-        code = _INTEGER_FORMATS.get(element[1])
+        vr = _spoken_vr(element)
+        code = _INTEGER_FORMATS.get(vr)
         if code is not None:
             return [int(value) for value in self._numbers(element, code)]
-        if element[1] == "AT":
+        if vr == "AT":
             words = [int(word) for word in self._numbers(element, "H")]
             return [group << 16 | word for group, word in zip(words[::2], words[1::2], strict=False)]
         return [value for text in self.texts(tag) if (value := _integer(text)) is not None]
@@ -210,10 +212,11 @@ class DataSet:
         element = self.elements.get(tag)
         if element is None:
             return []
-        code = _FLOAT_FORMATS.get(element[1])
+        vr = _spoken_vr(element)
+        code = _FLOAT_FORMATS.get(vr)
         if code is not None:
             return [float(value) for value in self._numbers(element, code)]
-        if element[1] in _INTEGER_FORMATS:
+        if vr in _INTEGER_FORMATS:
             return [float(value) for value in self.ints(tag)]
         return [value for text in self.texts(tag) if (value := _decimal(text)) is not None]
 
@@ -283,6 +286,11 @@ class DataSet:
         whole = memoryview(self.buffer)[offset : offset + length - length % size]
         byte_order = "<" if self._layout.little_endian else ">"
         return [value for (value,) in iter_unpack(byte_order + code, whole)]
+
+
+def _spoken_vr(element: Element) -> str:
+    """The VR, or where somebody who did not know it wrote UN, that of the dictionary."""
+    return vr_of(element[0]) if element[1] == "UN" else element[1]
 
 
 @lru_cache(maxsize=16)

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat
 from mmap import mmap
 from struct import Struct
@@ -54,7 +54,7 @@ ITEM: Final = 0xFFFEE000
 ITEM_DELIMITER: Final = 0xFFFEE00D
 SEQUENCE_DELIMITER: Final = 0xFFFEE0DD
 _FIRST_DELIMITER: Final = 0xFFFE0000
-_FIRST_DATA_SET_GROUP: Final = 0x00080000
+_FIRST_DATA_SET_TAG: Final = 0x00080000
 
 # PS3.5 Table 7.1-2 and 7.1-1: VRs with a 16-bit length, and those with two reserved bytes and a 32-bit length
 SHORT_VRS: Final = [
@@ -103,8 +103,8 @@ class Layout:
     four_words: Struct  # group, element, VR, 16-bit length
     two_words_and_long: Struct  # group, element, 32-bit length
     long: Struct
-    short_vrs: list[str | None]
-    long_vrs: list[str | None]
+    short_vrs: list[str | None] = field(repr=False)
+    long_vrs: list[str | None] = field(repr=False)
 
 
 def _layout(implicit_vr: bool, byte_order: str) -> Layout:
@@ -177,7 +177,9 @@ def read_level(
     pos = read(buffer, start, end, layout, marks, depth, walked, elements)
     if pos != end:
         _check_tail(buffer, pos, end, depth, elements)
-    if elements and (max(elements) >= _FIRST_DELIMITER or min(elements) < _FIRST_DATA_SET_GROUP):
+    if depth and layout.implicit_vr and elements.get(ITEM_DELIMITER, (0, "", 0))[2] == end:
+        del elements[ITEM_DELIMITER]  # at the end of a defined length, as the walk has found
+    if elements and not depth and (max(elements) >= _FIRST_DELIMITER or min(elements) < _FIRST_DATA_SET_TAG):
         _check_groups(elements)
     return elements
 
@@ -208,6 +210,8 @@ def _read_explicit(
             continue
         if not tag and not depth and _is_zero(buffer, pos, end):
             return end
+        if tag == ITEM_DELIMITER and depth and pos + 8 == end:
+            return end
         tag, vr, value, length = long_header(buffer, pos, end, layout, first=not elements and not depth)
         if length == UNDEFINED or vr == "SQ":
             length, pos, undefined = _nested_value(
@@ -217,7 +221,7 @@ def _read_explicit(
         else:
             elements[tag] = (tag, vr, value, length, False)
             pos = value + length
-    raise DataSetError(f"more than {MAX_ELEMENTS_OF_ONE_LEVEL} elements in one Data Set or Item", offset=pos)
+    raise _full_level(pos)
 
 
 def _read_implicit(
@@ -251,7 +255,7 @@ def _read_implicit(
         else:
             elements[tag] = (tag, vr, pos, length, False)
             pos += length
-    raise DataSetError(f"more than {MAX_ELEMENTS_OF_ONE_LEVEL} elements in one Data Set or Item", offset=pos)
+    raise _full_level(pos)
 
 
 def implicit_vr(buffer: Buffer, tag: int, vr: str, value: int, length: int, end: int) -> str:
@@ -447,7 +451,7 @@ class _Nested:
         buffer, layout, end = self.buffer, frame.layout, frame.end
         unpack, short_vrs = layout.four_words.unpack_from, layout.short_vrs
         last = end - 8
-        for count in range(self.marks.elements_left):
+        for count in range(self._budget(frame)):
             if pos > last:
                 return self._end_item(frame, pos, stack, count)
             group, element, code, length = unpack(buffer, pos)
@@ -458,16 +462,16 @@ class _Nested:
                 return self._delimiter(frame, pos, stack, group << 16 | element, count)
             tag, vr, value, length = long_header(buffer, pos, end, layout)
             if length == UNDEFINED or vr == "SQ":
-                self.marks.elements_left -= count
+                self._spend(frame, count + 1)
                 return self._enter(frame, stack, tag, vr, value, length)
             pos = value + length
-        raise DataSetError(f"more than {MAX_ELEMENTS} elements", tag=frame.tag, offset=pos)
+        raise self._too_many(frame, pos)
 
     def _step_implicit(self, frame: _Frame, pos: int, stack: list[_Frame]) -> int:
         buffer, layout, end = self.buffer, frame.layout, frame.end
         unpack = layout.two_words_and_long.unpack_from
         last = end - 8
-        for count in range(self.marks.elements_left):
+        for count in range(self._budget(frame)):
             if pos > last:
                 return self._end_item(frame, pos, stack, count)
             group, element, length = unpack(buffer, pos)
@@ -478,10 +482,22 @@ class _Nested:
             pos += 8
             if length == UNDEFINED or vr == "SQ":
                 vr = implicit_vr(buffer, tag, vr, pos, length, end)
-                self.marks.elements_left -= count
+                self._spend(frame, count + 1)
                 return self._enter(frame, stack, tag, vr, pos, length)
             pos += length
-        raise DataSetError(f"more than {MAX_ELEMENTS} elements", tag=frame.tag, offset=pos)
+        raise self._too_many(frame, pos)
+
+    def _budget(self, frame: _Frame) -> int:
+        return min(self.marks.elements_left, frame.elements_left)
+
+    def _spend(self, frame: _Frame, count: int) -> None:
+        self.marks.elements_left -= count
+        frame.elements_left -= count
+
+    def _too_many(self, frame: _Frame, pos: int) -> DataSetError:
+        if frame.elements_left <= self.marks.elements_left:
+            return _full_level(pos)
+        return DataSetError(f"more than {MAX_ELEMENTS} elements", tag=frame.tag, offset=pos)
 
     def _enter(self, frame: _Frame, stack: list[_Frame], tag: int, vr: str, value: int, length: int) -> int:
         undefined = length == UNDEFINED
@@ -498,14 +514,14 @@ class _Nested:
         return value
 
     def _end_item(self, frame: _Frame, pos: int, stack: list[_Frame], count: int) -> int:
-        self.marks.elements_left -= count
+        self._spend(frame, count)
         if frame.undefined or pos != frame.end:
             raise _unended(frame, pos)
         stack.pop()
         return pos
 
     def _delimiter(self, frame: _Frame, pos: int, stack: list[_Frame], tag: int, count: int) -> int:
-        self.marks.elements_left -= count
+        self._spend(frame, count)
         if tag != ITEM_DELIMITER or not (frame.undefined or pos + 8 == frame.end):
             raise _stray(tag, pos)
         if frame.undefined:
@@ -544,6 +560,7 @@ class _Frame:
     undefined: bool
     layout: Layout
     index: int  # in the marks, where undefined
+    elements_left: int = MAX_ELEMENTS_OF_ONE_LEVEL
 
 
 def content_layout(buffer: Buffer, value: int, end: int, layout: Layout) -> Layout:
@@ -621,6 +638,10 @@ def overrun(tag: int, value: int, length: int, end: int, what: str = "value") ->
 
 def _cut_header(pos: int, tag: int | None) -> DataSetError:
     return DataSetError("the Data Set is cut in the header of an element", tag=tag, offset=pos)
+
+
+def _full_level(pos: int) -> DataSetError:
+    return DataSetError(f"more than {MAX_ELEMENTS_OF_ONE_LEVEL} elements in one Data Set or Item", offset=pos)
 
 
 def _stray(tag: int, pos: int) -> DataSetError:
