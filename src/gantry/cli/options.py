@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from gantry.settings import Resolved, resolve
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one value a line.")
 data_option = click.option(
@@ -35,19 +31,3 @@ def settings_from(config_file: Path | None = None, **arguments: Any) -> Resolved
 def print_json(value: Any) -> None:
     """One JSON value on one line of standard output."""
     click.echo(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def progress(items: Iterable[Any], *, total: int | None, label: str, quiet: bool = False) -> Iterable[Any]:
-    """Pass `items` on, showing a progress bar on standard error where somebody is looking at it."""
-    if quiet or not sys.stderr.isatty():
-        yield from items
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        for item in items:
-            yield item
-            bar.advance(task)
