@@ -1,9 +1,9 @@
 """From the scan of an arriving object to the record that the index keeps of it.
 
 Only what people search by or see in lists is read: the attributes of the modules above the instance (which
-the table of levels names) and a short list of the instance's own. What a record holds is bounded whatever the
-object holds: a longer text is cut and a longer sequence left out, and the record says so (B38). The file keeps
-all.
+the table of levels names) and a short list of the instance's own. What a record holds is bounded whatever
+the object holds: a longer text is cut and a longer sequence left out, and the record says so (B38). The file
+keeps all.
 
 Padding is taken off UIDs and identifiers here, once, so that nothing later compares with it.
 """

@@ -25,8 +25,10 @@ from gantry.standard.query_keys import DEFAULT_ANSWERS, LEVEL_OF_TAG, Level
 
 MAX_RESULTS = 10_000
 """Rows that one query gives at most, see the limits of docs/architecture.md; more are had by paging."""
-MAX_EXAMINED = 200_000
+MAX_EXAMINED = 50_000
 """Rows looked at one by one, where SQL alone cannot decide, before an answer is cut short."""
+MAX_COUNTED = 10_000
+"""Of these, rows looked at beyond the page only to count them."""
 MAX_HEADERS = 2_000
 """Files opened for one query because it asks for an attribute that the index does not hold."""
 
@@ -56,7 +58,9 @@ class Query:
 
     `keys` are the matching keys in the DICOM JSON model, as C-FIND or QIDO-RS sent them: an empty value
     matches everything (PS3.4 C.2.2.2.3) and asks for the attribute back, as `wanted` tags do. `fuzzy` is
-    phonetic matching of names; `empty_values` lets ``""`` match empty values only (PS3.18 8.3.4.6).
+    phonetic matching of names; `empty_values` lets ``""`` match empty values only and `multiple_values` lets
+    ``,`` divide values (PS3.18 8.3.4); `combined_date_time`
+    makes one range of a date and a time range (PS3.4 C.2.2.2.5.1).
     `limit` is at most `MAX_RESULTS`; None asks for that many.
     """
 
@@ -67,6 +71,8 @@ class Query:
     offset: int = 0
     fuzzy: bool = False
     empty_values: bool = False
+    multiple_values: bool = False
+    combined_date_time: bool = False
     order: OrderBy = OrderBy.NEWEST
     want_total: bool = False
 
@@ -135,6 +141,8 @@ class Row:
 
     def json(self, retrieve_url: str | None = None) -> bytes:
         """The default answer of the row's own level (PS3.18 10.6.3) as a JSON object in UTF-8."""
+        if self.level is Level.PATIENT:
+            return msgspec.json.encode(self.model())
         own = self.instance or self.series or self.study
         before_counts, after_availability = self._slots()
         first, second, third, fourth = own.sections.split(SECTION_END)

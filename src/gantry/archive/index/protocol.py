@@ -141,13 +141,16 @@ class ConflictKind(Enum):
 class Conflict:
     """A contradiction that was kept visible instead of being merged.
 
-    `subject` is the UID in question; `parties` are what it stands between: version numbers,
-    ``patient id^issuer`` texts, Study UIDs, or ``study/series`` UIDs, sorted. `seq` rises with first sight.
+    The UIDs say what it is about and are empty below that; `parties` are what it stands between, sorted:
+    version numbers, ``patient id^issuer`` texts, Study UIDs, or ``study/series`` UIDs. `seq` rises with
+    first sight.
     """
 
     seq: int
     kind: ConflictKind
-    subject: str
+    study_uid: str
+    series_uid: str
+    sop_uid: str
     parties: tuple[str, ...]
     first_seen: datetime
     last_seen: datetime

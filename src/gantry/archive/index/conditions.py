@@ -1,0 +1,266 @@
+"""Conditions of a query as SQL.
+
+Each condition becomes a clause that is *exact* (it finds just what `matching.matches` finds) or that finds
+more, so that the rows must be matched again; a condition of which SQL knows nothing becomes no clause at all.
+All values are bound parameters. Patterns become LIKE with an escape, and a range of the index besides.
+
+Where a word or a modality is rare, the clause is a list of the rows that have it; where it is common, a test
+of each row in the order in which they are wanted. One look at the index, which stops at `RARE`, decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select, true
+
+from gantry.archive.index import schema
+from gantry.archive.index.columns import WordKind, cut_word
+from gantry.dataset.matching import Condition, Kind, NameQuery
+from gantry.dataset.person_name import normalise
+from gantry.dataset.wildcard import like_pattern
+from gantry.errors import QueryError
+from gantry.standard.query_keys import Level
+
+RARE = 2_000
+"""Rows that are faster listed and sorted than tested one by one in order."""
+
+_ST, _SE, _I, _V = schema.studies.c, schema.series.c, schema.instances.c, schema.versions.c
+_W, _M = schema.study_words.c, schema.study_modalities.c
+_ABOVE_ALL = "\U0010ffff"
+_ESCAPE = "\\"
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A condition in SQL; unless `exact`, rows must be matched again."""
+
+    sql: ColumnElement[bool]
+    exact: bool
+
+
+_TEXT_COLUMNS: dict[int, ColumnElement[str]] = {
+    0x00100020: _ST.patient_id,
+    0x00100021: _ST.issuer,
+    0x00100040: _ST.sex,
+    0x00080050: _ST.accession,
+    0x00200010: _ST.study_id,
+    0x00081030: _ST.description,
+}
+_MOMENT_COLUMNS: dict[int, ColumnElement[str]] = {
+    0x00100030: _ST.birth_date,
+    0x00080020: _ST.study_date,
+    0x00080030: _ST.study_time,
+}
+_KEY_COLUMNS: dict[int, tuple[Level, ColumnElement[str]]] = {
+    0x0020000D: (Level.STUDY, _ST.study_uid),
+    0x0020000E: (Level.SERIES, _SE.series_uid),
+    0x00080060: (Level.SERIES, _SE.modality),
+    0x00080018: (Level.IMAGE, _I.sop_uid),
+}
+_NUMBER_COLUMNS: dict[int, tuple[Level, ColumnElement[int], bool]] = {
+    0x00201206: (Level.STUDY, _ST.series_count, True),
+    0x00201208: (Level.STUDY, _ST.instance_count, True),
+    0x00201209: (Level.SERIES, _SE.instance_count, True),
+    0x00200011: (Level.SERIES, _SE.series_number, False),
+    0x00200013: (Level.IMAGE, _I.instance_number, False),
+}
+_NAME_KINDS = {0x00100010: WordKind.NAME, 0x00080090: WordKind.REFERRING}
+_MODALITIES_IN_STUDY = 0x00080061
+_SOP_CLASSES_IN_STUDY = 0x00080062
+_SOP_CLASS_UID = 0x00080016
+
+
+def begins_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """Text that begins so, as a range that an index answers."""
+    return and_(column >= prefix, column < prefix + _ABOVE_ALL)
+
+
+class Conditions:
+    """Makes clauses for rows of one level, over one connection that it may ask how common a word is."""
+
+    def __init__(self, connection: Connection, level: Level) -> None:
+        self._connection = connection
+        self._level = level
+
+    def clause(self, condition: Condition) -> Clause | None:
+        """The condition in SQL; None when SQL knows nothing of it."""
+        for literal in (*condition.literals, condition.pattern):
+            _check_text(literal)
+        tag = condition.tag
+        if tag in _TEXT_COLUMNS:
+            return self._with_irregular(_TEXT_COLUMNS[tag], condition, _text)
+        if tag in _MOMENT_COLUMNS:
+            return self._with_irregular(_MOMENT_COLUMNS[tag], condition, _moment)
+        if tag in _KEY_COLUMNS:
+            return self._key(condition)
+        if tag in _NUMBER_COLUMNS:
+            return self._number(condition)
+        if tag in _NAME_KINDS and condition.kind is Kind.PERSON_NAME:
+            return self._names(condition)
+        if tag == _MODALITIES_IN_STUDY:
+            return self._modalities(condition)
+        if tag == _SOP_CLASSES_IN_STUDY and condition.literals:
+            contained = [_ST.sop_classes.contains(uid, autoescape=True) for uid in condition.literals]
+            return Clause(or_(*contained), exact=False)
+        if tag == _SOP_CLASS_UID and self._level is Level.IMAGE and condition.literals:
+            return Clause(_V.sop_class_uid.in_(condition.literals), exact=False)
+        return None
+
+    # -- columns ------------------------------------------------------------------------------------------
+
+    def _with_irregular(
+        self,
+        column: ColumnElement[str],
+        condition: Condition,
+        compare: Callable[[ColumnElement[str], Condition], Clause | None],
+    ) -> Clause | None:
+        found = compare(column, condition)
+        if found is None or self._connection.execute(select(exists().where(column.is_(None)))).scalar() == 0:
+            return found
+        return Clause(or_(found.sql, column.is_(None)), exact=False)
+
+    def _key(self, condition: Condition) -> Clause | None:
+        """UIDs and Modality, of the rows' own level, of a level above, or of anything below."""
+        level, column = _KEY_COLUMNS[condition.tag]
+        found = _text(column, condition)
+        if found is None or level <= max(self._level, Level.STUDY):
+            return found
+        if level is Level.SERIES:
+            inner = select(1).where(_SE.study_row == _ST.id, _SE.instance_count > 0, found.sql)
+            return Clause(inner.correlate(schema.studies).exists(), found.exact)
+        shown = and_(_I.version.is_not(None), found.sql)
+        if self._level is Level.SERIES:
+            inner = select(1).where(_I.series_row == _SE.id, shown)
+            return Clause(inner.correlate(schema.series).exists(), found.exact)
+        studies = select(_SE.study_row).join_from(schema.instances, schema.series, _SE.id == _I.series_row)
+        return Clause(_ST.id.in_(studies.where(shown)), found.exact)
+
+    def _number(self, condition: Condition) -> Clause | None:
+        level, column, exact = _NUMBER_COLUMNS[condition.tag]
+        if level > max(self._level, Level.STUDY) or condition.kind is not Kind.NUMBER:
+            return None
+        number = condition.number
+        if number != int(number) or abs(number) >= 1 << 53:
+            return Clause(false() if exact else column.is_(None), exact)
+        equal = column == int(number)
+        return Clause(equal, True) if exact else Clause(or_(equal, column.is_(None)), False)
+
+    # -- words and modalities -----------------------------------------------------------------------------
+
+    def _names(self, condition: Condition) -> Clause | None:
+        kind = _NAME_KINDS[condition.tag]
+        if condition.fuzzy and kind is not WordKind.NAME:
+            return None
+        clauses = [clause for name in condition.names for clause in self._name(name, kind, condition.fuzzy)]
+        return Clause(and_(*clauses), exact=False) if clauses else None
+
+    def _name(self, name: NameQuery, kind: WordKind, fuzzy: bool) -> list[ColumnElement[bool]]:
+        """What each word says about the words of a name that matches."""
+        found = []
+        for word, sound in zip(name.words, name.sounds or ("",) * len(name.words), strict=True):
+            literal = word.split("*", 1)[0].split("?", 1)[0]
+            if fuzzy and sound:
+                found.append(self.has_word(_W.word == cut_word(sound), WordKind.PHONETIC))
+            elif literal == word:
+                found.append(self.has_word(_W.word == cut_word(word), kind))
+            elif literal:
+                found.append(self.has_word(begins_with(_W.word, cut_word(literal)), kind))
+        return found
+
+    def has_word(self, test: ColumnElement[bool], *kinds: WordKind) -> ColumnElement[bool]:
+        """Studies with a word of one of these kinds that passes the test."""
+        wanted = and_(test, _W.kind.in_([kind.value for kind in kinds]))
+        return self._listed_or_tested(select(_W.study_row).where(wanted), _W.study_row)
+
+    def _modalities(self, condition: Condition) -> Clause | None:
+        if condition.kind is Kind.EMPTY:
+            return Clause(_ST.modalities == "", exact=True)
+        found = _text(_M.modality, condition)
+        if found is None:
+            return None
+        return Clause(self.has_modality(found.sql), found.exact)
+
+    def has_modality(self, test: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Studies with a modality that passes the test."""
+        return self._listed_or_tested(select(_M.study_row).where(test), _M.study_row)
+
+    def _listed_or_tested(self, rows: Select[tuple[int]], of: ColumnElement[int]) -> ColumnElement[bool]:
+        counted = select(func.count()).select_from(rows.limit(RARE + 1).subquery())
+        if (self._connection.execute(counted).scalar() or 0) <= RARE:
+            return _ST.id.in_(rows)
+        return rows.where(of == _ST.id).correlate(schema.studies).exists()
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise QueryError("a key holds half a character, which no text does") from None
+
+
+def _text(column: ColumnElement[str], condition: Condition) -> Clause | None:
+    kind = condition.kind
+    if kind is Kind.SINGLE:
+        return Clause(column == condition.literals[0], exact=True)
+    if kind is Kind.LIST:
+        return Clause(column.in_(condition.literals), exact=True)
+    if kind is Kind.WILDCARD:
+        return Clause(_like(column, condition.pattern), exact=True)
+    if kind is Kind.EMPTY:
+        return Clause(column == "", exact=True)
+    return _any_of(column, condition, _text)
+
+
+def _like(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+    prefix = pattern.split("*", 1)[0].split("?", 1)[0]
+    like = column.like(like_pattern(pattern, _ESCAPE), escape=_ESCAPE)
+    return and_(begins_with(column, prefix), like) if prefix else like
+
+
+def _moment(column: ColumnElement[str], condition: Condition) -> Clause | None:
+    kind = condition.kind
+    if kind is Kind.SINGLE:
+        return Clause(column == condition.span.low, exact=True)
+    if kind is Kind.LIST:
+        return Clause(column.in_(condition.literals), exact=True)
+    if kind is Kind.RANGE:
+        return Clause(_between(column, condition.span.low, condition.span.high), exact=True)
+    if kind is Kind.DATE_TIME_RANGE:
+        days = _between(column, condition.span.low[:8], condition.span.high[:8])
+        return Clause(days, exact=False)
+    return _any_of(column, condition, _moment)
+
+
+def _between(column: ColumnElement[str], low: str, high: str) -> ColumnElement[bool]:
+    lower = column >= low if low else column > ""
+    return and_(lower, column <= high) if high else lower
+
+
+def _any_of(
+    column: ColumnElement[str],
+    condition: Condition,
+    compare: Callable[[ColumnElement[str], Condition], Clause | None],
+) -> Clause | None:
+    if condition.kind is not Kind.ANY_OF:
+        return None
+    clauses = [compare(column, alternative) for alternative in condition.conditions]
+    known = [clause for clause in clauses if clause is not None]
+    if len(known) < len(clauses):
+        return None
+    return Clause(or_(*(clause.sql for clause in known)), all(clause.exact for clause in known))
+
+
+def typed_word(conditions: Conditions, typed: str) -> ColumnElement[bool]:
+    """What a word that somebody types finds: beginnings of names, identifiers, described words, dates."""
+    _check_text(typed)
+    kinds = (WordKind.NAME, WordKind.IDENTIFIER, WordKind.DESCRIPTION)
+    word = cut_word(normalise(typed.strip()))
+    if not word:
+        return true()
+    found = [conditions.has_word(begins_with(_W.word, word), *kinds)]
+    digits = word.replace("-", "").replace(".", "")
+    if len(digits) in (4, 6, 8) and digits.isascii() and digits.isdigit():
+        found.append(begins_with(_ST.study_date, digits))
+    return or_(*found)

@@ -1,0 +1,104 @@
+"""Contradictions between objects that are both kept, noted when the second of them arrives.
+
+A conflict row is written when it begins and when a party joins it, not for every object that belongs to one
+of its sides. It stays when objects are deleted: that there was a contradiction remains true.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+import msgspec
+from sqlalchemy import bindparam, literal_column, select, update
+
+from gantry.archive.index import schema
+from gantry.archive.index.protocol import ConflictKind, VersionKind
+from gantry.archive.index.sqlite import prepare, prepare_insert
+from gantry.archive.records import InstanceKey
+
+_C, _P, _ST, _SE = schema.conflicts.c, schema.patients.c, schema.studies.c, schema.series.c
+_I, _V = schema.instances.c, schema.versions.c
+
+_PATIENTS_OF_STUDY = prepare(
+    select(_P.patient_id, _P.issuer)
+    .join_from(schema.studies, schema.patients, _P.id == _ST.patient_row)
+    .where(_ST.study_uid == bindparam("study_uid")),
+)
+_STUDIES_OF_SERIES = prepare(
+    select(_ST.study_uid)
+    .distinct()
+    .join_from(schema.series, schema.studies, _ST.id == _SE.study_row)
+    .where(_SE.series_uid == bindparam("series_uid")),
+)
+_OBJECT_VERSIONS = prepare(
+    select(_V.number).where(
+        _V.instance_row == bindparam("instance_row"), _V.kind == literal_column(str(VersionKind.OBJECT.value))
+    )
+)
+_FIND = prepare(
+    select(_C.seq, _C.parties).where(
+        _C.kind == bindparam("kind"),
+        _C.study_uid == bindparam("study_uid"),
+        _C.series_uid == bindparam("series_uid"),
+        _C.sop_uid == bindparam("sop_uid"),
+    ),
+    "kind",
+    "study_uid",
+    "series_uid",
+    "sop_uid",
+)
+_ADD = prepare_insert(
+    schema.conflicts, "kind", "study_uid", "series_uid", "sop_uid", "parties", "first_seen", "last_seen"
+)
+_WIDEN = prepare(
+    update(schema.conflicts)
+    .values(parties=bindparam("new_parties"), last_seen=bindparam("seen"))
+    .where(_C.seq == bindparam("row")),
+    "new_parties",
+    "seen",
+    "row",
+)
+
+
+class ConflictLog:
+    """Notes conflicts within the transaction of the writer."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+
+    def note_patients(self, study_uid: str, row: int, at: int) -> None:
+        """A study row (`row`) was made: is its UID now under several patients?"""
+        found = self._execute(_PATIENTS_OF_STUDY, (study_uid,)).fetchall()
+        if len(found) > 1:
+            parties = {f"{patient_id}^{issuer}" if issuer else patient_id for patient_id, issuer in found}
+            self._note(ConflictKind.PATIENT, (study_uid, "", ""), parties, at)
+
+    def note_series(self, series_uid: str, study_uid: str, at: int) -> None:
+        """A series row was made: is its UID now in several studies?"""
+        parties = {row[0] for row in self._execute(_STUDIES_OF_SERIES, (series_uid,))}
+        if parties - {study_uid}:
+            self._note(ConflictKind.SERIES, ("", series_uid, ""), parties, at)
+
+    def note_instances(self, keys: Iterable[InstanceKey], at: int) -> None:
+        """Instances in several places share one SOP UID."""
+        places = list(keys)
+        parties = {f"{key.study_uid}/{key.series_uid}" for key in places}
+        self._note(ConflictKind.INSTANCE, ("", "", places[0].sop_uid), parties, at)
+
+    def note_versions(self, key: InstanceKey, instance_row: int, at: int) -> None:
+        """An instance got a further object version."""
+        numbers = {str(row[0]) for row in self._execute(_OBJECT_VERSIONS, (instance_row,))}
+        if len(numbers) > 1:
+            self._note(ConflictKind.VERSION, key, numbers, at)
+
+    def _note(self, kind: ConflictKind, uids: tuple[str, str, str], parties: set[str], at: int) -> None:
+        ordered = sorted(
+            parties, key=lambda party: (len(party), party) if kind is ConflictKind.VERSION else (0, party)
+        )
+        text = msgspec.json.encode(ordered).decode()
+        found = self._execute(_FIND, (kind.value, *uids)).fetchone()
+        if found is None:
+            self._execute(_ADD, (kind.value, *uids, text, at, at))
+        elif found[1] != text:
+            self._execute(_WIDEN, (text, at, found[0]))

@@ -1,0 +1,277 @@
+"""Answering a query: what SQL can decide it decides, and what it cannot is matched row by row.
+
+If every condition is exact in SQL, a page is one statement with LIMIT and OFFSET, and the total another. If
+not, candidates are read in order and matched by `gantry.dataset.matching`, on the attributes that the index
+holds and, for a key that it does not hold, on those of the file. How many are looked at, and how many files
+are opened, is limited; an answer that was cut short says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select
+
+from gantry.archive.describe import INDEXED_LEVELS
+from gantry.archive.index import feed, places
+from gantry.archive.index.conditions import Conditions, typed_word
+from gantry.archive.index.rows import Assembler, Found, count_rows, select_rows
+from gantry.archive.index.schema import studies, study_modalities
+from gantry.archive.index.sqlite import Readers
+from gantry.archive.query import (
+    MAX_COUNTED,
+    MAX_EXAMINED,
+    MAX_HEADERS,
+    MAX_RESULTS,
+    FindResult,
+    HeaderOf,
+    OrderBy,
+    Query,
+    Row,
+)
+from gantry.archive.records import JsonModel
+from gantry.dataset.matching import CONTROL_TAGS, Condition, MatchingOptions, conditions_from_keys, matches
+from gantry.errors import QueryError
+from gantry.standard.query_keys import (
+    COMPUTED_KEYS,
+    INSTANCE_AVAILABILITY,
+    RETRIEVE_AE_TITLE,
+    RETRIEVE_URL,
+    Level,
+)
+
+MAX_TYPED_WORDS = 8
+"""Words of a search that count; a person types two or three."""
+
+_CHUNK = 200
+_MAX_OFFSET = 1 << 40
+_MODALITY, _MODALITIES_IN_STUDY = 0x00080060, 0x00080061
+_PATIENT_COUNT_TAGS = frozenset(tag for tag, level in COMPUTED_KEYS.items() if level is Level.PATIENT)
+# What the archive or the door answers of itself, so that no file need be opened for it
+_ANSWERED = frozenset({*COMPUTED_KEYS, *CONTROL_TAGS, INSTANCE_AVAILABILITY, RETRIEVE_AE_TITLE, RETRIEVE_URL})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a query is answered: clauses for SQL, then conditions to match on rows, then on files."""
+
+    level: Level
+    clauses: tuple[ColumnElement[bool], ...]
+    on_rows: tuple[Condition, ...]
+    on_files: tuple[Condition, ...]
+    tags_from_files: tuple[str, ...]
+    patient_counts: bool
+
+    @property
+    def exact(self) -> bool:
+        """Whether SQL alone decides which rows match."""
+        return not self.on_rows and not self.on_files
+
+
+class Finder:
+    """Answers queries over the readers' connections."""
+
+    def __init__(self, readers: Readers) -> None:
+        self._readers = readers
+
+    def find(self, query: Query, header_of: HeaderOf | None) -> FindResult:
+        """See `Index.find`."""
+        limit, offset = _page(query.limit, query.offset)
+        with self._readers.snapshot() as connection:
+            plan = self.plan(connection, query, header_of is not None)
+            return self._answer(connection, plan, query.order, limit, offset, query.want_total, header_of)
+
+    def search_text(
+        self,
+        words: Sequence[str],
+        *,
+        limit: int,
+        offset: int,
+        modality: str,
+        date_from: str,
+        date_to: str,
+        want_total: bool,
+    ) -> FindResult:
+        """See `Index.search_text`."""
+        limit, offset = _page(limit, offset)
+        with self._readers.snapshot() as connection:
+            conditions = Conditions(connection, Level.STUDY)
+            clauses = [typed_word(conditions, word) for word in words[:MAX_TYPED_WORDS] if word.strip()]
+            if modality:
+                clauses.append(conditions.has_modality(study_modalities.c.modality == modality))
+            if date_from:
+                clauses.append(studies.c.study_date >= date_from)
+            if date_to:
+                clauses.append((studies.c.study_date <= date_to) & (studies.c.study_date > ""))
+            plan = Plan(Level.STUDY, tuple(clauses), (), (), (), False)
+            return self._answer(connection, plan, OrderBy.NEWEST, limit, offset, want_total, None)
+
+    def plan(self, connection: Connection, query: Query, with_files: bool) -> Plan:
+        """Sort the conditions of a query by who decides them.
+
+        Raises QueryError for a key that cannot be answered.
+        """
+        options = MatchingOptions(
+            fuzzy=query.fuzzy,
+            combined_date_time=query.combined_date_time,
+            empty_value=query.empty_values,
+            multiple_values=query.multiple_values,
+        )
+        keys = _with_modalities(query.keys, query.level)
+        builder = Conditions(connection, query.level)
+        clauses: list[ColumnElement[bool]] = []
+        on_rows: list[Condition] = []
+        on_files: list[Condition] = []
+        for condition in conditions_from_keys(keys, options):
+            clause = builder.clause(condition)
+            if clause is not None:
+                clauses.append(clause.sql)
+                if clause.exact:
+                    continue
+            if _is_in_rows(condition.tag, query.level):
+                on_rows.append(condition)
+            elif with_files:
+                on_files.append(condition)
+        asked = {int(tag, 16) for tag in keys} | set(query.wanted)
+        from_files = {tag for tag in asked if not _is_in_rows(tag, query.level)} if with_files else set()
+        return Plan(
+            query.level,
+            tuple(clauses),
+            tuple(on_rows),
+            tuple(on_files),
+            tuple(f"{tag:08X}" for tag in sorted(from_files)),
+            query.level is Level.PATIENT or not asked.isdisjoint(_PATIENT_COUNT_TAGS),
+        )
+
+    # -- answering ----------------------------------------------------------------------------------------
+
+    def _answer(
+        self,
+        connection: Connection,
+        plan: Plan,
+        order: OrderBy,
+        limit: int,
+        offset: int,
+        want_total: bool,
+        header_of: HeaderOf | None,
+    ) -> FindResult:
+        statement = select_rows(plan.level, plan.clauses, order)
+        files = _Files(self._readers, header_of)
+        assembler = Assembler(connection, plan.level, plan.patient_counts)
+        if plan.exact:
+            page = statement.limit(limit + 1).offset(offset)
+            found = [assembler.row(values) for values in connection.execute(page)]
+            total = self._total(connection, plan) if want_total else None
+            rows = [self._with_file(one, plan, files) for one in found[:limit]]
+            return FindResult(rows, total, more=len(found) > limit, truncated=files.exhausted)
+        return self._matched(connection, statement, plan, assembler, files, limit, offset, want_total)
+
+    def _matched(
+        self,
+        connection: Connection,
+        statement: Select[Any],
+        plan: Plan,
+        assembler: Assembler,
+        files: _Files,
+        limit: int,
+        offset: int,
+        want_total: bool,
+    ) -> FindResult:
+        page: list[Found] = []
+        matched = examined = beyond = 0
+        stopped = False
+        for values in _stream(connection, statement.limit(MAX_EXAMINED + 1)):
+            examined += 1
+            full = matched > offset + limit
+            beyond += full
+            if examined > MAX_EXAMINED or (full and (not want_total or beyond > MAX_COUNTED)):
+                stopped = True
+                break
+            one = assembler.row(values)
+            if not _fits(one, plan, files):
+                continue
+            matched += 1
+            if offset < matched <= offset + limit:
+                page.append(one)
+        rows = [self._with_file(one, plan, files) for one in page]
+        cut_short = files.exhausted or (stopped and matched <= offset + limit)
+        total = matched if want_total and not stopped and not files.exhausted else None
+        return FindResult(rows, total, more=matched > offset + limit, truncated=cut_short)
+
+    def _total(self, connection: Connection, plan: Plan) -> int:
+        if not plan.clauses:
+            stats = feed.stats(self._readers)
+            return (stats.patients, stats.studies, stats.series, stats.instances)[plan.level]
+        return connection.execute(count_rows(plan.level, plan.clauses)).scalar() or 0
+
+    def _with_file(self, found: Found, plan: Plan, files: _Files) -> Row:
+        """The row with those attributes asked for that only the file holds."""
+        if not plan.tags_from_files:
+            return found.row
+        header = files.header(found)
+        return replace(found.row, extra={tag: header[tag] for tag in plan.tags_from_files if tag in header})
+
+
+class _Files:
+    """Attributes read from files while one query is answered, up to a limit."""
+
+    def __init__(self, readers: Readers, header_of: HeaderOf | None) -> None:
+        self._readers = readers
+        self._header_of = header_of
+        self._headers: dict[int, JsonModel] = {}
+        self.exhausted = False
+
+    def header(self, found: Found) -> JsonModel:
+        """All attributes of the row's object; none when no more files may be opened."""
+        header = self._headers.get(found.representative)
+        if header is None:
+            if len(self._headers) >= MAX_HEADERS or self._header_of is None:
+                self.exhausted = self._header_of is not None
+                return {}
+            header = self._header_of(places.location_of_version(self._readers, found.representative))
+            self._headers[found.representative] = header
+        return header
+
+
+def _fits(found: Found, plan: Plan, files: _Files) -> bool:
+    if plan.on_rows:
+        model = found.row.model()
+        if not all(matches(model, condition) for condition in plan.on_rows):
+            return False
+    if plan.on_files:
+        header = files.header(found)
+        return not files.exhausted and all(matches(header, condition) for condition in plan.on_files)
+    return True
+
+
+def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
+    for chunk in connection.execute(statement).partitions(_CHUNK):
+        yield from chunk
+
+
+def _page(limit: int | None, offset: int) -> tuple[int, int]:
+    if limit is not None and limit < 0:
+        raise QueryError(f"a limit of {limit} rows")
+    if offset < 0:
+        raise QueryError(f"an offset of {offset} rows")
+    return min(MAX_RESULTS if limit is None else limit, MAX_RESULTS), min(offset, _MAX_OFFSET)
+
+
+def _with_modalities(keys: JsonModel, level: Level) -> JsonModel:
+    """Modality asked of patients or studies means one of their modalities."""
+    if level > Level.STUDY or not keys.get(f"{_MODALITY:08X}", {}).get("Value"):
+        return keys
+    keys = dict(keys)
+    modality = keys.pop(f"{_MODALITY:08X}")
+    keys.setdefault(f"{_MODALITIES_IN_STUDY:08X}", modality)
+    return keys
+
+
+def _is_in_rows(tag: int, level: Level) -> bool:
+    """Whether rows of a level hold, or compute, an attribute."""
+    if tag in _ANSWERED or tag & 0xFFFF == 0:
+        return True
+    known = INDEXED_LEVELS.get(tag)
+    return known is not None and known <= level

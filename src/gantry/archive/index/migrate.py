@@ -1,0 +1,97 @@
+"""Bringing the index file to the form that this release expects.
+
+A new file is made from `schema.py` in one go; an older one goes through the migrations. Alembic is loaded
+only then, because it takes longer to load than everything else here takes to run.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from pathlib import Path
+
+from sqlalchemy import bindparam, create_engine, insert, select
+
+from gantry.archive.index import schema
+from gantry.archive.index.sqlite import connect_writer, prepare, translated_errors
+from gantry.errors import StorageError
+
+HEAD = "0001"
+"""The newest migration; a test compares it with the scripts."""
+
+_EPOCH = prepare(select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name")))
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def prepare_file(path: Path) -> str:
+    """Make or migrate the index at `path`; its epoch.
+
+    Raises StorageError when the file is no index, or was made by a later release.
+    """
+    with translated_errors(f"opening the index {path.name}"):
+        connection = connect_writer(path)
+        try:
+            revision = _revision(connection)
+            if revision is None:
+                _create(path)
+            elif revision != HEAD:
+                upgrade(path, revision)
+            epoch: str = connection.execute(_EPOCH, ("epoch",)).fetchone()[0]
+            return epoch
+        finally:
+            connection.close()
+
+
+def _revision(connection: sqlite3.Connection) -> str | None:
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        return None
+    if "alembic_version" not in tables:
+        raise StorageError("the file holds a database that is no index of ours")
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    revision: str | None = row[0] if row else None
+    return revision
+
+
+def _create(path: Path) -> None:
+    engine = create_engine("sqlite://", creator=lambda: _transactional(path))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        schema.metadata.create_all(connection)
+        connection.exec_driver_sql(
+            "CREATE TABLE IF NOT EXISTS alembic_version "
+            "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+        )
+        if connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar() == 0:
+            connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{HEAD}')")
+            fill(connection.execute)
+    engine.dispose()
+
+
+def fill(execute: object) -> None:
+    """The rows that an empty index has."""
+    execute(insert(schema.meta).values(name="epoch", value=uuid.uuid4().hex))  # type: ignore[operator]
+    execute(insert(schema.totals).values(id=1))  # type: ignore[operator]
+
+
+def _transactional(path: Path) -> sqlite3.Connection:
+    return connect_writer(path)
+
+
+def upgrade(path: Path, revision: str = "base") -> None:
+    """Run the migrations that are missing."""
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if revision != "base" and revision not in known:
+        raise StorageError(f"the index has form {revision}, which this release does not know")
+    engine = create_engine("sqlite://", creator=lambda: _transactional(path))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()

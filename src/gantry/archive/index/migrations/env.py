@@ -1,0 +1,12 @@
+"""How Alembic runs our migrations: on the connection that `migrate.upgrade` hands it, in its transaction."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from gantry.archive.index.schema import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True
+)
+context.run_migrations()

@@ -1,0 +1,229 @@
+"""Selecting rows of one level, and putting them together with the rows above them.
+
+The rows of one page share few studies and series; those are read once each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, UnaryExpression, bindparam, func, select
+
+from gantry.archive.index import schema
+from gantry.archive.index.columns import parted
+from gantry.archive.query import Counts, LevelAnswer, OrderBy, PatientCounts, Row
+from gantry.standard.query_keys import Level
+
+_P, _ST, _SE, _I, _V = (
+    schema.patients.c, schema.studies.c, schema.series.c, schema.instances.c, schema.versions.c,
+)  # fmt: skip
+_SF, _EF = schema.study_facts.c, schema.series_facts.c
+
+_STUDY_COLUMNS = (
+    _ST.id, _ST.study_uid, _ST.patient_id, _ST.instance_count, _ST.series_count, _ST.modalities,
+    _ST.sop_classes, _ST.size_bytes, _SF.sections, _SF.more, _ST.rep_version, _ST.patient_row,
+)  # fmt: skip
+_SERIES_COLUMNS = (
+    _SE.id, _SE.series_uid, _SE.instance_count, _SE.sop_classes, _SE.size_bytes, _SE.modality, _EF.sections,
+    _EF.more, _SE.rep_version, _SE.study_row,
+)  # fmt: skip
+_INSTANCE_COLUMNS = (_I.sop_uid, _V.sections, _V.more, _I.version, _I.series_row)
+
+_STUDY_BY_ROW = (
+    select(*_STUDY_COLUMNS)
+    .join_from(schema.studies, schema.study_facts, _SF.id == _ST.facts)
+    .where(_ST.id == bindparam("row"))
+)
+_SERIES_BY_ROW = (
+    select(*_SERIES_COLUMNS)
+    .join_from(schema.series, schema.series_facts, _EF.id == _SE.facts)
+    .where(_SE.id == bindparam("row"))
+)
+_PATIENT_COUNTS = select(func.count(), func.sum(_ST.series_count), func.sum(_ST.instance_count)).where(
+    _ST.patient_row == bindparam("row"), _ST.instance_count > 0
+)
+
+Ordering = ColumnElement[Any] | UnaryExpression[Any]
+
+_STUDY_ORDER: dict[OrderBy, tuple[Ordering, ...]] = {
+    OrderBy.NEWEST: (_ST.study_date.desc(), _ST.study_time.desc(), _ST.id.desc()),
+    OrderBy.OLDEST: (_ST.study_date, _ST.study_time, _ST.id),
+    OrderBy.PATIENT_NAME: (_ST.patient_name, _ST.id),
+    OrderBy.PATIENT_NAME_DESCENDING: (_ST.patient_name.desc(), _ST.id.desc()),
+    OrderBy.PATIENT_ID: (_ST.patient_id, _ST.id),
+    OrderBy.PATIENT_ID_DESCENDING: (_ST.patient_id.desc(), _ST.id.desc()),
+    OrderBy.ACCESSION: (_ST.accession, _ST.id),
+    OrderBy.ACCESSION_DESCENDING: (_ST.accession.desc(), _ST.id.desc()),
+    OrderBy.RECEIVED: (_ST.id.desc(),),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row, and the version row of the object that its attributes were taken from."""
+
+    row: Row
+    representative: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Study:
+    uid: str
+    patient_id: str
+    answer: LevelAnswer
+    counts: Counts
+    representative: int
+    patient_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    uid: str
+    answer: LevelAnswer
+    counts: Counts
+    study_row: int
+
+
+def select_rows(level: Level, clauses: Iterable[ColumnElement[bool]], order: OrderBy) -> Select[Any]:
+    """Visible rows of a level that meet the clauses, in a total order."""
+    return _visible(level, _columns(level), clauses).order_by(*_ordering(level, order))
+
+
+def count_rows(level: Level, clauses: Iterable[ColumnElement[bool]]) -> Select[Any]:
+    """How many such rows there are."""
+    return _visible(level, (func.count(),), clauses)
+
+
+def _columns(level: Level) -> tuple[ColumnElement[Any], ...]:
+    if level is Level.SERIES:
+        return _SERIES_COLUMNS
+    return _INSTANCE_COLUMNS if level is Level.IMAGE else _STUDY_COLUMNS
+
+
+def _visible(
+    level: Level, columns: tuple[ColumnElement[Any], ...], clauses: Iterable[ColumnElement[bool]]
+) -> Select[Any]:
+    found = select(*columns).select_from(schema.studies)
+    if level is Level.PATIENT:
+        found = found.join(schema.patients, (_P.id == _ST.patient_row) & (_P.rep_study == _ST.id))
+    if level <= Level.STUDY:
+        return found.join(schema.study_facts, _SF.id == _ST.facts).where(_ST.instance_count > 0, *clauses)
+    found = found.join(schema.series, _SE.study_row == _ST.id)
+    if level is Level.SERIES:
+        return found.join(schema.series_facts, _EF.id == _SE.facts).where(_SE.instance_count > 0, *clauses)
+    found = found.join(schema.instances, _I.series_row == _SE.id)
+    return found.join(schema.versions, _V.id == _I.version).where(*clauses)
+
+
+def _ordering(level: Level, order: OrderBy) -> tuple[Ordering, ...]:
+    ordering = _STUDY_ORDER[order]
+    if level >= Level.SERIES:
+        ordering = (*ordering, _SE.series_number, _SE.id)
+    if level is Level.IMAGE:
+        ordering = (*ordering, _I.instance_number, _I.id)
+    return ordering
+
+
+class Assembler:
+    """Makes `Row`s of what `select_rows` found, over one connection."""
+
+    def __init__(self, connection: Connection, level: Level, patient_counts: bool) -> None:
+        self._connection = connection
+        self._level = level
+        self._patient_counts = patient_counts
+        self._studies: dict[int, _Study] = {}
+        self._series: dict[int, _Series] = {}
+        self._patients: dict[int, PatientCounts] = {}
+
+    def row(self, values: Any) -> Found:
+        """The row of one line of the result."""
+        if self._level is Level.SERIES:
+            series = _series_of(values)
+            return self._series_row(series, values[8])
+        if self._level is Level.IMAGE:
+            return self._instance_row(values)
+        return self._study_row(_study_of(values))
+
+    def _study_row(self, study: _Study) -> Found:
+        row = Row(
+            level=self._level,
+            patient_id=study.patient_id,
+            study_uid="" if self._level is Level.PATIENT else study.uid,
+            series_uid="",
+            sop_uid="",
+            study=study.answer,
+            study_counts=None if self._level is Level.PATIENT else study.counts,
+            patient_counts=self._counts_of_patient(study),
+        )
+        return Found(row, study.representative)
+
+    def _series_row(self, series: _Series, representative: int) -> Found:
+        study = self._study(series.study_row)
+        row = Row(
+            level=self._level,
+            patient_id=study.patient_id,
+            study_uid=study.uid,
+            series_uid=series.uid,
+            sop_uid="",
+            study=study.answer,
+            series=series.answer,
+            study_counts=study.counts,
+            series_counts=series.counts,
+            patient_counts=self._counts_of_patient(study),
+        )
+        return Found(row, representative)
+
+    def _instance_row(self, values: Any) -> Found:
+        sop_uid, sections, more, version, series_row = values
+        series = self._series.get(series_row)
+        if series is None:
+            read = self._connection.execute(_SERIES_BY_ROW, {"row": series_row}).one()
+            series = self._series[series_row] = _series_of(read)
+        study = self._study(series.study_row)
+        row = Row(
+            level=self._level,
+            patient_id=study.patient_id,
+            study_uid=study.uid,
+            series_uid=series.uid,
+            sop_uid=sop_uid,
+            study=study.answer,
+            series=series.answer,
+            instance=LevelAnswer(sections, more),
+            study_counts=study.counts,
+            series_counts=series.counts,
+            patient_counts=self._counts_of_patient(study),
+        )
+        return Found(row, version)
+
+    def _study(self, row: int) -> _Study:
+        study = self._studies.get(row)
+        if study is None:
+            read = self._connection.execute(_STUDY_BY_ROW, {"row": row}).one()
+            study = self._studies[row] = _study_of(read)
+        return study
+
+    def _counts_of_patient(self, study: _Study) -> PatientCounts | None:
+        if not self._patient_counts:
+            return None
+        counts = self._patients.get(study.patient_row)
+        if counts is None:
+            read = self._connection.execute(_PATIENT_COUNTS, {"row": study.patient_row}).one()
+            counts = self._patients[study.patient_row] = PatientCounts(*read)
+        return counts
+
+
+def _study_of(values: Any) -> _Study:
+    (
+        _, uid, patient_id, instances, series, modalities, sop_classes, size, sections, more, version,
+        patient_row,
+    ) = values  # fmt: skip
+    counts = Counts(instances, series, parted(modalities), parted(sop_classes), size)
+    return _Study(uid, patient_id or "", LevelAnswer(sections, more), counts, version, patient_row)
+
+
+def _series_of(values: Any) -> _Series:
+    _, uid, instances, sop_classes, size, modality, sections, more, _, study_row = values
+    counts = Counts(instances, 1, (modality,) if modality else (), parted(sop_classes), size)
+    return _Series(uid, LevelAnswer(sections, more), counts, study_row)

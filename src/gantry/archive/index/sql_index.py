@@ -1,0 +1,130 @@
+"""The index on a SQL database, made of the files beside this one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gantry.archive.index import feed, inspection, migrate, places
+from gantry.archive.index.find import Finder
+from gantry.archive.index.ingest import Ingest
+from gantry.archive.index.protocol import (
+    Change,
+    Conflict,
+    CurrentVersion,
+    Finding,
+    IndexChange,
+    IndexStats,
+    VersionRow,
+)
+from gantry.archive.index.sqlite import Readers
+from gantry.archive.query import FindResult, HeaderOf, Query
+from gantry.archive.records import InstanceKey, Location
+
+
+class SqlIndex:
+    """An `Index` in one SQLite file, which is made when it does not exist.
+
+    Raises StorageError when the file is no index, or was made by a later release.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._epoch = migrate.prepare_file(path)
+        self._writing = threading.RLock()
+        self._ingest = Ingest(path)
+        self._readers = Readers(path)
+        self._finder = Finder(self._readers)
+
+    @property
+    def epoch(self) -> str:
+        """See `Index.epoch`."""
+        return self._epoch
+
+    def lookup(self, keys: Iterable[InstanceKey]) -> dict[InstanceKey, CurrentVersion]:
+        """See `Index.lookup`."""
+        with self._writing:
+            return self._ingest.lookup(keys)
+
+    def apply(self, changes: Sequence[IndexChange]) -> int:
+        """See `Index.apply`."""
+        with self._writing:
+            return self._ingest.apply(changes)
+
+    def find(self, query: Query, header_of: HeaderOf | None = None) -> FindResult:
+        """See `Index.find`."""
+        return self._finder.find(query, header_of)
+
+    def search_text(
+        self,
+        words: Sequence[str],
+        *,
+        limit: int,
+        offset: int = 0,
+        modality: str = "",
+        date_from: str = "",
+        date_to: str = "",
+        want_total: bool = False,
+    ) -> FindResult:
+        """See `Index.search_text`."""
+        return self._finder.search_text(
+            words,
+            limit=limit,
+            offset=offset,
+            modality=modality,
+            date_from=date_from,
+            date_to=date_to,
+            want_total=want_total,
+        )
+
+    def locate(
+        self,
+        study_uid: str | None = None,
+        series_uid: str | None = None,
+        sop_uid: str | None = None,
+        version: int | None = None,
+    ) -> list[Location]:
+        """See `Index.locate`."""
+        return places.locate(self._readers, study_uid, series_uid, sop_uid, version)
+
+    def versions(self, key: InstanceKey) -> list[VersionRow]:
+        """See `Index.versions`."""
+        return places.versions(self._readers, key)
+
+    def all_versions(self) -> Iterator[VersionRow]:
+        """See `Index.all_versions`."""
+        return places.all_versions(self._readers)
+
+    def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
+        """See `Index.changes`."""
+        return feed.changes(self._readers, after, limit)
+
+    def conflicts(self, after: int = 0, limit: int = 1000) -> list[Conflict]:
+        """See `Index.conflicts`."""
+        return feed.conflicts(self._readers, after, limit)
+
+    def stats(self) -> IndexStats:
+        """See `Index.stats`."""
+        return feed.stats(self._readers)
+
+    def check(self) -> list[Finding]:
+        """See `Index.check`."""
+        return inspection.check(self._readers)
+
+    def repair_counts(self) -> int:
+        """See `Index.repair_counts`."""
+        found = len(self.check())
+        with self._writing:
+            self._ingest.rederive()
+        return found
+
+    def canonical_dump(self) -> Iterator[dict[str, Any]]:
+        """See `Index.canonical_dump`."""
+        return inspection.canonical_dump(self._readers)
+
+    def close(self) -> None:
+        """See `Index.close`."""
+        self._readers.close()
+        with self._writing:
+            self._ingest.close()

@@ -1,0 +1,154 @@
+"""All that is particular to SQLite: connections, their settings, and what its errors mean.
+
+One connection writes, in WAL with ``synchronous=FULL``: a commit returns when it would survive a power cut.
+Readers have connections of their own, which cannot write, and see the state of one commit for as long as
+their transaction lasts, whatever is written meanwhile.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Executable, Table, bindparam, create_engine, event
+from sqlalchemy.dialects import sqlite as dialect
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.sql import ClauseElement
+
+from gantry.errors import OutOfSpace, StorageError
+
+BUSY_TIMEOUT_MS = 10_000
+"""How long to wait for another process (`gantry import` beside `gantry serve`) to end its transaction."""
+WAL_PAGES = 4_000
+"""Pages of 4 KiB in the log before they are carried over into the file: few, long stretches of writing."""
+WRITER_CACHE_KIB = 64 * 1024
+READER_CACHE_KIB = 8 * 1024
+READERS = 8
+"""Connections kept open for reading; more are opened while more threads ask at once."""
+MAX_READERS = 64
+
+_DIALECT = dialect.dialect(paramstyle="qmark")
+
+
+def prepare(statement: ClauseElement, *names: str) -> str:
+    """The SQL text of `statement` for the DBAPI; `names` pin the order in which parameters must be given."""
+    compiled = statement.compile(dialect=_DIALECT)
+    order = tuple(getattr(compiled, "positiontup", None) or ())
+    if names and order != names:
+        raise AssertionError(f"statement takes {order}, not {names}")
+    if any(value is not None for value in compiled.params.values()):
+        raise AssertionError(f"a constant became a parameter of {compiled}")
+    return str(compiled)
+
+
+def prepare_insert(table: Table, *names: str) -> str:
+    """The SQL text that inserts a row into `table`; the columns `names` stand in the table's own order."""
+    return prepare(table.insert().values({name: bindparam(name) for name in names}), *names)
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """The one connection that writes; transactions are begun and ended by the caller."""
+    with translated_errors("opening the index"):
+        connection = _connect(path)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
+        connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB}")
+        return connection
+
+
+def reader_engine(path: Path) -> Engine:
+    """Connections that cannot write; each transaction sees one state."""
+
+    def connect() -> sqlite3.Connection:
+        connection = _connect(path)
+        connection.execute("PRAGMA query_only=ON")
+        connection.execute(f"PRAGMA cache_size=-{READER_CACHE_KIB}")
+        return connection
+
+    engine = create_engine(
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=READERS,
+        max_overflow=MAX_READERS - READERS,
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # isolation_level=None: the module must not begin transactions of its own accord
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA temp_store=MEMORY")
+    # LIKE must heed case, as prepared text does; then it also uses an index
+    connection.execute("PRAGMA case_sensitive_like=ON")
+    return connection
+
+
+def begin_writing(connection: sqlite3.Connection) -> int:
+    """Begin the transaction that writes; the number changes when another connection has written meanwhile."""
+    connection.execute("BEGIN IMMEDIATE")
+    version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    return version
+
+
+@contextmanager
+def translated_errors(doing: str) -> Iterator[None]:
+    """Turn SQLite's errors into ours; `doing` says at what step."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        kind = OutOfSpace if code == sqlite3.SQLITE_FULL else StorageError
+        raise kind(f"{doing}: {error}") from error
+
+
+class Readers:
+    """A few connections for reading, shared by all threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._engine = reader_engine(path)
+
+    def fetch(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a prepared statement, in a transaction of its own."""
+        with translated_errors("reading the index"):
+            connection = self._engine.raw_connection()
+            try:
+                rows: list[tuple[Any, ...]] = connection.driver_connection.execute(sql, parameters).fetchall()  # type: ignore[union-attr]
+                return rows
+            finally:
+                connection.close()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection whose statements all see the same state."""
+        with translated_errors("reading the index"), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def raw_snapshot(self) -> Iterator[sqlite3.Connection]:
+        """The same for prepared statements."""
+        with self.snapshot() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            yield raw
+
+    def explain(self, statement: Executable) -> list[str]:
+        """SQLite's plan for a statement, one line per step."""
+        compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
+        names = compiled.positiontup or ()
+        values = tuple(compiled.params[name] for name in names)
+        return [row[3] for row in self.fetch(f"EXPLAIN QUERY PLAN {compiled}", values)]
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
