@@ -163,7 +163,7 @@ def test_b49_meta_information_that_is_cut_or_endless() -> None:
             read_part10(PREFIX + META + VERSION[:cut])
     with pytest.raises(DataSetError, match="more than"):
         read_file_meta(PREFIX + META + long(0x00020102, "OB", bytes(MAX_META_BYTES)) + NAME)
-    with pytest.raises(DataSetError, match="more than|cut"):
+    with pytest.raises(DataSetError, match=r"more than|cut"):
         read_file_meta(PREFIX + short(0x00020013, "SH", b"") * 20_000)
     with pytest.raises(DataSetError):
         read_file_meta(PREFIX + META + long(0x00020102, "OB", b"", 0xFFFFFFFF))

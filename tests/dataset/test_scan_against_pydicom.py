@@ -30,6 +30,7 @@ REFUSED = {
     "TC0265_depth_100.dcm": "nested deeper",  # B40
     "TC0357_stray_item_tag.dcm": "belongs to no sequence",  # B42
     "TC0361_stray_seq_delim.dcm": "belongs to no sequence",  # B42
+    "GH364.dcm": "belongs to no sequence",  # an Item without its Sequence; dcmdump ends there too
     "SC_rgb_jpeg.dcm": "declared as Explicit VR",  # B50
     "TC0393_meta_glen_one.dcm": "",  # a wrong group length that also shifts the bytes after it
     "TC0397_meta_glen_huge.dcm": "",

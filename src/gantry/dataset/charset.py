@@ -221,7 +221,7 @@ def _fits(char: str, codec: str) -> bool:
         encoded = char.encode(codec)
     except UnicodeEncodeError:
         return False
-    # shift_jis stands for JIS X 0201: one byte a character, and the yen sign is the backslash that ends a value
+    # shift_jis stands for JIS X 0201: one byte a character, and its yen sign would end a value
     return codec != "shift_jis" or (len(encoded) == 1 and (encoded[0] >= 0x80 or char.isascii()))
 
 
