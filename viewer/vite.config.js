@@ -21,7 +21,7 @@ export default defineConfig({
     target: "es2022",
     assetsInlineLimit: 0, // data: URLs would need a wider Content-Security-Policy
     chunkSizeWarningLimit: 4096,
-    reportCompressedSize: true,
+    license: { fileName: "licenses.md" }, // of everything bundled, beside it
   },
   server: {
     proxy: {

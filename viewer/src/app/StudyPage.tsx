@@ -41,6 +41,7 @@ export default function StudyPage(props: { readonly uid: string }): JSX.Element 
   const [toolsOpen, setToolsOpen] = createSignal(false);
   const [keysShown, setKeysShown] = createSignal(false);
   let element!: HTMLDivElement;
+  let stage!: HTMLElement;
   let viewport: StackView | undefined;
 
   const stack = createMemo<Stack | undefined>(() => {
@@ -109,6 +110,7 @@ export default function StudyPage(props: { readonly uid: string }): JSX.Element 
 
   const onKey = (event: KeyboardEvent) => {
     if (keysShown() || event.defaultPrevented) return;
+    if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
     const command = preset ? undefined : commandFor(event);
     if (!preset && !command) return;
@@ -116,7 +118,6 @@ export default function StudyPage(props: { readonly uid: string }): JSX.Element 
     if (event.key === " " && event.target instanceof HTMLButtonElement) return;
     event.preventDefault();
     if (preset) return setWindow(preset);
-    if (event.key === "Escape" && bare()) return void setBare(false);
     commands[command!]();
   };
 
@@ -204,9 +205,10 @@ export default function StudyPage(props: { readonly uid: string }): JSX.Element 
         disabled={!stack()}
         open={toolsOpen()}
         onOpen={setToolsOpen}
+        onLeave={() => stage.focus()}
       />
       <SeriesRail study={study} uid={props.uid} />
-      <main class="stage" aria-label="Image">
+      <main class="stage" aria-label="Image" tabIndex={-1} ref={stage}>
         <div
           class="viewport"
           ref={element}
@@ -303,7 +305,7 @@ function StageError(props: StageErrorProps): JSX.Element {
             <ErrorNote
               error={{
                 message: `Image ${failure.index + 1} cannot be shown.`,
-                advice: "The other images of the series still can. Try again, or download the file.",
+                advice: "Other images are not affected. Try again, or open the file in another program.",
                 detail: failure.message,
               }}
               onRetry={props.onRetry}

@@ -104,9 +104,12 @@ function orientation(object: DicomObject): Orientation | undefined {
 
 function windows(object: DicomObject): readonly Window[] {
   const widths = numbers(object, TAG.windowWidth);
-  return numbers(object, TAG.windowCenter).flatMap((center, index) => {
+  const found: Window[] = [];
+  numbers(object, TAG.windowCenter).forEach((center, index) => {
     const width = widths[index];
-    if (width === undefined || width <= 0) return [];
-    return [{ center, width, explanation: text(object, TAG.windowExplanation, index) }];
+    if (width === undefined || width <= 0) return;
+    if (found.some((other) => other.center === center && other.width === width)) return;
+    found.push({ center, width, explanation: text(object, TAG.windowExplanation, index) });
   });
+  return found;
 }

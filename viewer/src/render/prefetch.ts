@@ -23,7 +23,8 @@ export function prefetchStack(
   onProgress: (progress: Progress) => void,
 ): () => void {
   const fits = Math.max(1, Math.floor((SHARE_OF_CACHE * cacheBudgetBytes()) / Math.max(1, bytesPerImage)));
-  const order = outwards(imageIds.length, from).slice(0, fits);
+  // The image in view was asked for already; if it cannot be had, it is not asked for twice.
+  const order = outwards(imageIds.length, from).slice(1, fits);
   const total = order.length;
   let loaded = 0;
   let stopped = false;

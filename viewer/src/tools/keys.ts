@@ -27,7 +27,7 @@ export const COMMANDS = {
   invert: { id: "invert", words: "Invert", keys: ["i"], shown: "I" },
   rotate: { id: "rotate", words: "Rotate right", keys: ["r"], shown: "R" },
   flip: { id: "flip", words: "Flip left and right", keys: ["h"], shown: "H" },
-  reset: { id: "reset", words: "Reset", keys: ["0", "Escape"], shown: "0" },
+  reset: { id: "reset", words: "Reset", keys: ["0"], shown: "0" },
   play: { id: "play", words: "Play", keys: [" "], shown: "Space" },
   full: { id: "full", words: "Image only", keys: ["f"], shown: "F" },
   help: { id: "help", words: "Keys", keys: ["?"], shown: "?" },

@@ -32,7 +32,7 @@ export function Scrubber(props: ScrubberProps): JSX.Element {
       onPointerDown={start}
       onPointerMove={(event) => track.hasPointerCapture(event.pointerId) && go(event)}
     >
-      <div class="scrubber-thumb" style={{ top: `${(share() * 100).toFixed(2)}%` }} />
+      <div class="scrubber-thumb" style={{ "--share": share().toFixed(4) }} />
     </div>
   );
 }

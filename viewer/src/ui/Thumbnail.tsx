@@ -1,5 +1,5 @@
 /** A small picture in a place that is kept for it; it fades in, and its absence moves nothing. */
-import { Show, createEffect, createSignal, on, type JSX } from "solid-js";
+import { Show, createEffect, createMemo, createSignal, on, type JSX } from "solid-js";
 import { Icon, type IconName } from "./icons";
 
 export interface ThumbnailProps {
@@ -10,20 +10,19 @@ export interface ThumbnailProps {
 export function Thumbnail(props: ThumbnailProps): JSX.Element {
   const [shown, setShown] = createSignal(false);
   const [broken, setBroken] = createSignal(false);
+  // A memo, so that a new reason for the same address does not hide the picture again.
+  const address = createMemo(() => props.address);
   createEffect(
-    on(
-      () => props.address,
-      () => {
-        setShown(false);
-        setBroken(false);
-      },
-    ),
+    on(address, () => {
+      setShown(false);
+      setBroken(false);
+    }),
   );
   return (
     <span class="thumbnail">
-      <Show when={props.address && !broken()} fallback={<Icon name={props.icon ?? "file"} />}>
+      <Show when={address() && !broken()} fallback={<Icon name={props.icon ?? "file"} />}>
         <img
-          src={props.address!}
+          src={address()!}
           alt=""
           loading="lazy"
           decoding="async"

@@ -24,6 +24,8 @@ export interface ViewerToolsProps {
   readonly disabled: boolean;
   readonly open: boolean;
   readonly onOpen: (open: boolean) => void;
+  /** The menu has closed; the keys belong to the image again. */
+  readonly onLeave: () => void;
 }
 
 const DRAG_TOOLS: readonly { readonly tool: DragTool; readonly icon: IconName }[] = [
@@ -89,7 +91,14 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
         <Icon name="ellipsis" />
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal>
-        <DropdownMenu.Content class="menu">
+        <DropdownMenu.Content
+          class="menu"
+          onCloseAutoFocus={(event) => {
+            // The arrow keys go back to the images, and not to the button that opens this.
+            event.preventDefault();
+            props.onLeave();
+          }}
+        >
           <Show when={props.canWindow && !props.disabled}>
             <WindowItems {...props} />
           </Show>
@@ -98,7 +107,7 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="flip" command="flip" run={props.run} />
           </Show>
           <CommandItem icon="maximize" command="full" run={props.run} />
-          <CommandItem icon="keyboard" command="help" run={props.run} />
+          <CommandItem icon="keyboard" command="help" run={props.run} byKey />
           <DropdownMenu.Item class="menu-item" onSelect={toggleTheme}>
             <Icon name={theme() === "dark" ? "sun" : "moon"} />
             <span class="grow">{theme() === "dark" ? "Light theme" : "Dark theme"}</span>
@@ -156,6 +165,8 @@ function WindowItem(props: WindowItemProps): JSX.Element {
 }
 
 interface CommandItemProps {
+  /** Of no use where there are no keys. */
+  readonly byKey?: boolean;
   readonly icon: IconName;
   readonly command: CommandId;
   readonly run: (command: CommandId) => void;
@@ -163,7 +174,11 @@ interface CommandItemProps {
 
 function CommandItem(props: CommandItemProps): JSX.Element {
   return (
-    <DropdownMenu.Item class="menu-item" onSelect={() => props.run(props.command)}>
+    <DropdownMenu.Item
+      class="menu-item"
+      classList={{ "by-key": props.byKey === true }}
+      onSelect={() => props.run(props.command)}
+    >
       <Icon name={props.icon} />
       <span class="grow">{COMMANDS[props.command].words}</span>
       <kbd>{COMMANDS[props.command].shown}</kbd>
