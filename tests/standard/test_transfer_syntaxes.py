@@ -31,11 +31,13 @@ def test_what_is_younger_than_pydicom_is_there() -> None:
     assert not transfer_syntax(transfer_syntaxes.DEFLATED_IMAGE_FRAME_COMPRESSION).deflated
 
 
-@pytest.mark.parametrize("uid", [uid for uid in _OF_PYDICOM if pydicom.uid.UID(uid).is_transfer_syntax])
+# Retired syntaxes of which pydicom says nothing
+_UNTOLD = ("1.2.840.10008.1.20", "1.2.840.10008.1.2.6.1", "1.2.840.10008.1.2.6.2")
+
+
+@pytest.mark.parametrize("uid", [uid for uid in _OF_PYDICOM if uid not in _UNTOLD])
 def test_layout_is_what_pydicom_says(uid: str) -> None:
     theirs, ours = pydicom.uid.UID(uid), transfer_syntax(uid)
-    if uid in ("1.2.840.10008.1.20", "1.2.840.10008.1.2.6.1", "1.2.840.10008.1.2.6.2"):
-        pytest.skip("retired syntaxes of which pydicom says nothing")
     assert ours.implicit_vr == theirs.is_implicit_VR
     assert ours.little_endian == theirs.is_little_endian
     if ".4.94" in uid or ".4.95" in uid or ".4.204" in uid or ".4.205" in uid or ".1.2.7." in uid:
