@@ -370,7 +370,7 @@ def test_a_name_is_found_as_people_type_it(typed: str) -> None:
     assert found(attribute("PatientName", typed), name("Doe^Jane"))
 
 
-@pytest.mark.parametrize("typed", ["doe", "jane", "d", "doe^john", "jane*x", "doe jane mary", "*oe"])
+@pytest.mark.parametrize("typed", ["doe", "jane", "d", "doe^john", "jane*x", "doe jane mary", "*do"])
 def test_a_name_is_not_found_by_another(typed: str) -> None:
     assert not found(attribute("PatientName", typed), name("Doe^Jane"))
 
@@ -502,9 +502,8 @@ def test_a_key_of_the_wrong_type_is_refused() -> None:
 def test_a_private_key_is_compared_like_others() -> None:
     keys = {"00091001": {"vr": "LO", "Value": ["a*"]}}
     assert found(keys, {"00091001": {"vr": "LO", "Value": ["abc"]}})
-    assert "(0009,1001)" in str(
-        pytest.raises(QueryError, classify, 0x00091001, {"vr": "DA", "Value": ["x"]}).value
-    )
+    with pytest.raises(QueryError, match=r"\(0009,1001\)"):
+        classify(0x00091001, {"vr": "DA", "Value": ["x"]})
 
 
 JSON_VALUES = st.recursive(

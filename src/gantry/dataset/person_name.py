@@ -101,10 +101,10 @@ _LONGEST_CODE = 6
 def phonetic(token: str) -> str:
     """A code that words sounding alike share; `token` is one word as `normalise` leaves it.
 
-    Soundex with three changes. Spellings of one sound are made one first (ph and f, ck and k, sch and s), the
-    first letter included, and all vowels at the start share one sign; m and n are told apart, or Anna would be
-    Emma; and a code is as long as the word needs, up to six signs, so that long names stay apart. A word with
-    anything but the letters a to z is its own code.
+    Soundex with three changes. Spellings of one sound are made one first (ph and f, ck and k, sch and s), at
+    the beginning too, and all vowels there share one sign; m and n are told apart, or Anna would be Emma; and
+    a code is as long as the word needs, up to six signs, so that long names stay apart. A word with anything
+    but the letters a to z is its own code.
     """
     if not (token.isascii() and token.isalpha()):
         return token
