@@ -252,7 +252,7 @@ class Wire(asyncio.BufferedProtocol):
     def _advance(self) -> None:
         if self._transport is None:
             return
-        output = self.association.take_output()
+        output = self.association.take_output(self._loop.time())
         if output:
             self._write(output)
         if self.association.closed:

@@ -194,8 +194,13 @@ class Association:
         """When to call `tick` next; it may lie in the past. None where nothing is waited for."""
         return None if self.closed else self._patience.next_deadline(is_peers_turn=self._is_peers_turn())
 
-    def take_output(self) -> list[Buffer]:
-        """What is to be written now, in order; each buffer once."""
+    def take_output(self, now: float | None = None) -> list[Buffer]:
+        """What is to be written now, in order; each buffer once.
+
+        Timers that a send or an abort started begin at `now`; without it, at the next `tick` or `receive`.
+        """
+        if now is not None:
+            self._patience.observe(now)
         output, self._output = self._output, []
         return output
 

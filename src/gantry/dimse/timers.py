@@ -125,8 +125,8 @@ class Patience:
         times = [self.artim.deadline(self._now), self.answer.deadline(self._now)]
         if not self._held:
             if is_peers_turn and self._timers.idle_s is not None:
-                since = self._now if self._silent_since is None else self._silent_since
-                times.append(since + self._timers.idle_s)
+                since = self._silent_since
+                times.append(self._now if since is None else since + self._timers.idle_s)
             if self._rate_since is not None:
                 times.append(self._rate_since + self._timers.rate_window_s)
         return min((time for time in times if time is not None), default=None)
