@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset_bytes import explicit
-
 from gantry.archive.archive import Archive, Options
 from gantry.archive.clock import SimClock
 from gantry.archive.outcome import Outcome
@@ -76,18 +75,25 @@ def part10(
         0x7FE00010: ("OW", pixels or None),
     }
     if pixels:
+        count = len(pixels) // 2
+        rows = next(n for n in range(1, count + 1) if count % n == 0 and count // n < 1 << 16)
         values |= {
             0x00280002: ("US", b"\1\0"),
-            0x00280010: ("US", b"\1\0"),
-            0x00280011: ("US", (len(pixels) // 2).to_bytes(2, "little")),
+            0x00280010: ("US", rows.to_bytes(2, "little")),
+            0x00280011: ("US", (count // rows).to_bytes(2, "little")),
             0x00280100: ("US", b"\x10\0"),
         }
     for tag, value in (replaced or {}).items():
         values[tag] = (values[tag][0] if tag in values else "LO", value)
-    body = b"".join(explicit(tag, vr, value) for tag, (vr, value) in sorted(values.items()) if value is not None)
+    body = b"".join(
+        explicit(tag, vr, value) for tag, (vr, value) in sorted(values.items()) if value is not None
+    )
     if meta is None:
         meta = encode_file_meta(
-            sop_class_uid=CT_IMAGE, sop_instance_uid=key.sop_uid, transfer_syntax_uid=syntax, source_aet="SCANNER"
+            sop_class_uid=CT_IMAGE,
+            sop_instance_uid=key.sop_uid,
+            transfer_syntax_uid=syntax,
+            source_aet="SCANNER",
         )
     return meta + body
 
@@ -99,7 +105,9 @@ class Simulation:
     seed: int = 0
     options: Options = SMALL
     capacity: int = 1 << 40
-    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="gantry-index-", dir=_memory())))
+    folder: Path = field(
+        default_factory=lambda: Path(tempfile.mkdtemp(prefix="gantry-index-", dir=_memory()))
+    )
     clock: SimClock = field(default_factory=SimClock)
 
     def __post_init__(self) -> None:

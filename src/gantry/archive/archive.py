@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,20 @@ from gantry.archive.commit import Committer
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.frames import FrameTable
-from gantry.archive.incoming import Expectation, Incoming
+from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import Change, Conflict, Index, IndexChange, IndexStats, VersionRow
 from gantry.archive.index_files import IndexFiles, SqlIndexFiles
 from gantry.archive.lock import FolderLock
 from gantry.archive.outcome import Outcome
 from gantry.archive.query import FindResult, Query
 from gantry.archive.records import InstanceKey, Location, Origin
+from gantry.archive.reindex import Progress, Rebuilt, no_progress, reindex
 from gantry.archive.retrieve import Retriever
 from gantry.archive.space import Space
 from gantry.archive.startup import start
 from gantry.archive.store import Keeper
+from gantry.archive.verify import Report, Verifier
+from gantry.dataset.scan import DataSet
 
 DEFAULT_RESERVE_BYTES = 512 << 20
 DEFAULT_OBJECT_LIMIT = 8 << 30
@@ -46,6 +50,9 @@ class Options:
     max_object_bytes: int = DEFAULT_OBJECT_LIMIT
 
 
+DEFAULTS = Options()
+
+
 class Archive:
     """Keeps objects for good and finds them again. Made by `Archive.open`; `close` it."""
 
@@ -57,19 +64,21 @@ class Archive:
         self._options = options
         self._lock = lock
         self._names = itertools.count(1)
-        self._started = start(disk, index_files, clock)
-        self._journal = self._started.journal
-        self._committer = Committer(disk, self._started.index, clock, options.same_uid, self._committed)
-        self._signal = ChangeSignal(self._started.index.stats().last_change)
+        started = start(disk, index_files, clock)
+        self._journal = started.journal
+        self._committer = Committer(disk, started.index, clock, options.same_uid, self._committed)
+        self._signal = ChangeSignal(started.index.stats().last_change)
         self._space = Space(disk, options.reserve_bytes)
         self._keeper = Keeper(disk, self._committer)
-        self._retriever = Retriever(disk, Damage(disk))
+        damage = Damage(disk)
+        self._retriever = Retriever(disk, damage)
+        self._verifier = Verifier(disk, index_files, self._committer, self._journal, damage)
 
     @classmethod
     def open(
         cls,
         folder: Path,
-        options: Options = Options(),
+        options: Options = DEFAULTS,
         *,
         disk: Disk | None = None,
         index_files: IndexFiles | None = None,
@@ -95,7 +104,8 @@ class Archive:
     def close(self) -> None:
         """Let go of everything. What was answered is durable already."""
         self._journal.shut()
-        self.index.close()
+        for index in (*self._committer.former, self.index):
+            index.close()
         if self._lock is not None:
             self._lock.release()
 
@@ -197,6 +207,10 @@ class Archive:
         """All attributes but bulk data, in the DICOM JSON model. Raises Corrupt."""
         return self._retriever.header(location)
 
+    def dataset(self, location: Location) -> AbstractContextManager[DataSet]:
+        """The Data Set over its mapped file, to be used within the context. Raises Corrupt, StorageError."""
+        return self._retriever.dataset(location)
+
     def real_path(self, location: Location) -> Path | None:
         """The file itself, only to be read; None on a simulated disk."""
         return self._retriever.real_path(location)
@@ -252,6 +266,26 @@ class Archive:
     def restore_version(self, key: InstanceKey, number: int, origin: Origin = NOBODY) -> None:
         """Make an earlier object version current again. Raises NotFound, ReadOnly, StorageError."""
         acts_on.restore_version(self._committer, key, number, origin)
+
+    # --- look over -------------------------------------------------------------------------------
+
+    def verify(self, *, repair: bool = False, rows: bool = True, progress: Progress = no_progress) -> Report:
+        """Hold all files and rows against each other; `repair` sets damage aside and makes the index anew.
+
+        With `rows` False nothing holds commits up, and rows are not compared with what the files say.
+        """
+        return self._verifier.verify(repair=repair, rows=rows, progress=progress)
+
+    def reindex(self, progress: Progress = no_progress) -> Rebuilt:
+        """Make the index anew from the folder alone; commits wait. Raises ReadOnly, StorageError."""
+        with self._committer.alone():
+            try:
+                rebuilt = reindex(self._disk, self._index_files, self._journal, progress)
+            except OSError as error:
+                raise storage_error(error) from error
+            self._committer.take_index(rebuilt.index)
+        self._signal.committed(rebuilt.index.stats().last_change)
+        return rebuilt
 
     # --- within ----------------------------------------------------------------------------------
 

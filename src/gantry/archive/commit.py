@@ -97,6 +97,7 @@ class Committer:
         self.read_only = ""
         self.policy = policy
         self.index = index
+        self.former: list[Index] = []
         self._disk = disk
         self._clock = clock
         self._committed = committed
@@ -135,6 +136,17 @@ class Committer:
         with self._leading:
             self.require_writable()
             yield
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Hold off all commits meanwhile, also where nothing can be written."""
+        with self._leading:
+            yield
+
+    def take_index(self, index: Index) -> None:
+        """Go on with another index; for use when `alone`. The former one stays open for who is reading it."""
+        self.former.append(self.index)
+        self.index = index
 
     def act(self, entries: Sequence[ActEntry]) -> None:
         """Do deletions or restorations, as one act; for use when `alone`. Raises ReadOnly, StorageError."""

@@ -48,6 +48,11 @@ class FrameTable:
         """Whether frames are uncompressed."""
         return self._table.kind is encapsulation.Kind.NATIVE
 
+    @property
+    def frame_bits(self) -> int | None:
+        """Bits of one native frame; None where frames are compressed."""
+        return self._table.frame_bits
+
     def spans(self, frame: int) -> tuple[Span, ...]:
         """The stretches of bytes that together are frame number `frame`, from 1. Raises NotFound."""
         try:

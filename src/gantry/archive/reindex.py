@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from gantry.archive.acts import ActEntry, ActKind, index_change, read_act
 from gantry.archive.blobs.files import ACTS, INCOMING, OBJECTS, object_path, parse_object_path, uid_name
@@ -30,6 +31,12 @@ BATCH = 500
 _READERS = 4
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+_Names = tuple[str, str, str]
+_Version = tuple[_Names, int]
+
+Skipped = tuple[str, str]
+"""A file that could not be noted, and why."""
+
 Progress = Callable[[int, int], None]
 """Called with how much is done and how much there is."""
 
@@ -44,7 +51,7 @@ def no_progress(done: int, total: int) -> None:
 class _Event:
     """One version to be noted: an object file, or an entry of an act."""
 
-    instance: tuple[str, str, str]
+    instance: _Names
     number: int
     path: str
     entry: ActEntry | None
@@ -56,7 +63,17 @@ class Rebuilt:
 
     index: Index
     versions: int
-    skipped: tuple[tuple[str, str], ...]
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """All versions that a folder holds, in the order in which they came; `skipped` cannot be read."""
+
+    disk: Disk
+    events: tuple[_Event, ...]
+    receipts: Mapping[_Version, Receipt]
+    skipped: tuple[Skipped, ...]
 
 
 def reindex(
@@ -66,29 +83,41 @@ def reindex(
 
     Raises OSError, StorageError.
     """
-    skipped: list[tuple[str, str]] = []
-    receipts = {(_names_of(r.key), r.number): r for r in journal.read()}
-    events = _in_order(list(_events(disk, skipped)), receipts)
+    folder = versions_in_folder(disk, journal)
     fresh = index_files.open_fresh()
-    done = 0
-    with ThreadPoolExecutor(_READERS) as readers:
-        for start in range(0, len(events), BATCH):
-            batch = events[start : start + BATCH]
-            changes = list(readers.map(lambda event: _change(disk, event, receipts), batch))
-            good = [change for change in changes if not isinstance(change, str)]
-            skipped += [(e.path, c) for e, c in zip(batch, changes, strict=True) if isinstance(c, str)]
-            if good:
-                fresh.apply(good)
-            done += len(batch)
-            progress(done, len(events))
+    skipped = fill(fresh, folder, progress)
     for path, why in skipped:
         _log.warning("not indexed: %s: %s", path, why)
     index = index_files.take_fresh(fresh)
     journal.rewrite_from(index)
-    return Rebuilt(index, len(events) - len(skipped), tuple(skipped))
+    return Rebuilt(index, index.stats().versions, tuple(skipped))
 
 
-def _events(disk: Disk, skipped: list[tuple[str, str]]) -> Iterator[_Event]:
+def versions_in_folder(disk: Disk, journal: Journal) -> Folder:
+    """Look through objects, acts and journal. Raises OSError."""
+    skipped: list[Skipped] = []
+    receipts = {(_names_of(r.key), r.number): r for r in journal.read()}
+    events = _in_order(list(_events(disk, skipped)), receipts)
+    return Folder(disk, tuple(events), receipts, tuple(skipped))
+
+
+def fill(index: Index, folder: Folder, progress: Progress = no_progress) -> list[Skipped]:
+    """Note all versions of a folder in an index; answers what could not be noted, and why."""
+    skipped = list(folder.skipped)
+    events = folder.events
+    with ThreadPoolExecutor(_READERS) as readers:
+        for start in range(0, len(events), BATCH):
+            batch = events[start : start + BATCH]
+            changes = list(readers.map(partial(_change, folder), batch))
+            good = [change for change in changes if not isinstance(change, str)]
+            skipped += [(e.path, c) for e, c in zip(batch, changes, strict=True) if isinstance(c, str)]
+            if good:
+                index.apply(good)
+            progress(min(start + BATCH, len(events)), len(events))
+    return skipped
+
+
+def _events(disk: Disk, skipped: list[Skipped]) -> Iterator[_Event]:
     for path in walk_files(disk, OBJECTS):
         name = parse_object_path(path)
         if name is None:
@@ -105,13 +134,11 @@ def _events(disk: Disk, skipped: list[tuple[str, str]]) -> Iterator[_Event]:
             yield _Event(_names_of(entry.key), entry.number, path, entry)
 
 
-def _in_order(
-    events: list[_Event], receipts: dict[tuple[tuple[str, str, str], int], Receipt]
-) -> list[_Event]:
+def _in_order(events: list[_Event], receipts: Mapping[_Version, Receipt]) -> list[_Event]:
     """Events as the journal orders them; versions of one instance never after a later one."""
     unknown = len(receipts) + 1
-    order: dict[tuple[tuple[str, str, str], int], int] = {}
-    earliest: dict[tuple[str, str, str], int] = {}
+    order: dict[_Version, int] = {}
+    earliest: dict[_Names, int] = {}
     for event in sorted(events, key=lambda e: -e.number):
         receipt = receipts.get((event.instance, event.number))
         place = min(receipt.n if receipt else unknown, earliest.get(event.instance, unknown))
@@ -119,13 +146,12 @@ def _in_order(
     return sorted(events, key=lambda e: (order[e.instance, e.number], e.number, e.path))
 
 
-def _change(
-    disk: Disk, event: _Event, receipts: dict[tuple[tuple[str, str, str], int], Receipt]
-) -> IndexChange | str:
+def _change(folder: Folder, event: _Event) -> IndexChange | str:
     """What the index is told of an event; a string says why it is told nothing."""
     if event.entry is not None and event.entry.kind is not ActKind.REFERENCE:
         return index_change(event.entry, event.path)
-    receipt = receipts.get((event.instance, event.number))
+    disk = folder.disk
+    receipt = folder.receipts.get((event.instance, event.number))
     try:
         if event.entry is not None:
             return _referenced(disk, event.entry)
@@ -169,5 +195,5 @@ def _modified(disk: Disk, path: str) -> datetime:
     return _EPOCH + timedelta(microseconds=disk.stat(path).modified_ns // 1000)
 
 
-def _names_of(key: InstanceKey) -> tuple[str, str, str]:
+def _names_of(key: InstanceKey) -> _Names:
     return uid_name(key.study_uid), uid_name(key.series_uid), uid_name(key.sop_uid)

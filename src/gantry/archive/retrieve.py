@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from functools import lru_cache
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gantry.archive.damage import Damage
-from gantry.archive.disk import Disk, unmap
+from gantry.archive.disk import Buffer, Disk, unmap
 from gantry.archive.frames import FrameTable
 from gantry.archive.records import Location
 from gantry.dataset.json_model import to_json_model
 from gantry.dataset.part10 import PREAMBLE_BYTES, PREFIX, read_part10
+from gantry.dataset.scan import DataSet
 from gantry.errors import Corrupt, DataSetError, NotFound, StorageError
 
 BLOCK = 1 << 20
-_TABLES_REMEMBERED = 1024
 
 
 class Retriever:
@@ -30,7 +30,6 @@ class Retriever:
     def __init__(self, disk: Disk, damage: Damage) -> None:
         self._disk = disk
         self._damage = damage
-        self._table = lru_cache(maxsize=_TABLES_REMEMBERED)(FrameTable.decode)
 
     def read(self, location: Location, *, check: bool = False) -> bytes:
         """The whole file; with `check` its digests are compared first. Raises Corrupt, StorageError."""
@@ -58,7 +57,7 @@ class Retriever:
         pixel = location.pixel
         if pixel is None:
             raise NotFound("the object has no pixels that can be reached in its file")
-        return self._table(pixel.offset, pixel.length, pixel.frame_table)
+        return FrameTable.decode(pixel)
 
     def read_frame(self, location: Location, frame: int) -> bytes:
         """The bytes of frame number `frame` (from 1): native, or one compressed image.
@@ -73,16 +72,19 @@ class Retriever:
 
     def header(self, location: Location) -> dict[str, Any]:
         """All attributes but bulk data, in the DICOM JSON model. Raises Corrupt, StorageError."""
+        with self.dataset(location) as ds:
+            return to_json_model(ds)
+
+    @contextmanager
+    def dataset(self, location: Location) -> Iterator[DataSet]:
+        """The Data Set over its mapped file, to be used within the context. Raises Corrupt, StorageError."""
         self._refuse_damaged(location)
         try:
             content = self._disk.map(location.path)
         except OSError as error:
             raise _unreadable(location, error) from error
         try:
-            _, ds = read_part10(content)
-            return to_json_model(ds)
-        except DataSetError as error:
-            raise Corrupt(f"{location.path}: {error}") from error
+            yield _scanned(location, content)
         finally:
             unmap(content)
 
@@ -105,6 +107,13 @@ class Retriever:
         why = self._damage.of(location.path)
         if why:
             raise Corrupt(f"{location.path} is damaged: {why}")
+
+
+def _scanned(location: Location, content: Buffer) -> DataSet:
+    try:
+        return read_part10(content)[1]
+    except DataSetError as error:
+        raise Corrupt(f"{location.path}: {error}") from error
 
 
 def _unreadable(location: Location, error: OSError) -> StorageError:

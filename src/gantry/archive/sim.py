@@ -128,7 +128,7 @@ class SimDisk:
 
     @contextmanager
     def call(self, what: str) -> Iterator[None]:
-        """One call on the disk: counted, and failing when its turn has come. The index twin counts its own so."""
+        """One call on the disk: counted, failing when its turn has come; the index twin uses it too."""
         with self._lock:
             if self._cut:
                 raise PowerCut

@@ -1,9 +1,9 @@
 """The simulated index: the real `SqlIndex`, failing on demand, and cut off with the power of a `SimDisk`.
 
-Each call on the write side counts as a call on the disk, so that "fail the k-th call" and "cut the power at the
-k-th call" reach the index too: before its transaction, or `after` it, when the commit has taken place and only
-the answer is lost. What was committed survives a power cut, as SQLite with ``synchronous=FULL`` promises; the
-folder it lies in should therefore be one that is kept (a temporary folder of the test).
+Each call on the write side counts as a call on the disk, so that "fail the k-th call" and "cut the power at
+the k-th call" reach the index too: before its transaction, or `after` it, when the commit has taken place
+and only the answer is lost. What was committed survives a power cut, as SQLite with ``synchronous=FULL``
+promises; the folder it lies in should therefore be one that is kept (a temporary folder of the test).
 """
 
 from __future__ import annotations

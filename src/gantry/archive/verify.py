@@ -1,0 +1,256 @@
+"""Hold everything that is kept against everything that is known of it, both ways (N13).
+
+1. Every row has its file: there, of its size, with its digests.
+2. Every file has its row, and every act its rows, and every row its act.
+3. The index agrees with itself: counts, parents, lists (`Index.check`).
+4. The index says what the files say: a second index is made from the files and both are compared row by row.
+
+Commits go on during the first three; only the comparison at the end holds them up. What is damaged is noted
+and not served from then on (N14). `repair` is explicit: damaged files, and files that are no objects, go to
+``lost-found/`` (nothing is deleted), and the index is made anew from what is left, so that whole files
+without a row are adopted and rows without a file are dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+
+import msgspec
+
+from gantry.archive.acts import read_act
+from gantry.archive.blobs.files import ACTS, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
+from gantry.archive.commit import Committer, set_aside
+from gantry.archive.damage import Damage
+from gantry.archive.disk import Disk, walk_files
+from gantry.archive.incoming import storage_error
+from gantry.archive.index import Finding, Index, VersionKind, VersionRow
+from gantry.archive.index_files import IndexFiles
+from gantry.archive.received import Journal
+from gantry.archive.records import Location
+from gantry.archive.reindex import Progress, fill, no_progress, reindex, versions_in_folder
+from gantry.errors import Corrupt
+
+MISSING_FILE = "missing file"
+EXTRA_FILE = "extra file"
+WRONG_SIZE = "wrong size"
+WRONG_DIGEST = "wrong digest"
+MISSING_ACT = "missing act"
+EXTRA_ACT = "extra act"
+WRONG_ACT = "wrong act"
+WRONG_ROW = "wrong row"
+MISSING_ROW = "missing row"
+
+_DAMAGE = (WRONG_SIZE, WRONG_DIGEST)
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `verify` found; `repaired` when it then put things right as far as they could be."""
+
+    objects: int
+    size_bytes: int
+    findings: tuple[Finding, ...]
+    repaired: bool = False
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether everything is as it should be."""
+        return not self.findings
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What has been seen so far."""
+
+    findings: list[Finding] = field(default_factory=list)
+    paths: set[str] = field(default_factory=set)
+    acts: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
+    objects: int = 0
+    size_bytes: int = 0
+
+    def note(self, kind: str, where: str, found: str = "", expected: str = "") -> None:
+        self.findings.append(Finding(kind, where, found, expected))
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """What `verify` works on."""
+
+    disk: Disk
+    index_files: IndexFiles
+    committer: Committer
+    journal: Journal
+    damage: Damage
+
+    def verify(self, *, repair: bool = False, rows: bool = True, progress: Progress = no_progress) -> Report:
+        """Look everything over. `rows` False leaves out the comparison that holds up commits.
+
+        Raises StorageError where disk or index cannot be read at all, ReadOnly where a repair cannot write.
+        """
+        try:
+            survey = self._survey(rows, progress)
+            self._note_damage(survey)
+            if repair and survey.findings:
+                self._repair(survey)
+        except OSError as error:
+            raise storage_error(error) from error
+        return Report(
+            survey.objects, survey.size_bytes, tuple(survey.findings), repair and bool(survey.findings)
+        )
+
+    def _survey(self, rows: bool, progress: Progress) -> _Survey:
+        survey = _Survey()
+        index = self.committer.index
+        total = index.stats().versions
+        for done, row in enumerate(index.all_versions(), 1):
+            self._check_row(row, survey)
+            progress(done, max(total, done))
+        self._check_files(index, survey)
+        self._check_acts(index, survey)
+        survey.findings += index.check()
+        if rows:
+            with self.committer.paused():
+                self._compare(self.committer.index, survey)
+        return survey
+
+    # --- rows to files -----------------------------------------------------------------------------
+
+    def _check_row(self, row: VersionRow, survey: _Survey) -> None:
+        if row.act:
+            survey.acts.setdefault(row.act, set()).add(("/".join(row.key), row.number))
+        if row.kind == VersionKind.OBJECT and row.location is not None:
+            survey.paths.add(row.location.path)
+            survey.objects += 1
+            survey.size_bytes += row.location.file_size
+            self._check_object(row.location, survey)
+
+    def _check_object(self, location: Location, survey: _Survey) -> None:
+        path = location.path
+        try:
+            size = self.disk.stat(path).size
+            if size != location.file_size:
+                survey.note(WRONG_SIZE, path, str(size), str(location.file_size))
+                return
+            meta, body = _digests(self.disk, path, location.dataset_offset)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            survey.note(MISSING_FILE, path)
+            return
+        except OSError as error:
+            survey.note(WRONG_DIGEST, path, f"unreadable: {error.strerror}", location.dataset_sha256.hex())
+            return
+        if body != location.dataset_sha256:
+            survey.note(WRONG_DIGEST, path, body.hex(), location.dataset_sha256.hex())
+        elif meta != location.meta_sha256:
+            survey.note(WRONG_DIGEST, path, meta.hex(), location.meta_sha256.hex())
+
+    # --- files to rows -----------------------------------------------------------------------------
+
+    def _check_files(self, index: Index, survey: _Survey) -> None:
+        extra = [path for path in walk_files(self.disk, OBJECTS) if path not in survey.paths]
+        if not extra:
+            return
+        # What was committed while we looked has its row by now.
+        committed = {r.location.path for r in index.all_versions() if r.location is not None}
+        for path in extra:
+            if path not in committed and self.disk.exists(path):
+                survey.note(EXTRA_FILE, path)
+
+    def _check_acts(self, index: Index, survey: _Survey) -> None:
+        present = set(walk_files(self.disk, ACTS))
+        for path in sorted(set(survey.acts) - present):
+            survey.note(MISSING_ACT, path)
+        for path in sorted(present):
+            self._check_act(index, path, survey)
+
+    def _check_act(self, index: Index, path: str, survey: _Survey) -> None:
+        try:
+            entries = read_act(self.disk, path)
+        except Corrupt as error:
+            survey.note(WRONG_ACT, path, str(error))
+            return
+        known = survey.acts.get(path, set())
+        for entry in entries:
+            here = "/".join(entry.key)
+            if (here, entry.number) in known:
+                continue
+            rows = index.versions(entry.key)
+            if not any(row.number == entry.number and row.act in (path, "") for row in rows):
+                survey.note(EXTRA_ACT, path, f"version {entry.number} of {here}")
+
+    # --- the index against one made from the files -------------------------------------------------
+
+    def _compare(self, index: Index, survey: _Survey) -> None:
+        with closing(self.index_files.open_fresh()) as fresh:
+            for path, why in fill(fresh, versions_in_folder(self.disk, self.journal)):
+                if path in survey.paths:
+                    survey.note(WRONG_DIGEST, path, why)
+            for kind, row in _difference(index, fresh):
+                survey.note(kind, _where(row), msgspec.json.encode(row).decode())
+
+    # --- what follows ------------------------------------------------------------------------------
+
+    def _note_damage(self, survey: _Survey) -> None:
+        damaged = {f.where: f"{f.kind}: {f.found}" for f in survey.findings if f.kind in _DAMAGE}
+        self.damage.note(damaged)
+
+    def _repair(self, survey: _Survey) -> None:
+        with self.committer.alone():
+            moved = False
+            for finding in survey.findings:
+                if self._has_no_place(finding) and self.disk.exists(finding.where):
+                    set_aside(self.disk, finding.where, self.committer.stamp())
+                    moved = True
+            if moved:
+                sync_folders(self.disk, [LOST_FOUND])
+            rebuilt = reindex(self.disk, self.index_files, self.journal)
+            for path, _ in rebuilt.skipped:
+                if self.disk.exists(path):
+                    set_aside(self.disk, path, self.committer.stamp())
+            self.committer.take_index(rebuilt.index)
+            self.damage.note({})
+
+    def _has_no_place(self, finding: Finding) -> bool:
+        """Whether a file must not be taken for an object again."""
+        if finding.where.startswith("/"):
+            return False
+        if finding.kind == EXTRA_FILE:
+            return parse_object_path(finding.where) is None
+        return finding.kind in (*_DAMAGE, WRONG_ACT, EXTRA_ACT)
+
+
+def _digests(disk: Disk, path: str, offset: int) -> tuple[bytes, bytes]:
+    """SHA-256 of what stands before the Data Set, and of the Data Set."""
+    meta = hashlib.sha256(disk.read_at(path, 0, offset)).digest()
+    body = hashlib.sha256()
+    for start in itertools.count(offset, _BLOCK):
+        block = disk.read_at(path, start, _BLOCK)
+        body.update(block)
+        if len(block) < _BLOCK:
+            return meta, body.digest()
+    raise AssertionError("a file without end")
+
+
+def _difference(index: Index, fresh: Index) -> Iterator[tuple[str, dict[str, object]]]:
+    """Rows that only one of the two indexes has; of what is in both only a digest is held."""
+    ours = {_row_digest(row) for row in index.canonical_dump()}
+    theirs = {_row_digest(row) for row in fresh.canonical_dump()}
+    for row in index.canonical_dump() if ours - theirs else ():
+        if _row_digest(row) not in theirs:
+            yield WRONG_ROW, row
+    for row in fresh.canonical_dump() if theirs - ours else ():
+        if _row_digest(row) not in ours:
+            yield MISSING_ROW, row
+
+
+def _row_digest(row: dict[str, object]) -> bytes:
+    return hashlib.blake2b(msgspec.json.encode(row), digest_size=16).digest()
+
+
+def _where(row: dict[str, object]) -> str:
+    names = ("table", "study_uid", "series_uid", "sop_uid", "number")
+    return " ".join(str(row[name]) for name in names if name in row)
