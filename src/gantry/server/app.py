@@ -1,0 +1,347 @@
+"""The HTTP application put together: every route, with the words that document it.
+
+`build_app` is given an archive, a policy and what makes pictures, and answers an ASGI callable. The table of
+routes below is the one place that says what there is; OpenAPI, the WADL of the capabilities transaction
+and the router all come from it.
+"""
+
+from __future__ import annotations
+
+from gantry.archive.archive import Archive
+from gantry.dicomweb import accept
+from gantry.dicomweb.capabilities import WADL
+from gantry.server.asgi import BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY, App
+from gantry.server.bulk import BulkRetrievals
+from gantry.server.capabilities import Capabilities
+from gantry.server.changes import EVENT_STREAM, Feed
+from gantry.server.conflicts import Conflicts
+from gantry.server.conversion import Conversion, Decode
+from gantry.server.delete import Deletions
+from gantry.server.frames import FrameRetrievals
+from gantry.server.generation import Generation
+from gantry.server.health import Health
+from gantry.server.holdings import Holdings
+from gantry.server.http import Handler
+from gantry.server.metadata import Metadata
+from gantry.server.openapi import ApiDocument
+from gantry.server.pages import Pages
+from gantry.server.plans import Plans
+from gantry.server.policy import HttpPolicy
+from gantry.server.qido import Searches
+from gantry.server.rendered import Render, RenderedRetrievals
+from gantry.server.routes import Parameter, Route, RouteTable
+from gantry.server.stow import Admission, StoreDoor
+from gantry.server.studies_api import StudyList
+from gantry.server.uploads import Uploads
+from gantry.server.wado import Retrievals
+from gantry.server.wado_uri import UriService
+
+WEB = "/dicom-web"
+STUDY = f"{WEB}/studies/{{study}}"
+SERIES = f"{STUDY}/series/{{series}}"
+INSTANCE = f"{SERIES}/instances/{{instance}}"
+
+_DICOM_PARTS = ('multipart/related; type="application/dicom"',)
+_ONE_DICOM = (accept.DICOM, *_DICOM_PARTS)
+_MODEL = (accept.DICOM_JSON, 'multipart/related; type="application/dicom+xml"')
+_PICTURE = ("image/jpeg", "image/png")
+_FRAME = (accept.OCTET_STREAM, 'multipart/related; type="application/octet-stream"')
+_STORED = (
+    'multipart/related; type="application/dicom"',
+    accept.DICOM,
+    'multipart/related; type="application/dicom+json"',
+    'multipart/related; type="application/dicom+xml"',
+)
+
+_SEARCH_PARAMETERS = (
+    Parameter("includefield", "Attributes to answer besides the usual: tags, keywords, paths, or all."),
+    Parameter("limit", "Most results to answer.", "integer"),
+    Parameter("offset", "Results to skip.", "integer"),
+    Parameter("fuzzymatching", "Also match names that sound alike.", "boolean"),
+    Parameter("emptyvaluematching", "Let an empty value match empty values only.", "boolean"),
+    Parameter("multiplevaluematching", "Match any of several values, backslash between.", "boolean"),
+    Parameter("PatientName", "As any attribute: by keyword, tag, or path, with the wild cards * and ?."),
+)
+_VERSION = (Parameter("version", "Number of the version to answer; the current one if absent.", "integer"),)
+_RENDERING = (
+    Parameter("viewport", "VW,VH: the size to fit the picture into, in pixels."),
+    Parameter("window", "CENTER,WIDTH,FUNCTION: the window to show values through."),
+    Parameter("quality", "JPEG quality, 1 to 100.", "integer"),
+)
+
+
+def build_app(
+    archive: Archive,
+    policy: HttpPolicy | None = None,
+    *,
+    render: Render | None = None,
+    decode: Decode | None = None,
+    pages: Pages | None = None,
+) -> App:
+    """The ASGI application over an archive.
+
+    `render` makes pictures (without it, rendered resources are answered 406), `decode` decompresses
+    frames (without it, compressed objects are had as stored only), `pages` is the viewer.
+    """
+    policy = policy or HttpPolicy()
+    generation = Generation(archive)
+    holdings = Holdings(archive)
+    metadata = Metadata(archive, holdings, generation)
+    plans = Plans(archive, generation, policy, [*BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY])
+    whole = Retrievals(holdings, Conversion(archive, decode))
+    frames = FrameRetrievals(holdings, decode, plans)
+    rendered = RenderedRetrievals(holdings, render)
+    admission = Admission(policy.max_uploads)
+    document, capabilities = ApiDocument(), Capabilities()
+    routes = [
+        *_searches(Searches(archive, policy)),
+        *_retrievals(whole, metadata),
+        *_pieces(frames, BulkRetrievals(archive, holdings, frames)),
+        *_pictures(rendered),
+        *_stores(StoreDoor(archive, policy, admission), Uploads(archive, policy, admission)),
+        *_deletions(Deletions(archive)),
+        *_service(archive, UriService(holdings, whole, rendered), capabilities),
+        *document.routes(),
+        *_page(pages or Pages()),
+    ]
+    document.describe(routes)
+    capabilities.describe(routes, WEB)
+    return App(RouteTable(routes), policy, plans.answer)
+
+
+def _get(
+    template: str,
+    handler: Handler,
+    summary: str,
+    tag: str,
+    produces: tuple[str, ...],
+    parameters: tuple[Parameter, ...] = (),
+    statuses: tuple[int, ...] = (200, 304, 404, 406),
+) -> Route:
+    return Route("GET", template, handler, summary, tag, produces, (), parameters, statuses)
+
+
+def _searches(search: Searches) -> list[Route]:
+    return [
+        _get(template, handler, summary, "Search (QIDO-RS)", _MODEL, _SEARCH_PARAMETERS, (200, 400, 406))
+        for template, handler, summary in (
+            (f"{WEB}/studies", search.studies, "Search for studies"),
+            (f"{WEB}/series", search.series, "Search for series of all studies"),
+            (f"{WEB}/instances", search.instances, "Search for instances of all studies"),
+            (f"{STUDY}/series", search.series_of_study, "Search for series of a study"),
+            (f"{STUDY}/instances", search.instances_of_study, "Search for instances of a study"),
+            (f"{SERIES}/instances", search.instances_of_series, "Search for instances of a series"),
+        )
+    ]
+
+
+def _retrievals(whole: Retrievals, metadata: Metadata) -> list[Route]:
+    tag = "Retrieve (WADO-RS)"
+    return [
+        _get(STUDY, whole.study, "All objects of a study", tag, _DICOM_PARTS, _VERSION),
+        _get(SERIES, whole.series, "All objects of a series", tag, _DICOM_PARTS, _VERSION),
+        _get(
+            INSTANCE, whole.instance, "One object", tag, _ONE_DICOM, _VERSION, (200, 206, 304, 404, 406, 416)
+        ),
+        _get(f"{STUDY}/metadata", metadata.of_study, "Metadata of a study", tag, _MODEL, _VERSION),
+        _get(f"{SERIES}/metadata", metadata.of_series, "Metadata of a series", tag, _MODEL, _VERSION),
+        _get(f"{INSTANCE}/metadata", metadata.of_instance, "Metadata of an object", tag, _MODEL, _VERSION),
+    ]
+
+
+def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals) -> list[Route]:
+    tag = "Retrieve (WADO-RS)"
+    statuses = (200, 206, 304, 400, 404, 406, 416)
+    value = "One value of an object, by tag or by a path of tags and Item numbers"
+    return [
+        _get(
+            f"{INSTANCE}/frames/{{frames}}",
+            frames.frames,
+            "Frames by number, from 1, commas between",
+            tag,
+            _FRAME,
+            _VERSION,
+            statuses,
+        ),
+        _get(f"{INSTANCE}/pixeldata", frames.pixel_data, "All frames of an object", tag, _FRAME, _VERSION),
+        Route(
+            "GET",
+            f"{INSTANCE}/bulkdata/{{path}}",
+            bulk.value,
+            value,
+            tag,
+            _FRAME,
+            (),
+            _VERSION,
+            statuses,
+            tail=True,
+        ),
+    ]
+
+
+def _pictures(rendered: RenderedRetrievals) -> list[Route]:
+    tag = "Pictures (WADO-RS rendered)"
+    made: list[Route] = []
+    for template, handler, thumbnail, what in (
+        (STUDY, rendered.study, rendered.study_thumbnail, "a study"),
+        (SERIES, rendered.series, rendered.series_thumbnail, "a series"),
+        (INSTANCE, rendered.instance, rendered.instance_thumbnail, "an object"),
+        (f"{INSTANCE}/frames/{{frames}}", rendered.frames, rendered.frame_thumbnail, "frames"),
+    ):
+        for name, answer in (("rendered", handler), ("thumbnail", thumbnail)):
+            summary = f"{name.capitalize()} picture of {what}"
+            statuses = (200, 304, 400, 404, 406, 422)
+            made.append(_get(f"{template}/{name}", answer, summary, tag, _PICTURE, _RENDERING, statuses))
+    return made
+
+
+def _stores(store: StoreDoor, uploads: Uploads) -> list[Route]:
+    tag = "Store (STOW-RS)"
+    produces = (accept.DICOM_JSON, accept.DICOM_XML)
+    statuses = (200, 202, 400, 409, 413, 415, 503, 507)
+    files = (accept.DICOM, "application/zip", "multipart/form-data")
+    return [
+        Route("POST", f"{WEB}/studies", store.store, "Store objects", tag, produces, _STORED, (), statuses),
+        Route("POST", STUDY, store.store, "Store objects of one study", tag, produces, _STORED, (), statuses),
+        Route(
+            "POST",
+            "/api/upload",
+            uploads.upload,
+            "Store files: bare, as a form, or zipped",
+            tag,
+            (accept.JSON,),
+            files,
+            (Parameter("name", "The file's name, for people."),),
+            statuses,
+        ),
+    ]
+
+
+def _deletions(acts: Deletions) -> list[Route]:
+    tag = "Delete and restore"
+    what = ((STUDY, "a study"), (SERIES, "a series"), (INSTANCE, "an object"))
+    deletes = [
+        Route("DELETE", template, acts.delete, f"Hide {name}; reversible", tag, (), (), (), (204, 404, 503))
+        for template, name in what
+    ]
+    version = (Parameter("version", "For an object: the version to make current.", "integer"),)
+    restores = [
+        Route(
+            "POST",
+            template.replace(WEB, "/api/restore"),
+            acts.restore,
+            f"Bring {name} back",
+            tag,
+            (accept.JSON,),
+            (),
+            version if template == INSTANCE else (),
+            (200, 404, 503),
+        )
+        for template, name in what
+    ]
+    versions = _get(
+        INSTANCE.replace(WEB, "/api/versions"),
+        acts.versions,
+        "All versions of an object",
+        tag,
+        (accept.JSON,),
+        (),
+        (200, 404),
+    )
+    return [*deletes, *restores, versions]
+
+
+def _service(archive: Archive, uri: UriService, capabilities: Capabilities) -> list[Route]:
+    tag, json = "The archive", (accept.JSON,)
+    health = Health(archive)
+    page = (
+        Parameter("after", "Number after which to go on.", "integer"),
+        Parameter("limit", "Most entries to answer.", "integer"),
+    )
+    wait = (*page, Parameter("wait", "Seconds to wait for a change if there is none yet.", "integer"))
+    listed = (
+        Parameter("q", "Words: beginnings of names, identifiers, descriptions."),
+        Parameter("modality", "Codes, commas between."),
+        Parameter("from", "First study date, YYYY-MM-DD."),
+        Parameter("to", "Last study date, YYYY-MM-DD."),
+        Parameter("limit", "Most rows.", "integer"),
+        Parameter("offset", "Rows to skip.", "integer"),
+    )
+    named = tuple(
+        Parameter(name, text, required=True)
+        for name, text in (
+            ("requestType", "WADO"),
+            ("studyUID", "UID of the study"),
+            ("seriesUID", "UID of the series"),
+            ("objectUID", "UID of the object"),
+        )
+    )
+    shown = (
+        Parameter("contentType", "Media types that are accepted."),
+        Parameter("frameNumber", "Frame, from 1.", "integer"),
+    )
+    described = (WADL, accept.JSON)
+    return [
+        _get(
+            "/api/studies",
+            StudyList(archive).list,
+            "Studies as a person types",
+            tag,
+            json,
+            listed,
+            (200, 400),
+        ),
+        _get(
+            "/api/changes",
+            Feed(archive).changes,
+            "The change feed: at once, waiting, or as events",
+            tag,
+            (accept.JSON, EVENT_STREAM),
+            wait,
+            (200, 400),
+        ),
+        _get(
+            "/api/conflicts",
+            Conflicts(archive).list,
+            "Objects that contradict one another",
+            tag,
+            json,
+            page,
+            (200, 400),
+        ),
+        _get("/api/health", health.health, "Whether the archive works", tag, json, (), (200, 503)),
+        _get("/api/stats", health.stats, "Counts", tag, json, (), (200,)),
+        _get(
+            "/wado",
+            uri.retrieve,
+            "One object or picture (WADO-URI)",
+            "Retrieve (WADO-URI)",
+            (*_PICTURE, accept.DICOM),
+            (*named, *shown),
+            (200, 304, 400, 404, 406),
+        ),
+        _get(
+            f"{WEB}/",
+            capabilities.retrieve,
+            "What this service can do",
+            "Capabilities",
+            described,
+            (),
+            (200,),
+        ),
+        _get(WEB, capabilities.retrieve, "What this service can do", "Capabilities", described, (), (200,)),
+        Route(
+            "OPTIONS", f"{WEB}/", capabilities.retrieve, "What this service can do", "Capabilities", described
+        ),
+        Route("OPTIONS", WEB, capabilities.retrieve, "What this service can do", "Capabilities", described),
+    ]
+
+
+def _page(pages: Pages) -> list[Route]:
+    tag, html = "The page", ("text/html",)
+    routes = [
+        _get("/", pages.index, "The viewer", tag, html, (), (200, 304)),
+        Route("GET", "/studies/{path}", pages.index, "The viewer, at a study", tag, html, tail=True),
+    ]
+    files = [name for name in pages.names if name != "index.html"]
+    return routes + [_get(f"/{name}", pages.file, name, tag, ("*/*",), (), (200, 304)) for name in files]

@@ -1,0 +1,201 @@
+"""The HTTP door: one ASGI callable over a table of routes.
+
+What every answer shares happens here, once: the name we may be called by, which web pages may call,
+the route, errors as statuses (`outcome` holds the table), HEAD, compression, the headers that keep
+content inert. Frames and instances that were asked for before take the short way: when nothing has
+changed since, one look-up and one read answer them (`plans`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from gantry.errors import GantryError, WebRequestError
+from gantry.server.body import ClientGone, drain
+from gantry.server.compression import GZIP_FROM_BYTES, accepts_gzip, compressed
+from gantry.server.http import Headers, Receive, Request, Response, Scope, Send, error_response
+from gantry.server.outcome import Answer, answer_for_error
+from gantry.server.policy import HttpPolicy
+from gantry.server.routes import RouteTable
+
+log = logging.getLogger("gantry.server.http")
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+# A DICOM object, or a value in one, may be a web page or a script under another name (B35, B48, B59):
+# browsers are told not to guess types, not to run, not to frame, not to share.
+BASE_HEADERS: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+INERT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox")
+SAME_ORIGIN_ONLY = (b"cross-origin-resource-policy", b"same-origin")
+
+_EXPOSED = b"x-total-count, warning, etag, content-range, content-location, retry-after"
+_PREFLIGHT_S = b"600"
+
+Shortcut = Callable[[Scope, Send], Awaitable[bool]]
+"""Answers a request at once and says True, or says False and has done nothing."""
+
+
+class App:
+    """The ASGI application over a table of routes."""
+
+    def __init__(self, routes: RouteTable, policy: HttpPolicy, shortcut: Shortcut | None = None) -> None:
+        self.routes = routes
+        self.policy = policy
+        self._shortcut = shortcut
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await _other_protocol(scope, receive, send)
+            return
+        if self._shortcut is not None and scope["method"] == "GET" and await self._shortcut(scope, send):
+            return
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+            if not request.body_read and not await drain(request):
+                response.headers.append((b"connection", b"close"))
+        except ClientGone:
+            return
+        await _send(request, self._finished(request, response), send)
+
+    async def _answer(self, request: Request) -> Response:
+        """The handler's answer, or what went wrong as one. ClientGone passes through."""
+        try:
+            self._check_caller(request)
+            return await self._routed(request)
+        except GantryError as error:
+            answer = answer_for_error(error)
+            log.info(
+                "%s %s from %s: %d %s",
+                request.method,
+                ascii(request.path[:200]),
+                request.peer,
+                answer.http_status,
+                type(error).__name__ if isinstance(error, WebRequestError) else ascii(answer.comment),
+            )
+            return _refusal(answer)
+        except ClientGone:
+            log.info("%s %s from %s: broken off", request.method, ascii(request.path[:200]), request.peer)
+            raise
+        except Exception:
+            log.exception("%s %s from %s", request.method, ascii(request.path[:200]), request.peer)
+            return error_response(500, "the server failed; its log says how")
+
+    def _check_caller(self, request: Request) -> None:
+        """B82: the name we are called by, and whose page calls."""
+        if not self.policy.allows_host(request.header(b"host")):
+            raise WebRequestError(400, "the Host field is not a name of this server")
+        origin = request.header(b"origin")
+        if origin is None or request.method in SAFE_METHODS:
+            return
+        if not _same_origin(request, origin) and not self.policy.allows_origin(origin):
+            raise WebRequestError(403, "a page of another origin may not change anything here")
+
+    async def _routed(self, request: Request) -> Response:
+        methods, values = self.routes.match(request.path)
+        method = "GET" if request.method == "HEAD" and "HEAD" not in methods else request.method
+        route = methods.get(method)
+        if route is not None and not (method == "OPTIONS" and _is_preflight(request)):
+            return await route.handler(request, *values)
+        allowed = sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())})
+        if method == "OPTIONS":
+            return Response(204, b"", [(b"allow", ", ".join(allowed).encode())])
+        response = error_response(405, f"{request.method} is not for this path")
+        return response.with_header(b"allow", ", ".join(allowed))
+
+    def _finished(self, request: Request, response: Response) -> Response:
+        """Add what every answer has."""
+        headers = response.headers
+        names = {name for name, _ in headers}
+        headers += BASE_HEADERS
+        if b"content-security-policy" not in names:
+            headers.append(INERT_POLICY)
+        origin = request.header(b"origin")
+        if origin is not None and self.policy.allows_origin(origin):
+            headers += self._cors(request, origin)
+        else:
+            headers.append(SAME_ORIGIN_ONLY)
+        vary = [b"Accept", b"Accept-Encoding"] if request.method in ("GET", "HEAD") else []
+        if self.policy.cors_origins:
+            vary.append(b"Origin")
+        if vary:
+            headers.append((b"vary", b", ".join(vary)))
+        return response
+
+    def _cors(self, request: Request, origin: str) -> Headers:
+        """What lets a page of an allowed origin read the answer (Fetch standard, 3.2)."""
+        headers: Headers = [
+            (b"access-control-allow-origin", origin.encode("latin-1")),
+            (b"access-control-expose-headers", _EXPOSED),
+            (b"cross-origin-resource-policy", b"cross-origin"),
+        ]
+        if _is_preflight(request):
+            asked = request.header(b"access-control-request-headers") or ""
+            headers += [
+                (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE, OPTIONS"),
+                (b"access-control-allow-headers", asked.encode("latin-1")),
+                (b"access-control-max-age", _PREFLIGHT_S),
+            ]
+        return headers
+
+
+def _refusal(answer: Answer) -> Response:
+    response = error_response(answer.http_status, answer.comment)
+    if answer.retry_after_s is not None:
+        response.with_header(b"retry-after", str(answer.retry_after_s))
+    return response
+
+
+def _same_origin(request: Request, origin: str) -> bool:
+    scheme, _, authority = origin.partition("://")
+    return scheme in ("http", "https") and authority == request.header(b"host")
+
+
+def _is_preflight(request: Request) -> bool:
+    return (
+        request.method == "OPTIONS"
+        and request.header(b"origin") is not None
+        and request.header(b"access-control-request-method") is not None
+    )
+
+
+async def _send(request: Request, response: Response, send: Send) -> None:
+    body = response.body
+    if not isinstance(body, bytes | memoryview):
+        await _send_stream(request, response, body, send)
+        return
+    if response.compressible and len(body) >= GZIP_FROM_BYTES and accepts_gzip(request):
+        body = await compressed(bytes(body))
+        response.headers.append((b"content-encoding", b"gzip"))
+    if response.status not in (204, 304):
+        response.headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+
+
+async def _send_stream(
+    request: Request, response: Response, body: AsyncIterator[bytes | memoryview], send: Send
+) -> None:
+    if response.length is not None:
+        response.headers.append((b"content-length", str(response.length).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+    if request.method != "HEAD":
+        async for piece in body:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _other_protocol(scope: Scope, receive: Receive, send: Send) -> None:
+    """Start and stop notices are acknowledged; there are no web sockets."""
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    await receive()
+    await send({"type": "websocket.close", "code": 1000})

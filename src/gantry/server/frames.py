@@ -1,0 +1,219 @@
+"""WADO-RS frames and pixel data: pieces of a file at places noted at ingest (PS3.18 10.4.1.1.4).
+
+A frame as stored is one read. Native pixels go out as octets in little endian, compressed ones in the
+media type of their transfer syntax, or as octets when the client names the syntax. Uncompressed pixels of
+a compressed object need the decoder that was injected; without one the answer is 406.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from gantry.archive.frames import FrameTable
+from gantry.archive.records import Location, PixelLocation
+from gantry.dicomweb import accept
+from gantry.dicomweb.multipart import closing, part_head, related_content_type
+from gantry.dicomweb.paths import instance_path
+from gantry.dicomweb.ranges import not_modified, parse_range
+from gantry.dicomweb.wado import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    bulk_offers,
+    frame_offers,
+    parse_frame_list,
+)
+from gantry.errors import NotFound
+from gantry.server.conversion import Decode
+from gantry.server.holdings import Holdings, etag
+from gantry.server.http import Headers, Request, Response, new_boundary
+from gantry.server.plans import FramePlan, Plans
+from gantry.standard.transfer_syntaxes import transfer_syntax
+
+_REVALIDATE = (b"cache-control", b"private, no-cache")
+
+
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """The frames of one answer: of which object, where, in which form."""
+
+    location: Location
+    table: FrameTable
+    offer: accept.Offer
+
+    @property
+    def decoded(self) -> bool:
+        """Whether the frames are to be decompressed."""
+        stored = self.location.transfer_syntax_uid
+        return transfer_syntax(stored).encapsulated and self.offer.transfer_syntax != stored
+
+    @property
+    def content_type(self) -> str:
+        syntax = self.offer.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
+        return f"{self.offer.media_type}; transfer-syntax={syntax}"
+
+
+class FrameRetrievals:
+    """Frames by number, and all of them."""
+
+    def __init__(self, holdings: Holdings, decode: Decode | None, plans: Plans) -> None:
+        self._holdings = holdings
+        self._decode = decode
+        self._plans = plans
+
+    async def frames(
+        self, request: Request, study_uid: str, series_uid: str, sop_uid: str, numbers: str
+    ) -> Response:
+        wanted = parse_frame_list(numbers)
+        generation = self._plans.generation()
+        location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
+        found = await self._choose(request, location, single_part=len(wanted) == 1)
+        beyond = [n for n in wanted if n > found.table.count]
+        if beyond:
+            raise NotFound(f"frame {beyond[0]} of an object that has {found.table.count}")
+        response = await self._answer(request, found, wanted, f"frames/{numbers}")
+        if len(wanted) == 1:
+            self._remember(request, found, wanted[0], generation)
+        return response
+
+    async def pixel_data(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Response:
+        """All frames, one part each (PS3.18 10.4.1.1.6)."""
+        location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
+        found = await self._choose(request, location, single_part=False)
+        return await self._answer(request, found, range(1, found.table.count + 1), "pixeldata")
+
+    async def pixel_value(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Response:
+        """Pixel Data as a bulk value: native as one run of octets, compressed frame by frame."""
+        location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
+        pixel = location.pixel
+        if pixel is None or not _is_native_little_endian(location):
+            return await self.pixel_data(request, study_uid, series_uid, sop_uid)
+        form = accept.require(request.accepted(), bulk_offers(accept.OCTET_STREAM), "the Pixel Data")
+        tag = etag(location, "pixels")
+        headers: Headers = [(b"etag", tag.encode()), _REVALIDATE]
+        if not_modified(request.header(b"if-none-match"), tag):
+            return Response(304, b"", headers)
+        if form.multipart:
+            return self._one_part(location, pixel, form, headers)
+        span = parse_range(request.header(b"range"), pixel.length)
+        start, stop = span or (0, pixel.length)
+        headers += [
+            (b"content-type", form.media_type.encode()),
+            (b"content-disposition", b"attachment"),
+            (b"accept-ranges", b"bytes"),
+        ]
+        if span is not None:
+            headers.append((b"content-range", f"bytes {start}-{stop - 1}/{pixel.length}".encode()))
+        body = self._holdings.stream(location, pixel.offset + start, pixel.offset + stop)
+        return Response(206 if span else 200, body, headers, length=stop - start)
+
+    def _one_part(
+        self, location: Location, pixel: PixelLocation, form: accept.Offer, headers: Headers
+    ) -> Response:
+        boundary = new_boundary()
+        head = part_head(boundary, {"Content-Type": form.media_type}, first=True)
+        headers.append((b"content-type", related_content_type(form.media_type, boundary).encode()))
+
+        async def pieces() -> AsyncIterator[bytes | memoryview]:
+            yield head
+            async for piece in self._holdings.stream(location, pixel.offset, pixel.offset + pixel.length):
+                yield piece
+            yield closing(boundary)
+
+        length = len(head) + pixel.length + len(closing(boundary))
+        return Response(200, pieces(), headers, length=length)
+
+    async def _choose(self, request: Request, location: Location, *, single_part: bool) -> _Frames:
+        table = await self._holdings.frames(location)
+        offers = frame_offers(
+            location.transfer_syntax_uid, decodable=self._decode is not None, single_part=single_part
+        )
+        return _Frames(location, table, accept.require(request.accepted(), offers, "the frames"))
+
+    async def _answer(self, request: Request, found: _Frames, wanted: Sequence[int], what: str) -> Response:
+        tag = etag(found.location, f"{what.replace('/', '-')[:64]}-{found.content_type.rpartition('=')[2]}")
+        headers: Headers = [(b"etag", tag.encode()), _REVALIDATE]
+        if not_modified(request.header(b"if-none-match"), tag):
+            return Response(304, b"", headers)
+        if not found.offer.multipart:
+            return await self._bare(request, found, wanted[0], headers)
+        boundary = new_boundary()
+        headers.append((b"content-type", related_content_type(found.offer.media_type, boundary).encode()))
+        key = found.location.key
+        root = f"{request.base}/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}"
+        return Response(200, self._parts(found, wanted, boundary, root), headers)
+
+    async def _bare(self, request: Request, found: _Frames, frame: int, headers: Headers) -> Response:
+        data = await self._frame(found, frame)
+        headers += [
+            (b"content-type", found.content_type.encode()),
+            (b"content-disposition", b"attachment"),
+            (b"accept-ranges", b"bytes"),
+        ]
+        span = parse_range(request.header(b"range"), len(data))
+        if span is None:
+            return Response(200, data, headers)
+        headers.append((b"content-range", f"bytes {span[0]}-{span[1] - 1}/{len(data)}".encode()))
+        return Response(206, memoryview(data)[span[0] : span[1]], headers)
+
+    async def _parts(
+        self, found: _Frames, wanted: Sequence[int], boundary: str, root: str
+    ) -> AsyncIterator[bytes | memoryview]:
+        for number, frame in enumerate(wanted):
+            headers = {"Content-Type": found.content_type, "Content-Location": f"{root}/frames/{frame}"}
+            yield part_head(boundary, headers, first=number == 0)
+            yield await self._frame(found, frame)
+        yield closing(boundary)
+
+    async def _frame(self, found: _Frames, frame: int) -> bytes:
+        if found.decoded:
+            assert self._decode is not None
+            return (await self._decode(found.location, frame))[1]
+        data = await self._holdings.read_spans(found.location, found.table.spans(frame))
+        return native_frame(found.location, found.table, frame, data)
+
+    def _remember(self, request: Request, found: _Frames, frame: int, generation: int) -> None:
+        """Let the next request for the same frame in the same form take the short way."""
+        spans = found.table.spans(frame)
+        if found.decoded or len(spans) != 1 or not _is_plain(found.location, found.table, frame):
+            return
+        key = found.location.key
+        root = f"/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}"
+        tag = etag(found.location, f"frames-{frame}-{found.content_type.rpartition('=')[2]}")
+        plan = FramePlan(
+            found.location, *spans[0], found.offer, found.content_type, f"{root}/frames/{frame}", tag
+        )
+        self._plans.remember(request, plan, generation)
+
+
+def _is_native_little_endian(location: Location) -> bool:
+    syntax = transfer_syntax(location.transfer_syntax_uid)
+    return not syntax.encapsulated and syntax.little_endian
+
+
+def _is_plain(location: Location, table: FrameTable, frame: int) -> bool:
+    """Whether a frame's bytes in the file are the frame as it is sent."""
+    return transfer_syntax(location.transfer_syntax_uid).little_endian and not table.first_bit(frame)
+
+
+def native_frame(location: Location, table: FrameTable, frame: int, data: bytes) -> bytes:
+    """A frame as PS3.18 sends it: in little endian, its first pixel at the first bit."""
+    if not table.is_native:
+        return data
+    syntax = transfer_syntax(location.transfer_syntax_uid)
+    if not syntax.little_endian:
+        data = swapped_words(data)
+    shift = table.first_bit(frame)
+    if not shift:
+        return data
+    # Frames of single bits follow one another without padding (PS3.5 8.1.1).
+    bits = table.frame_bits or 0
+    number = int.from_bytes(data, "little") >> shift & (1 << bits) - 1
+    return number.to_bytes(-(-bits // 8), "little")
+
+
+def swapped_words(data: bytes) -> bytes:
+    """16-bit words with their bytes exchanged: OW of Explicit VR Big Endian (PS3.5 A.3)."""
+    swapped = bytearray(data)
+    even = len(data) & ~1
+    swapped[0:even:2], swapped[1:even:2] = data[1:even:2], data[0:even:2]
+    return bytes(swapped)

@@ -1,0 +1,37 @@
+"""Whether the archive works, and how much it holds."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gantry import __version__
+from gantry.archive.archive import Archive
+from gantry.server.http import Request, Response, json_response
+
+
+class Health:
+    """Answers ``/api/health`` and ``/api/stats``."""
+
+    def __init__(self, archive: Archive) -> None:
+        self._archive = archive
+
+    async def health(self, _request: Request) -> Response:
+        """200 where objects can be stored and found; 503 where only reading works (N6)."""
+        why = self._archive.read_only
+        answer = {"status": "read-only" if why else "ok", "reason": why, "version": __version__}
+        return json_response(answer, 503 if why else 200).with_header(b"cache-control", b"no-store")
+
+    async def stats(self, _request: Request) -> Response:
+        """What is visible, and all versions ever noted."""
+        stats = await asyncio.to_thread(self._archive.stats)
+        answer = {
+            "patients": stats.patients,
+            "studies": stats.studies,
+            "series": stats.series,
+            "instances": stats.instances,
+            "size_bytes": stats.size_bytes,
+            "versions": stats.versions,
+            "conflicts": stats.conflicts,
+            "last_change": stats.last_change,
+        }
+        return json_response(answer).with_header(b"cache-control", b"no-store")

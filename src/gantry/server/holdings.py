@@ -1,0 +1,95 @@
+"""What the archive holds, as the retrieve handlers ask for it: by the UIDs of a path, read in pieces.
+
+Everything that touches disk or index runs in a thread; pieces of large objects are read one ahead, so
+that the disk works while the network does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+from gantry.archive.archive import Archive
+from gantry.archive.frames import FrameTable, Span
+from gantry.archive.index import Location
+from gantry.dicomweb.parameters import single, split_query, unsigned
+from gantry.dicomweb.paths import require_uid
+from gantry.errors import NotFound
+from gantry.server.http import Request
+
+PIECE_BYTES = 1 << 20
+"""How much of a large object is in memory at a time, times two for reading ahead."""
+
+
+class Holdings:
+    """Objects by UID, their frames and their bytes."""
+
+    def __init__(self, archive: Archive) -> None:
+        self.archive = archive
+
+    async def locate(
+        self, request: Request, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None
+    ) -> list[Location]:
+        """The objects of a path, or the `version` that the query asks for. Raises NotFound."""
+        for uid in (study_uid, series_uid, sop_uid):
+            if uid is not None:
+                require_uid(uid)
+        version = _version(request)
+        found = await asyncio.to_thread(self.archive.locate, study_uid, series_uid, sop_uid, version)
+        if not found:
+            raise NotFound("no such object, or none that is visible")
+        return found
+
+    async def one(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Location:
+        """The object of an instance's path."""
+        return (await self.locate(request, study_uid, series_uid, sop_uid))[0]
+
+    async def frames(self, location: Location) -> FrameTable:
+        """Where the frames are. Raises NotFound where the object has no pixels."""
+        return self.archive.frames(location)
+
+    async def read(self, location: Location, offset: int, length: int) -> bytes:
+        """`length` bytes of the file from `offset`."""
+        return await asyncio.to_thread(self.archive.read_range, location, offset, length)
+
+    async def read_spans(self, location: Location, spans: Sequence[Span]) -> bytes:
+        """Several pieces of the file as one."""
+        if len(spans) == 1:
+            return await self.read(location, *spans[0])
+        return await asyncio.to_thread(self._joined, location, spans)
+
+    def _joined(self, location: Location, spans: Sequence[Span]) -> bytes:
+        return b"".join(self.archive.read_range(location, offset, length) for offset, length in spans)
+
+    async def stream(self, location: Location, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The bytes of the file from `start` to `stop`, in pieces, the next being read meanwhile."""
+        ahead: asyncio.Task[bytes] | None = None
+        try:
+            while start < stop or ahead is not None:
+                following: asyncio.Task[bytes] | None = None
+                if start < stop:
+                    length = min(PIECE_BYTES, stop - start)
+                    following = asyncio.create_task(self.read(location, start, length))
+                    start += length
+                if ahead is not None:
+                    piece = await ahead
+                    ahead = following
+                    yield piece
+                else:
+                    ahead = following
+        finally:
+            if ahead is not None:
+                ahead.cancel()
+
+
+def _version(request: Request) -> int | None:
+    if "version=" not in request.query:
+        return None
+    text = single(split_query(request.query), "version")
+    return None if text is None else unsigned("version", text)
+
+
+def etag(location: Location, form: str = "") -> str:
+    """The entity tag of an object in one form: a digest of its bytes, so that it holds across restarts."""
+    digest = location.dataset_sha256[:12].hex() + location.meta_sha256[:4].hex()
+    return f'"{digest}{"-" if form else ""}{form}"'

@@ -1,0 +1,164 @@
+"""Objects on their way from one request into the archive, stored in groups while more arrive.
+
+Each object goes straight into an arrival of the archive. Whole ones wait until the storing thread is
+free and are then stored together, so that they share a commit, and reading the next objects overlaps with
+making these durable. What became of each is kept in the order they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from gantry.archive.archive import Archive
+from gantry.archive.incoming import MEMORY_LIMIT, Incoming
+from gantry.archive.outcome import NewVersion, Outcome, Refused, Stored
+from gantry.archive.records import Origin
+from gantry.dicomweb.stow import InstanceResult
+from gantry.errors import GantryError
+from gantry.server.outcome import Answer, answer_for, answer_for_error
+
+log = logging.getLogger("gantry.server.http")
+
+MAX_WAITING = 32
+"""Objects that wait to be stored before the sender is held up: with 1 MiB each, 32 MiB a request."""
+
+MIN_GROUP = 4
+"""Objects worth a commit while more may come: a smaller group would pay a disk flush for itself."""
+
+_RESOURCE_STATUSES = frozenset({413, 500, 503, 507})
+
+
+class Intake:
+    """Takes the objects of one request. `finish` or `abandon` must be called."""
+
+    def __init__(self, archive: Archive, origin: Origin, study_uid: str | None) -> None:
+        self._archive = archive
+        self._origin = origin
+        self._study_uid = study_uid
+        self._current: Incoming | None = None
+        self._waiting: list[tuple[int, Incoming]] = []
+        self._storing: asyncio.Task[None] | None = None
+        self._results: list[InstanceResult] = []
+        self.statuses: list[Answer] = []
+
+    def begin(self, size_hint: int | None = None) -> None:
+        """An object starts. Raises OutOfSpace, ReadOnly."""
+        self._current = self._archive.begin(self._origin, size_hint, expect_study=self._study_uid)
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Bytes of the object that started last."""
+        current = self._current
+        assert current is not None
+        if current.size + len(data) > MEMORY_LIMIT and current.refusal is None:
+            await asyncio.to_thread(current.write, data)
+        else:
+            current.write(data)
+
+    async def end(self) -> None:
+        """The object that started last is whole."""
+        assert self._current is not None
+        place = self.add(InstanceResult(), Answer(0, 200))
+        self._waiting.append((place, self._current))
+        self._current = None
+        if len(self._waiting) >= MIN_GROUP:
+            self._store_waiting()
+        while len(self._waiting) >= MAX_WAITING:
+            await self._stored()
+
+    def add(self, result: InstanceResult, answer: Answer) -> int:
+        """Note what became of something that is not an arrival; its place in the order."""
+        self._results.append(result)
+        self.statuses.append(answer)
+        return len(self._results) - 1
+
+    def fail(self, error: GantryError) -> None:
+        """Note that the rest of the request could not be read."""
+        self.drop_current()
+        answer = answer_for_error(error)
+        self.add(InstanceResult(failure_reason=answer.dimse_status, comment=answer.comment), answer)
+
+    async def finish(self) -> list[InstanceResult]:
+        """Store what still waits; what became of each object, in their order."""
+        while self._waiting or self._storing is not None:
+            self._store_waiting()
+            await self._stored()
+        return self._results
+
+    def drop_current(self) -> None:
+        """Forget the object that has begun and is not whole."""
+        if self._current is not None:
+            self._current.abort()
+            self._current = None
+
+    def abandon(self) -> None:
+        """Forget all that is not stored yet; harmless after `finish`."""
+        self.drop_current()
+        for _, arrival in self._waiting:
+            arrival.abort()
+        self._waiting.clear()
+
+    def common_failure(self) -> Answer | None:
+        """The answer for the whole request where every object failed for the same want of resources."""
+        statuses = {answer.http_status for answer in self.statuses}
+        if len(statuses) == 1 and statuses <= _RESOURCE_STATUSES:
+            return self.statuses[0]
+        return None
+
+    def _store_waiting(self) -> None:
+        if self._storing is None and self._waiting:
+            group, self._waiting = self._waiting, []
+            self._storing = asyncio.create_task(self._store(group))
+
+    async def _stored(self) -> None:
+        self._store_waiting()
+        if self._storing is not None:
+            await self._storing
+
+    async def _store(self, group: list[tuple[int, Incoming]]) -> None:
+        arrivals = [arrival for _, arrival in group]
+        try:
+            outcomes = await asyncio.to_thread(self._archive.store_many, arrivals)
+            for (place, _), outcome in zip(group, outcomes, strict=True):
+                answer = answer_for(outcome)
+                self.statuses[place] = answer
+                self._results[place] = instance_result(outcome, answer)
+                self._log(outcome, answer)
+        finally:
+            self._storing = None
+        if len(self._waiting) >= MIN_GROUP:
+            self._store_waiting()
+
+    def _log(self, outcome: Outcome, answer: Answer) -> None:
+        if isinstance(outcome, Refused):
+            log.warning(
+                "refused an object from %s: %04X %s",
+                self._origin.peer,
+                answer.dimse_status,
+                ascii(answer.comment),
+            )
+
+
+def instance_result(outcome: Outcome, answer: Answer) -> InstanceResult:
+    """What the answer says of one object."""
+    key = outcome.key
+    named = InstanceResult(
+        sop_class_uid=outcome.sop_class_uid or "",
+        sop_instance_uid=key.sop_uid if key else "",
+        study_uid=key.study_uid if key else "",
+        series_uid=key.series_uid if key else "",
+        comment=answer.comment,
+    )
+    if isinstance(outcome, Refused):
+        return replace(named, failure_reason=answer.dimse_status)
+    return named
+
+
+def state_of(outcome: Outcome) -> str:
+    """One word for people: what became of an object."""
+    if isinstance(outcome, Stored):
+        return "stored"
+    if isinstance(outcome, NewVersion):
+        return "new version"
+    return "refused" if isinstance(outcome, Refused) else "unchanged"

@@ -1,0 +1,175 @@
+"""WADO-RS: studies, series and instances as DICOM (PS3.18 10.4).
+
+Objects go out as they are stored wherever the client takes that; otherwise as Explicit VR Little
+Endian, made on the way. Nothing larger than a piece of an object is held in memory, whatever the size of
+the study. Metadata, frames, bulk data and renderings are in files of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from gantry.archive.index import Location
+from gantry.dicomweb import accept
+from gantry.dicomweb.multipart import closing, part_head, related_content_type
+from gantry.dicomweb.paths import instance_path
+from gantry.dicomweb.ranges import not_modified, parse_range
+from gantry.dicomweb.wado import instance_offers
+from gantry.server.conversion import Conversion
+from gantry.server.holdings import Holdings, etag
+from gantry.server.http import Headers, Request, Response, new_boundary
+
+REVALIDATE = (b"cache-control", b"private, no-cache")
+"""Keep it, but ask before each use: objects have versions, and asking costs one 304."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """One object of an answer and the transfer syntax it goes out in."""
+
+    location: Location
+    offer: accept.Offer
+
+    @property
+    def as_stored(self) -> bool:
+        return self.offer.transfer_syntax == self.location.transfer_syntax_uid
+
+
+class Retrievals:
+    """Whole objects."""
+
+    def __init__(self, holdings: Holdings, conversion: Conversion) -> None:
+        self._holdings = holdings
+        self._conversion = conversion
+
+    async def study(self, request: Request, study_uid: str) -> Response:
+        return await self._many(request, await self._holdings.locate(request, study_uid))
+
+    async def series(self, request: Request, study_uid: str, series_uid: str) -> Response:
+        return await self._many(request, await self._holdings.locate(request, study_uid, series_uid))
+
+    async def instance(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Response:
+        location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
+        return await self.one_object(request, location, request.accepted())
+
+    async def one_object(
+        self, request: Request, location: Location, ranges: Sequence[accept.AcceptRange]
+    ) -> Response:
+        """One object, bare or as the only part."""
+        offers = self._offers(location, single_part=True)
+        sent = _Sent(location, accept.require(ranges, offers, "the object"))
+        if sent.offer.multipart:
+            return self._in_parts(request, [sent], whole=True)
+        tag = etag(location, "" if sent.as_stored else "le")
+        headers: Headers = [
+            (b"content-type", _dicom_type(sent.offer).encode()),
+            (b"content-disposition", f'attachment; filename="{location.key.sop_uid}.dcm"'.encode()),
+            (b"etag", tag.encode()),
+            REVALIDATE,
+        ]
+        if not_modified(request.header(b"if-none-match"), tag):
+            return Response(304, b"", headers)
+        if sent.as_stored:
+            return self._stored(request, location, headers)
+        size, body = await self._conversion.explicit(location)
+        return Response(200, body, headers, length=size)
+
+    def _stored(self, request: Request, location: Location, headers: Headers) -> Response:
+        headers.append((b"accept-ranges", b"bytes"))
+        size = location.file_size
+        span = parse_range(request.header(b"range"), size)
+        start, stop = span or (0, size)
+        if span is not None:
+            headers.append((b"content-range", f"bytes {start}-{stop - 1}/{size}".encode()))
+        body = self._holdings.stream(location, start, stop)
+        return Response(206 if span else 200, body, headers, length=stop - start)
+
+    def _offers(self, location: Location, *, single_part: bool) -> tuple[accept.Offer, ...]:
+        convertible = self._conversion.can_make_explicit(location)
+        return instance_offers(location.transfer_syntax_uid, convertible=convertible, single_part=single_part)
+
+    async def _many(self, request: Request, locations: Sequence[Location]) -> Response:
+        ranges = request.accepted()
+        sent, chosen = [], dict[str, accept.Offer | None]()
+        for location in locations:
+            syntax = location.transfer_syntax_uid
+            if syntax not in chosen:
+                chosen[syntax] = accept.choose(ranges, self._offers(location, single_part=False))
+            offer = chosen[syntax]
+            if offer is not None:
+                sent.append(_Sent(location, offer))
+        if not sent:
+            accept.require(ranges, self._offers(locations[0], single_part=False), "the objects")
+        return self._in_parts(request, sent, whole=len(sent) == len(locations))
+
+    def _in_parts(self, request: Request, sent: Sequence[_Sent], *, whole: bool) -> Response:
+        tag = _tag_of_all(sent)
+        headers: Headers = [(b"etag", tag.encode()), REVALIDATE]
+        if not_modified(request.header(b"if-none-match"), tag):
+            return Response(304, b"", headers)
+        boundary = new_boundary()
+        headers.append((b"content-type", related_content_type(accept.DICOM, boundary).encode()))
+        heads = [_head(boundary, item, request.base, first=n == 0) for n, item in enumerate(sent)]
+        length = None
+        if all(item.as_stored for item in sent):
+            length = sum(len(head) for head in heads) + sum(item.location.file_size for item in sent)
+            length += len(closing(boundary))
+        # PS3.18 Table 10.4.3-1: 206 where some of the objects cannot be had in the form asked for.
+        return Response(200 if whole else 206, self._parts(boundary, sent, heads), headers, length=length)
+
+    async def _parts(
+        self, boundary: str, sent: Sequence[_Sent], heads: Sequence[bytes]
+    ) -> AsyncIterator[bytes | memoryview]:
+        # One object ahead: reading it overlaps with sending the one before.
+        ahead = asyncio.create_task(self._opened(sent[0]))
+        try:
+            for head, following in zip(heads, [*sent[1:], None], strict=True):
+                body = await ahead
+                if following is not None:
+                    ahead = asyncio.create_task(self._opened(following))
+                yield head
+                async for piece in body:
+                    yield piece
+            yield closing(boundary)
+        finally:
+            ahead.cancel()
+
+    async def _opened(self, item: _Sent) -> AsyncIterator[bytes | memoryview]:
+        """The object's bytes, the first piece of them read already where it is small."""
+        if not item.as_stored:
+            _, body = await self._conversion.explicit(item.location)
+            return body
+        size = item.location.file_size
+        if size > _AHEAD_BYTES:
+            return self._holdings.stream(item.location, 0, size)
+        return _only(await self._holdings.read(item.location, 0, size))
+
+
+_AHEAD_BYTES = 4 << 20
+
+
+async def _only(piece: bytes) -> AsyncIterator[bytes | memoryview]:
+    yield piece
+
+
+def _dicom_type(offer: accept.Offer) -> str:
+    return f"{accept.DICOM}; transfer-syntax={offer.transfer_syntax}"
+
+
+def _head(boundary: str, item: _Sent, base: str, *, first: bool) -> bytes:
+    key = item.location.key
+    location = f"{base}/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}"
+    headers = {"Content-Type": _dicom_type(item.offer), "Content-Location": location}
+    return part_head(boundary, headers, first=first)
+
+
+def _tag_of_all(sent: Sequence[_Sent]) -> str:
+    digest = hashlib.sha256()
+    for item in sent:
+        digest.update(item.location.dataset_sha256)
+        digest.update(item.location.meta_sha256)
+        digest.update((item.offer.transfer_syntax or "").encode())
+    return f'"{digest.hexdigest()[:32]}-parts"'
