@@ -29,6 +29,9 @@ _HELD_IN_MEMORY = frozenset(
 )
 """Messages whose Data Set is an Identifier, which whoever gets it must hold whole."""
 
+_NONE = -1
+"""No presentation context: between messages. 0 is one that a peer can send."""
+
 
 class Operations:
     """The operations that are outstanding: which we have to answer, and which answers we wait for.
@@ -117,7 +120,7 @@ class MessageAssembler:
     def __init__(self, contexts: Container[int], operations: Operations) -> None:
         self._contexts = contexts
         self._operations = operations
-        self._context_id = 0  # of the message under way; 0 between messages
+        self._context_id = _NONE  # of the message under way
         self._command_bytes = bytearray()
         self._command: Command | None = None
         self._data_bytes = 0
@@ -125,7 +128,7 @@ class MessageAssembler:
     @property
     def is_inside_message(self) -> bool:
         """Whether a message has begun whose end is still to come."""
-        return self._context_id != 0
+        return self._context_id != _NONE
 
     def drop(self) -> None:
         """Forget the message under way: its end will not come."""
@@ -150,7 +153,7 @@ class MessageAssembler:
                 f"P-DATA on presentation context {context_id}, which is not accepted",
                 AbortReason.UNEXPECTED_PARAMETER,
             )
-        if self._context_id:
+        if self._context_id != _NONE:
             raise PduError(
                 f"fragment on presentation context {context_id} inside a message on {self._context_id}",
                 AbortReason.UNEXPECTED_PDU,
@@ -208,5 +211,5 @@ class MessageAssembler:
         return not self._operations.is_performing(command.responded_to)
 
     def _end(self) -> None:
-        self._context_id, self._command = 0, None
+        self._context_id, self._command = _NONE, None
         self._command_bytes = bytearray()
