@@ -21,8 +21,8 @@ from struct import Struct, error
 from typing import Any, Final
 
 from gantry.dataset.charset import CHARSET_VRS, UTF_8, can_encode, encode_text
+from gantry.dataset.layout import ITEM, LONG_VRS, SEQUENCE_DELIMITER, SHORT_VRS, UNDEFINED
 from gantry.dataset.limits import MAX_NESTING
-from gantry.dataset.walk import ITEM, LONG_VRS, SEQUENCE_DELIMITER, SHORT_VRS, UNDEFINED
 from gantry.errors import DataSetError
 from gantry.standard.dictionary import PIXEL_DATA, SPECIFIC_CHARACTER_SET, vr_of
 from gantry.standard.transfer_syntaxes import TransferSyntax

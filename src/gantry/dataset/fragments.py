@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Sequence
 from typing import overload
 
-from gantry.dataset.walk import Buffer, Layout
+from gantry.dataset.layout import Buffer, Layout
 
 
 class Fragments(Sequence[tuple[int, int]]):

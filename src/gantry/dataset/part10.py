@@ -17,9 +17,9 @@ from struct import Struct
 from typing import Final
 
 from gantry.dataset.deflate import inflate as inflate
+from gantry.dataset.layout import LONG_VRS, SHORT_VRS, UNDEFINED, Buffer
 from gantry.dataset.limits import INFLATE_LIMITS, MAX_META_BYTES, InflateLimits
 from gantry.dataset.scan import DataSet, scan
-from gantry.dataset.walk import LONG_VRS, SHORT_VRS, UNDEFINED, Buffer
 from gantry.errors import DataSetError
 from gantry.standard.dictionary import vr_of
 from gantry.standard.transfer_syntaxes import (

@@ -18,8 +18,7 @@ from typing import Final
 
 from gantry.dataset.charset import decode_text
 from gantry.dataset.fragments import Fragments, read_fragments
-from gantry.dataset.limits import MAX_TEXT_BYTES
-from gantry.dataset.walk import (
+from gantry.dataset.layout import (
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_BIG,
@@ -29,12 +28,12 @@ from gantry.dataset.walk import (
     Buffer,
     Element,
     Layout,
-    Marks,
     content_layout,
     item_layout,
-    read_level,
-    walk_sequence,
 )
+from gantry.dataset.limits import MAX_TEXT_BYTES
+from gantry.dataset.nested import Marks, step_over
+from gantry.dataset.walk import read_level
 from gantry.errors import DataSetError
 from gantry.standard.dictionary import (
     DOUBLE_FLOAT_PIXEL_DATA,
@@ -258,7 +257,7 @@ class DataSet:
         """Marks of the sequence in a UN value that nobody has walked yet; None where it is no sequence."""
         marks = Marks()
         try:
-            walk_sequence(self.buffer, tag, start, end, self._layout, marks, self._depth)
+            step_over(self.buffer, marks, self._depth, tag, "SQ", start, end, self._layout, undefined=False)
         except DataSetError:
             return None  # opaque bytes, which a UN may well be
         return marks

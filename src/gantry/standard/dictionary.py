@@ -10,6 +10,7 @@ A private attribute means something only together with its creator, so `vr_of` a
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom._private_dict import private_dictionaries
@@ -28,6 +29,9 @@ def _one_vr(choice: str) -> str:
 
 
 _VR: dict[int, str] = {tag: _one_vr(entry[0]) for tag, entry in DicomDictionary.items()}
+VR_OF_TAG: Mapping[int, str] = _VR
+"""What `vr_of` answers for attributes with a tag of their own, for loops that cannot afford a call each."""
+
 VR_CHOICES: dict[int, str] = {tag: entry[0] for tag, entry in DicomDictionary.items() if " or " in entry[0]}
 """The attributes whose VR depends on others, with the dictionary's words, for example ``US or SS``."""
 
