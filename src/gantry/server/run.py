@@ -25,6 +25,7 @@ from gantry.client.wire import listening_socket
 from gantry.errors import ConnectError
 from gantry.server.app import build_app
 from gantry.server.decoders import Decoders
+from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.listener import DicomServer, DimseOptions
 from gantry.server.policy import HttpPolicy
 from gantry.server.renderer import Renderer
@@ -34,7 +35,6 @@ log = logging.getLogger("gantry.server")
 
 HTTP_DRAIN_S = 30
 KEEP_ALIVE_S = 75
-HEADER_BYTES = 32 << 10
 BACKLOG = 512
 
 SERVING_FILE = "serving.json"
@@ -124,8 +124,8 @@ class _HttpServer(uvicorn.Server):
     def __init__(self, app: Callable[..., object], address: Address) -> None:
         super().__init__(
             uvicorn.Config(
-                app,  # type: ignore[arg-type]  # an ASGI callable; uvicorn's types name each scope apart
-                http="httptools",
+                app,
+                http=guarded_http(HttpLimits()),
                 loop="none",
                 lifespan="off",
                 interface="asgi3",
@@ -134,7 +134,6 @@ class _HttpServer(uvicorn.Server):
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=HTTP_DRAIN_S,
-                h11_max_incomplete_event_size=HEADER_BYTES,
                 backlog=BACKLOG,
             )
         )

@@ -1,0 +1,187 @@
+"""The HTTP connection itself under guard: what uvicorn leaves to whoever stands in front of it.
+
+uvicorn parses requests well and has no limit on how long or how large their heads may be, nor on how
+slowly an answer may be taken. Gantry is meant to stand alone, so its connections have those limits:
+
+- a head (request line and fields) is at most `head_bytes` and comes within `head_timeout_s`;
+- an answer is taken at `min_rate` bytes a second or more, over `rate_window_s`, else the connection is cut;
+- at most `max_connections` are open; the next is answered 503 with Retry-After (N17).
+
+Bodies on their way in are watched by `body`, which knows what a request is for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from gantry.server.body import MIN_RATE, RATE_WINDOW_S
+from gantry.server.outcome import RETRY_AFTER_S
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """Limits of one connection; sizes in bytes, times in seconds."""
+
+    head_bytes: int = 32 << 10
+    head_timeout_s: float = 10.0
+    min_rate: int = MIN_RATE
+    rate_window_s: float = RATE_WINDOW_S
+    max_connections: int = 512
+
+
+class GuardedHttp(HttpToolsProtocol):
+    """uvicorn's connection with limits; made for uvicorn by `guarded_http`."""
+
+    limits = HttpLimits()
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._head_size = 0
+        self._head_too_large = False
+        self._in_head = True
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._rate_timer: asyncio.TimerHandle | None = None
+        self._unsent = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.limits.max_connections:
+            transport.write(_busy())
+            transport.close()
+            return
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timers()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_size += len(data)
+        super().data_received(data)
+        # A head that never ends is seen here, one that came in a single piece in `on_header`.
+        if self._in_head and self._head_size > self.limits.head_bytes and not self.transport.is_closing():
+            self._refuse_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._head_size = 0
+        self._head_too_large = False
+        if self._head_timer is None:
+            self._expect_head()
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._count(len(name) + len(value) + 4)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_size = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+        if self._head_too_large:
+            self._refuse_head()
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._head_too_large:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._head_too_large:
+            super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._rate_timer is None:
+            self._watch_rate()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._rate_timer is not None:
+            self._rate_timer.cancel()
+            self._rate_timer = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        # Closing would wait for ever for a client that does not take what is left of its answer.
+        if not self.transport.is_closing() and self.transport.get_write_buffer_size():
+            self.transport.abort()
+            return
+        super().timeout_keep_alive_handler()
+
+    def _count(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > self.limits.head_bytes:
+            self._head_too_large = True
+
+    def _expect_head(self) -> None:
+        self._head_timer = self.loop.call_later(self.limits.head_timeout_s, self._head_too_slow)
+
+    def _head_too_slow(self) -> None:
+        self._head_timer = None
+        if not self.transport.is_closing():
+            self.transport.write(_refusal(b"408 Request Timeout", b"the request's head did not come in time"))
+            self.transport.close()
+
+    def _refuse_head(self) -> None:
+        self.transport.write(
+            _refusal(
+                b"400 Bad Request", b"the request's head is larger than %d bytes" % self.limits.head_bytes
+            )
+        )
+        self.transport.close()
+
+    def _watch_rate(self) -> None:
+        self._unsent = self.transport.get_write_buffer_size()
+        self._rate_timer = self.loop.call_later(self.limits.rate_window_s, self._check_rate)
+
+    def _check_rate(self) -> None:
+        self._rate_timer = None
+        taken = self._unsent - self.transport.get_write_buffer_size()
+        if taken < self.limits.min_rate * self.limits.rate_window_s:
+            self.transport.abort()
+        else:
+            self._watch_rate()
+
+    def _stop_timers(self) -> None:
+        for timer in (self._head_timer, self._rate_timer):
+            if timer is not None:
+                timer.cancel()
+        self._head_timer = self._rate_timer = None
+
+
+def guarded_http(limits: HttpLimits) -> type[GuardedHttp]:
+    """The connection class for ``uvicorn.Config(http=...)``."""
+    return type("GuardedHttp", (GuardedHttp,), {"limits": limits})
+
+
+def _refusal(status: bytes, cause: bytes, more: bytes = b"") -> bytes:
+    return (
+        b"HTTP/1.1 " + status + b"\r\ncontent-type: text/plain; charset=utf-8\r\n" + more
+        + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(cause) + cause
+    )  # fmt: skip
+
+
+def _busy() -> bytes:
+    return _refusal(
+        b"503 Service Unavailable", b"too many connections", b"retry-after: %d\r\n" % RETRY_AFTER_S
+    )
