@@ -125,6 +125,25 @@ def test_an_unknown_class_declared_to_be_something_else_is_no_storage() -> None:
     assert result(PRIVATE, EXPLICIT, user=declared("1.2.840.10008.4.2.9"))[0] == 3
 
 
+@pytest.mark.parametrize("uid", ["", "CT", "1..2", ".1", "1.", "1.2.a", "../1", "1" * 65, "1.2\n"])
+def test_what_is_no_uid_is_no_syntax(uid: str) -> None:
+    assert result(uid, EXPLICIT)[0] == 3
+    assert result(CT, uid)[0] == 4
+    assert result(CT, uid, EXPLICIT) == (0, EXPLICIT)
+
+
+def test_a_private_syntax_is_taken_where_there_is_no_other() -> None:
+    assert result(CT, PRIVATE, IMPLICIT) == (0, IMPLICIT)
+    assert result(CT, PRIVATE) == (0, PRIVATE)
+
+
+def test_the_longest_request_has_an_answer_that_fits() -> None:
+    uids = [f"1.2.{number:060}" for number in range(128)]
+    roles = tuple(RoleSelection(uids[i % 128], True, True) for i in range(500))
+    answer = accept(rq(*((uid, (EXPLICIT,)) for uid in uids), roles=roles))
+    assert len(answer.encode()) < 1 << 16
+
+
 def test_storage_can_be_switched_off() -> None:
     assert result(CT, EXPLICIT, accept_storage=False)[0] == 3
     assert result(VERIFICATION, IMPLICIT, accept_storage=False)[0] == 0

@@ -9,6 +9,7 @@ the application declines for the service-user (source 1), as PS3.8 Table 9-21 ha
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -54,6 +55,7 @@ from gantry.standard.transfer_syntaxes import (
     EXPLICIT_VR_BIG_ENDIAN,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    TRANSFER_SYNTAXES,
 )
 
 IMPLEMENTATION_CLASS_UID: Final = "2.25.56687785754809731348717851132168816271"
@@ -69,6 +71,10 @@ UNCOMPRESSED: Final = frozenset(
 
 _NOT_FOR_STORAGE: Final = ("1.2.840.10008.1.2.6.", "1.2.840.10008.1.2.7.")
 """Syntaxes of MIME bodies, XML and video streams: listed beside the others, but no encoding of a Data Set."""
+
+_UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+_MAX_UID_LENGTH: Final = 64
+"""PS3.5 9.1. A name that is no UID is no syntax, and an answer that repeats a longer one would not fit."""
 
 QUERY_RETRIEVE_SERVICES: Final = frozenset(
     (
@@ -295,11 +301,13 @@ def _answer_context(
     context: PresentationContextRQ, policy: AcceptorPolicy, declared_service: str | None
 ) -> tuple[ContextResult, str | None]:
     uid = context.abstract_syntax
-    offered = [syntax for syntax in context.transfer_syntaxes if syntax]
+    offered = [syntax for syntax in context.transfer_syntaxes if _is_uid(syntax)]
     if uid in policy.services:
         usable = [syntax for syntax in offered if syntax in UNCOMPRESSED]
     elif _is_storage(uid, policy, declared_service):
         usable = [syntax for syntax in offered if not syntax.startswith(_NOT_FOR_STORAGE)]
+        # What is in a private syntax can be kept but not read: only where the peer has nothing else
+        usable.sort(key=lambda syntax: syntax not in TRANSFER_SYNTAXES)
     else:
         return ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED, None
     if not usable:
@@ -309,12 +317,16 @@ def _answer_context(
 
 
 def _is_storage(uid: str, policy: AcceptorPolicy, declared_service: str | None) -> bool:
-    if not policy.accept_storage or not uid:
+    if not policy.accept_storage or not _is_uid(uid):
         return False
     kind = policy.kind(uid)
     if kind is not None:
         return kind == "storage"
     return policy.accept_unknown_storage and declared_service in (None, "", STORAGE_SERVICE_CLASS)
+
+
+def _is_uid(text: str) -> bool:
+    return len(text) <= _MAX_UID_LENGTH and _UID.fullmatch(text) is not None
 
 
 def _answer_window(offered: AsyncWindow | None, ours: AsyncWindow) -> AsyncWindow | None:
