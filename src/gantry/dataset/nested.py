@@ -209,11 +209,8 @@ class _Walk:
 
     def _end_sequence(self, frame: _Frame, pos: int, tag: int) -> int:
         if tag != SEQUENCE_DELIMITER or not (frame.undefined or pos + 8 == frame.end):
-            raise DataSetError(
-                f"({tag >> 16:04X},{tag & 0xFFFF:04X}) stands where an Item should begin",
-                tag=frame.tag,
-                offset=pos,
-            )
+            cause = f"({tag >> 16:04X},{tag & 0xFFFF:04X}) stands where an Item should begin"
+            raise DataSetError(cause, tag=frame.tag, offset=pos)
         if frame.undefined:
             self.marks.close(frame.index, pos)
         self.stack.pop()

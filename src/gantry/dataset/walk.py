@@ -54,8 +54,10 @@ def read_level(
         _check_tail(buffer, pos, end, depth, elements)
     if depth and layout.implicit_vr and elements.get(ITEM_DELIMITER, (0, "", 0))[2] == end:
         del elements[ITEM_DELIMITER]  # at the end of a defined length, as the walk has found
-    if elements and not depth and (max(elements) >= _FIRST_DELIMITER or min(elements) < _FIRST_DATA_SET_TAG):
-        _check_groups(elements)
+    if elements and not depth:
+        ascending = sorted(elements)  # nearly sorted as it is, which makes this cheaper than min and max
+        if ascending[0] < _FIRST_DATA_SET_TAG or ascending[-1] >= _FIRST_DELIMITER:
+            _check_groups(elements)
     return elements
 
 
