@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select, true
 
 from gantry.archive.index import schema
-from gantry.archive.index.columns import WordKind, cut_word
+from gantry.archive.index.columns import WordKind, cut_word, words_of
 from gantry.dataset.matching import Condition, Kind, NameQuery
 from gantry.dataset.person_name import normalise
 from gantry.dataset.wildcard import like_pattern
@@ -260,6 +260,10 @@ def typed_word(conditions: Conditions, typed: str) -> ColumnElement[bool]:
     if not word:
         return true()
     found = [conditions.has_word(begins_with(_W.word, word), *kinds)]
+    parts = words_of(word)
+    if len(parts) > 1:
+        divided = (WordKind.NAME, WordKind.DESCRIPTION)
+        found.append(and_(*(conditions.has_word(begins_with(_W.word, part), *divided) for part in parts)))
     digits = word.replace("-", "").replace(".", "")
     if len(digits) in (4, 6, 8) and digits.isascii() and digits.isdigit():
         found.append(begins_with(_ST.study_date, digits))
