@@ -5,7 +5,7 @@ reference keeps an object where it lies, outside of the folder. Each is a versio
 number of its own, and each is a line in an act file, durable before the index hears of it. So
 ``reindex`` finds deletions again from the folder alone (promise 3).
 
-An act file is one JSON document, made once and never changed; its name begins with the time.
+An act file is one JSON document, made once and never changed; its name begins with its number.
 """
 
 from __future__ import annotations
@@ -50,9 +50,15 @@ class ActEntry:
     aside: bool = False
 
 
-def act_path(at: datetime) -> str:
-    """The path of an act made at this time; stamps are never equal, so neither are paths."""
-    return f"{ACTS}/{at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}.json"
+def act_path(count: int, at: datetime) -> str:
+    """The path of act number `count`: names sort in the order of the acts, whatever the clock did (N20)."""
+    return f"{ACTS}/{count:08}-{at.astimezone(UTC):%Y%m%dT%H%M%SZ}.json"
+
+
+def last_count(disk: Disk) -> int:
+    """The number of the newest act; 0 where there is none. Raises OSError."""
+    names = [entry.name.partition("-")[0] for entry in disk.list_folder(ACTS)]
+    return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
 def write_act(disk: Disk, path: str, entries: Sequence[ActEntry]) -> None:

@@ -19,13 +19,14 @@ a failed commit might still come true when the index recovers. A failed fsync en
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from gantry.archive.acts import ActEntry, ActKind, act_path, index_change, write_act
+from gantry.archive.acts import ActEntry, ActKind, act_path, index_change, last_count, write_act
 from gantry.archive.blobs.files import (
     ACTS,
     LOST_FOUND,
@@ -98,6 +99,9 @@ class Committer:
         self.policy = policy
         self.index = index
         self.former: list[Index] = []
+        self._act_count = last_count(disk)
+        # Acts that failed and could not be removed: no other act is written while one is there.
+        self._void_acts: list[str] = []
         self._disk = disk
         self._clock = clock
         self._committed = committed
@@ -369,7 +373,9 @@ class Committer:
 
     def _make_durable(self, batch: _Batch) -> None:
         if batch.acts:
-            batch.act = act_path(self.stamp())
+            self._remove_void_acts()
+            self._act_count += 1
+            batch.act = act_path(self._act_count, self.stamp())
             write_act(self._disk, batch.act, batch.acts)
             batch.folders.add(ACTS)
         sync_folders(self._disk, batch.folders)
@@ -378,13 +384,21 @@ class Committer:
         self._durable_folders |= batch.folders
 
     def _withdraw(self, batch: _Batch) -> None:
-        """Remove again what the batch published and the index certainly does not hold."""
-        for path in [*batch.published, *([batch.act] if batch.act else [])]:
-            try:
+        """Remove again what the batch published and the index does not hold."""
+        for path in batch.published:
+            # What cannot be removed stays as an orphan; `verify` lists it.
+            with suppress(OSError):
                 self._disk.unlink(path)
-            except OSError:
-                # It stays as an orphan; `verify` lists it.
-                continue
+        if batch.act:
+            self._void_acts.append(batch.act)
+            with suppress(OSError):
+                self._remove_void_acts()
+
+    def _remove_void_acts(self) -> None:
+        while self._void_acts:
+            with suppress(FileNotFoundError):
+                self._disk.unlink(self._void_acts[-1])
+            self._void_acts.pop()
 
     # --- index ---------------------------------------------------------------------------------
 
@@ -410,9 +424,12 @@ class Committer:
 
 def set_aside(disk: Disk, path: str, at: datetime) -> str:
     """Move a file that has no business at its path to ``lost-found/``; answers its new name."""
-    name = f"{LOST_FOUND}/{at:%Y%m%dT%H%M%S%fZ}-{path.replace('/', '_')[-180:]}"
-    disk.rename(path, name)
-    return name
+    place = f"{LOST_FOUND}/{at:%Y%m%dT%H%M%SZ}-{path.replace('/', '_')[-180:]}"
+    for name in itertools.chain([place], (f"{place}.{n}" for n in itertools.count(2))):
+        if not disk.exists(name):
+            disk.rename(path, name)
+            return name
+    raise AssertionError("numbers do not end")
 
 
 def _digest(disk: Disk, path: str) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -75,6 +75,11 @@ class Folder:
     receipts: Mapping[_Version, Receipt]
     skipped: tuple[Skipped, ...]
 
+    def only(self, paths: Set[str]) -> Folder:
+        """The versions that these files hold."""
+        events = tuple(e for e in self.events if e.path in paths)
+        return Folder(self.disk, events, self.receipts, tuple(s for s in self.skipped if s[0] in paths))
+
 
 def reindex(
     disk: Disk, index_files: IndexFiles, journal: Journal, progress: Progress = no_progress
@@ -97,7 +102,7 @@ def versions_in_folder(disk: Disk, journal: Journal) -> Folder:
     """Look through objects, acts and journal. Raises OSError."""
     skipped: list[Skipped] = []
     receipts = {(_names_of(r.key), r.number): r for r in journal.read()}
-    events = _in_order(list(_events(disk, skipped)), receipts)
+    events = _in_order(_one_of_each(_events(disk, skipped), receipts, skipped), receipts)
     return Folder(disk, tuple(events), receipts, tuple(skipped))
 
 
@@ -132,6 +137,23 @@ def _events(disk: Disk, skipped: list[Skipped]) -> Iterator[_Event]:
             continue
         for entry in entries:
             yield _Event(_names_of(entry.key), entry.number, path, entry)
+
+
+def _one_of_each(
+    events: Iterable[_Event], receipts: Mapping[_Version, Receipt], skipped: list[Skipped]
+) -> list[_Event]:
+    """Each version once: where two files claim to be it, the one that the journal knows."""
+    chosen: dict[_Version, _Event] = {}
+    for event in events:
+        version = (event.instance, event.number)
+        rival = chosen.setdefault(version, event)
+        if rival is event:
+            continue
+        receipt = receipts.get(version)
+        if receipt is not None and receipt.path == event.path:
+            chosen[version], event = event, rival
+        skipped.append((event.path, f"version {event.number} of its instance is another file"))
+    return list(chosen.values())
 
 
 def _in_order(events: list[_Event], receipts: Mapping[_Version, Receipt]) -> list[_Event]:

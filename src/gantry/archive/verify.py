@@ -7,8 +7,8 @@
 
 Commits go on during the first three; only the comparison at the end holds them up. What is damaged is noted
 and not served from then on (N14). `repair` is explicit: damaged files, and files that are no objects, go to
-``lost-found/`` (nothing is deleted), and the index is made anew from what is left, so that whole files
-without a row are adopted and rows without a file are dropped.
+``lost-found/`` (nothing is deleted), and the index is made anew from what is left, so that rows without a
+file are dropped, and whole files without a row are adopted unless they compete with a version that has one.
 """
 
 from __future__ import annotations
@@ -185,8 +185,10 @@ class Verifier:
     # --- the index against one made from the files -------------------------------------------------
 
     def _compare(self, index: Index, survey: _Survey) -> None:
+        # Files without a row are told already; here it is about the rows there are.
+        known = {row.location.path if row.location else row.act for row in index.all_versions()}
         with closing(self.index_files.open_fresh()) as fresh:
-            for path, why in fill(fresh, versions_in_folder(self.disk, self.journal)):
+            for path, why in fill(fresh, versions_in_folder(self.disk, self.journal).only(known)):
                 if path in survey.paths:
                     survey.note(WRONG_DIGEST, path, why)
             for kind, row in _difference(index, fresh):
@@ -201,8 +203,9 @@ class Verifier:
     def _repair(self, survey: _Survey) -> None:
         with self.committer.alone():
             moved = False
+            adoptable = self._adoptable(survey)
             for finding in survey.findings:
-                if self._has_no_place(finding) and self.disk.exists(finding.where):
+                if _has_no_place(finding, adoptable) and self.disk.exists(finding.where):
                     set_aside(self.disk, finding.where, self.committer.stamp())
                     moved = True
             if moved:
@@ -214,13 +217,32 @@ class Verifier:
             self.committer.take_index(rebuilt.index)
             self.damage.note({})
 
-    def _has_no_place(self, finding: Finding) -> bool:
-        """Whether a file must not be taken for an object again."""
-        if finding.where.startswith("/"):
-            return False
-        if finding.kind == EXTRA_FILE:
-            return parse_object_path(finding.where) is None
-        return finding.kind in (*_DAMAGE, WRONG_ACT, EXTRA_ACT)
+    def _adoptable(self, survey: _Survey) -> set[str]:
+        """Files without a row that may become objects: those the journal knows, and the only ones of their
+        instance.
+
+        Any other was never acknowledged, and must not take the place of a version that was.
+        """
+        journaled = {receipt.path for receipt in self.journal.read()}
+        known = {_instance(path) for path in survey.paths}
+        extra = {finding.where for finding in survey.findings if finding.kind == EXTRA_FILE}
+        return {
+            path for path in extra if path in journaled or (_instance(path) and _instance(path) not in known)
+        }
+
+
+def _has_no_place(finding: Finding, adoptable: set[str]) -> bool:
+    """Whether a file must not be taken for what it says it is again."""
+    if finding.where.startswith("/"):
+        return False
+    if finding.kind == EXTRA_FILE:
+        return finding.where not in adoptable
+    return finding.kind in (*_DAMAGE, WRONG_ACT, EXTRA_ACT)
+
+
+def _instance(path: str) -> tuple[str, str, str] | None:
+    name = parse_object_path(path)
+    return None if name is None else (name.study, name.series, name.sop)
 
 
 def _digests(disk: Disk, path: str, offset: int) -> tuple[bytes, bytes]:
