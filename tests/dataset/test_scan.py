@@ -333,10 +333,10 @@ def test_b41_a_million_fragments_and_no_more() -> None:
 
 def test_b41_ten_million_private_elements_are_refused_in_time() -> None:
     one = short(PRIVATE, "LO", b"")
-    started = time.perf_counter()
+    started = time.process_time()
     assert "elements" in _refused(one * 10_000_000).cause
     assert "elements" in _refused(undefined_sequence(CONTENT, undefined_item(one * 10_000_000))).cause
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 5
 
 
 def test_b42_undefined_length_without_delimiter() -> None:

@@ -1,5 +1,4 @@
-"""Text in bytes and back: Specific Character Set (PS3.3 C.12.1.1.2) and code extensions (PS3.5 6.1.2, ISO
-2022).
+"""Text in bytes and back: Specific Character Set (PS3.3 C.12.1.1.2), code extensions (PS3.5 6.1.2).
 
 Value 1 of (0008,0005) says what a text begins in. With further values, escape sequences switch: G0 holds
 the meaning of bytes below 0x80, G1 that of bytes above, each changed alone. Both fall back to value 1 at
@@ -10,8 +9,8 @@ split into values afterwards.
 
 Reading never fails. What cannot be decoded becomes U+FFFD; an escape that is not known stays in the text; a
 term that is not known is read as Latin-1, which keeps every byte distinguishable; all known escapes are
-followed, declared or not, because many writers forget the declaration. Writing fails silently only where
-asked to replace.
+followed, declared or not, because many writers forget the declaration. Writing puts
+``?`` for what the repertoire lacks; `can_encode` asks first.
 
 Which Python codec stands for which term is pydicom's table.
 """
@@ -91,9 +90,7 @@ _ESCAPE: Final = re.compile(rb"\x1b(?:\$[()][A-Z]|\$[A-Z]|[()-][A-Za-z])")
 
 
 def normal_term(term: str) -> str:
-    """The Defined Term that was meant: ``ISO-IR 100`` and ``iso_ir_100`` are ``ISO_IR 100``; others come
-    back as is.
-    """
+    """The Defined Term that was meant, ``ISO_IR 100`` for ``ISO-IR 100``; others come back as they are."""
     term = term.strip(" \0")
     if term in python_encoding or term in _EXTRA_CODECS:
         return term
@@ -116,9 +113,7 @@ def _first_codec(term: str) -> str:
 
 
 def decode_text(raw: bytes, charset: Sequence[str], vr: str) -> str:
-    """The text of a value, padding and backslashes included. Never raises; U+FFFD stands for what is
-    unreadable.
-    """
+    """The text of a value, padding and backslashes included; U+FFFD for what is unreadable."""
     if raw.isascii() and _ESC not in raw:
         return raw.decode("ascii")
     if vr in _PLAIN_VRS:

@@ -67,9 +67,7 @@ def _check_growth(taken: int, made: int, limits: InflateLimits) -> None:
 
 
 def _more_rest(rest: bytes, more: bytes, taken: int) -> bytes:
-    """What stands after the stream so far, of which a trailer's length is kept; the remainder must be
-    zeros.
-    """
+    """What stands after the stream so far, as long as a trailer; what follows that must be zeros."""
     rest += more
     if rest[_TRAILER.size :].strip(b"\0"):
         raise DataSetError("something follows the deflated Data Set", offset=taken)

@@ -48,9 +48,7 @@ class Fragments(Sequence[tuple[int, int]]):
 def read_fragments(
     buffer: Buffer, start: int, end: int, layout: Layout
 ) -> tuple[tuple[int, int] | None, Fragments]:
-    """(Basic Offset Table, fragments) of a value that has been walked; no table where there is no Item at
-    all.
-    """
+    """(Basic Offset Table, fragments) of a value that was walked; no table where there is no Item."""
     unpack = layout.two_words_and_long.unpack_from
     offsets, lengths = array("Q"), array("Q")
     pos = start

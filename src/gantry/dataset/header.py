@@ -22,9 +22,7 @@ from gantry.standard.dictionary import vr_of
 def long_header(
     buffer: Buffer, pos: int, end: int, layout: Layout, *, first: bool = False
 ) -> tuple[int, str, int, int]:
-    """(tag, VR, offset of the value, length) of an explicit element whose VR has a 32-bit length or is
-    unknown.
-    """
+    """(tag, VR, offset of the value, length) of an explicit element that is no plain one."""
     group, element, code, _ = layout.four_words.unpack_from(buffer, pos)
     tag = group << 16 | element
     if group == 0xFFFE:

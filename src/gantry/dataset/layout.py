@@ -62,9 +62,7 @@ def _table(vrs: list[str], byte_order: str) -> list[str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How elements are written: PS3.5 A.1 (implicit), A.2 (explicit), A.3 (big endian); and the tools to
-    read it.
-    """
+    """How elements are written (PS3.5 A.1 to A.3), and the tools to read it."""
 
     implicit_vr: bool
     little_endian: bool
@@ -95,8 +93,7 @@ _LITTLE_ENDIAN_ITEMS: Final = (b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0")
 
 
 def content_layout(buffer: Buffer, value: int, end: int, layout: Layout) -> Layout:
-    """The layout of a sequence's Items: that of its Data Set, except for what PS3.5 6.2.2 note 2 brings
-    about.
+    """The layout of a sequence's Items: nearly always that of its Data Set.
 
     A UN of undefined length is Implicit VR Little Endian in a big-endian Data Set too, unless its writer
     forgot; the tag of the first Item tells.

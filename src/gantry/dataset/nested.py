@@ -1,5 +1,4 @@
-"""Steps over what is nested in a Data Set: Sequences with their Items, and the fragments of encapsulated
-values.
+"""Steps over what is nested in a Data Set: Sequences, and the fragments of encapsulated values.
 
 The walk keeps a stack of its own, so that depth costs nothing, and notes in `Marks` where each undefined
 length ends. Items of a sequence are taken one after the other in one loop as long as they hold nothing
@@ -67,10 +66,8 @@ class Marks:
             raise DataSetError(f"more than {MAX_ITEMS} items and fragments", tag=tag, offset=offset)
 
 
-def implicit_vr(buffer: Buffer, tag: int, vr: str, value: int, length: int, end: int) -> str:
-    """The VR of an element that may be nested, where none is written: what no dictionary knows shows its
-    Items.
-    """
+def implicit_vr(tag: int, vr: str, value: int, length: int) -> str:
+    """The VR of what may be nested, where none is written: undefined length and unknown, it is a Sequence."""
     if vr == "UN" and length == UNDEFINED:
         return "SQ"
     if vr != "SQ" and length == UNDEFINED and tag >> 16 == 0xFFFE:
@@ -149,9 +146,7 @@ class _Walk:
         self.stack.append(_Frame(False, tag, value, end, undefined, layout, index))
 
     def _step_sequence(self, frame: _Frame, pos: int) -> int:
-        """Items, up to the first that holds something nested, which is pushed, or to the end of the
-        sequence.
-        """
+        """Items, up to the first that holds something nested, or to the end of the sequence."""
         unpack = frame.layout.two_words_and_long.unpack_from
         end, marks = frame.end, self.marks
         while pos != end or frame.undefined:
@@ -175,9 +170,7 @@ class _Walk:
         return pos
 
     def _step_plain_item(self, frame: _Frame, start: int, end: int, index: int) -> int:
-        """The end of an Item of plain elements; otherwise pushes it, for others to go on from where this
-        ended.
-        """
+        """Where an Item of plain elements ends; pushes one that is not, to be gone on with from there."""
         layout, pos, count, group, element = frame.layout, start, 0, 0, 0
         if not layout.implicit_vr:
             unpack, short_vrs, last = layout.four_words.unpack_from, layout.short_vrs, end - 8
@@ -250,7 +243,7 @@ class _Walk:
             vr = known.get(tag) or vr_of(tag)
             pos += 8
             if length == UNDEFINED or vr == "SQ":
-                vr = implicit_vr(buffer, tag, vr, pos, length, end)
+                vr = implicit_vr(tag, vr, pos, length)
                 self._spend(frame, count + 1)
                 return self._enter(frame, tag, vr, pos, length)
             pos += length

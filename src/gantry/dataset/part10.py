@@ -99,15 +99,12 @@ class FileMeta:
 
     @property
     def executable_preamble(self) -> bool:
-        """Whether the preamble begins like a program, an archive or a page, so that the file may be two
-        things.
-        """
+        """Whether the preamble begins like a program, an archive or a page: the file may be two things."""
         return self.preamble.lstrip().startswith(_EXECUTABLE_PREAMBLES)
 
 
 def read_file_meta(buffer: Buffer, *, tolerate_missing_preamble: bool = False) -> FileMeta:
-    """Preamble and File Meta Information of a DICOM file; only the beginning of the file need be in the
-    buffer.
+    """Preamble and File Meta Information; the buffer may end before the Data Set does.
 
     With `tolerate_missing_preamble` the file may begin with ``DICM`` or with group 0002 at once. Raises
     DataSetError for what is no DICOM file, is cut in the meta information, or contradicts itself in it.
@@ -223,9 +220,7 @@ def encode_file_meta(
     sending_aet: str = "",
     receiving_aet: str = "",
 ) -> bytes:
-    """Preamble of zeros, ``DICM`` and File Meta Information, all that stands before the Data Set (PS3.10
-    7.1).
-    """
+    """All that stands before the Data Set: preamble of zeros, ``DICM``, meta information (PS3.10 7.1)."""
     body = _meta_long(META_VERSION, b"OB", b"\x00\x01")
     body += _meta_uid(MEDIA_STORAGE_SOP_CLASS_UID, sop_class_uid)
     body += _meta_uid(MEDIA_STORAGE_SOP_INSTANCE_UID, sop_instance_uid)

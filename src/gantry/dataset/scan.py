@@ -147,9 +147,7 @@ class DataSet:
 
     @property
     def charset(self) -> tuple[str, ...]:
-        """The values of Specific Character Set, those of the enclosing Data Set where it is absent (PS3.5
-        7.5.3).
-        """
+        """The values of Specific Character Set; where it is absent those of the parent (PS3.5 7.5.3)."""
         if self._charset is None:
             if SPECIFIC_CHARACTER_SET in self.elements:
                 raw = self.raw(SPECIFIC_CHARACTER_SET)[:MAX_TEXT_BYTES].decode("latin-1")

@@ -123,7 +123,7 @@ def _read_implicit(
         pos += 8
         vr = known.get(tag) or vr_of(tag)
         if length == UNDEFINED or vr == "SQ":
-            vr = implicit_vr(buffer, tag, vr, pos, length, end)
+            vr = implicit_vr(tag, vr, pos, length)
             value = pos
             length, pos, undefined = _nested_value(
                 buffer, tag, vr, value, length, end, layout, marks, depth, walked

@@ -1,5 +1,4 @@
-"""Which bytes of an object are frame n: found once, when the object arrives, so that a frame is one ranged
-read.
+"""Which bytes of an object are frame n: found once, at ingest, so that a frame is one ranged read.
 
 Native Pixel Data is arithmetic: rows, columns, samples and bits (PS3.5 8.1). Frames are not padded, so that
 one of single-bit pixels may begin inside a byte.
