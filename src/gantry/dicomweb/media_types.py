@@ -73,12 +73,14 @@ def _entry(reader: _Reader) -> MediaType:
     reader.expect("/")
     essence = f"{kind}/{reader.token('media subtype')}".lower()
     parameters: dict[str, str] = {}
+    count = 0
     while reader.skip(";"):
         if reader.at_end() or reader.peek() in ",;":
             continue
         name = reader.token("parameter name").lower()
         reader.expect("=")
-        if len(parameters) == MAX_PARAMETERS:
+        count += 1
+        if count > MAX_PARAMETERS:
             raise WebRequestError(400, f"media type {essence} has more than {MAX_PARAMETERS} parameters")
         parameters[name] = reader.value()
     return MediaType(essence, MappingProxyType(parameters))

@@ -171,12 +171,13 @@ class MultipartParser:
             if len(buffer) - position > MAX_PART_HEADER_BYTES:
                 raise self._error(f"the headers of a part exceed {MAX_PART_HEADER_BYTES} bytes", position)
             return self._hold(buffer, position)
+        # A part may have no body at all: the blank line is then the start of its delimiter.
+        following = buffer[end + 2 : end + 2 + len(self._delimiter)]
+        if len(following) < len(self._delimiter) and self._delimiter.startswith(following):
+            return self._hold(buffer, position)
         self._events.append(PartBegin(self._parse_headers(buffer[position:end], position)))
         self._state = _State.BODY
-        # A part may be empty: its delimiter's CRLF is then the blank line's.
-        if buffer.startswith(self._delimiter, end + 2):
-            return end + 2
-        return end + 4
+        return end + 2 if following == self._delimiter else end + 4
 
     def _parse_headers(self, block: bytes, position: int) -> dict[str, str]:
         headers: dict[str, str] = {}

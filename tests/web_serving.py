@@ -1,0 +1,122 @@
+"""A real archive behind a real uvicorn on a port of the system's choice, and ways to talk to it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+import uvloop
+
+from gantry.archive.archive import Archive, Options
+from gantry.server.app import build_app
+from gantry.server.http_guard import HttpLimits, guarded_http
+from gantry.server.policy import HttpPolicy
+
+BOUNDARY = "PartOfATest"
+STORE_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
+
+
+@dataclass(frozen=True, slots=True)
+class WebServed:
+    """A running server and a client of it."""
+
+    archive: Archive
+    port: int
+    http: httpx.Client
+
+    def raw(
+        self, data: bytes | Iterable[bytes], *, timeout_s: float = 10.0, half_close: bool = False
+    ) -> bytes:
+        """Send bytes on a new connection; all that comes back until the server closes it."""
+        with self.connect(timeout_s) as connection:
+            for piece in [data] if isinstance(data, bytes) else data:
+                connection.sendall(piece)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
+            return read_all(connection)
+
+    def connect(self, timeout_s: float = 10.0) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
+
+    def store(self, *objects: bytes, path: str = "/dicom-web/studies") -> httpx.Response:
+        """Store Part 10 objects in one request."""
+        return self.http.post(path, content=related(objects), headers={"content-type": STORE_TYPE})
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """What the peer sends until it closes or resets."""
+    pieces = []
+    try:
+        while piece := connection.recv(65536):
+            pieces.append(piece)
+    except ConnectionResetError:
+        pass
+    return b"".join(pieces)
+
+
+def related(
+    parts: Iterable[bytes], content_type: str = "application/dicom", boundary: str = BOUNDARY
+) -> bytes:
+    """A multipart body whose parts are all of one type."""
+    head = f"--{boundary}\r\nContent-Type: {content_type}\r\n\r\n".encode()
+    return b"".join(head + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode()
+
+
+def status_of(answer: bytes) -> int:
+    """The status of a raw HTTP answer; 0 where the connection was closed without one."""
+    return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0
+
+
+@contextmanager
+def web_served(
+    folder: Path,
+    *,
+    policy: HttpPolicy | None = None,
+    limits: HttpLimits | None = None,
+    reserve_bytes: int = 0,
+    max_object_bytes: int = 8 << 30,
+    same_uid: str = "newest",
+    **app: Any,
+) -> Iterator[WebServed]:
+    """Serve an archive in `folder` over HTTP; `app` goes to `build_app`."""
+    archive = Archive.open(
+        folder, Options(same_uid=same_uid, reserve_bytes=reserve_bytes, max_object_bytes=max_object_bytes)
+    )
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build_app(archive, policy, **app),
+            http=guarded_http(limits or HttpLimits()),
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+    )
+    loop = uvloop.new_event_loop()
+    thread = threading.Thread(target=_run, args=(loop, server, listening), name="web-served")
+    thread.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            yield WebServed(archive, port, client)
+    finally:
+        server.should_exit = True
+        thread.join()
+        loop.close()
+        archive.close()
+
+
+def _run(loop: asyncio.AbstractEventLoop, server: uvicorn.Server, listening: socket.socket) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_until_complete(server._serve([listening]))
+    loop.run_until_complete(loop.shutdown_default_executor())
