@@ -89,7 +89,7 @@ def test_any_run_of_delimiters_is_parts_or_a_web_request_error(pieces: list[byte
 
 def test_a_large_part_passes_through_without_being_held() -> None:
     parser = MultipartParser("B")
-    parser.feed(b"--B\r\n\r\n")
+    parser.feed(b"--B\r\n\r\nbegun")
     piece = b"\r\n--" * 16384
     for _ in range(20):
         (event,) = parser.feed(piece)

@@ -81,9 +81,9 @@ def test_every_compressed_syntax_of_images_and_video_has_a_media_type() -> None:
         for uid, syntax in TRANSFER_SYNTAXES.items()
         if syntax.encapsulated and not syntax.retired and not media_types_of(uid)
     }
-    assert not {
-        name for name in without if "JPIP" not in name and "SMPTE" not in name and "Encapsulated" not in name
-    }
+    # No media type is tabulated for these: they are had as octets with their transfer-syntax named.
+    untabulated = ("JPIP", "SMPTE", "Encapsulated", "Deflated")
+    assert not {name for name in without if not any(word in name for word in untabulated)}
 
 
 def test_media_types_and_syntaxes_agree() -> None:
