@@ -15,7 +15,6 @@ are no entities to expand and nothing to fetch. What was read goes through the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 from xml.parsers import expat
@@ -49,22 +48,22 @@ _ATTRIBUTE_ESCAPES: Final = str.maketrans(
 
 def to_xml(model: JsonModel) -> bytes:
     """The model as a Native DICOM Model document in UTF-8. The model is one that `json_model` made."""
-    parts = [
+    out = [
         f'<?xml version="1.0" encoding="UTF-8"?>\n<NativeDicomModel xmlns="{NAMESPACE}" xml:space="preserve">'
     ]
-    parts.extend(_data_set(model))
-    parts.append("</NativeDicomModel>\n")
-    return "".join(parts).encode("utf-8", errors="replace")
+    _write_data_set(model, out)
+    out.append("</NativeDicomModel>\n")
+    return "".join(out).encode("utf-8", errors="replace")
 
 
-def _data_set(model: JsonModel) -> Iterator[str]:
+def _write_data_set(model: JsonModel, out: list[str]) -> None:
     creators = _creators(model)
     for key, attribute in model.items():
         tag = int(key, 16)
         if tag & 0xFFFF:
-            yield _start(tag, attribute["vr"], creators.get(tag >> 8))
-            yield from _content(attribute)
-            yield "</DicomAttribute>"
+            out.append(_start(tag, attribute["vr"], creators.get(tag >> 8)))
+            _write_content(attribute, out)
+            out.append("</DicomAttribute>")
 
 
 def _creators(model: JsonModel) -> dict[int, str]:
@@ -94,37 +93,35 @@ def _start(tag: int, vr: str, creator: str | None) -> str:
     return f'<DicomAttribute tag="{tag:08X}" vr="{vr}"{name}>'
 
 
-def _content(attribute: JsonModel) -> Iterator[str]:
+def _write_content(attribute: JsonModel, out: list[str]) -> None:
     if "BulkDataURI" in attribute:
-        yield f'<BulkData uri="{attribute["BulkDataURI"].translate(_ATTRIBUTE_ESCAPES)}"/>'
+        out.append(f'<BulkData uri="{attribute["BulkDataURI"].translate(_ATTRIBUTE_ESCAPES)}"/>')
     elif "InlineBinary" in attribute:
-        yield f"<InlineBinary>{attribute['InlineBinary']}</InlineBinary>"
+        out.append(f"<InlineBinary>{attribute['InlineBinary']}</InlineBinary>")
+    elif attribute["vr"] == "SQ":
+        for number, item in enumerate(attribute["Value"], 1):
+            out.append(f'<Item number="{number}">')
+            _write_data_set(item, out)
+            out.append("</Item>")
     else:
-        write = _WRITERS.get(attribute["vr"], _value)
-        for number, value in enumerate(attribute.get("Value", ()), 1):
-            yield from write(number, value)
+        text = _person_name if attribute["vr"] == "PN" else _value
+        out += [text(number, value) for number, value in enumerate(attribute.get("Value", ()), 1)]
 
 
-def _value(number: int, value: Any) -> Iterator[str]:
-    text = "" if value is None else str(value)
-    yield f'<Value number="{number}">{text.translate(_ESCAPES)}</Value>'
+def _value(number: int, value: Any) -> str:
+    text = _escaped(value) if isinstance(value, str) else "" if value is None else str(value)
+    return f'<Value number="{number}">{text}</Value>'
 
 
-def _item(number: int, value: JsonModel) -> Iterator[str]:
-    yield f'<Item number="{number}">'
-    yield from _data_set(value)
-    yield "</Item>"
+def _escaped(text: str) -> str:
+    if text.isalnum():  # most are, and looking is much faster than translating
+        return text
+    return text.translate(_ESCAPES)
 
 
-def _person_name(number: int, value: JsonModel) -> Iterator[str]:
-    yield f'<PersonName number="{number}">'
-    for group in GROUPS:
-        if group in value:
-            yield f"<{group}>{_components(value[group])}</{group}>"
-    yield "</PersonName>"
-
-
-_WRITERS: Final[dict[str, Callable[[int, Any], Iterator[str]]]] = {"SQ": _item, "PN": _person_name}
+def _person_name(number: int, value: JsonModel) -> str:
+    groups = "".join(f"<{group}>{_components(value[group])}</{group}>" for group in GROUPS if group in value)
+    return f'<PersonName number="{number}">{groups}</PersonName>'
 
 
 def _components(group: str) -> str:
@@ -132,7 +129,7 @@ def _components(group: str) -> str:
         return ""
     parts = group.split("^", len(COMPONENTS) - 1)
     return "".join(
-        f"<{name}>{part.translate(_ESCAPES)}</{name}>" for name, part in zip(COMPONENTS, parts, strict=False)
+        f"<{name}>{_escaped(part)}</{name}>" for name, part in zip(COMPONENTS, parts, strict=False)
     )
 
 
