@@ -29,7 +29,7 @@ from gantry.dimse.events import (
     MessageComplete,
     Rejected,
 )
-from gantry.dimse.limits import DEFAULT_MAX_PDU, RESPONSE_S
+from gantry.dimse.limits import DEFAULT_MAX_PDU, RELEASE_S, RESPONSE_S
 from gantry.dimse.message import Command, CommandField, c_store_rsp, response
 from gantry.dimse.negotiation import AcceptedContext, ProposedContext, RequestorParameters, Timers
 from gantry.dimse.user_information import (
@@ -148,7 +148,14 @@ class Connection:
         )
 
     async def release(self) -> None:
-        """End the association in order; waits until the connection is closed."""
+        """End the association in order; waits until the connection is closed.
+
+        Requests that were cancelled get a moment for their last response; not all peers take an
+        A-RELEASE-RQ before it.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RELEASE_S):
+                await self.requests.settled()
         if not self.wire.is_lost:
             self.wire.release()
         await self.wire.closed

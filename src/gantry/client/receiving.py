@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
@@ -62,6 +63,8 @@ class StoreReceiver:
         self._current: _Incoming | None = None
         self._backlog = 0
         self._held = False
+        # Objects of one UID are kept in the order in which they came, or which is newest were chance.
+        self._finishing: dict[str, deque[tuple[_Incoming, Reception]]] = {}
         self.outstanding = 0
 
     def begin(self, context_id: int, command: Command, arriving: Arriving) -> None:
@@ -140,6 +143,14 @@ class StoreReceiver:
             self._spool(current, reception)
 
     def _finish(self, current: _Incoming, reception: Reception) -> None:
+        before = self._finishing.get(current.instance_uid)
+        if before is not None:
+            before.append((current, reception))
+            return
+        self._finishing[current.instance_uid] = deque()
+        self._submit(current, reception)
+
+    def _submit(self, current: _Incoming, reception: Reception) -> None:
         pieces, size = current.take_pieces()
         future = self._executor.submit(_write_and_finish, reception, pieces)
         future.add_done_callback(lambda done: self._to_loop(self._finished, current, size, done))
@@ -154,6 +165,11 @@ class StoreReceiver:
             log.error("keeping an object failed: %r", error, exc_info=error)
             verdict = Verdict(status.PROCESSING_FAILURE, "internal error while storing")
         self._respond(current.context_id, current.command, verdict)
+        same = self._finishing.pop(current.instance_uid)
+        if same:
+            following = same.popleft()
+            self._finishing[current.instance_uid] = same
+            self._submit(*following)
 
     def _cut(self, current: _Incoming) -> None:
         verdict = Verdict(
@@ -199,6 +215,7 @@ class _Incoming:
         "abandoned",
         "command",
         "context_id",
+        "instance_uid",
         "piece_bytes",
         "pieces",
         "reception",
@@ -210,6 +227,7 @@ class _Incoming:
     def __init__(self, context_id: int, command: Command, reception: Reception | Verdict) -> None:
         self.context_id = context_id
         self.command = command
+        self.instance_uid = command.sop_instance_uid or ""
         self.reception = reception
         self.pieces: list[bytes] = []
         self.piece_bytes = 0

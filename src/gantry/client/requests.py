@@ -74,6 +74,10 @@ class Answers:
         self._unread.clear()
         self._stop_holding()
 
+    def withdraw(self) -> None:
+        """The request was not sent after all."""
+        self._requests.withdraw(self.message_id)
+
     def _stop_holding(self) -> None:
         if self._holding:
             self._holding = False
@@ -89,6 +93,7 @@ class Requests:
         self._open: dict[int, Answers] = {}
         self._last_id = 0
         self._parts: list[bytes] = []
+        self._settled: asyncio.Future[None] | None = None
 
     def open(self) -> Answers:
         """Take a Message ID that is not in use; the request itself is the caller's to send."""
@@ -98,6 +103,11 @@ class Requests:
         self._last_id = message_id
         answers = self._open[message_id] = Answers(self, message_id)
         return answers
+
+    def withdraw(self, message_id: int) -> None:
+        """Give a Message ID back whose request was not sent."""
+        self._open.pop(message_id, None)
+        self._tell_if_settled()
 
     def fragment(self, data: memoryview) -> None:
         """Bytes of the Data Set of the response that is arriving."""
@@ -112,6 +122,7 @@ class Requests:
             return
         if command.is_final:
             del self._open[message_id]
+            self._tell_if_settled()
         answers.deliver(Response(command, dataset))
 
     def lost(self, cause: str) -> None:
@@ -120,3 +131,14 @@ class Requests:
         for answers in self._open.values():
             answers.wake()
         self._open.clear()
+        self._tell_if_settled()
+
+    async def settled(self) -> None:
+        """Wait until every request has its final response, or the association is gone."""
+        if self._open and self.lost_cause is None:
+            self._settled = asyncio.get_running_loop().create_future()
+            await self._settled
+
+    def _tell_if_settled(self) -> None:
+        if self._settled is not None and not self._settled.done() and not self._open:
+            self._settled.set_result(None)

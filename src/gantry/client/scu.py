@@ -353,7 +353,7 @@ async def _follow(
         if progress is not None:
             progress(state)
         if response.command.is_final:
-            if category(response.status) is Category.FAILURE:
+            if not (state.completed or state.failed or state.warning):
                 _raise_for(response, service, allow_cancel=True)
             return state
         if not cancelled and is_cancelled():

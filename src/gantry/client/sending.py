@@ -97,7 +97,8 @@ class Sending:
         try:
             executor = None if outgoing.size <= PRELOAD_BYTES else self.executor
             await self.requests.wire.transmit(context_id, command, data, executor)
-        except ConnectError as error:
+        except (GantryError, OSError) as error:
+            answers.withdraw()
             return failed(outgoing, None, str(error))
         return answers
 

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import cast
 
 from gantry.archive.archive import Archive
 from gantry.client.wire import STALL_TIMEOUT_S, Wire, listening_socket
@@ -141,7 +142,7 @@ class DicomServer:
             sock = listening_socket(self._options.address.host, self._options.address.port)
         except OSError as error:
             raise ConnectError(f"cannot listen on {self._options.address}: {error.strerror}") from error
-        self._server = await loop.create_server(_Doorway(self).protocol, sock=sock, backlog=256)
+        self._server = await loop.create_server(lambda: _Arrival(self), sock=sock, backlog=256)
         self.address = Address(self._options.address.host, sock.getsockname()[1])
         log.info("listening for DICOM on %s as %s", self.address, self._options.ae_title)
 
@@ -208,24 +209,14 @@ class DicomServer:
             min(silent, key=lambda s: s.began_at).wire.drop("closed in favour of a newer connection")
 
 
-class _Doorway:
-    """Gives each new connection its session, or closes it."""
-
-    def __init__(self, server: DicomServer) -> None:
-        self._server = server
-
-    def protocol(self) -> asyncio.BaseProtocol:
-        return _Arrival(self._server)
-
-
 class _Arrival(asyncio.Protocol):
     """A connection in the moment of its making, when the peer's address is not known yet."""
 
     def __init__(self, server: DicomServer) -> None:
         self._server = server
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, made: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, made)
         peer = transport.get_extra_info("peername")
         host = str(peer[0]) if peer else "-"
         session = self._server.session_for(host, asyncio.get_running_loop().time())

@@ -1,0 +1,81 @@
+"""DCMTK's programs as peers: run one to its end, or keep one listening while a test talks to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+# Without it DCMTK waits 40 ms for each small packet.
+_ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
+
+
+def run(program: str, *arguments: object, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """Run a program of DCMTK to its end; skips where it is not installed."""
+    return subprocess.run(
+        [_path(program), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout_s,
+        env=_ENVIRONMENT,
+        check=False,
+    )
+
+
+@contextmanager
+def storescp(folder: Path, *options: str, aet: str = "STORESCP") -> Iterator[int]:
+    """DCMTK's storescp writing into `folder`; gives its port."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    with _listening(["storescp", "-od", str(folder), "-aet", aet, *options, str(port)], port):
+        yield port
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _listening(command: list[str], port: int) -> Iterator[None]:
+    process = subprocess.Popen(
+        [_path(command[0]), *command[1:]],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=_ENVIRONMENT,
+    )
+    try:
+        _wait_for_port(process, port)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the peer ended before it listened"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        # Another program's readiness can only be asked for.
+        time.sleep(0.01)
+    raise AssertionError("the peer does not listen")
+
+
+def _path(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"{program} (Debian package dcmtk) is not installed")
+    return path
