@@ -18,7 +18,7 @@ from sqlalchemy.dialects import sqlite as dialect
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import ClauseElement
 
-from gantry.errors import OutOfSpace, StorageError
+from gantry.errors import Corrupt, OutOfSpace, StorageError
 
 BUSY_TIMEOUT_MS = 10_000
 """How long to wait for another process (`gantry import` beside `gantry serve`) to end its transaction."""
@@ -101,6 +101,14 @@ def begin_writing(connection: sqlite3.Connection) -> int:
     return version
 
 
+# What is broken can be made anew from the objects, what is full cannot: the archive must tell them apart
+_KINDS = {
+    sqlite3.SQLITE_FULL: OutOfSpace,
+    sqlite3.SQLITE_CORRUPT: Corrupt,
+    sqlite3.SQLITE_NOTADB: Corrupt,
+}
+
+
 @contextmanager
 def translated_errors(doing: str) -> Iterator[None]:
     """Turn SQLite's errors into ours; `doing` says at what step."""
@@ -108,7 +116,7 @@ def translated_errors(doing: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        kind = OutOfSpace if code == sqlite3.SQLITE_FULL else StorageError
+        kind = _KINDS.get(code, StorageError)
         raise kind(f"{doing}: {error}") from error
 
 
@@ -144,7 +152,9 @@ class Readers:
 
     def explain(self, statement: Executable) -> list[str]:
         """SQLite's plan for a statement, one line per step."""
-        compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
+        compiled = statement.compile(  # type: ignore[attr-defined]
+            dialect=_DIALECT, compile_kwargs={"render_postcompile": True}
+        )
         names = compiled.positiontup or ()
         values = tuple(compiled.params[name] for name in names)
         return [row[3] for row in self.fetch(f"EXPLAIN QUERY PLAN {compiled}", values)]
