@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from gantry.archive.disk import FILE_MODE
 from gantry.archive.index import Index
 from gantry.archive.index.sql_index import SqlIndex
 
@@ -46,12 +47,12 @@ class SqlIndexFiles:
         return self._path.exists()
 
     def open(self) -> Index:
-        return SqlIndex(self._path)
+        return SqlIndex(_private(self._path))
 
     def open_fresh(self) -> Index:
         for suffix in _SIDE_FILES:
             _side(self._fresh, suffix).unlink(missing_ok=True)
-        return SqlIndex(self._fresh)
+        return SqlIndex(_private(self._fresh))
 
     def take_fresh(self, fresh: Index) -> Index:
         # Closing carries the log over into the file, so that one rename moves all of it.
@@ -66,6 +67,12 @@ class SqlIndexFiles:
             file = _side(self._path, suffix)
             if file.exists():
                 file.rename(_side(self._path.with_name(f"index.broken-{at:%Y%m%dT%H%M%SZ}.sqlite"), suffix))
+
+
+def _private(path: Path) -> Path:
+    # SQLite gives its side files the mode of the file; names of patients are nobody else's to read.
+    path.touch(mode=FILE_MODE)
+    return path
 
 
 def _side(path: Path, suffix: str) -> Path:
