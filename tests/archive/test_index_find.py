@@ -106,7 +106,7 @@ class Oracle:
                 "00080056": element("CS", "ONLINE"),
             }
 
-        for (_, _), members in patients.items():
+        for members in patients.values():
             counts = {
                 "00201200": element("IS", len({one.key.study_uid for one in members})),
                 "00201202": element("IS", len({one.key.series_uid for one in members})),

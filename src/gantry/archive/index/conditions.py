@@ -11,7 +11,7 @@ of each row in the order in which they are wanted. One look at the index, which 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select, true
 
@@ -34,10 +34,14 @@ _ESCAPE = "\\"
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A condition in SQL; unless `exact`, rows must be matched again."""
+    """A condition in SQL; unless `exact`, rows must be matched again.
+
+    `from_below` says that it is met by few rows of a level below the studies, from which to begin.
+    """
 
     sql: ColumnElement[bool]
     exact: bool
+    from_below: bool = False
 
 
 _TEXT_COLUMNS: dict[int, ColumnElement[str]] = {
@@ -125,15 +129,16 @@ class Conditions:
         """UIDs and Modality, of the rows' own level, of a level above, or of anything below."""
         level, column = _KEY_COLUMNS[condition.tag]
         found = _text(column, condition)
-        if found is None or level <= max(self._level, Level.STUDY):
+        if found is None or level is Level.STUDY:
             return found
+        if level <= self._level:
+            return replace(found, from_below=column is not _SE.modality or self._is_rare(found.sql))
         if level is Level.SERIES:
             inner = select(1).where(_SE.study_row == _ST.id, _SE.instance_count > 0, found.sql)
             return Clause(inner.correlate(schema.studies).exists(), found.exact)
         shown = and_(_I.version.is_not(None), found.sql)
         if self._level is Level.SERIES:
-            inner = select(1).where(_I.series_row == _SE.id, shown)
-            return Clause(inner.correlate(schema.series).exists(), found.exact)
+            return Clause(_SE.id.in_(select(_I.series_row).where(shown)), found.exact, from_below=True)
         studies = select(_SE.study_row).join_from(schema.instances, schema.series, _SE.id == _I.series_row)
         return Clause(_ST.id.in_(studies.where(shown)), found.exact)
 
@@ -187,10 +192,16 @@ class Conditions:
         return self._listed_or_tested(select(_M.study_row).where(test), _M.study_row)
 
     def _listed_or_tested(self, rows: Select[tuple[int]], of: ColumnElement[int]) -> ColumnElement[bool]:
-        counted = select(func.count()).select_from(rows.limit(RARE + 1).subquery())
-        if (self._connection.execute(counted).scalar() or 0) <= RARE:
+        if self._are_few(rows):
             return _ST.id.in_(rows)
         return rows.where(of == _ST.id).correlate(schema.studies).exists()
+
+    def _is_rare(self, test: ColumnElement[bool]) -> bool:
+        return self._are_few(select(_SE.study_row).where(test))
+
+    def _are_few(self, rows: Select[tuple[int]]) -> bool:
+        counted = select(func.count()).select_from(rows.limit(RARE + 1).subquery())
+        return (self._connection.execute(counted).scalar() or 0) <= RARE
 
 
 def _check_text(text: str) -> None:

@@ -63,6 +63,7 @@ class Plan:
     on_files: tuple[Condition, ...]
     tags_from_files: tuple[str, ...]
     patient_counts: bool
+    from_below: bool
 
     @property
     def exact(self) -> bool:
@@ -105,7 +106,7 @@ class Finder:
                 clauses.append(studies.c.study_date >= date_from)
             if date_to:
                 clauses.append((studies.c.study_date <= date_to) & (studies.c.study_date > ""))
-            plan = Plan(Level.STUDY, tuple(clauses), (), (), (), False)
+            plan = Plan(Level.STUDY, tuple(clauses), (), (), (), False, False)
             return self._answer(connection, plan, OrderBy.NEWEST, limit, offset, want_total, None)
 
     def plan(self, connection: Connection, query: Query, with_files: bool) -> Plan:
@@ -124,10 +125,12 @@ class Finder:
         clauses: list[ColumnElement[bool]] = []
         on_rows: list[Condition] = []
         on_files: list[Condition] = []
+        from_below = False
         for condition in conditions_from_keys(keys, options):
             clause = builder.clause(condition)
             if clause is not None:
                 clauses.append(clause.sql)
+                from_below |= clause.from_below
                 if clause.exact:
                     continue
             if _is_in_rows(condition.tag, query.level):
@@ -143,6 +146,7 @@ class Finder:
             tuple(on_files),
             tuple(f"{tag:08X}" for tag in sorted(from_files)),
             query.level is Level.PATIENT or not asked.isdisjoint(_PATIENT_COUNT_TAGS),
+            from_below,
         )
 
     # -- answering ----------------------------------------------------------------------------------------
@@ -157,7 +161,7 @@ class Finder:
         want_total: bool,
         header_of: HeaderOf | None,
     ) -> FindResult:
-        statement = select_rows(plan.level, plan.clauses, order)
+        statement = select_rows(plan.level, plan.clauses, order, from_below=plan.from_below)
         files = _Files(self._readers, header_of)
         assembler = Assembler(connection, plan.level, plan.patient_counts)
         if plan.exact:
@@ -204,7 +208,9 @@ class Finder:
         if not plan.clauses:
             stats = feed.stats(self._readers)
             return (stats.patients, stats.studies, stats.series, stats.instances)[plan.level]
-        return connection.execute(count_rows(plan.level, plan.clauses)).scalar() or 0
+        return (
+            connection.execute(count_rows(plan.level, plan.clauses, from_below=plan.from_below)).scalar() or 0
+        )
 
     def _with_file(self, found: Found, plan: Plan, files: _Files) -> Row:
         """The row with those attributes asked for that only the file holds."""

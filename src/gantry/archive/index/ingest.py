@@ -117,7 +117,7 @@ _HIDE_INSTANCE = prepare(
     "row",
 )
 _ADD_VERSION = prepare_insert(schema.versions, *(column.name for column in schema.versions.columns))
-_ADD_CHANGE = prepare_insert(schema.changes, "at", "kind", "instance_row", "number")
+_ADD_CHANGE = prepare_insert(schema.changes, "seq", "at", "kind", "instance_row", "number")
 _GROW_SERIES = prepare(
     update(schema.series)
     .values(
@@ -328,7 +328,7 @@ class Ingest:
             if instance is None
             else ChangeKind.NEW_VERSION
         )
-        return self._tell(at, kind, row, change.number)
+        return self._tell(at, kind, row, change.number, parents)
 
     def _changed_instance(
         self,
@@ -357,7 +357,7 @@ class Ingest:
             self._hide(shown, change.key, parents)
         self._execute(_HIDE_INSTANCE, (change.number, row))
         self._add_act(change, row, VersionKind.TOMBSTONE, 0, parents)
-        return self._tell(at, ChangeKind.DELETED, row, change.number)
+        return self._tell(at, ChangeKind.DELETED, row, change.number, parents)
 
     def _add_restore(self, change: AddRestore, parents: Parents) -> int:
         at = microseconds(change.at)
@@ -376,7 +376,7 @@ class Ingest:
         self._execute(_SET_INSTANCE, (series_row, version, change.number, number, row))
         self._show(series, (received, series.uid, change.key.sop_uid), size, sop_class_uid)
         self._add_act(change, row, VersionKind.RESTORE, change.restores, parents)
-        return self._tell(at, ChangeKind.RESTORED, row, change.number)
+        return self._tell(at, ChangeKind.RESTORED, row, change.number, parents)
 
     def _known_instance(self, key: InstanceKey, at: int) -> tuple[int, int | None, int]:
         instance = self._instance(key, at)
@@ -397,10 +397,10 @@ class Ingest:
             ),
         )  # fmt: skip
 
-    def _tell(self, at: int, kind: ChangeKind, row: int, number: int) -> int:
+    def _tell(self, at: int, kind: ChangeKind, row: int, number: int, parents: Parents) -> int:
         self._totals.versions += 1
-        seq = self._execute(_ADD_CHANGE, (at, kind.value, row, number)).lastrowid
-        assert seq is not None, "an insert gives a row id"
+        seq = parents.ids.take("changes")
+        self._execute(_ADD_CHANGE, (seq, at, kind.value, row, number))
         return seq
 
     # -- keeping rows true --------------------------------------------------------------------------------

@@ -78,13 +78,15 @@ class SeriesState:
 class RowIds:
     """Hands out row ids, so that rows can refer to each other before they exist; safe with one writer."""
 
-    _TABLES = ("patients", "studies", "series", "instances", "versions", "study_facts", "series_facts")
+    _TABLES = (
+        "patients", "studies", "series", "instances", "versions", "study_facts", "series_facts", "changes",
+    )  # fmt: skip
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._next: dict[str, int] = {}
         for name in self._TABLES:
-            table = schema.metadata.tables[name]
-            highest = connection.execute(prepare(select(func.max(table.c.id)))).fetchone()[0]
+            (key,) = schema.metadata.tables[name].primary_key.columns
+            highest = connection.execute(prepare(select(func.max(key)))).fetchone()[0]
             self._next[name] = (highest or 0) + 1
 
     def take(self, table: str) -> int:

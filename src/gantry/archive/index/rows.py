@@ -9,7 +9,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, UnaryExpression, bindparam, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    UnaryExpression,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
 
 from gantry.archive.index import schema
 from gantry.archive.index.columns import parted
@@ -86,14 +95,21 @@ class _Series:
     study_row: int
 
 
-def select_rows(level: Level, clauses: Iterable[ColumnElement[bool]], order: OrderBy) -> Select[Any]:
-    """Visible rows of a level that meet the clauses, in a total order."""
-    return _visible(level, _columns(level), clauses).order_by(*_ordering(level, order))
+def select_rows(
+    level: Level, clauses: Iterable[ColumnElement[bool]], order: OrderBy, *, from_below: bool = False
+) -> Select[Any]:
+    """Visible rows of a level that meet the clauses, in a total order.
+
+    The database is made to begin with the studies, which are in order already, unless `from_below`.
+    """
+    return _visible(level, _columns(level), clauses, from_below).order_by(*_ordering(level, order))
 
 
-def count_rows(level: Level, clauses: Iterable[ColumnElement[bool]]) -> Select[Any]:
+def count_rows(
+    level: Level, clauses: Iterable[ColumnElement[bool]], *, from_below: bool = False
+) -> Select[Any]:
     """How many such rows there are."""
-    return _visible(level, (func.count(),), clauses)
+    return _visible(level, (func.count(),), clauses, from_below)
 
 
 def _columns(level: Level) -> tuple[ColumnElement[Any], ...]:
@@ -103,14 +119,19 @@ def _columns(level: Level) -> tuple[ColumnElement[Any], ...]:
 
 
 def _visible(
-    level: Level, columns: tuple[ColumnElement[Any], ...], clauses: Iterable[ColumnElement[bool]]
+    level: Level,
+    columns: tuple[ColumnElement[Any], ...],
+    clauses: Iterable[ColumnElement[bool]],
+    from_below: bool,
 ) -> Select[Any]:
     found = select(*columns).select_from(schema.studies)
     if level is Level.PATIENT:
         found = found.join(schema.patients, (_P.id == _ST.patient_row) & (_P.rep_study == _ST.id))
     if level <= Level.STUDY:
         return found.join(schema.study_facts, _SF.id == _ST.facts).where(_ST.instance_count > 0, *clauses)
-    found = found.join(schema.series, _SE.study_row == _ST.id)
+    # adding nothing keeps a study from being looked up by its series
+    study_row = _ST.id if from_below else _ST.id + literal_column("0")
+    found = found.join(schema.series, _SE.study_row == study_row)
     if level is Level.SERIES:
         return found.join(schema.series_facts, _EF.id == _SE.facts).where(_SE.instance_count > 0, *clauses)
     found = found.join(schema.instances, _I.series_row == _SE.id)

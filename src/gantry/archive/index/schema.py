@@ -226,6 +226,7 @@ study_modalities = Table(
     sqlite_with_rowid=False,
 )
 
+# No row is ever deleted here, so that a `seq` is never used twice
 changes = Table(
     "changes",
     metadata,
@@ -234,7 +235,6 @@ changes = Table(
     Column("kind", SmallInteger, nullable=False),
     Column("instance_row", RowId, ForeignKey("instances.id"), nullable=False),
     Column("number", Integer, nullable=False),
-    sqlite_autoincrement=True,
 )
 
 conflicts = Table(

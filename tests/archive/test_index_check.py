@@ -1,0 +1,150 @@
+"""Looking the index over (N13): every fault put into it is found, and repair makes rows true again."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gantry.archive.index import AddTombstone, AddVersion
+from gantry.archive.index.sql_index import SqlIndex
+from gantry.archive.records import InstanceKey
+from index_records import at, record
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "index.sqlite"
+
+
+@pytest.fixture
+def index(path: Path) -> Iterator[SqlIndex]:
+    opened = SqlIndex(path)
+    changes = [
+        AddVersion(
+            record(
+                f"1.{i % 4}",
+                f"1.{i % 4}.{i % 8}",
+                f"1.{i}",
+                tick=i,
+                patient_id=f"P{i % 4}",
+                modality=("CT", "MR")[i % 8 // 4],
+                number=i,
+            ),
+            1,
+        )
+        for i in range(24)
+    ]
+    opened.apply(changes)
+    opened.apply([AddTombstone(InstanceKey("1.0", "1.0.0", "1.8"), 2, at(30))])
+    yield opened
+    opened.close()
+
+
+def edit(path: Path, statement: str) -> int:
+    """Change the file behind the index's back; the number of rows changed."""
+    connection = sqlite3.connect(path)
+    changed = connection.execute(statement).rowcount
+    connection.commit()
+    connection.close()
+    return changed
+
+
+def test_a_healthy_index_has_no_findings(index: SqlIndex) -> None:
+    assert index.check() == []
+    assert index.repair_counts() == 0
+
+
+DRIFTS = [
+    "UPDATE studies SET instance_count = instance_count + 1 WHERE id = 2",
+    "UPDATE studies SET series_count = 9 WHERE id = 1",
+    "UPDATE studies SET size_bytes = 0 WHERE id = 1",
+    "UPDATE studies SET modalities = 'CT\\PT' WHERE id = 3",
+    "UPDATE studies SET sop_classes = '' WHERE id = 3",
+    "UPDATE studies SET patient_name = 'somebody else' WHERE id = 3",
+    "UPDATE studies SET study_date = '19000101' WHERE id = 4",
+    "UPDATE studies SET rep_version = 1 WHERE id = 4",
+    "UPDATE studies SET facts = 1 WHERE id = 4",
+    "UPDATE series SET instance_count = 0 WHERE id = 2",
+    "UPDATE series SET modality = 'XX' WHERE id = 2",
+    "UPDATE series SET series_number = 77 WHERE id = 2",
+    "UPDATE series SET rep_received = 0 WHERE id = 2",
+    "UPDATE instances SET version = NULL WHERE id = 5",
+    "UPDATE instances SET version = 6 WHERE id = 5",
+    "UPDATE instances SET version = 9 WHERE sop_uid = '1.8'",
+    "UPDATE instances SET last_number = 7 WHERE id = 5",
+    "UPDATE instances SET instance_number = 99 WHERE id = 5",
+    "UPDATE instances SET series_row = 1 WHERE id = 6",
+    "UPDATE patients SET rep_study = 3 WHERE id = 1",
+    "UPDATE patients SET rep_study = NULL WHERE id = 1",
+    "DELETE FROM study_words WHERE word = 'doe' AND study_row = 1",
+    "INSERT INTO study_words (word, kind, study_row) VALUES ('ghost', 0, 1)",
+    "DELETE FROM study_modalities WHERE study_row = 2 AND modality = 'MR'",
+    "INSERT INTO study_modalities (modality, study_row) VALUES ('US', 2)",
+    "UPDATE totals SET instances = 1000",
+    "UPDATE totals SET size_bytes = size_bytes - 1",
+]
+
+
+@pytest.mark.parametrize("statement", DRIFTS)
+def test_n13_a_row_that_is_not_true_is_found_and_repaired(
+    index: SqlIndex, path: Path, statement: str
+) -> None:
+    before = list(index.canonical_dump())
+    assert edit(path, statement) == 1
+    findings = index.check()
+    assert findings
+    assert all(finding.kind == "drift" and finding.found != finding.expected for finding in findings)
+    assert index.repair_counts() == len(findings)
+    assert index.check() == []
+    assert list(index.canonical_dump()) == before
+
+
+DANGLING = [
+    "UPDATE studies SET patient_row = 999 WHERE id = 1",
+    "UPDATE series SET study_row = 999 WHERE id = 1",
+    "UPDATE instances SET series_row = 999 WHERE id = 1",
+    "UPDATE versions SET instance_row = 999 WHERE id = 1",
+    "DELETE FROM patients WHERE id = 2",
+    "DELETE FROM studies WHERE id = 2",
+    "DELETE FROM series WHERE id = 2",
+    "DELETE FROM instances WHERE id = 2",
+    "DELETE FROM versions WHERE id = 2",
+    "DELETE FROM study_facts WHERE id = 2",
+    "DELETE FROM series_facts WHERE id = 2",
+]
+
+
+@pytest.mark.parametrize("statement", DANGLING)
+def test_n13_a_row_without_its_parent_is_found(index: SqlIndex, path: Path, statement: str) -> None:
+    assert edit(path, statement) == 1
+    assert any(finding.kind == "dangling" for finding in index.check())
+
+
+def test_n13_faults_put_in_at_random_are_all_found(index: SqlIndex, path: Path) -> None:
+    choose = random.Random(13)
+    counted = {
+        "studies": ("instance_count", "series_count", "size_bytes", "rep_received"),
+        "series": ("instance_count", "size_bytes", "rep_received", "series_number"),
+        "instances": ("last_number", "instance_number"),
+        "totals": ("patients", "studies", "series", "instances", "size_bytes", "versions"),
+    }
+    rows = {"studies": 4, "series": 8, "instances": 24, "totals": 1}
+    for _ in range(200):
+        table = choose.choice(sorted(counted))
+        column, row = choose.choice(counted[table]), choose.randint(1, rows[table])
+        delta = choose.choice([-3, -1, 1, 2, 100])
+        assert edit(path, f"UPDATE {table} SET {column} = {column} + {delta} WHERE id = {row}") == 1
+        assert any(f"{table}.{column} of row {row}" == finding.where for finding in index.check())
+        edit(path, f"UPDATE {table} SET {column} = {column} - {delta} WHERE id = {row}")
+    assert index.check() == []
+
+
+def test_ingest_goes_on_from_the_repaired_rows(index: SqlIndex, path: Path) -> None:
+    edit(path, "UPDATE studies SET instance_count = 100 WHERE id = 1")
+    index.repair_counts()
+    index.apply([AddVersion(record("1.0", "1.0.0", "1.99", tick=99, patient_id="P0"), 1)])
+    assert index.check() == []
