@@ -44,7 +44,7 @@ class Served:
 
         async def watch() -> None:
             async with asyncio.timeout(timeout_s):
-                while not condition():
+                while not condition():  # noqa: ASYNC110 - a server's state has no event of its own
                     await asyncio.sleep(0.001)
 
         self.call(watch())

@@ -98,7 +98,7 @@ def test_a_failed_find_is_a_protocol_error_with_the_status_and_comment() -> None
         status.ErrorComment = "no such level"
         yield status, None
 
-    with scp(C_FIND=find) as peer, pytest.raises(ProtocolError, match="A900H.*no such level"):
+    with scp(C_FIND=find) as peer, pytest.raises(ProtocolError, match=r"A900H.*no such level"):
         sync.find(peer, Level.STUDY, {})
 
 
