@@ -105,7 +105,13 @@ def _run(step: str, command: list[str], folder: Path, timeout_s: float) -> None:
     environment["PATH"] = os.pathsep.join([str(Path(command[0]).parent), environment.get("PATH", "")])
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, timeout=timeout_s, capture_output=True, text=True, check=False
+            command,
+            cwd=folder,
+            env=environment,
+            timeout=timeout_s,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise ViewerBuildError(_failure(step, f"it took longer than {timeout_s:.0f} s")) from error
@@ -114,7 +120,9 @@ def _run(step: str, command: list[str], folder: Path, timeout_s: float) -> None:
 
 
 def _failure(step: str, reason: str) -> str:
-    return f"{step} failed; set {SKIP_VARIABLE}=1 to build Gantry without the viewer. What was said:\n{reason}"
+    return (
+        f"{step} failed; set {SKIP_VARIABLE}=1 to build Gantry without the viewer. What was said:\n{reason}"
+    )
 
 
 def _end_of(text: str, lines: int = 40) -> str:

@@ -18,6 +18,14 @@ const SHEET_ICON: Readonly<Record<SheetKind, IconName>> = {
   other: "file",
 };
 
+const SHEET_WORD: Readonly<Record<SheetKind, string>> = {
+  report: "report",
+  document: "document",
+  waveform: "recording",
+  video: "video",
+  other: "object",
+};
+
 export interface SeriesRailProps {
   readonly study: OpenStudy;
   readonly uid: string;
@@ -97,6 +105,6 @@ function amount({ series, set }: RailItemProps): string {
   const lead = series.number === undefined ? series.modality : `${series.modality} ${series.number}`;
   if (series.error) return `${lead} · cannot be read`;
   if (!set) return `${lead} · ${count(series.instances, "object")}`;
-  if (set.kind === "sheet") return `${lead} · ${modalityInWords(set.modality).toLowerCase()}`;
+  if (set.kind === "sheet") return `${lead} · ${SHEET_WORD[set.sheet]}`;
   return `${lead} · ${count(set.frames.length, set.multiFrame ? "frame" : "image")}`;
 }
