@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 
 import pydicom
@@ -73,6 +74,11 @@ def test_pydicom_reads_what_is_written(terms: list[str], text: str, raw: bytes) 
     encodings = pydicom.charset.convert_encodings(terms)
     name = pydicom.valuerep.PersonName(encode_text(text, terms, "PN"), encodings).decode()
     assert str(name) == text
+
+
+def test_g0_is_single_bytes_again_before_a_set_of_g1_is_written() -> None:
+    terms = ["", "ISO 2022 IR 87", "ISO 2022 IR 159", "ISO 2022 IR 149"]
+    assert decode_text(encode_text("¿¼Ù", terms, "PN"), terms, "PN") == "¿¼Ù"
 
 
 def test_a_delimiter_inside_a_two_byte_character_is_none() -> None:
@@ -187,3 +193,14 @@ def test_names_of_the_shared_files() -> None:
         _, ds = read_part10((folder / name).read_bytes())
         assert ds.text(0x00100010) == value["PatientName"], name
         assert ds.text(0x00081030) == value.get("StudyDescription", ds.text(0x00081030)), name
+
+
+@pytest.mark.parametrize("term", sorted(pydicom.charset.python_encoding))
+def test_codec_of_a_term_is_the_one_pydicom_reads_with(term: str) -> None:
+    upper_half = bytes(range(0xA1, 0xFF))
+    theirs = pydicom.charset.python_encoding[term]
+    if codecs.lookup(theirs).name in ("iso2022_jp", "iso2022_jp_2"):
+        theirs = "latin-1"  # a text cannot begin in a two-byte set of G0
+    if theirs == "iso_ir_58":
+        theirs = "gb2312"
+    assert decode_text(upper_half, [term], "LO") == upper_half.decode(theirs, errors="replace")

@@ -12,7 +12,8 @@ term that is not known is read as Latin-1, which keeps every byte distinguishabl
 followed, declared or not, because many writers forget the declaration. Writing puts
 ``?`` for what the repertoire lacks; `can_encode` asks first.
 
-Which Python codec stands for which term is pydicom's table.
+Which Python codec stands for which term agrees with pydicom's table (a test says so), which cannot be asked
+without loading all of pydicom, half a second of a server's start.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-
-from pydicom.charset import python_encoding
 
 UTF_8: Final = "ISO_IR 192"
 CHARSET_VRS: Final = frozenset({"SH", "LO", "ST", "LT", "UC", "UT", "PN"})
@@ -84,7 +83,28 @@ _SETS_OF_TERM: Final[dict[str, tuple[_Set, ...]]] = {
     "ISO 2022 IR 203": (_g1(b"b", "iso8859_15"),),
 }
 _SET_OF_ESCAPE: Final = {one.escape: one for sets in _SETS_OF_TERM.values() for one in sets}
-_EXTRA_CODECS: Final = {"ISO_IR 203": "iso8859_15", "ISO 2022 IR 203": "iso8859_15"}
+# PS3.3 Tables C.12-2 to C.12-5: what a text begins in when the term is value 1. Latin-1 holds the default
+# repertoire, and stands where the term names a two-byte set of G0, which a text cannot begin in.
+_SINGLE_BYTE: Final = {
+    "6": _LATIN_1, "13": "shift_jis", "100": _LATIN_1, "101": "iso8859_2", "109": "iso8859_3",
+    "110": "iso8859_4", "126": "iso8859_7", "127": "iso8859_6", "138": "iso8859_8", "144": "iso8859_5",
+    "148": "iso8859_9", "166": "tis_620", "203": "iso8859_15",
+}  # fmt: skip
+_CODEC_OF_TERM: Final[dict[str, str]] = {
+    "": _LATIN_1,
+    **{f"ISO_IR {number}": codec for number, codec in _SINGLE_BYTE.items()},
+    **{f"ISO 2022 IR {number}": codec for number, codec in _SINGLE_BYTE.items()},
+    "ISO 2022 IR 58": "gb2312",
+    "ISO 2022 IR 87": _LATIN_1,
+    "ISO 2022 IR 149": "euc_kr",
+    "ISO 2022 IR 159": _LATIN_1,
+    "ISO_IR 192": "utf-8",
+    "GB18030": "gb18030",
+    "GBK": "gbk",
+    # Not in the standard, but written.
+    "ISO 2022 GBK": "gbk",
+    "ISO 2022 58": "gb2312",
+}
 _TERM_SHAPE: Final = re.compile(r"ISO[ _-]*(2022)?[ _-]*(IR)?[ _-]*(\d+)", re.IGNORECASE)
 _ESCAPE: Final = re.compile(rb"\x1b(?:\$[()][A-Z]|\$[A-Z]|[()-][A-Za-z])")
 
@@ -92,7 +112,7 @@ _ESCAPE: Final = re.compile(rb"\x1b(?:\$[()][A-Z]|\$[A-Z]|[()-][A-Za-z])")
 def normal_term(term: str) -> str:
     """The Defined Term that was meant, ``ISO_IR 100`` for ``ISO-IR 100``; others come back as they are."""
     term = term.strip(" \0")
-    if term in python_encoding or term in _EXTRA_CODECS:
+    if term in _CODEC_OF_TERM:
         return term
     found = _TERM_SHAPE.fullmatch(term)
     if found is None:
@@ -105,11 +125,7 @@ def normal_term(term: str) -> str:
 @lru_cache(maxsize=256)
 def _first_codec(term: str) -> str:
     """The Python codec of value 1 of Specific Character Set; Latin-1 for what is not known."""
-    term = normal_term(term)
-    codec: str = _EXTRA_CODECS.get(term) or python_encoding.get(term, _LATIN_1)
-    if codec in ("iso8859", "iso2022_jp", "iso2022_jp_2"):
-        return _LATIN_1  # the default repertoire; a two-byte G0 set cannot be what a text begins in
-    return {"UTF8": "utf-8", "iso_ir_166": "tis_620", "iso_ir_58": "gb2312"}.get(codec, codec.lower())
+    return _CODEC_OF_TERM.get(normal_term(term), _LATIN_1)
 
 
 def decode_text(raw: bytes, charset: Sequence[str], vr: str) -> str:
@@ -235,6 +251,9 @@ def _encode_piece(piece: str, first: str, sets: tuple[_Set, ...], home: _Set) ->
         if chosen is None:
             chosen, char = home, "?"
         if chosen.into_g1:
+            # Readers, ours too, take a byte above 0x7F as a sign that G0 is single bytes again.
+            out += home.escape if g0.two_byte else b""
+            g0 = home
             out += chosen.escape if g1 != chosen.codec else b""
             g1 = chosen.codec
         elif chosen is not g0:

@@ -11,14 +11,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 
-from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
-from pydicom._private_dict import private_dictionaries
+from gantry.standard.pydicom_tables import pydicom_table
 
 PIXEL_DATA = 0x7FE00010
 FLOAT_PIXEL_DATA = 0x7FE00008
 DOUBLE_FLOAT_PIXEL_DATA = 0x7FE00009
 SPECIFIC_CHARACTER_SET = 0x00080005
+
+_Row = tuple[str, str, str, str, str]  # VR, VM, name, "Retired", keyword
+_tables = pydicom_table("_dicom_dict")
+_ROWS: dict[int, _Row] = _tables.DicomDictionary
+_REPEATING: dict[str, _Row] = _tables.RepeatersDictionary
 
 
 def _one_vr(choice: str) -> str:
@@ -28,16 +33,16 @@ def _one_vr(choice: str) -> str:
     return "UN" if choice == "NONE" else choice[:2]
 
 
-_VR: dict[int, str] = {tag: _one_vr(entry[0]) for tag, entry in DicomDictionary.items()}
+_VR: dict[int, str] = {tag: _one_vr(entry[0]) for tag, entry in _ROWS.items()}
 VR_OF_TAG: Mapping[int, str] = _VR
 """What `vr_of` answers for attributes with a tag of their own, for loops that cannot afford a call each."""
 
-VR_CHOICES: dict[int, str] = {tag: entry[0] for tag, entry in DicomDictionary.items() if " or " in entry[0]}
+VR_CHOICES: dict[int, str] = {tag: entry[0] for tag, entry in _ROWS.items() if " or " in entry[0]}
 """The attributes whose VR depends on others, with the dictionary's words, for example ``US or SS``."""
 
-_KEYWORD: dict[int, str] = {tag: entry[4] for tag, entry in DicomDictionary.items() if entry[4]}
-_NAME: dict[int, str] = {tag: entry[2] for tag, entry in DicomDictionary.items()}
-_MULTIPLICITY: dict[int, str] = {tag: entry[1] for tag, entry in DicomDictionary.items()}
+_KEYWORD: dict[int, str] = {tag: entry[4] for tag, entry in _ROWS.items() if entry[4]}
+_NAME: dict[int, str] = {tag: entry[2] for tag, entry in _ROWS.items()}
+_MULTIPLICITY: dict[int, str] = {tag: entry[1] for tag, entry in _ROWS.items()}
 _TAG: dict[str, int] = {keyword: tag for tag, keyword in _KEYWORD.items()}
 
 _TAG_TEXT = re.compile(r"\(?([0-9A-Fa-f]{4})[, ]?([0-9A-Fa-f]{4})\)?")
@@ -46,7 +51,7 @@ _TAG_TEXT = re.compile(r"\(?([0-9A-Fa-f]{4})[, ]?([0-9A-Fa-f]{4})\)?")
 def _masks() -> tuple[tuple[int, int, str], ...]:
     """(mask, value, row name) for each repeating group, the most precise first."""
     rows = []
-    for pattern in RepeatersDictionary:
+    for pattern in _REPEATING:
         mask = int("".join("0" if c == "x" else "F" for c in pattern), 16)
         value = int(pattern.replace("x", "0"), 16)
         rows.append((mask, value, pattern))
@@ -56,13 +61,12 @@ def _masks() -> tuple[tuple[int, int, str], ...]:
 _REPEATERS = _masks()
 
 
-def _repeater(tag: int) -> tuple[str, str, str, str, str] | None:
+def _repeater(tag: int) -> _Row | None:
     if tag >> 16 & 1:
         return None
     for mask, value, pattern in _REPEATERS:
         if tag & mask == value:
-            entry: tuple[str, str, str, str, str] = RepeatersDictionary[pattern]
-            return entry
+            return _REPEATING[pattern]
     return None
 
 
@@ -104,16 +108,24 @@ def vr_choice(tag: int) -> str:
     return entry[0] if entry is not None else vr_of(tag)
 
 
+@cache
+def _private_rows() -> dict[str, dict[str, tuple[str, str, str, str]]]:
+    # Read when first asked for: few objects hold private attributes in Implicit VR.
+    rows: dict[str, dict[str, tuple[str, str, str, str]]] = pydicom_table(
+        "_private_dict"
+    ).private_dictionaries
+    return rows
+
+
 def private_vr(creator: str, tag: int) -> str:
     """The VR that a vendor has published for a private attribute of this creator; UN where none is known."""
-    table = private_dictionaries.get(creator)
+    table = _private_rows().get(creator)
     if table is None:
         return "UN"
     text = f"{tag:08X}"
     for key in (text, f"{text[:4]}xx{text[6:]}", f"{text[:2]}xxxx{text[6:]}"):
         if key in table:
-            vr: str = table[key][0]
-            return vr[:2]
+            return table[key][0][:2]
     return "UN"
 
 
