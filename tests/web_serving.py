@@ -107,7 +107,7 @@ def web_served(
     thread = threading.Thread(target=_run, args=(loop, server, listening), name="web-served")
     thread.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, verify=False) as client:
             yield WebServed(archive, port, client)
     finally:
         server.should_exit = True

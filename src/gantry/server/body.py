@@ -64,6 +64,7 @@ async def _raw(request: Request, max_bytes: int, window_s: float) -> AsyncGenera
     total, waited, in_window = 0, 0.0, 0
     while not request.body_read:
         began = loop.time()
+        request.body_begun = True
         try:
             async with asyncio.timeout(max(0.0, window_s - waited)):
                 message = await request.receive()
@@ -122,6 +123,8 @@ async def drain(request: Request) -> bool:
 
     Closing a connection that has unread bytes resets it, and the client may never see our answer.
     """
+    if request.header(b"expect") is not None and not request.body_begun:
+        return False  # it waits for our word, and that is no
     left = _DRAIN_BYTES
     if request.content_length is None and request.header(b"transfer-encoding") is None:
         request.body_read = True

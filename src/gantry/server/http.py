@@ -32,7 +32,7 @@ HTML_TYPE = b"text/html; charset=utf-8"
 class Request:
     """What a client asked for. `query` is raw; `base` is scheme and authority as the client wrote them."""
 
-    __slots__ = ("_headers", "body_read", "method", "path", "query", "receive", "scope")
+    __slots__ = ("_headers", "body_begun", "body_read", "method", "path", "query", "receive", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
@@ -40,6 +40,7 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query: str = scope["query_string"].decode("latin-1")
+        self.body_begun = False
         self.body_read = False
         self._headers: dict[bytes, bytes] | None = None
 

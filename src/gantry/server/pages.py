@@ -6,6 +6,7 @@ with a digest in them may be kept for ever; the page itself is asked for each ti
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import mimetypes
@@ -49,13 +50,19 @@ when the package is built, with <code>make run</code> or <code>pip install .</co
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asset:
+    """One file; `packed` is made when it is first asked for, which keeps the start short."""
+
     body: bytes
-    packed: bytes | None
     media_type: str
     etag: str
     for_ever: bool
+    packed: bytes = b""
+
+    @property
+    def is_packable(self) -> bool:
+        return len(self.body) >= GZIP_FROM_BYTES and self.media_type.startswith(_PACKED_TYPES)
 
 
 class Pages:
@@ -76,7 +83,7 @@ class Pages:
         if asset is None:
             headers: Headers = [(b"content-type", HTML_TYPE), PAGE_POLICY, (b"cache-control", b"no-store")]
             return Response(200, NO_VIEWER.encode(), headers)
-        return _answer(request, asset, [PAGE_POLICY, *_ISOLATED])
+        return await _answer(request, asset, [PAGE_POLICY, *_ISOLATED])
 
     async def file(self, request: Request, *_: str) -> Response:
         """A file of the viewer."""
@@ -84,10 +91,10 @@ class Pages:
         if asset is None:
             raise WebRequestError(404, "the viewer has no such file")
         # Workers take the policy of their own file: they may run WebAssembly too.
-        return _answer(request, asset, [PAGE_POLICY])
+        return await _answer(request, asset, [PAGE_POLICY])
 
 
-def _answer(request: Request, asset: _Asset, headers: Headers) -> Response:
+async def _answer(request: Request, asset: _Asset, headers: Headers) -> Response:
     headers = [
         *headers,
         (b"etag", asset.etag.encode()),
@@ -96,7 +103,9 @@ def _answer(request: Request, asset: _Asset, headers: Headers) -> Response:
     if not_modified(request.header(b"if-none-match"), asset.etag):
         return Response(304, b"", headers)
     headers.append((b"content-type", asset.media_type.encode()))
-    if asset.packed is not None and accepts_gzip(request):
+    if asset.is_packable and accepts_gzip(request):
+        if not asset.packed:
+            asset.packed = await asyncio.to_thread(gzip.compress, asset.body, 6, mtime=0)
         headers.append((b"content-encoding", b"gzip"))
         return Response(200, asset.packed, headers)
     return Response(200, asset.body, headers)
@@ -124,10 +133,7 @@ _MEDIA_TYPES = {
 def _asset(name: str, body: bytes) -> _Asset:
     suffix = name.rpartition(".")[2]
     media_type = _MEDIA_TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    packed = None
-    if len(body) >= GZIP_FROM_BYTES and media_type.startswith(_PACKED_TYPES):
-        packed = gzip.compress(body, 6, mtime=0)
     if media_type.startswith("text/"):
         media_type += "; charset=utf-8"
     etag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
-    return _Asset(body, packed, media_type, etag, _HASHED.fullmatch(name) is not None)
+    return _Asset(body, media_type, etag, _HASHED.fullmatch(name) is not None)
