@@ -15,10 +15,10 @@ from typing import Any
 
 from gantry.archive import delete as acts_on
 from gantry.archive.blobs.files import INCOMING
+from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
 from gantry.archive.changes import ChangeSignal
 from gantry.archive.clock import Clock, SystemClock
 from gantry.archive.commit import Committer
-from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.frames import FrameTable
 from gantry.archive.incoming import Expectation, Incoming, storage_error
@@ -66,13 +66,15 @@ class Archive:
         self._names = itertools.count(1)
         started = start(disk, index_files, clock)
         self._journal = started.journal
-        self._committer = Committer(disk, started.index, clock, options.same_uid, self._committed)
-        self._signal = ChangeSignal(started.index.stats().last_change)
+        self._committer = Committer(
+            disk, started.index, clock, options.same_uid, started.act_count, self._committed
+        )
+        self._signal = ChangeSignal(started.last_change)
         self._space = Space(disk, options.reserve_bytes)
         self._keeper = Keeper(disk, self._committer)
-        damage = Damage(disk)
-        self._retriever = Retriever(disk, damage)
-        self._verifier = Verifier(disk, index_files, self._committer, self._journal, damage)
+        self._retriever = Retriever(disk, started.damage)
+        self._bundles = Bundles(disk, clock, self._retriever, self.locate)
+        self._verifier = Verifier(disk, index_files, self._committer, self._journal, started.damage)
 
     @classmethod
     def open(
@@ -215,6 +217,21 @@ class Archive:
         """The file itself, only to be read; None on a simulated disk."""
         return self._retriever.real_path(location)
 
+    def series_metadata(self, study_uid: str, series_uid: str, bulk_uri: BulkUri, form: str = "") -> Bundle:
+        """Metadata of a series, compressed as it is sent, with its entity tag; made once for each state.
+
+        `bulk_uri(key, path)` gives the URI of bulk data; `form` names what it does, for the cache. Raises
+        NotFound, StorageError.
+        """
+        return self._bundles.get(study_uid, series_uid, form, bulk_uri)
+
+    def quiet_series(self, for_s: float) -> list[Series]:
+        """Series that changed, but not in the last `for_s` seconds; each is told once.
+
+        For a task in the background that then asks for their metadata, so that the first viewer need not wait.
+        """
+        return self._bundles.quiet(for_s)
+
     # --- find, changes ---------------------------------------------------------------------------
 
     def find(self, query: Query) -> FindResult:
@@ -291,4 +308,5 @@ class Archive:
 
     def _committed(self, changes: Sequence[IndexChange], last: int) -> None:
         self._journal.follow(self.index, changes)
+        self._bundles.changed([change_key(change) for change in changes])
         self._signal.committed(last)

@@ -26,7 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from gantry.archive.acts import ActEntry, ActKind, act_path, index_change, last_count, write_act
+from gantry.archive.acts import ActEntry, ActKind, act_path, index_change, write_act
 from gantry.archive.blobs.files import (
     ACTS,
     LOST_FOUND,
@@ -84,7 +84,8 @@ class _Batch:
 class Committer:
     """Owns the write side of disk and index.
 
-    `committed` is called, under the lock, with what was applied and the feed's last number.
+    `act_count` is the number of the last act there is. `committed` is called, under the lock, with what was
+    applied and the feed's last number.
     """
 
     def __init__(
@@ -93,13 +94,14 @@ class Committer:
         index: Index,
         clock: Clock,
         policy: str,
+        act_count: int,
         committed: Callable[[Sequence[IndexChange], int], None],
     ) -> None:
         self.read_only = ""
         self.policy = policy
         self.index = index
         self.former: list[Index] = []
-        self._act_count = last_count(disk)
+        self._act_count = act_count
         # Acts that failed and could not be removed: no other act is written while one is there.
         self._void_acts: list[str] = []
         self._disk = disk

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from gantry.archive.acts import read_act
+from gantry.archive.acts import last_count, read_act
 from gantry.archive.blobs.files import (
     ACTS,
     LOST_FOUND,
@@ -21,6 +21,7 @@ from gantry.archive.blobs.files import (
 )
 from gantry.archive.clock import Clock
 from gantry.archive.commit import set_aside
+from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk, walk_files
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
@@ -38,6 +39,9 @@ class Started:
 
     index: Index
     journal: Journal
+    damage: Damage
+    act_count: int
+    last_change: int
 
 
 def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
@@ -50,7 +54,7 @@ def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
         journal = Journal(disk)
         index = _open_index(disk, index_files, journal, clock)
         _set_aside_orphan_acts(disk, index, clock)
-        return Started(index, journal)
+        return Started(index, journal, Damage(disk), last_count(disk), index.stats().last_change)
     except OSError as error:
         raise storage_error(error) from error
 
