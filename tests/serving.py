@@ -113,8 +113,8 @@ def dataset(
     ds.InstanceNumber = number
     ds.SamplesPerPixel = 1
     ds.PhotometricInterpretation = "MONOCHROME2"
-    ds.Rows = size // 128
-    ds.Columns = 64
+    ds.Columns = 64 if size < 1 << 20 else 1024
+    ds.Rows = size // (2 * ds.Columns)
     ds.BitsAllocated = 16
     ds.BitsStored = 12
     ds.HighBit = 11

@@ -187,18 +187,23 @@ class Connection:
                 self._on_associated(event)
             case Rejected() | Aborted():
                 self._end_cause = event.text
+                self._fail(event.text)
             case _:
                 pass
 
     def on_lost(self, cause: str) -> None:
-        words = f"{self.peer}: {self._end_cause or cause}"
         if self._receiver is not None:
             self._receiver.lost()
+        self._fail(self._end_cause or cause)
+
+    # Inside
+
+    def _fail(self, cause: str) -> None:
+        """Tell whoever waits; the connection itself may take a while longer to close."""
+        words = f"{self.peer}: {cause}"
         self.requests.lost(words)
         if not self._established.done():
             self._established.set_exception(ConnectError(words))
-
-    # Inside
 
     def _on_associated(self, event: Associated) -> None:
         self.associated = event

@@ -21,7 +21,7 @@ from typing import cast
 from gantry.archive.archive import Archive
 from gantry.client.wire import STALL_TIMEOUT_S, Wire, listening_socket
 from gantry.dimse.association import Association, Role
-from gantry.dimse.limits import ARTIM_S, DEFAULT_ASYNC_WINDOW, DEFAULT_MAX_PDU, IDLE_S
+from gantry.dimse.limits import ARTIM_S, ASSOCIATION_S, DEFAULT_ASYNC_WINDOW, DEFAULT_MAX_PDU, IDLE_S
 from gantry.dimse.negotiation import AcceptorPolicy, Timers
 from gantry.dimse.user_information import AsyncWindow
 from gantry.errors import ConnectError
@@ -67,6 +67,7 @@ class DimseOptions:
     async_operations: int = DEFAULT_ASYNC_WINDOW
     max_object_bytes: int = 8 << 30
     find_limit: int = 10_000
+    destination_timeout_s: float = ASSOCIATION_S
 
     @classmethod
     def from_settings(cls, settings: Settings) -> DimseOptions:
@@ -119,6 +120,7 @@ class DicomServer:
             ae_title=self._options.ae_title,
             remote_aes=self._options.remote_aes,
             find_limit=self._options.find_limit,
+            destination_timeout_s=self._options.destination_timeout_s,
         )
         self._server: asyncio.Server | None = None
         self._sessions: set[Session] = set()

@@ -21,7 +21,8 @@ from gantry.standard.transfer_syntaxes import TransferSyntax, transfer_syntax
 class DimseServices:
     """What the services of every association share.
 
-    `remote_aes` are the AEs that C-MOVE may send to. `executor` runs what waits for disk and index.
+    `remote_aes` are the AEs that C-MOVE may send to. `destination_timeout_s` is how
+    long one of them may take to accept an association. `executor` runs what waits for disk and index.
     """
 
     archive: Archive
@@ -29,6 +30,7 @@ class DimseServices:
     ae_title: str
     remote_aes: Mapping[str, Address]
     find_limit: int
+    destination_timeout_s: float
 
 
 @dataclass(slots=True)

@@ -24,9 +24,9 @@ from gantry.client.native import NATIVE_SYNTAXES, as_native, can_convert
 from gantry.client.objects import Outgoing, StoreResult, groups_for_association
 from gantry.client.sending import PRELOAD_BYTES, MoveOriginator, Sending, failed
 from gantry.dataset.encode import encode
-from gantry.dimse.limits import DEFAULT_ASYNC_WINDOW
+from gantry.dimse.limits import DEFAULT_ASYNC_WINDOW, RESPONSE_S
 from gantry.dimse.message import Command, c_retrieve_rsp
-from gantry.dimse.negotiation import AcceptedContext, ProposedContext
+from gantry.dimse.negotiation import AcceptedContext, ProposedContext, Timers
 from gantry.dimse.user_information import AsyncWindow
 from gantry.errors import ConnectError
 from gantry.server.find_scp import negotiated_options
@@ -149,7 +149,7 @@ async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing]
                 peer,
                 contexts=list(dict.fromkeys(p for o in group for p in _proposals(o))),
                 calling_aet=operation.services.ae_title,
-                options=Options(async_window=AsyncWindow(DEFAULT_ASYNC_WINDOW, 1)),
+                options=_move_options(operation.services.destination_timeout_s),
             )
         except ConnectError as error:
             for outgoing in group:
@@ -167,6 +167,14 @@ async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing]
             await sending.send(_in_accepted_forms(group, contexts), report, lambda: operation.is_over)
         finally:
             await connection.release()
+
+
+def _move_options(timeout_s: float) -> Options:
+    return Options(
+        async_window=AsyncWindow(DEFAULT_ASYNC_WINDOW, 1),
+        connect_timeout_s=timeout_s,
+        timers=Timers(idle_s=RESPONSE_S, association_s=timeout_s),
+    )
 
 
 def _proposals(outgoing: Outgoing) -> tuple[ProposedContext, ...]:
