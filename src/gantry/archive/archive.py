@@ -18,7 +18,7 @@ from gantry.archive.blobs.files import INCOMING
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
 from gantry.archive.changes import ChangeSignal
 from gantry.archive.clock import Clock, SystemClock
-from gantry.archive.commit import Committer
+from gantry.archive.commit import Committer, change_key
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.frames import FrameTable
 from gantry.archive.incoming import Expectation, Incoming, storage_error
@@ -228,7 +228,7 @@ class Archive:
     def quiet_series(self, for_s: float) -> list[Series]:
         """Series that changed, but not in the last `for_s` seconds; each is told once.
 
-        For a task in the background that then asks for their metadata, so that the first viewer need not wait.
+        For a task in the background that then asks for their metadata, so that no viewer need wait.
         """
         return self._bundles.quiet(for_s)
 

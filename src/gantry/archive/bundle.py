@@ -1,11 +1,11 @@
 """Series metadata made once and kept as it is sent: compressed, with its entity tag.
 
-A viewer opens a series by asking for the metadata of all its instances (PS3.18 10.4.1.1.2), each viewer again.
-The answer depends on the current versions of the series and on how bulk data is referred to, and on nothing
-else, so it is made once for each state of the series and kept below ``cache/metadata/``, where the next run
-finds it too. The entity tag is a digest of that state; a bundle whose tag is not the present one is never
-served, and removed when its successor is made. What the cache may hold is bounded: beyond that the bundles
-made longest ago go.
+A viewer opens a series by asking for the metadata of all its instances (PS3.18 10.4.1.1.2), each viewer
+again. The answer depends on the current versions of the series and on how bulk data is referred to, and on
+nothing else, so it is made once for each state of the series and kept below ``cache/metadata/``, where the
+next run finds it too. The entity tag is a digest of that state; a bundle whose tag is not the present one is
+never served, and removed when its successor is made. What the cache may hold is bounded: beyond that the
+bundles made longest ago go.
 """
 
 from __future__ import annotations

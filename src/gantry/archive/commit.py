@@ -419,7 +419,7 @@ class Committer:
 
     def _holds(self, changes: Sequence[IndexChange]) -> bool:
         """Whether a transaction that answered with an error took place all the same."""
-        newest = {_key_of(change): change.number for change in changes}
+        newest = {change_key(change): change.number for change in changes}
         found = self.index.lookup(newest)
         return all(key in found and found[key].last_number >= number for key, number in newest.items())
 
@@ -465,7 +465,8 @@ def outcome_of(arrival: Arrival) -> Outcome:
     return arrival.outcome
 
 
-def _key_of(change: IndexChange) -> InstanceKey:
+def change_key(change: IndexChange) -> InstanceKey:
+    """The instance that a change is about."""
     return change.record.key if isinstance(change, AddVersion) else change.key
 
 
