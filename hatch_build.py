@@ -120,9 +120,7 @@ def _run(step: str, command: list[str], folder: Path, timeout_s: float) -> None:
 
 
 def _failure(step: str, reason: str) -> str:
-    return (
-        f"{step} failed; set {SKIP_VARIABLE}=1 to build Gantry without the viewer. What was said:\n{reason}"
-    )
+    return f"{step} failed; {SKIP_VARIABLE}=1 builds Gantry without the viewer. What was said:\n{reason}"
 
 
 def _end_of(text: str, lines: int = 40) -> str:

@@ -49,6 +49,19 @@ def chromium_path() -> str:
     return found
 
 
+_WAIT = """new Promise((resolve) => {
+    const end = performance.now() + LIMIT_MS;
+    const look = () => {
+        let value;
+        try { value = (CONDITION); } catch (error) { value = undefined; }
+        if (value) resolve({ value: value === Object(value) && !Array.isArray(value) ? true : value });
+        else if (performance.now() > end) resolve({ late: true });
+        else setTimeout(look, 16);
+    };
+    look();
+})"""
+
+
 class PageError(AssertionError):
     """What was waited for did not come, or the page threw."""
 
@@ -96,17 +109,7 @@ class Page:
 
     def wait_until(self, condition: str, timeout_s: float = 30) -> Any:
         """The first truthy value of an expression, asked for once per frame of the page."""
-        script = """new Promise((resolve) => {
-            const end = performance.now() + %d;
-            const look = () => {
-                let value;
-                try { value = (%s); } catch (error) { value = undefined; }
-                if (value) resolve({ value });
-                else if (performance.now() > end) resolve({ late: true });
-                else setTimeout(look, 16);
-            };
-            look();
-        })""" % (timeout_s * 1000, condition)
+        script = _WAIT.replace("LIMIT_MS", str(timeout_s * 1000)).replace("CONDITION", condition)
         found = self.evaluate(script)
         if "late" in found:
             self.screenshot(Path("artifacts") / "late.png")

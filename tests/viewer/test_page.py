@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import subprocess
@@ -12,10 +13,11 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+from pydicom import dcmread, dcmwrite
 
 import gantry
-from gantry.toolkit.example import example_study
 from chromium import DESK, PHONE, Page, chromium_path, open_page
+from gantry.toolkit.example import example_study
 
 VIEWER = Path(gantry.__file__).parent / "server" / "_viewer"
 SOURCE = Path(gantry.__file__).parents[1]
@@ -73,6 +75,7 @@ def tab(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]
 @pytest.fixture
 def page(tab: Page, server: str) -> Iterator[Page]:
     """A desk-sized page at the list, as on the first visit. What it logs as an error fails the test."""
+    tab.command("Page.bringToFront")
     tab.size(*DESK)
     tab.evaluate("localStorage.clear()")
     tab.go(server)
@@ -312,8 +315,40 @@ def test_an_unknown_study_is_said_in_place(page: Page, server: str) -> None:
     page.errors.clear()  # the 404, where the server answers so
 
 
+@pytest.mark.peer
+def test_a_document_is_fetched_to_be_opened(page: Page) -> None:
+    open_study(page)
+    open_series(page, "DOC")
+    page.click(".sheet .button")
+    page.wait_until(
+        "performance.getEntriesByType('resource').some("
+        "(entry) => entry.name.includes('00420011') && entry.responseStatus === 200)"
+    )
+    assert page.evaluate("document.querySelector('.sheet .note')") is None
+
+
+@pytest.mark.peer
+def test_what_arrives_is_told_and_moves_nothing(page: Page, server: str) -> None:
+    shown = page.wait_until(STUDY_SHOWN)
+    send(server, another_study())
+    page.click(".newer")
+    page.wait_until("document.querySelectorAll('a.study').length === 2")
+    assert shown in page.evaluate("document.querySelector('.studies').innerText")
+
+
+def another_study() -> bytes:
+    """A CT image of somebody else, newer than the example."""
+    ds = dcmread(io.BytesIO(next(part10 for _, part10 in example_study(size=64, slices=2))))
+    ds.PatientName, ds.PatientID, ds.StudyDate = "Later^Somebody", "LATER-1", "20261101"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID = "2.25.1", "2.25.2", "2.25.3"
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    buffer = io.BytesIO()
+    dcmwrite(buffer, ds)
+    return buffer.getvalue()
+
+
 def test_code_of_the_list_is_small() -> None:
-    scripts = [path for path in (viewer_files() / "assets").glob("index-*.js")]
+    scripts = list((viewer_files() / "assets").glob("index-*.js"))
     assert scripts
     assert sum(len(gzip.compress(path.read_bytes())) for path in scripts) < LIST_BUDGET_BYTES
 

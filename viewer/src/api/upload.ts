@@ -45,7 +45,16 @@ function settle(
   const detail = `POST /api/upload: ${request.status} ${request.responseText.slice(0, 400)}`;
   if (request.status >= 200 && request.status < 300 && answer.failed === 0) return resolve(answer);
   const { message, advice } = refused(request.status, detail);
-  reject(new ApiError(answer.message || message, advice, detail, request.status));
+  const files = request.status < 500 && request.status !== 401 && request.status !== 403;
+  reject(
+    files && answer.message
+      ? new ApiError(sentence(answer.message), "The archive keeps DICOM files and zips of them.", detail, request.status)
+      : new ApiError(message, advice, detail, request.status),
+  );
+}
+
+function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1).replace(/[.\s]+$/, "")}.`;
 }
 
 function uploadAnswer(body: string): UploadAnswer {
