@@ -9,7 +9,7 @@ object is its result.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from gantry.client.connection import Connection, Options, Peer, connect
 from gantry.client.keys import Keys, keys_model
 from gantry.client.objects import Outgoing, StoreResult, contexts_for, groups_for_association, outgoing
 from gantry.client.requests import Answers, Response
-from gantry.client.sending import Sending
+from gantry.client.sending import Sending, result_for
 from gantry.client.sinks import Sink
 from gantry.dataset.encode import encode
 from gantry.dataset.json_model import to_json_model
@@ -34,7 +34,7 @@ from gantry.dimse.message import (
 )
 from gantry.dimse.negotiation import AcceptedContext, ProposedContext
 from gantry.dimse.user_information import AsyncWindow, ExtendedNegotiation, RoleSelection
-from gantry.errors import CallerError, DataSetError, ProtocolError
+from gantry.errors import CallerError, ConnectError, DataSetError, ProtocolError
 from gantry.standard import sop_classes as sop
 from gantry.standard import status
 from gantry.standard.query_keys import LEVEL_NAMES, InformationModel, Level
@@ -144,22 +144,16 @@ async def store(
     *,
     progress: Callable[[StoreResult], None] | None = None,
 ) -> list[StoreResult]:
-    """C-STORE of objects for which `connection` has contexts; one result each, in their order."""
-    results: list[StoreResult] = []
-
-    def note(_: Outgoing, result: StoreResult) -> None:
-        results.append(result)
-        if progress is not None:
-            progress(result)
-
-    sending = Sending(
-        connection.requests,
-        connection.executor,
-        lambda o: _id_of(connection.context(o.sop_class_uid, o.transfer_syntax_uid)),
-        window=connection.window,
-    )
-    await sending.send((outgoing(o) for o in objects), note)
-    return results
+    """C-STORE of objects for which `connection` has contexts; one result each, those unreadable first."""
+    report = _Report(progress)
+    readable, unreadable = await asyncio.to_thread(_readable, list(objects))
+    for result in unreadable:
+        report.add(result)
+    waiting = iter(readable)
+    await _send_over(connection, waiting, report)
+    for left in waiting:
+        report.add(result_for(left, None, connection.requests.lost_cause or "not sent"))
+    return report.results
 
 
 async def store_files(
@@ -179,20 +173,23 @@ async def store_files(
     if associations < 1:
         raise CallerError("store needs at least one association")
     options = options or Options(async_window=AsyncWindow(DEFAULT_ASYNC_WINDOW, 1))
-    objects, results = await asyncio.to_thread(_readable, list(sources))
-    for result in results:
-        if progress is not None:
-            progress(result)
+    report = _Report(progress)
+    objects, unreadable = await asyncio.to_thread(_readable, list(sources))
+    for result in unreadable:
+        report.add(result)
     for group in groups_for_association(objects, lambda o: contexts_for([o])):
-        contexts = contexts_for(group)
-        shares = [group[i::associations] for i in range(min(associations, len(group)))]
-        async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(_store_share(peer, share, contexts, calling_aet, options, progress))
-                for share in shares
-            ]
-        results += [result for task in running for result in task.result()]
-    return results
+        waiting = iter(group)
+        sending = [
+            _store_share(peer, waiting, contexts_for(group), calling_aet, options, report)
+            for _ in range(min(associations, len(group)))
+        ]
+        ended = await asyncio.gather(*sending)
+        broken = [error for error in ended if error is not None]
+        if len(broken) == len(ended) and len(report.results) == len(unreadable):
+            raise broken[0]
+        for left in waiting:
+            report.add(result_for(left, None, str(broken[0]) if broken else "the association ended"))
+    return report.results
 
 
 async def find(
@@ -288,19 +285,47 @@ def _readable(
     return objects, unreadable
 
 
+class _Report:
+    """Gathers results and tells of each."""
+
+    def __init__(self, progress: Callable[[StoreResult], None] | None) -> None:
+        self.results: list[StoreResult] = []
+        self._progress = progress
+
+    def add(self, result: StoreResult) -> None:
+        self.results.append(result)
+        if self._progress is not None:
+            self._progress(result)
+
+
+async def _send_over(connection: Connection, objects: Iterable[Outgoing], report: _Report) -> None:
+    sending = Sending(
+        connection.requests,
+        connection.executor,
+        lambda o: _id_of(connection.context(o.sop_class_uid, o.transfer_syntax_uid)),
+        window=connection.window,
+    )
+    await sending.send(objects, lambda _, result: report.add(result))
+
+
 async def _store_share(
     peer: Peer,
-    share: Sequence[Outgoing],
+    objects: Iterator[Outgoing],
     contexts: Sequence[ProposedContext],
     calling_aet: str,
     options: Options,
-    progress: Callable[[StoreResult], None] | None,
-) -> list[StoreResult]:
-    connection = await connect(peer, contexts=contexts, calling_aet=calling_aet, options=options)
+    report: _Report,
+) -> ConnectError | None:
+    """Send what `objects` still has, beside others that take from it too; why no association was had."""
     try:
-        return await store(connection, share, progress=progress)
+        connection = await connect(peer, contexts=contexts, calling_aet=calling_aet, options=options)
+    except ConnectError as error:
+        return error
+    try:
+        await _send_over(connection, objects, report)
     finally:
         await connection.release()
+    return None
 
 
 def _context_of(

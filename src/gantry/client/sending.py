@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from gantry.client.objects import Outgoing, StoreResult
@@ -60,28 +61,39 @@ class Sending:
         on_result: Callable[[Outgoing, StoreResult], None],
         is_cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Send all; `on_result` is told of each once, in the order of `objects`, unless cancelled before.
+        """Send until `objects` ends; `on_result` is told of each that was taken, in their order.
 
-        Never raises for one object. When the association goes, those that have no answer get a result
-        without a status.
+        Never raises for one object. When the association goes, those taken that have no answer get a
+        result without a status, and no more are taken: `objects` may be shared with other associations.
+        After a cancel those taken and not sent are not told of.
         """
         waiting: deque[tuple[Outgoing, Answers | StoreResult]] = deque()
         window = min(self.window or MAX_WINDOW, MAX_WINDOW)
-        async for outgoing, data in _read_ahead(objects, self.executor):
-            if is_cancelled():
-                break
-            waiting.append((outgoing, await self._ask(outgoing, data)))
-            while len(waiting) >= window:
-                await self._settle(waiting, on_result)
+        async with aclosing(_read_ahead(self._while_standing(objects), self.executor)) as ready:
+            async for outgoing, data in ready:
+                if is_cancelled():
+                    break
+                waiting.append((outgoing, await self._ask(outgoing, data)))
+                while len(waiting) >= window:
+                    await self._settle(waiting, on_result)
         while waiting:
             await self._settle(waiting, on_result)
 
+    def _while_standing(self, objects: Iterable[Outgoing]) -> Iterator[Outgoing]:
+        # Asked before an object is taken, so that none is lost to others who share `objects`.
+        source = iter(objects)
+        while self.requests.lost_cause is None:
+            try:
+                yield next(source)
+            except StopIteration:
+                return
+
     async def _ask(self, outgoing: Outgoing, data: Loaded | Exception) -> Answers | StoreResult:
         if isinstance(data, Exception):
-            return failed(outgoing, status.PROCESSING_FAILURE, f"cannot be read: {data}")
+            return result_for(outgoing, status.PROCESSING_FAILURE, f"cannot be read: {data}")
         context_id = self.context_for(outgoing)
         if context_id is None:
-            return failed(
+            return result_for(
                 outgoing,
                 status.SOP_CLASS_NOT_SUPPORTED,
                 "the peer accepted no presentation context for its SOP class and transfer syntax",
@@ -99,7 +111,7 @@ class Sending:
             await self.requests.wire.transmit(context_id, command, data, executor)
         except (GantryError, OSError) as error:
             answers.withdraw()
-            return failed(outgoing, None, str(error))
+            return result_for(outgoing, None, str(error))
         return answers
 
     @staticmethod
@@ -111,20 +123,20 @@ class Sending:
         if isinstance(answer, Answers):
             try:
                 response = await answer.next()
-                answer = failed(outgoing, response.status, response.command.error_comment or "")
+                answer = result_for(outgoing, response.status, response.command.error_comment or "")
             except ConnectError as error:
-                answer = failed(outgoing, None, str(error))
+                answer = result_for(outgoing, None, str(error))
         on_result(outgoing, answer)
 
 
-def failed(outgoing: Outgoing, code: int | None, comment: str) -> StoreResult:
-    """A result for `outgoing`, failed unless the status says otherwise."""
+def result_for(outgoing: Outgoing, code: int | None, comment: str) -> StoreResult:
+    """The result for `outgoing` with this status, None where no answer came."""
     return StoreResult(outgoing.sop_class_uid, outgoing.sop_instance_uid, code, comment, outgoing.label)
 
 
 async def _read_ahead(
     objects: Iterable[Outgoing], executor: Executor
-) -> AsyncIterator[tuple[Outgoing, Loaded | Exception]]:
+) -> AsyncGenerator[tuple[Outgoing, Loaded | Exception], None]:
     loop = asyncio.get_running_loop()
     reading: deque[tuple[Outgoing, asyncio.Future[Loaded | Exception]]] = deque()
     try:

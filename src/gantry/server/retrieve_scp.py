@@ -22,7 +22,7 @@ from gantry.archive.records import Location
 from gantry.client.connection import Options, Peer, connect
 from gantry.client.native import NATIVE_SYNTAXES, as_native, can_convert
 from gantry.client.objects import Outgoing, StoreResult, groups_for_association
-from gantry.client.sending import PRELOAD_BYTES, MoveOriginator, Sending, failed
+from gantry.client.sending import PRELOAD_BYTES, MoveOriginator, Sending, result_for
 from gantry.dataset.encode import encode
 from gantry.dimse.limits import DEFAULT_ASYNC_WINDOW, RESPONSE_S
 from gantry.dimse.message import Command, c_retrieve_rsp
@@ -153,7 +153,7 @@ async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing]
             )
         except ConnectError as error:
             for outgoing in group:
-                report(outgoing, failed(outgoing, None, str(error)))
+                report(outgoing, result_for(outgoing, None, str(error)))
             continue
         contexts = list(connection.contexts.values())
         sending = Sending(
@@ -164,7 +164,11 @@ async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing]
             originator=MoveOriginator(operation.calling_aet, operation.command.message_id or 0),
         )
         try:
-            await sending.send(_in_accepted_forms(group, contexts), report, lambda: operation.is_over)
+            waiting = _in_accepted_forms(group, contexts)
+            await sending.send(waiting, report, lambda: operation.is_over)
+            if not operation.is_over:
+                for left in waiting:
+                    report(left, result_for(left, None, connection.requests.lost_cause or "not sent"))
         finally:
             await connection.release()
 
