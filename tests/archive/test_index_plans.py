@@ -47,7 +47,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlIndex]:
 
 def plan_of(index: SqlIndex, query: Query, *, counting: bool = False) -> list[str]:
     with index._readers.snapshot() as connection:
-        plan = index._finder.plan(connection, query, with_files=False)
+        plan = index._finder.plan(connection, query, with_files=False, for_counting=counting)
     statement: Select[Any]
     if counting:
         statement = count_rows(plan.level, plan.clauses, from_below=plan.from_below)
@@ -76,7 +76,7 @@ def test_a_selective_query_never_reads_all_studies(
     index: SqlIndex, keys: dict[str, Any], level: Level, counting: bool
 ) -> None:
     plan = plan_of(index, Query(level, keys), counting=counting)
-    assert not [step for step in plan if step.startswith("SCAN")], plan
+    assert not [step for step in plan if step.startswith("SCAN") and "anon" not in step], plan
 
 
 @pytest.mark.parametrize("order", list(OrderBy))

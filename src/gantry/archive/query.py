@@ -29,6 +29,8 @@ MAX_EXAMINED = 50_000
 """Rows looked at one by one, where SQL alone cannot decide, before an answer is cut short."""
 MAX_COUNTED = 10_000
 """Of these, rows looked at beyond the page only to count them."""
+MAX_COUNTED_IN_SQL = 100_000
+"""Rows counted for a total where SQL alone decides."""
 MAX_HEADERS = 2_000
 """Files opened for one query because it asks for an attribute that the index does not hold."""
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from gantry.archive.records import JsonModel
 from gantry.dataset.date_time import date, time
-from gantry.dataset.person_name import name_groups, name_tokens, normalise, phonetic
+from gantry.dataset.person_name import name_groups, name_tokens, normalise, phonetic, search_forms, words
 
 MAX_WORDS = 256
 """Words indexed of one study and kind; a name or description with more is cut."""
@@ -32,13 +32,20 @@ _WORD = re.compile(r"\w+")
 
 
 class WordKind(IntEnum):
-    """Where a word stands, and how it was made."""
+    """Where a word stands, and how it was made.
+
+    Of a person's name there are the words, their sounds, each component group as `search_forms` spells it,
+    and its words sorted: the last two are what name matching compares a key with.
+    """
 
     NAME = 0
     PHONETIC = 1
     IDENTIFIER = 2
     DESCRIPTION = 3
-    REFERRING = 4
+    NAME_FORM = 4
+    NAME_SORTED = 5
+    REFERRING_FORM = 6
+    REFERRING_SORTED = 7
 
 
 def microseconds(when: datetime) -> int:
@@ -149,13 +156,13 @@ def study_columns(attributes: JsonModel) -> StudyColumns:
 def study_words(attributes: JsonModel) -> set[tuple[str, int]]:
     """The words by which a study is found, each with its kind."""
     found: set[tuple[str, int]] = set()
-    for tag, kind in (("00100010", WordKind.NAME), ("00080090", WordKind.REFERRING)):
-        names = [token for name in values_of(attributes, tag) for token in name_tokens(name)][:MAX_WORDS]
-        found.update((cut_word(token), kind.value) for token in names)
-        if kind is WordKind.NAME:
-            found.update(
-                (sound, WordKind.PHONETIC.value) for token in names if (sound := cut_word(phonetic(token)))
-            )
+    names = values_of(attributes, "00100010")
+    tokens = [token for name in names for token in name_tokens(name)][:MAX_WORDS]
+    found.update((cut_word(token), WordKind.NAME.value) for token in tokens)
+    found.update((cut_word(phonetic(token)), WordKind.PHONETIC.value) for token in tokens)
+    found |= _spelled(names, WordKind.NAME_FORM, WordKind.NAME_SORTED)
+    referring = values_of(attributes, "00080090")
+    found |= _spelled(referring, WordKind.REFERRING_FORM, WordKind.REFERRING_SORTED)
     for tag in ("00100020", "00080050", "00200010"):
         identifier = cut_word(normalise(first_text(attributes, tag)))
         if identifier:
@@ -163,6 +170,19 @@ def study_words(attributes: JsonModel) -> set[tuple[str, int]]:
     described = words_of(first_text(attributes, "00081030"))[:MAX_WORDS]
     found.update((cut_word(word), WordKind.DESCRIPTION.value) for word in described)
     return found
+
+
+def _spelled(names: list[Any], form: WordKind, in_order: WordKind) -> set[tuple[str, int]]:
+    found: set[tuple[str, int]] = set()
+    for group in (group for name in names for group in name_groups(name)):
+        found.update((whole_word(spelled), form.value) for spelled in search_forms(group))
+        found.add((whole_word(" ".join(sorted(words(group)))), in_order.value))
+    return found
+
+
+def whole_word(text: str) -> str:
+    """A spelled name as it is indexed: uncut, and without NUL, at which SQL would stop."""
+    return text.replace("\0", "\ufffd")
 
 
 def cut_word(word: str) -> str:

@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, literal_column, or_, select, true
 
 from gantry.archive.index import schema
-from gantry.archive.index.columns import WordKind, cut_word, words_of
+from gantry.archive.index.columns import WordKind, cut_word, whole_word, words_of
+from gantry.archive.index.sqlite import prepare
 from gantry.dataset.matching import Condition, Kind, NameQuery
 from gantry.dataset.person_name import normalise
 from gantry.dataset.wildcard import like_pattern
@@ -70,7 +71,17 @@ _NUMBER_COLUMNS: dict[int, tuple[Level, ColumnElement[int], bool]] = {
     0x00200011: (Level.SERIES, _SE.series_number, False),
     0x00200013: (Level.IMAGE, _I.instance_number, False),
 }
-_NAME_KINDS = {0x00100010: WordKind.NAME, 0x00080090: WordKind.REFERRING}
+_PATIENT_NAME = 0x00100010
+_IRREGULAR = {
+    column.name: prepare(
+        select(_ST.id).where(column.is_(None)).limit(literal_column("1")).offset(literal_column("0"))
+    )
+    for column in (*_TEXT_COLUMNS.values(), *_MOMENT_COLUMNS.values())
+}
+_NAME_KINDS = {
+    _PATIENT_NAME: (WordKind.NAME_FORM, WordKind.NAME_SORTED),
+    0x00080090: (WordKind.REFERRING_FORM, WordKind.REFERRING_SORTED),
+}
 _MODALITIES_IN_STUDY = 0x00080061
 _SOP_CLASSES_IN_STUDY = 0x00080062
 _SOP_CLASS_UID = 0x00080016
@@ -82,11 +93,15 @@ def begins_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
 
 
 class Conditions:
-    """Makes clauses for rows of one level, over one connection that it may ask how common a word is."""
+    """Makes clauses for rows of one level, over one connection that it may ask how common a word is.
 
-    def __init__(self, connection: Connection, level: Level) -> None:
+    Clauses `for_counting` list rows always, because there is no page to fill and to stop at.
+    """
+
+    def __init__(self, connection: Connection, level: Level, *, for_counting: bool = False) -> None:
         self._connection = connection
         self._level = level
+        self._for_counting = for_counting
 
     def clause(self, condition: Condition) -> Clause | None:
         """The condition in SQL; None when SQL knows nothing of it."""
@@ -121,7 +136,7 @@ class Conditions:
         compare: Callable[[ColumnElement[str], Condition], Clause | None],
     ) -> Clause | None:
         found = compare(column, condition)
-        if found is None or self._connection.execute(select(exists().where(column.is_(None)))).scalar() == 0:
+        if found is None or not self._has_irregular(column):
             return found
         return Clause(or_(found.sql, column.is_(None)), exact=False)
 
@@ -152,26 +167,44 @@ class Conditions:
         equal = column == int(number)
         return Clause(equal, True) if exact else Clause(or_(equal, column.is_(None)), False)
 
+    def _has_irregular(self, column: ColumnElement[str]) -> bool:
+        probe = self._connection.connection.cursor()
+        try:
+            probe.execute(_IRREGULAR[column.name])
+            return probe.fetchone() is not None
+        finally:
+            probe.close()
+
     # -- words and modalities -----------------------------------------------------------------------------
 
     def _names(self, condition: Condition) -> Clause | None:
-        kind = _NAME_KINDS[condition.tag]
-        if condition.fuzzy and kind is not WordKind.NAME:
-            return None
-        clauses = [clause for name in condition.names for clause in self._name(name, kind, condition.fuzzy)]
-        return Clause(and_(*clauses), exact=False) if clauses else None
+        if condition.fuzzy:
+            if condition.tag != _PATIENT_NAME:
+                return None
+            sounds = [self._sounding(name) for name in condition.names]
+            return Clause(and_(*(clause for clauses in sounds for clause in clauses), true()), exact=False)
+        form, in_order = _NAME_KINDS[condition.tag]
+        spelled = [self._spelled(name, form, in_order) for name in condition.names]
+        # two component groups of a key must be met by one name; a study may have been given several
+        return Clause(and_(*spelled), exact=len(spelled) == 1)
 
-    def _name(self, name: NameQuery, kind: WordKind, fuzzy: bool) -> list[ColumnElement[bool]]:
-        """What each word says about the words of a name that matches."""
+    def _spelled(self, name: NameQuery, form: WordKind, in_order: WordKind) -> ColumnElement[bool]:
+        if not name.wild:
+            return self.has_word(_W.word == whole_word(" ".join(sorted(name.words))), in_order)
+        test = _like(_W.word, name.text)
+        if name.text.endswith(" *"):  # an open end, which may be missing altogether
+            test = or_(test, _like(_W.word, name.text[:-2]))
+        return self.has_word(test, form)
+
+    def _sounding(self, name: NameQuery) -> list[ColumnElement[bool]]:
+        """What each word says about the words, or their sounds, of a name that is alike."""
         found = []
-        for word, sound in zip(name.words, name.sounds or ("",) * len(name.words), strict=True):
+        for word, sound in zip(name.words, name.sounds, strict=True):
             literal = word.split("*", 1)[0].split("?", 1)[0]
-            if fuzzy and sound:
+            if sound:
                 found.append(self.has_word(_W.word == cut_word(sound), WordKind.PHONETIC))
-            elif literal == word:
-                found.append(self.has_word(_W.word == cut_word(word), kind))
             elif literal:
-                found.append(self.has_word(begins_with(_W.word, cut_word(literal)), kind))
+                found.append(self.has_word(begins_with(_W.word, cut_word(literal)), WordKind.NAME))
         return found
 
     def has_word(self, test: ColumnElement[bool], *kinds: WordKind) -> ColumnElement[bool]:
@@ -192,7 +225,7 @@ class Conditions:
         return self._listed_or_tested(select(_M.study_row).where(test), _M.study_row)
 
     def _listed_or_tested(self, rows: Select[tuple[int]], of: ColumnElement[int]) -> ColumnElement[bool]:
-        if self._are_few(rows):
+        if self._for_counting or self._are_few(rows):
             return _ST.id.in_(rows)
         return rows.where(of == _ST.id).correlate(schema.studies).exists()
 

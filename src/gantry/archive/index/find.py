@@ -8,7 +8,7 @@ are opened, is limited; an answer that was cut short says so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from gantry.archive.index.schema import studies, study_modalities
 from gantry.archive.index.sqlite import Readers
 from gantry.archive.query import (
     MAX_COUNTED,
+    MAX_COUNTED_IN_SQL,
     MAX_EXAMINED,
     MAX_HEADERS,
     MAX_RESULTS,
@@ -71,6 +72,16 @@ class Plan:
         return not self.on_rows and not self.on_files
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """What part of the matching rows to give, in which order."""
+
+    order: OrderBy
+    limit: int
+    offset: int
+    want_total: bool
+
+
 class Finder:
     """Answers queries over the readers' connections."""
 
@@ -81,8 +92,12 @@ class Finder:
         """See `Index.find`."""
         limit, offset = _page(query.limit, query.offset)
         with self._readers.snapshot() as connection:
-            plan = self.plan(connection, query, header_of is not None)
-            return self._answer(connection, plan, query.order, limit, offset, query.want_total, header_of)
+
+            def planned(for_counting: bool) -> Plan:
+                return self.plan(connection, query, header_of is not None, for_counting=for_counting)
+
+            page = _Page(query.order, limit, offset, query.want_total)
+            return self._answer(connection, planned, page, header_of)
 
     def search_text(
         self,
@@ -98,18 +113,24 @@ class Finder:
         """See `Index.search_text`."""
         limit, offset = _page(limit, offset)
         with self._readers.snapshot() as connection:
-            conditions = Conditions(connection, Level.STUDY)
-            clauses = [typed_word(conditions, word) for word in words[:MAX_TYPED_WORDS] if word.strip()]
-            if modality:
-                clauses.append(conditions.has_modality(study_modalities.c.modality == modality))
-            if date_from:
-                clauses.append(studies.c.study_date >= date_from)
-            if date_to:
-                clauses.append((studies.c.study_date <= date_to) & (studies.c.study_date > ""))
-            plan = Plan(Level.STUDY, tuple(clauses), (), (), (), False, False)
-            return self._answer(connection, plan, OrderBy.NEWEST, limit, offset, want_total, None)
 
-    def plan(self, connection: Connection, query: Query, with_files: bool) -> Plan:
+            def planned(for_counting: bool) -> Plan:
+                conditions = Conditions(connection, Level.STUDY, for_counting=for_counting)
+                clauses = [typed_word(conditions, word) for word in words[:MAX_TYPED_WORDS] if word.strip()]
+                if modality:
+                    clauses.append(conditions.has_modality(study_modalities.c.modality.in_(modality.split(","))))
+                if date_from:
+                    clauses.append(studies.c.study_date >= date_from)
+                if date_to:
+                    clauses.append((studies.c.study_date <= date_to) & (studies.c.study_date > ""))
+                return Plan(Level.STUDY, tuple(clauses), (), (), (), False, False)
+
+            page = _Page(OrderBy.NEWEST, limit, offset, want_total)
+            return self._answer(connection, planned, page, None)
+
+    def plan(
+        self, connection: Connection, query: Query, with_files: bool, *, for_counting: bool = False
+    ) -> Plan:
         """Sort the conditions of a query by who decides them.
 
         Raises QueryError for a key that cannot be answered.
@@ -121,7 +142,7 @@ class Finder:
             multiple_values=query.multiple_values,
         )
         keys = _with_modalities(query.keys, query.level)
-        builder = Conditions(connection, query.level)
+        builder = Conditions(connection, query.level, for_counting=for_counting)
         clauses: list[ColumnElement[bool]] = []
         on_rows: list[Condition] = []
         on_files: list[Condition] = []
@@ -154,63 +175,67 @@ class Finder:
     def _answer(
         self,
         connection: Connection,
-        plan: Plan,
-        order: OrderBy,
-        limit: int,
-        offset: int,
-        want_total: bool,
+        planned: Callable[[bool], Plan],
+        page: _Page,
         header_of: HeaderOf | None,
     ) -> FindResult:
-        statement = select_rows(plan.level, plan.clauses, order, from_below=plan.from_below)
+        plan = planned(False)
+        statement = select_rows(plan.level, plan.clauses, page.order, from_below=plan.from_below)
         files = _Files(self._readers, header_of)
         assembler = Assembler(connection, plan.level, plan.patient_counts)
-        if plan.exact:
-            page = statement.limit(limit + 1).offset(offset)
-            found = [assembler.row(values) for values in connection.execute(page)]
-            total = self._total(connection, plan) if want_total else None
-            rows = [self._with_file(one, plan, files) for one in found[:limit]]
-            return FindResult(rows, total, more=len(found) > limit, truncated=files.exhausted)
-        return self._matched(connection, statement, plan, assembler, files, limit, offset, want_total)
+        if not plan.exact:
+            return self._matched(connection, statement, plan, page, assembler, files)
+        bounded = statement.limit(page.limit + 1).offset(page.offset)
+        found = [assembler.row(values) for values in connection.execute(bounded)]
+        more = len(found) > page.limit
+        total: int | None = None
+        if page.want_total and not more and (found or not page.offset):
+            total = page.offset + len(found)
+        elif page.want_total:
+            total = self._total(connection, planned(True))
+        rows = [self._with_file(one, plan, files) for one in found[: page.limit]]
+        return FindResult(rows, total, more=more, truncated=files.exhausted)
 
     def _matched(
         self,
         connection: Connection,
         statement: Select[Any],
         plan: Plan,
+        page: _Page,
         assembler: Assembler,
         files: _Files,
-        limit: int,
-        offset: int,
-        want_total: bool,
     ) -> FindResult:
-        page: list[Found] = []
+        """The page of a query that SQL alone does not decide: candidates in order, matched one by one."""
+        end = page.offset + page.limit
+        kept: list[Found] = []
         matched = examined = beyond = 0
         stopped = False
         for values in _stream(connection, statement.limit(MAX_EXAMINED + 1)):
             examined += 1
-            full = matched > offset + limit
+            full = matched > end
             beyond += full
-            if examined > MAX_EXAMINED or (full and (not want_total or beyond > MAX_COUNTED)):
+            if examined > MAX_EXAMINED or (full and (not page.want_total or beyond > MAX_COUNTED)):
                 stopped = True
                 break
             one = assembler.row(values)
             if not _fits(one, plan, files):
                 continue
             matched += 1
-            if offset < matched <= offset + limit:
-                page.append(one)
-        rows = [self._with_file(one, plan, files) for one in page]
-        cut_short = files.exhausted or (stopped and matched <= offset + limit)
-        total = matched if want_total and not stopped and not files.exhausted else None
-        return FindResult(rows, total, more=matched > offset + limit, truncated=cut_short)
+            if page.offset < matched <= end:
+                kept.append(one)
+        rows = [self._with_file(one, plan, files) for one in kept]
+        cut_short = files.exhausted or (stopped and matched <= end)
+        total = matched if page.want_total and not stopped and not files.exhausted else None
+        return FindResult(rows, total, more=matched > end, truncated=cut_short)
 
-    def _total(self, connection: Connection, plan: Plan) -> int:
+    def _total(self, connection: Connection, plan: Plan) -> int | None:
+        """How many rows there are; None when they are too many to count."""
         if not plan.clauses:
             stats = feed.stats(self._readers)
             return (stats.patients, stats.studies, stats.series, stats.instances)[plan.level]
-        return (
-            connection.execute(count_rows(plan.level, plan.clauses, from_below=plan.from_below)).scalar() or 0
-        )
+        statement = count_rows(plan.level, plan.clauses, from_below=plan.from_below)
+        counted = connection.execute(statement).scalar() or 0
+        return counted if counted <= MAX_COUNTED_IN_SQL else None
 
     def _with_file(self, found: Found, plan: Plan, files: _Files) -> Row:
         """The row with those attributes asked for that only the file holds."""

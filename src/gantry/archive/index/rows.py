@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from gantry.archive.index import schema
 from gantry.archive.index.columns import parted
-from gantry.archive.query import Counts, LevelAnswer, OrderBy, PatientCounts, Row
+from gantry.archive.query import MAX_COUNTED_IN_SQL, Counts, LevelAnswer, OrderBy, PatientCounts, Row
 from gantry.standard.query_keys import Level
 
 _P, _ST, _SE, _I, _V = (
@@ -102,14 +102,20 @@ def select_rows(
 
     The database is made to begin with the studies, which are in order already, unless `from_below`.
     """
-    return _visible(level, _columns(level), clauses, from_below).order_by(*_ordering(level, order))
+    found = _visible(level, _columns(level), clauses, from_below)
+    if level <= Level.STUDY:
+        found = found.join(schema.study_facts, _SF.id == _ST.facts)
+    elif level is Level.SERIES:
+        found = found.join(schema.series_facts, _EF.id == _SE.facts)
+    return found.order_by(*_ordering(level, order))
 
 
 def count_rows(
     level: Level, clauses: Iterable[ColumnElement[bool]], *, from_below: bool = False
 ) -> Select[Any]:
-    """How many such rows there are."""
-    return _visible(level, (func.count(),), clauses, from_below)
+    """How many such rows there are, counted no further than one beyond `MAX_COUNTED_IN_SQL`."""
+    rows = _visible(level, (literal_column("1"),), clauses, from_below).limit(MAX_COUNTED_IN_SQL + 1)
+    return select(func.count()).select_from(rows.subquery())
 
 
 def _columns(level: Level) -> tuple[ColumnElement[Any], ...]:
@@ -128,12 +134,12 @@ def _visible(
     if level is Level.PATIENT:
         found = found.join(schema.patients, (_P.id == _ST.patient_row) & (_P.rep_study == _ST.id))
     if level <= Level.STUDY:
-        return found.join(schema.study_facts, _SF.id == _ST.facts).where(_ST.instance_count > 0, *clauses)
+        return found.where(_ST.instance_count > 0, *clauses)
     # adding nothing keeps a study from being looked up by its series
     study_row = _ST.id if from_below else _ST.id + literal_column("0")
     found = found.join(schema.series, _SE.study_row == study_row)
     if level is Level.SERIES:
-        return found.join(schema.series_facts, _EF.id == _SE.facts).where(_SE.instance_count > 0, *clauses)
+        return found.where(_SE.instance_count > 0, *clauses)
     found = found.join(schema.instances, _I.series_row == _SE.id)
     return found.join(schema.versions, _V.id == _I.version).where(*clauses)
 
