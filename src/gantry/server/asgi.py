@@ -8,6 +8,7 @@ changed since, one look-up and one read answer them (`plans`).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -184,9 +185,25 @@ async def _send_stream(
         response.headers.append((b"content-length", str(response.length).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
     if request.method != "HEAD":
-        async for piece in body:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        # A client that has gone takes nothing and says so only when asked: nobody else stops the reading.
+        gone = asyncio.create_task(_gone(request))
+        try:
+            async for piece in body:
+                if gone.done():
+                    return
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except GantryError as error:
+            log.warning("%s broken off: %s", ascii(request.path[:200]), ascii(str(error)))
+            return
+        finally:
+            gone.cancel()
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _gone(request: Request) -> None:
+    """Return when the client has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
 
 
 async def _other_protocol(scope: Scope, receive: Receive, send: Send) -> None:

@@ -43,9 +43,7 @@ async def read_body(
 
     Raises WebRequestError 408, 413, 415 or 400, and ClientGone.
     """
-    announced = request.content_length
-    if announced is not None and announced > max_bytes:
-        raise WebRequestError(413, f"the body has {announced} bytes, more than {max_bytes}")
+    check_announced(request, max_bytes)
     encoding = (request.header(b"content-encoding") or "identity").strip().lower()
     pieces: AsyncIterator[bytes] = _raw(request, max_bytes, window_s)
     if encoding != "identity":
@@ -54,9 +52,11 @@ async def read_body(
         yield piece
 
 
-async def read_small_body(request: Request, *, max_bytes: int) -> bytes:
-    """The whole body of a request that holds a few values. Raises as `read_body`."""
-    return b"".join([piece async for piece in read_body(request, max_bytes=max_bytes)])
+def check_announced(request: Request, max_bytes: int) -> None:
+    """Refuse a body by its Content-Length, before any of it is taken. Raises WebRequestError 413."""
+    announced = request.content_length
+    if announced is not None and announced > max_bytes:
+        raise WebRequestError(413, f"the body has {announced} bytes, more than {max_bytes}")
 
 
 async def _raw(request: Request, max_bytes: int, window_s: float) -> AsyncGenerator[bytes, None]:

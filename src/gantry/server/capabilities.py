@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from gantry.dicomweb import accept
 from gantry.dicomweb.capabilities import WADL, Capability, to_json, to_wadl
 from gantry.server.http import Request, Response, json_response
+from gantry.server.openapi import operation_id
 from gantry.server.routes import Route
 
 _OFFERS = (accept.Offer(WADL), accept.Offer(accept.JSON), accept.Offer(accept.DICOM_JSON))
@@ -26,7 +27,7 @@ class Capabilities:
             Capability(
                 route.method,
                 route.template[len(root) :],
-                route.summary,
+                operation_id(route),
                 route.produces,
                 route.consumes,
                 tuple(parameter.name for parameter in route.parameters),

@@ -24,6 +24,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 Body = bytes | memoryview | AsyncIterator[bytes | memoryview]
 
+_LOOPBACK_WITHOUT_PORT = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
 JSON_TYPE = b"application/json"
 TEXT_TYPE = b"text/plain; charset=utf-8"
 HTML_TYPE = b"text/html; charset=utf-8"
@@ -63,7 +65,12 @@ class Request:
     @property
     def base(self) -> str:
         """``http://host:port`` as the client addressed us."""
-        return f"{self.scope.get('scheme', 'http')}://{self.header(b'host') or 'localhost'}"
+        host = self.header(b"host") or "localhost"
+        server = self.scope.get("server")
+        if server and server[1] not in (None, 80) and host in _LOOPBACK_WITHOUT_PORT:
+            # Some clients leave the port out. On the same machine there is no proxy that could mean it.
+            host = f"{host}:{server[1]}"
+        return f"{self.scope.get('scheme', 'http')}://{host}"
 
     @property
     def content_length(self) -> int | None:

@@ -13,6 +13,8 @@ Bodies on their way in are watched by `body`, which knows what a request is for.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,8 @@ from uvicorn.server import ServerState
 
 from gantry.server.body import MIN_RATE, RATE_WINDOW_S
 from gantry.server.outcome import RETRY_AFTER_S
+
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ class GuardedHttp(HttpToolsProtocol):
     def timeout_keep_alive_handler(self) -> None:
         # Closing would wait for ever for a client that does not take what is left of its answer.
         if not self.transport.is_closing() and self.transport.get_write_buffer_size():
-            self.transport.abort()
+            self._cut()
             return
         super().timeout_keep_alive_handler()
 
@@ -158,9 +162,16 @@ class GuardedHttp(HttpToolsProtocol):
         self._rate_timer = None
         taken = self._unsent - self.transport.get_write_buffer_size()
         if taken < self.limits.min_rate * self.limits.rate_window_s:
-            self.transport.abort()
+            self._cut()
         else:
             self._watch_rate()
+
+    def _cut(self) -> None:
+        """End the connection at once: what the client did not take is dropped here and in the kernel."""
+        raw = self.transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.transport.abort()
 
     def _stop_timers(self) -> None:
         for timer in (self._head_timer, self._rate_timer):

@@ -101,7 +101,7 @@ _ERROR_SCHEMA = {
 
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": _operation_id(route),
+        "operationId": operation_id(route),
         "summary": route.summary,
         "tags": [route.tag],
         "responses": {str(status): _response(route, status) for status in route.statuses},
@@ -125,7 +125,8 @@ def _operation(route: Route) -> dict[str, Any]:
     return operation
 
 
-def _operation_id(route: Route) -> str:
+def operation_id(route: Route) -> str:
+    """A name for programs, unique among routes."""
     words = [piece.strip("{}").replace(".", "-") or "root" for piece in route.template.split("/")[1:]]
     return "-".join([route.method.lower(), *words])
 

@@ -95,7 +95,7 @@ class RenderedRetrievals:
         rendering = parse_rendering(request.query)
         if len(wanted) == 1:
             return await self._one(request, location, wanted[0], rendering)
-        return self._parts(request, [(location, frame) for frame in wanted], rendering)
+        return await self._parts(request, [(location, frame) for frame in wanted], rendering)
 
     async def study_thumbnail(self, request: Request, study_uid: str) -> Response:
         return await self._thumbnail(request, await self._holdings.locate(request, study_uid), None)
@@ -132,7 +132,7 @@ class RenderedRetrievals:
         self._require_frame(location, frame)
         form = accept.choose(request.accepted(), rendered_offers())
         if form is None:
-            return self._parts(request, [(location, frame)], rendering)
+            return await self._parts(request, [(location, frame)], rendering)
         return await self.picture(request, Picture(location, frame, rendering, form.media_type))
 
     async def _thumbnail(
@@ -160,9 +160,9 @@ class RenderedRetrievals:
         ]
         if not wanted:
             raise NotFound("nothing here has Pixel Data to render")
-        return self._parts(request, wanted, parse_rendering(request.query))
+        return await self._parts(request, wanted, parse_rendering(request.query))
 
-    def _parts(
+    async def _parts(
         self, request: Request, wanted: Sequence[tuple[Location, int]], rendering: RenderingParameters
     ) -> Response:
         if len(wanted) > MAX_RENDERED_PARTS:
@@ -174,13 +174,17 @@ class RenderedRetrievals:
         boundary = new_boundary()
         pictures = [Picture(location, frame, rendering, form.media_type) for location, frame in wanted]
         content_type = related_content_type(form.media_type, boundary)
-        return Response(200, self._made_parts(pictures, boundary), [(b"content-type", content_type.encode())])
+        # The first is made before anything is sent: if it cannot be, that can still be answered.
+        body = self._made_parts(await self._made(pictures[0]), pictures, boundary)
+        return Response(200, body, [(b"content-type", content_type.encode())])
 
-    async def _made_parts(self, pictures: Sequence[Picture], boundary: str) -> AsyncIterator[bytes]:
-        for number, picture in enumerate(pictures):
-            data = await self._made(picture)
-            yield part_head(boundary, {"Content-Type": picture.media_type}, first=number == 0)
-            yield data
+    async def _made_parts(
+        self, first: bytes, pictures: Sequence[Picture], boundary: str
+    ) -> AsyncIterator[bytes]:
+        headers = {"Content-Type": pictures[0].media_type}
+        yield part_head(boundary, headers, first=True) + first
+        for picture in pictures[1:]:
+            yield part_head(boundary, headers, first=False) + await self._made(picture)
         yield closing(boundary)
 
     def _require_frame(self, location: Location, frame: int) -> None:

@@ -28,7 +28,7 @@ from gantry.dicomweb.stow import (
 )
 from gantry.errors import GantryError, WebRequestError
 from gantry.server.assembly import Assembly
-from gantry.server.body import read_body
+from gantry.server.body import check_announced, read_body
 from gantry.server.delete import origin_of
 from gantry.server.http import Request, Response, add_warnings, json_response
 from gantry.server.intake import Intake
@@ -79,6 +79,7 @@ class StoreDoor:
     async def _admitted(
         self, request: Request, content: StoreContent, study_uid: str | None, form: accept.Offer
     ) -> Response:
+        check_announced(request, self._policy.max_body_bytes)
         # N7: refused for want of room before the body is taken.
         self._archive.begin(origin_of(request), request.content_length).abort()
         intake = Intake(self._archive, origin_of(request), study_uid)

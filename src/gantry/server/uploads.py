@@ -21,7 +21,7 @@ from gantry.archive.records import Origin
 from gantry.dicomweb.media_types import parse_media_type
 from gantry.dicomweb.multipart import Event, MultipartParser, PartBegin, PartData, boundary_of
 from gantry.errors import GantryError, WebRequestError
-from gantry.server.body import MAX_INFLATE_RATIO, RATIO_GRACE_BYTES, read_body
+from gantry.server.body import MAX_INFLATE_RATIO, RATIO_GRACE_BYTES, check_announced, read_body
 from gantry.server.delete import origin_of
 from gantry.server.http import Request, Response, json_response
 from gantry.server.intake import Intake
@@ -55,6 +55,7 @@ class Uploads:
 
     async def upload(self, request: Request) -> Response:
         with self._admission:
+            check_announced(request, self._policy.max_body_bytes)
             origin = Origin(peer=request.peer, via="upload")
             self._archive.begin(origin_of(request), request.content_length).abort()
             intake = Intake(self._archive, origin, None)
