@@ -182,8 +182,10 @@ class Ingest:
     def close(self) -> None:
         """Carry the log over into the file, so that the file alone is the index, and close the connection."""
         with translated_errors("closing the index"):
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._connection.close()
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                self._connection.close()
 
     # -- asking -------------------------------------------------------------------------------------------
 

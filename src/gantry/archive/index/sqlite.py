@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable, Table, bindparam, create_engine, event
 from sqlalchemy.dialects import sqlite as dialect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import ClauseElement
 
@@ -114,10 +115,11 @@ def translated_errors(doing: str) -> Iterator[None]:
     """Turn SQLite's errors into ours; `doing` says at what step."""
     try:
         yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    except (sqlite3.Error, DBAPIError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         kind = _KINDS.get(code, StorageError)
-        raise kind(f"{doing}: {error}") from error
+        raise kind(f"{doing}: {cause}") from error
 
 
 class Readers:
