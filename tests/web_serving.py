@@ -92,9 +92,10 @@ def web_served(
     )
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
+    built = build_app(archive, policy, **app)
     server = uvicorn.Server(
         uvicorn.Config(
-            build_app(archive, policy, **app),
+            built,
             http=guarded_http(limits or HttpLimits()),
             loop="none",
             lifespan="off",
@@ -110,6 +111,7 @@ def web_served(
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, verify=False) as client:
             yield WebServed(archive, port, client)
     finally:
+        loop.call_soon_threadsafe(built.close)
         server.should_exit = True
         thread.join()
         loop.close()

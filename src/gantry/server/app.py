@@ -86,12 +86,13 @@ def build_app(
     policy = policy or HttpPolicy()
     generation = Generation(archive)
     holdings = Holdings(archive)
-    metadata = Metadata(archive, holdings, generation)
+    metadata = Metadata(archive, holdings)
     plans = Plans(archive, generation, policy, [*BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY])
     whole = Retrievals(holdings, Conversion(archive, decode))
     frames = FrameRetrievals(holdings, decode, plans)
     rendered = RenderedRetrievals(holdings, render)
     admission = Admission(policy.max_uploads)
+    feed = Feed(archive)
     document, capabilities = ApiDocument(), Capabilities()
     routes = [
         *_searches(Searches(archive, policy)),
@@ -100,13 +101,19 @@ def build_app(
         *_pictures(rendered),
         *_stores(StoreDoor(archive, policy, admission), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
-        *_service(archive, UriService(holdings, whole, rendered), capabilities),
+        *_service(archive, feed, UriService(holdings, whole, rendered), capabilities),
         *document.routes(),
         *_page(pages or Pages()),
     ]
     document.describe(routes)
     capabilities.describe(routes, WEB)
-    return App(RouteTable(routes), policy, plans.answer)
+    return App(
+        RouteTable(routes),
+        policy,
+        plans.answer,
+        background=metadata.prepare,
+        closers=(feed.close, plans.close, generation.close),
+    )
 
 
 def _get(
@@ -251,7 +258,7 @@ def _deletions(acts: Deletions) -> list[Route]:
     return [*deletes, *restores, versions]
 
 
-def _service(archive: Archive, uri: UriService, capabilities: Capabilities) -> list[Route]:
+def _service(archive: Archive, feed: Feed, uri: UriService, capabilities: Capabilities) -> list[Route]:
     tag, json = "The archive", (accept.JSON,)
     health = Health(archive)
     page = (
@@ -293,7 +300,7 @@ def _service(archive: Archive, uri: UriService, capabilities: Capabilities) -> l
         ),
         _get(
             "/api/changes",
-            Feed(archive).changes,
+            feed.changes,
             "The change feed: at once, waiting, or as events",
             tag,
             (accept.JSON, EVENT_STREAM),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from gantry.errors import GantryError, WebRequestError
 from gantry.server.body import ClientGone, drain
@@ -41,12 +41,36 @@ Shortcut = Callable[[Scope, Send], Awaitable[bool]]
 
 
 class App:
-    """The ASGI application over a table of routes."""
+    """The ASGI application over a table of routes.
 
-    def __init__(self, routes: RouteTable, policy: HttpPolicy, shortcut: Shortcut | None = None) -> None:
+    `run_background` is work beside requests, until cancelled; `close` ends what would never end by itself
+    (event streams, long polls) and lets go of files.
+    """
+
+    def __init__(
+        self,
+        routes: RouteTable,
+        policy: HttpPolicy,
+        shortcut: Shortcut | None = None,
+        *,
+        background: Callable[[str], Awaitable[None]] | None = None,
+        closers: Sequence[Callable[[], None]] = (),
+    ) -> None:
         self.routes = routes
         self.policy = policy
         self._shortcut = shortcut
+        self._background = background
+        self._closers = tuple(closers)
+
+    async def run_background(self, base: str) -> None:
+        """Prepare answers ahead of requests; `base` is the URL that people will ask under."""
+        if self._background is not None:
+            await self._background(base)
+
+    def close(self) -> None:
+        """No more requests will come: end streams, let go of files. Called in the loop."""
+        for close in self._closers:
+            close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

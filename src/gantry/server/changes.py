@@ -28,13 +28,20 @@ EVENT_STREAM = "text/event-stream"
 
 
 class Feed:
-    """Answers ``/api/changes``. `wake` is set by the archive's commits; `close` ends that."""
+    """Answers ``/api/changes``."""
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
         self._waiters: set[asyncio.Event] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.close = archive.listen(self._committed)
+        self._closing = False
+        self._end_listening = archive.listen(self._committed)
+
+    def close(self) -> None:
+        """End waiting requests and streams; the connections they hold would outlast the server."""
+        self._closing = True
+        self._end_listening()
+        self._wake()
 
     async def changes(self, request: Request) -> Response:
         pairs = split_query(request.query)
@@ -63,7 +70,7 @@ class Feed:
     async def _after(self, after: int, limit: int, wait_s: float) -> list[Change]:
         limit = max(1, min(limit, MAX_CHANGES))
         found = await asyncio.to_thread(self._archive.changes, after, limit)
-        if found or not wait_s:
+        if found or not wait_s or self._closing:
             return found
         event = asyncio.Event()
         self._waiters.add(event)
@@ -90,7 +97,7 @@ class Feed:
 
     async def _events(self, after: int) -> AsyncIterator[bytes]:
         yield f"event: epoch\ndata: {self._archive.index.epoch}\n\n".encode()
-        while True:
+        while not self._closing:
             found = await self._after(after, MAX_CHANGES, HEARTBEAT_S)
             yield _events(found) if found else b": still here\n\n"
             if found:

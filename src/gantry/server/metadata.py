@@ -1,35 +1,33 @@
 """Metadata of studies, series and instances: all attributes, bulk data by reference (PS3.18 10.4.1.1.2).
 
-Metadata of a series is asked for again and again (each opening of it, by each viewer), so its answer is
-made once and kept as it is sent: compressed, with its entity tag. Such a *bundle* holds for the state of
-the archive it was made in. When something was stored since, the objects are looked up again and the
-bundle is made anew only if they changed.
+Metadata of a series is asked for again and again (each opening of it, by each viewer), so the archive keeps
+its answer as it is sent: compressed, with its entity tag. Other levels are made as they go out.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gzip
 import hashlib
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 
 from gantry.archive.archive import Archive
-from gantry.archive.index import Location
+from gantry.archive.bundle import Bundle
+from gantry.archive.records import InstanceKey, Location
 from gantry.dataset.json_model import to_json, to_json_model
 from gantry.dataset.xml_model import to_xml
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
-from gantry.dicomweb.paths import instance_path
+from gantry.dicomweb.paths import instance_path, require_uid
 from gantry.dicomweb.ranges import not_modified
+from gantry.errors import StorageError
 from gantry.server.compression import accepts_gzip, gunzipped
-from gantry.server.generation import Generation
 from gantry.server.holdings import Holdings
 from gantry.server.http import Headers, Request, Response, new_boundary
 
-MAX_BUNDLED_BYTES = 64 << 20
-"""Compressed bundles held in memory: about 500 series of 250 slices."""
+PREPARE_EVERY_S = 1.0
+QUIET_S = 3.0
+"""A series that has not grown for so long has probably arrived."""
 
 _GROUP = 64
 """Instances whose metadata are made in one go by a thread."""
@@ -37,22 +35,13 @@ _GROUP = 64
 _REVALIDATE = (b"cache-control", b"private, no-cache")
 
 
-@dataclass(frozen=True, slots=True)
-class _Bundle:
-    generation: int
-    tag: str
-    packed: bytes
-
-
 class Metadata:
     """Answers metadata requests of all levels."""
 
-    def __init__(self, archive: Archive, holdings: Holdings, generation: Generation) -> None:
+    def __init__(self, archive: Archive, holdings: Holdings) -> None:
         self._archive = archive
         self._holdings = holdings
-        self._generation = generation
-        self._bundles: OrderedDict[tuple[str, str, str], _Bundle] = OrderedDict()
-        self._bundled_bytes = 0
+        self._base = ""
 
     async def of_study(self, request: Request, study_uid: str) -> Response:
         return await self._answer(request, await self._holdings.locate(request, study_uid))
@@ -66,36 +55,29 @@ class Metadata:
         form = accept.require(request.accepted(), accept.METADATA_OFFERS, "the metadata")
         if form.media_type == accept.DICOM_XML or form.multipart or "version=" in request.query:
             return await self._answer(request, await self._holdings.locate(request, study_uid, series_uid))
-        words = (request.base, study_uid, series_uid)
-        bundle = self._bundles.get(words)
-        generation = self._generation.current
-        if bundle is None or bundle.generation != generation:
-            locations = await self._holdings.locate(request, study_uid, series_uid)
-            bundle = await self._bundle(words, bundle, locations, generation)
+        self._base = request.base
+        bundle = await asyncio.to_thread(
+            self._archive.series_metadata,
+            require_uid(study_uid),
+            require_uid(series_uid),
+            _bulk_uris(request.base),
+            request.base,
+        )
         return _packed_answer(request, bundle, form.media_type)
 
-    async def _bundle(
-        self, words: tuple[str, str, str], old: _Bundle | None, locations: Sequence[Location], generation: int
-    ) -> _Bundle:
-        tag = _tag(locations, words[0])
-        if old is not None and old.tag == tag:
-            bundle = _Bundle(generation, tag, old.packed)
-        else:
-            packed = await asyncio.to_thread(self._packed, locations, words[0])
-            bundle = _Bundle(generation, tag, packed)
-        self._keep(words, bundle)
-        return bundle
+    async def prepare(self, default_base: str) -> None:
+        """Make bundles of series once they have arrived, so that no viewer need wait. Until cancelled.
 
-    def _packed(self, locations: Sequence[Location], base: str) -> bytes:
-        documents = [self._json(location, base) for location in locations]
-        return gzip.compress(b"[" + b",".join(documents) + b"]", 6, mtime=0)
-
-    def _keep(self, words: tuple[str, str, str], bundle: _Bundle) -> None:
-        replaced = self._bundles.pop(words, None)
-        self._bundled_bytes += len(bundle.packed) - (len(replaced.packed) if replaced else 0)
-        self._bundles[words] = bundle
-        while self._bundled_bytes > MAX_BUNDLED_BYTES and len(self._bundles) > 1:
-            self._bundled_bytes -= len(self._bundles.popitem(last=False)[1].packed)
+        They are made for the address that was asked under last, `default_base` before anybody asked.
+        """
+        while True:
+            await asyncio.sleep(PREPARE_EVERY_S)
+            base = self._base or default_base
+            for study_uid, series_uid in await asyncio.to_thread(self._archive.quiet_series, QUIET_S):
+                with suppress(StorageError):  # deleted meanwhile, or damaged: whoever asks is told
+                    await asyncio.to_thread(
+                        self._archive.series_metadata, study_uid, series_uid, _bulk_uris(base), base
+                    )
 
     async def _answer(self, request: Request, locations: Sequence[Location]) -> Response:
         """Metadata of any objects, made and sent a group at a time."""
@@ -164,10 +146,17 @@ def _made(make: Callable[[Location, str], bytes], locations: Sequence[Location],
     return [make(location, base) for location in locations]
 
 
+def _bulk_uris(base: str) -> Callable[[InstanceKey, str], str]:
+    def uri(key: InstanceKey, path: str) -> str:
+        instance = instance_path(key.study_uid, key.series_uid, key.sop_uid)
+        return f"{base}/dicom-web{instance}/bulkdata/{path}"
+
+    return uri
+
+
 def _bulk_uri(location: Location, base: str) -> Callable[[str, object], str]:
-    key = location.key
-    root = f"{base}/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}/bulkdata/"
-    return lambda path, _: root + path
+    uris = _bulk_uris(base)
+    return lambda path, _: uris(location.key, path)
 
 
 def _tag(locations: Sequence[Location], form: str) -> str:
@@ -178,9 +167,10 @@ def _tag(locations: Sequence[Location], form: str) -> str:
     return f'"{digest.hexdigest()[:32]}"'
 
 
-def _packed_answer(request: Request, bundle: _Bundle, media_type: str) -> Response:
-    headers: Headers = [(b"etag", bundle.tag.encode()), _REVALIDATE]
-    if not_modified(request.header(b"if-none-match"), bundle.tag):
+def _packed_answer(request: Request, bundle: Bundle, media_type: str) -> Response:
+    tag = f'"{bundle.tag}"'
+    headers: Headers = [(b"etag", tag.encode()), _REVALIDATE]
+    if not_modified(request.header(b"if-none-match"), tag):
         return Response(304, b"", headers)
     headers.append((b"content-type", media_type.encode()))
     if accepts_gzip(request):

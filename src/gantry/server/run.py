@@ -87,18 +87,19 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
     try:
         dicom = DicomServer(archive, DimseOptions.from_settings(settings))
         renderer = Renderer(archive, decoders)
-        http = _HttpServer(
-            build_app(archive, HttpPolicy.from_settings(settings), render=renderer, decode=renderer.decode),
-            settings.http,
-        )
+        app = build_app(archive, HttpPolicy.from_settings(settings), render=renderer, decode=renderer.decode)
+        http = _HttpServer(app, settings.http)
         http.listen()
         await dicom.start()
         running = Serving(settings.aet, http.address, dicom.address, settings.data)
         with _announced(running):
             answering = asyncio.create_task(http.run())
+            preparing = asyncio.create_task(app.run_background(f"http://{http.address}"))
             try:
                 yield running
             finally:
+                preparing.cancel()
+                app.close()
                 http.stop()
                 await asyncio.gather(dicom.drain(), answering)
     finally:
