@@ -7,6 +7,7 @@ until what they did is durable.
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ from gantry.archive.startup import start
 from gantry.archive.store import Keeper
 from gantry.archive.verify import Report, Verifier
 from gantry.dataset.scan import DataSet
+from gantry.errors import StorageError
+
+_log = logging.getLogger(__name__)
 
 DEFAULT_RESERVE_BYTES = 512 << 20
 DEFAULT_OBJECT_LIMIT = 8 << 30
@@ -71,7 +75,7 @@ class Archive:
         )
         self._signal = ChangeSignal(started.last_change)
         self._space = Space(disk, options.reserve_bytes)
-        self._keeper = Keeper(disk, self._committer)
+        self._keeper = Keeper(disk, self._committer, self._names)
         self._retriever = Retriever(disk, started.damage)
         self._bundles = Bundles(disk, clock, self._retriever, self.locate)
         self._verifier = Verifier(disk, index_files, self._committer, self._journal, started.damage)
@@ -107,7 +111,11 @@ class Archive:
         """Let go of everything. What was answered is durable already."""
         self._journal.shut()
         for index in (*self._committer.former, self.index):
-            index.close()
+            try:
+                index.close()
+            except StorageError as error:
+                # On a full disk the log cannot be carried over into the file; the next start does it.
+                _log.warning("the index was not closed in order: %s", error)
         if self._lock is not None:
             self._lock.release()
 
@@ -143,7 +151,8 @@ class Archive:
         Raises OutOfSpace or ReadOnly before the first byte need be sent.
         """
         self._committer.require_writable()
-        size = size_hint or 0
+        # A hint past the limit needs no room: the object is refused when its bytes pass the limit.
+        size = min(size_hint or 0, self._options.max_object_bytes)
         self._space.claim(size)
         return Incoming(
             self._disk,
@@ -168,6 +177,15 @@ class Archive:
     def store_many(self, arrivals: Sequence[Incoming]) -> list[Outcome]:
         """Keep several objects in one commit; each has its own outcome."""
         return self._keeper.keep_many(arrivals)
+
+    def reference(self, path: Path, origin: Origin = NOBODY) -> Outcome:
+        """Keep an object where it lies, outside of the folder, without copying it.
+
+        The archive then depends on a file that is not its own: `verify` tells when it has changed or is gone.
+        Raises ReadOnly.
+        """
+        self._committer.require_writable()
+        return self._keeper.refer(str(path.absolute()), origin)
 
     # --- retrieve --------------------------------------------------------------------------------
 

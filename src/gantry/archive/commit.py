@@ -126,10 +126,12 @@ class Committer:
                 self._lead(batch)
         return [outcome_of(arrival) for arrival in arrivals]
 
+    def may_be_kept(self, key: InstanceKey) -> bool:
+        """Whether something of the instance may be kept already, at the cost of a look at one name."""
+        return self._disk.exists(object_path(key, 1))
+
     def already_kept(self, record: ObjectRecord) -> Unchanged | None:
         """The answer for an object whose very bytes are current already, without writing anything."""
-        if not self._disk.exists(object_path(record.key, 1)):
-            return None
         with self._leading:
             current = self.index.lookup([record.key]).get(record.key)
         if current is None or current.deleted or not _same_bytes(record, current):

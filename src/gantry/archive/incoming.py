@@ -126,11 +126,16 @@ class Incoming:
         self._flush(self._file)
         return self._disk.map(self.name)
 
-    def stage(self, content: Buffer) -> None:
-        """Make the bytes durable in the file `name`. Raises OSError or SyncFailed."""
+    def write_out(self, content: Buffer) -> None:
+        """Have all bytes in the file, and the disk busy with them. Raises OSError."""
         if self._file is None:
             self._file = self._disk.create(self.name)
             write_all(self._file, [content])
+        self._file.start_writing_back()
+
+    def settle(self) -> None:
+        """Make the bytes durable in the file `name`. Raises OSError or SyncFailed."""
+        assert self._file is not None, "write_out comes first"
         sync_file(self._file)
         self._file.close()
 
@@ -146,10 +151,6 @@ class Incoming:
         except OSError:
             # It cannot be removed now, or is not there; what stays is wiped at the next start.
             return
-
-    def staged(self) -> None:
-        """The file was given its final name: nothing is left to discard."""
-        self._file = None
 
     def _spool(self) -> None:
         try:

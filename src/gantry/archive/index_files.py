@@ -32,6 +32,9 @@ class IndexFiles(Protocol):
     def take_fresh(self, fresh: Index) -> Index:
         """Put the fresh index in the place of the other, durably; answers it, opened again there."""
 
+    def drop_fresh(self, fresh: Index) -> None:
+        """Close a fresh index that is not wanted any more, and remove it."""
+
     def set_aside(self, at: datetime) -> None:
         """Move a broken index out of the way, and keep it."""
 
@@ -50,9 +53,18 @@ class SqlIndexFiles:
         return SqlIndex(_private(self._path))
 
     def open_fresh(self) -> Index:
+        self._remove_fresh()
+        return SqlIndex(_private(self._fresh))
+
+    def drop_fresh(self, fresh: Index) -> None:
+        try:
+            fresh.close()
+        finally:
+            self._remove_fresh()
+
+    def _remove_fresh(self) -> None:
         for suffix in _SIDE_FILES:
             _side(self._fresh, suffix).unlink(missing_ok=True)
-        return SqlIndex(_private(self._fresh))
 
     def take_fresh(self, fresh: Index) -> Index:
         # Closing carries the log over into the file, so that one rename moves all of it.

@@ -77,7 +77,7 @@ class Folder:
 
     def only(self, paths: Set[str]) -> Folder:
         """The versions that these files hold."""
-        events = tuple(e for e in self.events if e.path in paths)
+        events = tuple(e for e in self.events if e.path in paths or (e.entry and e.entry.path in paths))
         return Folder(self.disk, events, self.receipts, tuple(s for s in self.skipped if s[0] in paths))
 
 

@@ -347,6 +347,10 @@ class _SimFile:
         with self._disk.call(f"write {self._name}"):
             return self._disk._write(self._file, buffers)
 
+    def start_writing_back(self) -> None:
+        with self._disk.call(f"start_writing_back {self._name}"):
+            return
+
     def sync(self) -> None:
         calls_before = self._disk.calls
         try:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from gantry.archive.blobs.files import SyncFailed, is_tolerated_uid
+from gantry.archive.blobs.files import INCOMING, SyncFailed, is_tolerated_uid
 from gantry.archive.commit import Arrival, Committer, outcome_of
 from gantry.archive.describe import describe
 from gantry.archive.disk import Buffer, Disk, unmap, write_all
@@ -53,6 +54,7 @@ class Keeper:
 
     disk: Disk
     committer: Committer
+    names: Iterator[int]
 
     def keep(self, incoming: Incoming) -> Outcome:
         """Check one arrival and keep it. Blocks until durable."""
@@ -91,40 +93,94 @@ class Keeper:
         finally:
             unmap(content)
 
+    def refer(self, path: str, origin: Origin) -> Outcome:
+        """Keep an object where it lies, outside of the folder: only an act says that it is there."""
+        try:
+            record = examine_file(self.disk, path, f"{INCOMING}/referred-{next(self.names)}", origin)
+        except Unfit as unfit:
+            return unfit.refusal
+        except OSError as error:
+            return Refused(Reason.STORAGE, f"{Reason.STORAGE.value} ({error.strerror})")
+        return self.committer.commit([Arrival(record.placed(path, record.received_at), None)])[0]
+
     def _prepare(self, incoming: Incoming, content: Buffer) -> Arrival | Outcome:
-        record = examine(self.disk, incoming.name, content, incoming.origin, incoming.expectation)
-        unchanged = self.committer.already_kept(record)
-        if unchanged is not None:
-            return unchanged
-        incoming.stage(content)
+        with opened(self.disk, incoming.name, content) as found:
+            found.check(incoming.expectation)
+            if self.committer.may_be_kept(found.key):
+                record = found.describe(incoming.origin)
+                unchanged = self.committer.already_kept(record)
+                if unchanged is not None:
+                    return unchanged
+                incoming.write_out(content)
+            else:
+                # The disk writes while we compute digests.
+                incoming.write_out(content)
+                record = found.describe(incoming.origin)
+        incoming.settle()
         return Arrival(record, incoming.name)
 
 
-def examine(disk: Disk, name: str, content: Buffer, origin: Origin, expectation: Expectation) -> ObjectRecord:
-    """Read an object whole and describe it; `name` is free for temporary files beside it.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object that was read to its end: its bytes, and what they are."""
 
-    The record has no path and no time yet: the commit gives it both. Raises Unfit, OSError.
-    """
+    content: Buffer
+    meta: FileMeta
+    ds: DataSet
+    key: InstanceKey
+    sop_class_uid: str
+
+    def check(self, expectation: Expectation) -> None:
+        """Hold it against what was announced, and against itself. Raises Unfit."""
+        try:
+            _check_meta(self.meta, self.key, self.sop_class_uid)
+            _check_expectation(expectation, self.key, self.sop_class_uid)
+            _check_texts(self.ds)
+        except Unfit as unfit:
+            raise Unfit(replace(unfit.refusal, key=self.key, sop_class_uid=self.sop_class_uid)) from None
+
+    def describe(self, origin: Origin) -> ObjectRecord:
+        """The record of it, without path and time: the commit gives it both."""
+        offset = self.meta.dataset_offset
+        return describe(
+            self.meta,
+            self.ds,
+            key=self.key,
+            file_size=len(self.content),
+            meta_sha256=hashlib.sha256(self.content[:offset]).digest(),
+            dataset_sha256=_digest(self.content, offset),
+            origin=origin,
+            received_at=_NOT_YET,
+        )
+
+
+@contextmanager
+def opened(disk: Disk, name: str, content: Buffer) -> Iterator[Found]:
+    """Read an object to its end; `name` is free for temporary files beside it. Raises Unfit, OSError."""
     meta = _file_meta(content)
     syntax = transfer_syntax(meta.transfer_syntax_uid)
-    if syntax.deflated:
-        with_inflated = _Inflated(disk, f"{name}.inflated", content, meta.dataset_offset)
+    if not syntax.deflated:
         try:
-            return _described(content, meta, with_inflated.data_set(meta), origin, expectation)
-        finally:
-            with_inflated.close()
+            ds = scan(content, syntax, offset=meta.dataset_offset)
+        except DataSetError as error:
+            raise _unreadable(error) from error
+        yield Found(content, meta, ds, *_identify(ds))
+        return
+    inflated = _Inflated(disk, f"{name}.inflated", content, meta.dataset_offset)
     try:
-        ds = scan(content, syntax, offset=meta.dataset_offset)
-    except DataSetError as error:
-        raise _unreadable(error) from error
-    return _described(content, meta, ds, origin, expectation)
+        ds = inflated.data_set(meta)
+        yield Found(content, meta, ds, *_identify(ds))
+    finally:
+        inflated.close()
 
 
 def examine_file(disk: Disk, path: str, name: str, origin: Origin) -> ObjectRecord:
     """Describe an object that lies at `path`; `name` is free for temporary files. Raises Unfit, OSError."""
     content = disk.map(path)
     try:
-        return examine(disk, name, content, origin, NOTHING_EXPECTED)
+        with opened(disk, name, content) as found:
+            found.check(NOTHING_EXPECTED)
+            return found.describe(origin)
     finally:
         unmap(content)
 
@@ -143,32 +199,6 @@ def _file_meta(content: Buffer) -> FileMeta:
 
 def _unreadable(error: DataSetError) -> Unfit:
     return Unfit(Refused(Reason.NOT_A_DATA_SET, str(error), error.tag, error.offset))
-
-
-def _described(
-    content: Buffer, meta: FileMeta, ds: DataSet, origin: Origin, expectation: Expectation
-) -> ObjectRecord:
-    key, sop_class_uid = _identify(ds)
-    try:
-        _check_meta(meta, key, sop_class_uid)
-        _check_expectation(expectation, key, sop_class_uid)
-        _check_texts(ds)
-    except Unfit as unfit:
-        refusal = unfit.refusal
-        raise Unfit(
-            Refused(refusal.reason, refusal.message, refusal.tag, refusal.offset, key, sop_class_uid)
-        ) from None
-    return describe(
-        meta,
-        ds,
-        key=key,
-        file_size=len(content),
-        meta_sha256=hashlib.sha256(content[: meta.dataset_offset]).digest(),
-        dataset_sha256=_digest(content, meta.dataset_offset),
-        origin=origin,
-        path="",
-        received_at=_NOT_YET,
-    )
 
 
 def _identify(ds: DataSet) -> tuple[InstanceKey, str]:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 
 import msgspec
@@ -187,12 +186,15 @@ class Verifier:
     def _compare(self, index: Index, survey: _Survey) -> None:
         # Files without a row are told already; here it is about the rows there are.
         known = {row.location.path if row.location else row.act for row in index.all_versions()}
-        with closing(self.index_files.open_fresh()) as fresh:
+        fresh = self.index_files.open_fresh()
+        try:
             for path, why in fill(fresh, versions_in_folder(self.disk, self.journal).only(known)):
                 if path in survey.paths:
                     survey.note(WRONG_DIGEST, path, why)
             for kind, row in _difference(index, fresh):
                 survey.note(kind, _where(row), msgspec.json.encode(row).decode())
+        finally:
+            self.index_files.drop_fresh(fresh)
 
     # --- what follows ------------------------------------------------------------------------------
 
