@@ -320,15 +320,28 @@ def test_b29_the_announced_instance_must_come(simulation: Simulation) -> None:
     assert nothing_kept(simulation)
 
 
-def test_b29_file_meta_and_data_set_must_name_one_instance(simulation: Simulation) -> None:
-    assert refused(simulation.store(part10(meta=meta_of(uid(9))))).reason is Reason.SOP_INSTANCE_MISMATCH
-    other = encode_file_meta(
+def test_b29_announcement_file_meta_and_data_set_must_name_one_object(simulation: Simulation) -> None:
+    other_class = encode_file_meta(
         sop_class_uid="1.2.840.10008.5.1.4.1.1.4",
         sop_instance_uid=uid(1, 1, 1),
         transfer_syntax_uid="1.2.840.10008.1.2.1",
     )
-    assert refused(simulation.store(part10(meta=other))).reason is Reason.SOP_CLASS_MISMATCH
+    for meta, reason in (
+        (meta_of(uid(9)), Reason.SOP_INSTANCE_MISMATCH),
+        (other_class, Reason.SOP_CLASS_MISMATCH),
+    ):
+        incoming = simulation.archive.begin(
+            SCANNER, expect_sop_class=CT_IMAGE, expect_sop_instance=uid(1, 1, 1)
+        )
+        incoming.write(part10(meta=meta))
+        assert refused(incoming.finish()).reason is reason
     assert nothing_kept(simulation)
+
+
+def test_a_file_that_comes_unannounced_is_what_its_data_set_says(simulation: Simulation) -> None:
+    data = part10(meta=meta_of(uid(9)))
+    assert simulation.store(data) == Stored(key_of(), 1, CT_IMAGE, "1.2.840.10008.1.2.1")
+    assert simulation.archive.read(simulation.archive.locate()[0]) == data
 
 
 def test_b30_the_announced_class_must_come(simulation: Simulation) -> None:

@@ -131,10 +131,9 @@ class Found:
     sop_class_uid: str
 
     def check(self, expectation: Expectation) -> None:
-        """Hold it against what was announced, and against itself. Raises Unfit."""
+        """Hold it against what was announced, and against the limits. Raises Unfit."""
         try:
-            _check_meta(self.meta, self.key, self.sop_class_uid)
-            _check_expectation(expectation, self.key, self.sop_class_uid)
+            _check_expectation(expectation, self.meta, self.key, self.sop_class_uid)
             _check_texts(self.ds)
         except Unfit as unfit:
             raise Unfit(replace(unfit.refusal, key=self.key, sop_class_uid=self.sop_class_uid)) from None
@@ -225,33 +224,26 @@ def _uid(ds: DataSet, tag: int, name: str) -> str:
     return uid
 
 
-def _check_meta(meta: FileMeta, key: InstanceKey, sop_class_uid: str) -> None:
-    """File Meta Information that names another object than the Data Set is refused (B29)."""
-    if meta.media_storage_sop_instance_uid not in ("", key.sop_uid):
-        raise Unfit(
-            Refused(
-                Reason.SOP_INSTANCE_MISMATCH,
-                "Media Storage SOP Instance UID and SOP Instance UID differ",
-                SOP_INSTANCE_UID,
-            )
-        )
-    if meta.media_storage_sop_class_uid not in ("", sop_class_uid):
-        raise Unfit(
-            Refused(
-                Reason.SOP_CLASS_MISMATCH,
-                "Media Storage SOP Class UID and SOP Class UID differ",
-                SOP_CLASS_UID,
-            )
-        )
+def _check_expectation(
+    expectation: Expectation, meta: FileMeta, key: InstanceKey, sop_class_uid: str
+) -> None:
+    """What was announced, the File Meta Information and the Data Set must name one object (B29, B30, B64).
 
-
-def _check_expectation(expectation: Expectation, key: InstanceKey, sop_class_uid: str) -> None:
+    A file that comes unannounced may contradict itself in its meta information, as many that were edited do:
+    the Data Set says what it is, and the file is kept as it came.
+    """
+    meta_class, meta_instance = meta.media_storage_sop_class_uid, meta.media_storage_sop_instance_uid
     for expected, found, reason, tag in (
-        (expectation.sop_class_uid, sop_class_uid, Reason.SOP_CLASS_MISMATCH, SOP_CLASS_UID),
-        (expectation.sop_instance_uid, key.sop_uid, Reason.SOP_INSTANCE_MISMATCH, SOP_INSTANCE_UID),
-        (expectation.study_uid, key.study_uid, Reason.STUDY_MISMATCH, STUDY_INSTANCE_UID),
+        (expectation.sop_class_uid, (sop_class_uid, meta_class), Reason.SOP_CLASS_MISMATCH, SOP_CLASS_UID),
+        (
+            expectation.sop_instance_uid,
+            (key.sop_uid, meta_instance),
+            Reason.SOP_INSTANCE_MISMATCH,
+            SOP_INSTANCE_UID,
+        ),
+        (expectation.study_uid, (key.study_uid,), Reason.STUDY_MISMATCH, STUDY_INSTANCE_UID),
     ):
-        if expected is not None and expected != found:
+        if expected is not None and not {*found, expected} <= {expected, ""}:
             raise Unfit(Refused(reason, reason.value, tag))
 
 
