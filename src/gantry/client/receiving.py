@@ -42,7 +42,8 @@ class StoreReceiver:
     """The C-STORE requests of one association, one arriving at a time, several being made durable.
 
     `respond` is called once for each request, unless the association ends first. `outstanding` counts
-    requests that have arrived whole and are not answered yet.
+    requests that have arrived whole and are not answered yet, `backlog_bytes` what is in memory of all,
+    and `is_held` says that the wire is held because of them.
     """
 
     def __init__(
@@ -61,8 +62,8 @@ class StoreReceiver:
         self._max_object_bytes = max_object_bytes
         self._loop = asyncio.get_running_loop()
         self._current: _Incoming | None = None
-        self._backlog = 0
-        self._held = False
+        self.backlog_bytes = 0
+        self.is_held = False
         # Objects of one UID are kept in the order in which they came, or which is newest were chance.
         self._finishing: dict[str, deque[tuple[_Incoming, Reception]]] = {}
         self.outstanding = 0
@@ -193,13 +194,13 @@ class StoreReceiver:
         self._executor.submit(reception.abort)
 
     def _account(self, size: int) -> None:
-        self._backlog += size
-        if self._held:
-            if self._backlog <= BACKLOG_BYTES // 2:
-                self._held = False
+        self.backlog_bytes += size
+        if self.is_held:
+            if self.backlog_bytes <= BACKLOG_BYTES // 2:
+                self.is_held = False
                 self._wire.unhold()
-        elif self._backlog > BACKLOG_BYTES:
-            self._held = True
+        elif self.backlog_bytes > BACKLOG_BYTES:
+            self.is_held = True
             self._wire.hold()
 
     def _to_loop(self, call: Callable[..., None], *arguments: object) -> None:

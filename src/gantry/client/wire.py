@@ -86,6 +86,7 @@ class Wire(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
+        self._written_bytes = 0
         self._holds = 0
         self._dispatching = False
         self._turn = asyncio.Lock()
@@ -183,6 +184,9 @@ class Wire(asyncio.BufferedProtocol):
                         raise ConnectError(self._lost_cause or "connection closed")
                     self._write(buffers)
                     await self.has_room()
+                if self.is_lost:
+                    # A broken association ends `pieces` without a word.
+                    raise ConnectError(self._lost_cause or "connection closed")
             except BaseException:
                 # Half a message cannot be taken back, and nothing may follow it.
                 self.abort()
@@ -264,6 +268,7 @@ class Wire(asyncio.BufferedProtocol):
 
     def _write(self, buffers: list[Buffer]) -> None:
         if self._transport is not None and not self._transport.is_closing():
+            self._written_bytes += sum(map(len, buffers))
             self._transport.writelines(buffers)
 
     def _arm(self) -> None:
@@ -284,15 +289,16 @@ class Wire(asyncio.BufferedProtocol):
 
     def _watch_progress(self) -> None:
         if self._stall_timer is None and self._transport is not None:
-            unsent = self._transport.get_write_buffer_size()
-            self._stall_timer = self._loop.call_later(self._stall_timeout_s, self._check_progress, unsent)
+            taken = self._written_bytes - self._transport.get_write_buffer_size()
+            self._stall_timer = self._loop.call_later(self._stall_timeout_s, self._check_progress, taken)
 
-    def _check_progress(self, unsent_before: int) -> None:
+    def _check_progress(self, taken_before: int) -> None:
+        """Drop a peer that has taken nothing since `taken_before` bytes; watch on while some is unsent."""
         self._stall_timer = None
         if self._transport is None or self._lost_cause is not None:
             return
         unsent = self._transport.get_write_buffer_size()
-        if unsent and unsent >= unsent_before:
+        if unsent and self._written_bytes - unsent <= taken_before:
             self.drop(f"the peer took no data for {self._stall_timeout_s:g} s")
         elif unsent:
             self._watch_progress()

@@ -136,6 +136,7 @@ class Session:
             self._on_requested(event)
         elif isinstance(event, Rejected | Aborted):
             self._end = event.text
+            self._requests.lost(event.text)
         elif isinstance(event, Released):
             self._end = "released"
         elif isinstance(event, Closed):
