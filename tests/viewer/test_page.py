@@ -47,7 +47,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process = subprocess.Popen([*command, *ports], stdout=subprocess.PIPE, env=environment, text=True)
     try:
         assert process.stdout is not None
-        address = f"http://{json.loads(process.stdout.readline())['http']}"
+        ready = process.stdout.readline()
+        assert ready, "gantry serve ended before it was ready; what it said stands above"
+        address = f"http://{json.loads(ready)['http']}"
         for _, part10 in example_study(size=128, slices=12):
             send(address, part10)
         yield address
@@ -168,6 +170,23 @@ def test_search_finds_and_says_when_it_does_not(page: Page) -> None:
     assert "No study fits" in page.wait_until("document.querySelector('.empty')?.innerText")
     page.click(".empty .button")
     assert page.wait_until(STUDY_SHOWN) == name
+
+
+@pytest.mark.peer
+def test_no_answer_is_said_and_old_rows_do_not_stand_under_a_new_search(page: Page) -> None:
+    name = page.wait_until(STUDY_SHOWN)
+    page.wait_until("document.querySelector('.study .thumbnail img.shown')")
+    offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.command("Network.emulateNetworkConditions", offline=True, **offline)
+    page.key("/")
+    page.type("phantom")
+    assert "cannot be reached" in page.wait_until("document.querySelector('.note')?.innerText")
+    assert page.evaluate("document.querySelectorAll('a.study').length") == 0
+    page.command("Network.emulateNetworkConditions", offline=False, **offline)
+    page.click(".note .button")
+    assert page.wait_until(STUDY_SHOWN) == name
+    assert all("ERR_INTERNET_DISCONNECTED" in error for error in page.errors)
+    page.errors.clear()
 
 
 @pytest.mark.peer

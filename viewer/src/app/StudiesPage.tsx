@@ -1,5 +1,5 @@
 /** The list of studies: one search field, quiet filters, rows on a desk and cards on a phone. */
-import { For, Show, createEffect, onCleanup, onMount, type JSX } from "solid-js";
+import { For, Show, createEffect, on, onCleanup, onMount, type JSX } from "solid-js";
 import { followChanges } from "../api/changes";
 import { findStudies } from "../api/studies";
 import { uploadFile } from "../api/upload";
@@ -48,6 +48,7 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
   const uploads = createUploads(uploadFile, () => list.refresh());
   let search!: HTMLInputElement;
   let rows!: HTMLUListElement;
+  let body!: HTMLElement;
 
   createEffect(() => {
     if (!props.active) return;
@@ -78,6 +79,14 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
     if (event.key === "Enter" && inSearch) focusRow(null, 1);
     if (event.key === "Escape" && inSearch) clear();
   };
+
+  createEffect(
+    on(
+      () => ({ ...list.state.filter }),
+      () => body.scrollTo({ top: 0 }),
+      { defer: true },
+    ),
+  );
 
   const clear = () => {
     search.value = "";
@@ -124,7 +133,7 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
         </div>
       </header>
       <Filters list={list} />
-      <main class="list-body">
+      <main class="list-body" ref={body}>
         <Rows list={list} ref={(element) => (rows = element)} onClear={clear} />
       </main>
       <UploadPanel uploads={uploads} />
@@ -151,7 +160,7 @@ function Filters(props: { readonly list: StudyList }): JSX.Element {
         />
       </div>
       <p class="amount" aria-live="polite" classList={{ waiting: state.busy }}>
-        <Show when={!state.fresh}>{count(state.total, "study", "studies")}</Show>
+        <Show when={!state.fresh && (!state.error || state.rows.length > 0)}>{count(state.total, "study", "studies")}</Show>
       </p>
     </div>
   );
@@ -173,7 +182,7 @@ function Rows(props: RowsProps): JSX.Element {
           New in the archive · Show
         </button>
       </Show>
-      <ul class="studies" ref={props.ref} aria-busy={state.busy} aria-label="Studies">
+      <ul class="studies" ref={props.ref} aria-busy={state.busy} classList={{ stale: state.stale }} aria-label="Studies">
         <For each={state.rows}>
           {(study) => (
             <li>

@@ -26,6 +26,8 @@ export interface StudyListState {
   /** Nothing has come yet for anything asked. */
   readonly fresh: boolean;
   readonly busy: boolean;
+  /** The rows answer an earlier question; the answer to this one is on its way. */
+  readonly stale: boolean;
   readonly error: ApiError | null;
   /** A page in another order than the one shown waits to be shown. */
   readonly newer: StudyPage | null;
@@ -53,6 +55,7 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
     total: 0,
     fresh: true,
     busy: false,
+    stale: false,
     error: null,
     newer: null,
   });
@@ -64,15 +67,21 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
     running?.abort();
     refreshing?.abort();
     const own = (running = new AbortController());
-    setState({ busy: true, error: null });
+    setState({ busy: true, stale: offset === 0, error: null });
     try {
       const page = await find(state.filter, { limit: PAGE, offset }, own.signal);
       if (!own.signal.aborted) show(page, offset);
     } catch (error) {
       if (!isCancelled(error) && !own.signal.aborted) {
-        setState({ busy: false, error: error as ApiError });
+        fail(error as ApiError, offset);
       }
     }
+  }
+
+  /** Rows that answer another question must not stand under this one. */
+  function fail(error: ApiError, offset: number): void {
+    setState({ busy: false, stale: false, error });
+    if (offset === 0) setState({ rows: [], total: 0, newer: null });
   }
 
   function show(page: StudyPage, offset: number): void {
@@ -80,7 +89,7 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
     const added = page.studies.filter((row) => !known.has(row.studyUid));
     batch(() => {
       setState("rows", reconcile([...state.rows.slice(0, offset), ...added], { key: "studyUid" }));
-      setState({ total: page.total, fresh: false, busy: false, error: null, newer: null });
+      setState({ total: page.total, fresh: false, busy: false, stale: false, error: null, newer: null });
     });
   }
 
@@ -125,7 +134,7 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
         void load(state.rows.length);
       }
     },
-    retry: () => void load(state.rows.length > PAGE ? state.rows.length : 0),
+    retry: () => void load(state.rows.length),
     refresh: () => void refresh(),
     showNewer() {
       if (state.newer) show(state.newer, 0);
