@@ -85,6 +85,12 @@ class RemoteAe:
         return f"{self.aet}@{self.address}"
 
 
+_CHOICES = {
+    "same_uid": ("newest", "first", "reject"),
+    "log_level": ("debug", "info", "warning", "error"),
+}
+
+
 def checked_aet(text: str) -> str:
     """An AE title: 1 to 16 characters of the default repertoire, no backslash or control (PS3.5 6.2)."""
     title = text.strip(" ")
@@ -118,14 +124,18 @@ class Settings:
     reserve_bytes: int = _setting(512 << 20, "Free disk space, in bytes, below which objects are refused.")
     cors_origins: tuple[str, ...] = _setting((), "Web origins that may call the DICOMweb API; * for any.")
     find_limit: int = _setting(10000, "Most results that one query answers.")
+    log_level: str = _setting("info", "Least grave log lines: debug, info, warning or error.")
+    log_json: bool = _setting(False, "Write each log line as a JSON object, for programs that collect logs.")
     insecure_expose: bool = _setting(
         False, "Listen on other than loopback addresses although no users are configured."
     )
 
     def __post_init__(self) -> None:
         checked_aet(self.aet)
-        if self.same_uid not in ("newest", "first", "reject"):
-            raise SettingsError(f"same_uid is {self.same_uid!r}; it can be newest, first or reject")
+        for name, words in _CHOICES.items():
+            if getattr(self, name) not in words:
+                choices = f"{', '.join(words[:-1])} or {words[-1]}"
+                raise SettingsError(f"{name} is {getattr(self, name)!r}; it can be {choices}")
         if not 4096 <= self.max_pdu <= 1 << 20:
             raise SettingsError(f"max_pdu is {self.max_pdu}; it can be 4096 to 1048576")
         for name in ("max_associations", "max_associations_per_peer", "async_operations", "find_limit"):
@@ -244,7 +254,7 @@ def _coerce_like(name: str, default: Any, value: Any) -> Any:
             parts = [p.strip() for p in value.split(",") if p.strip()] if isinstance(value, str) else value
             return tuple(_peer(p) if name == "peers" else str(p) for p in parts)
         case _:
-            return str(value)
+            return checked_aet(str(value)) if name == "aet" else str(value)
 
 
 def _peer(value: Any) -> RemoteAe:

@@ -13,8 +13,8 @@ def command(shell: str) -> None:
 
     For bash: gantry completion bash > ~/.local/share/bash-completion/completions/gantry
     """
-    from gantry.cli.main import root
+    from gantry.cli.main import COMPLETE_VARIABLE, root
 
     kind = get_completion_class(shell)
     assert kind is not None  # the choice above names only shells that click knows
-    click.echo(kind(root, {}, "gantry", "_GANTRY_COMPLETE").source())
+    click.echo(kind(root, {}, "gantry", COMPLETE_VARIABLE).source())

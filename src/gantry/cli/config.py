@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from gantry.cli.options import config_option, json_option, print_json, settings_from
+from gantry.cli.options import archive_options, settings_from
+from gantry.cli.output import json_text, print_json, result
 from gantry.settings import default_config_file, help_for, names
 
 
@@ -17,31 +18,22 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float) else str(value)
 
 
-def _toml(value: Any) -> str:
-    plain = _plain(value)
-    if isinstance(plain, bool):
-        return "true" if plain else "false"
-    if isinstance(plain, list):
-        return "[" + ", ".join(f'"{part}"' for part in plain) + "]"
-    return str(plain) if isinstance(plain, int | float) else '"' + plain.replace("\\", "\\\\") + '"'
-
-
 @click.command("config")
-@config_option
-@json_option
-def command(config_file: Path | None, as_json: bool) -> None:
+@archive_options
+def command(data: Path | None, config_file: Path | None, as_json: bool) -> None:
     """Print the settings in force and where each value came from.
 
     The output is a TOML file that sets exactly these values. Each can also be set by an environment
-    variable: GANTRY_ and its name in capitals.
+    variable: GANTRY_ and its name in capitals. The nearest wins: command line, environment, file, default.
     """
-    resolved = settings_from(config_file)
+    resolved = settings_from(config_file, data=data)
+    values = {name: _plain(getattr(resolved.settings, name)) for name in names()}
     if as_json:
-        print_json(
-            {n: {"value": _plain(getattr(resolved.settings, n)), "from": resolved.origin[n]} for n in names()}
-        )
+        print_json({name: {"value": value, "from": resolved.origin[name]} for name, value in values.items()})
         return
-    click.echo(f"# settings file looked for: {config_file or default_config_file()}")
-    for name in names():
-        click.echo(f"\n# {help_for(name)}")
-        click.echo(f"{name} = {_toml(getattr(resolved.settings, name))}  # {resolved.origin[name]}")
+    result(f"# settings file looked for: {config_file or default_config_file()}")
+    for name, value in values.items():
+        result("")
+        result(f"# {help_for(name)}")
+        # Booleans, numbers, strings and lists of strings are written alike in JSON and TOML.
+        result(f"{name} = {json_text(value)}  # {resolved.origin[name]}")

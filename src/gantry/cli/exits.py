@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from gantry.errors import CallerError, ConnectError, GantryError, PeerError, StorageError
+from gantry.errors import CallerError, ConnectError, GantryError, NotFound, PeerError, StorageError
 
 
 class Exit(IntEnum):
@@ -16,6 +16,7 @@ class Exit(IntEnum):
     NETWORK = 3
     STORAGE = 4
     BAD_INPUT = 5
+    NOT_FOUND = 6
     STOPPED = 130
 
     @property
@@ -29,7 +30,8 @@ _MEANINGS = {
     Exit.USAGE: "wrong arguments or settings",
     Exit.NETWORK: "the other side could not be reached or refused",
     Exit.STORAGE: "disk or index failed",
-    Exit.BAD_INPUT: "what was read is not DICOM, or is broken",
+    Exit.BAD_INPUT: "what was read or answered is not DICOM, or is broken",
+    Exit.NOT_FOUND: "there is no such object",
     Exit.STOPPED: "stopped by the user",
 }
 
@@ -41,6 +43,8 @@ def exit_code(error: GantryError) -> Exit:
             return Exit.USAGE
         case ConnectError():
             return Exit.NETWORK
+        case NotFound():
+            return Exit.NOT_FOUND
         case StorageError():
             return Exit.STORAGE
         case PeerError():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,23 +13,24 @@ from typing import TYPE_CHECKING
 import click
 
 from gantry.cli.exits import Exit
-from gantry.cli.local import is_served, open_archive
-from gantry.cli.options import config_option, data_option, json_option, print_json, settings_from
-from gantry.cli.peers import own_web
+from gantry.cli.local import RunningServer, open_archive, running_server
+from gantry.cli.options import archive_options, settings_from
+from gantry.cli.output import note, print_json, result
 from gantry.cli.progress import Bar
-from gantry.errors import CallerError, DataSetError
-from gantry.settings import Settings
-from gantry.toolkit.sources import Source, objects_in
+from gantry.errors import CallerError, DataSetError, PeerError
+from gantry.toolkit.sources import Kind, Source, objects_in, opened, with_meta
 
 if TYPE_CHECKING:
     from gantry.archive.archive import Archive
+    from gantry.archive.outcome import Outcome
 
 THREADS = 8
 """Objects under way at once: those that wait for the disk share its syncs and one index transaction."""
 
-NOT_DICOM = "not DICOM"
+STORED = "stored"
+NEW_VERSION = "stored as new version"
+UNCHANGED = "unchanged"
 REFUSED = "refused"
-_BAD = (REFUSED,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,24 @@ class Imported:
     sop_uid: str = ""
 
 
+Keep = Callable[[Source, Iterator[bytes]], Imported]
+"""Keeps one object, whose bytes come in pieces; may be called in several threads at once."""
+
+
 @click.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--in-place", is_flag=True, help="Leave the files where they are and refer to them.")
-@data_option
-@config_option
-@json_option
+@click.option(
+    "--bare", is_flag=True, help="Also take objects without preamble or file meta information, and add it."
+)
+@archive_options
 def command(
-    paths: tuple[Path, ...], in_place: bool, data: Path | None, config_file: Path | None, as_json: bool
+    paths: tuple[Path, ...],
+    in_place: bool,
+    bare: bool,
+    data: Path | None,
+    config_file: Path | None,
+    as_json: bool,
 ) -> int:
     """Store what lies at PATHS: files, folders, zip files, a DICOMDIR with its file-set.
 
@@ -58,16 +69,27 @@ def command(
     gantry verify notices when they were.
     """
     settings = settings_from(config_file, data=data).settings
-    sources = list(objects_in(paths))
     counts: Counter[str] = Counter()
-    with Bar("importing", len(sources), quiet=as_json) as bar:
-        for imported in _results(settings, sources, in_place):
+    running = running_server(settings)
+    if running is not None and in_place:
+        raise CallerError("--in-place needs the archive to itself; stop the server first")
+
+    def total() -> int:
+        return sum(1 for _ in objects_in(paths))
+
+    with (
+        _through_server(running) if running else _own_archive(open_archive(settings), in_place) as keep,
+        Bar("importing", total, quiet=as_json) as bar,
+    ):
+        for imported in _results(keep, objects_in(paths), bare):
             bar.advance()
             counts[imported.what] += 1
             _report(imported, as_json)
     if not as_json:
-        click.echo(", ".join(f"{n} {what}" for what, n in sorted(counts.items())) or "nothing found")
-    return Exit.PROBLEMS if any(counts[what] for what in _BAD) else Exit.OK
+        result(", ".join(f"{n} {what}" for what, n in sorted(counts.items())) or "nothing found")
+        if counts[Kind.BARE.value]:
+            note(f"{counts[Kind.BARE.value]} files are {Kind.BARE.value}; --bare takes them too")
+    return Exit.PROBLEMS if counts[REFUSED] else Exit.OK
 
 
 def _report(imported: Imported, as_json: bool) -> None:
@@ -80,78 +102,89 @@ def _report(imported: Imported, as_json: bool) -> None:
                 "sopInstanceUid": imported.sop_uid,
             }
         )
-    elif imported.what in _BAD:
-        click.echo(f"{imported.name}: {imported.message}", err=True)
+    elif imported.what == REFUSED:
+        note(f"refused: {imported.name}: {imported.message}")
 
 
-def _results(settings: Settings, sources: list[Source], in_place: bool) -> Iterator[Imported]:
-    if is_served(settings):
-        if in_place:
-            raise CallerError("--in-place needs the archive to itself; stop the server first")
-        yield from _through_server(settings, sources)
-        return
-    with open_archive(settings) as archive:
-        yield from _in_threads(archive, sources, in_place)
-
-
-def _in_threads(archive: Archive, sources: Iterable[Source], in_place: bool) -> Iterator[Imported]:
+def _results(keep: Keep, sources: Iterable[Source], bare: bool) -> Iterator[Imported]:
     """Several at once, but never more than that many read ahead."""
     with ThreadPoolExecutor(THREADS) as pool:
         running: set[Future[Imported]] = set()
         for source in sources:
-            running.add(pool.submit(_import_one, archive, source, in_place))
+            running.add(pool.submit(_import_one, keep, source, bare))
             if len(running) >= 2 * THREADS:
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
         yield from (future.result() for future in running)
 
 
-def _import_one(archive: Archive, source: Source, in_place: bool) -> Imported:
-    from gantry.archive.outcome import NewVersion, Refused, Stored
+def _import_one(keep: Keep, source: Source, bare: bool) -> Imported:
+    try:
+        kind, pieces = opened(source)
+        match kind:
+            case Kind.OBJECT:
+                return keep(source, pieces)
+            case Kind.BARE if bare:
+                return keep(Source(source.name, None, source.pieces), with_meta(pieces))
+            case Kind.ZIP:
+                return Imported(source.name, REFUSED, "a zip file in a zip file is not opened")
+            case _:
+                return Imported(source.name, kind.value)
+    except DataSetError as error:
+        return Imported(source.name, REFUSED, str(error))
+    except OSError as error:
+        return Imported(source.name, REFUSED, f"cannot be read: {error.strerror}")
+
+
+@contextmanager
+def _own_archive(archive: Archive, in_place: bool) -> Iterator[Keep]:
+    """Keep objects in the archive that this process has opened."""
     from gantry.archive.records import Origin
 
-    try:
-        if not source.is_dicom():
-            return Imported(source.name, NOT_DICOM)
-        if in_place and source.path is not None:
-            outcome = archive.reference(source.path.resolve(), Origin(via="import"))
-        else:
-            outcome = archive.store(source.pieces(), Origin(via="import"))
-    except DataSetError as error:
-        return Imported(source.name, REFUSED, str(error))
-    except OSError as error:
-        return Imported(source.name, REFUSED, f"cannot be read: {error.strerror}")
-    match outcome:
-        case Refused():
-            return Imported(source.name, REFUSED, outcome.message)
-        case Stored():
-            return Imported(source.name, "stored", sop_uid=outcome.key.sop_uid)
-        case NewVersion():
-            return Imported(source.name, "stored as new version", sop_uid=outcome.key.sop_uid)
-        case _:
-            return Imported(source.name, "unchanged", sop_uid=outcome.key.sop_uid)
+    origin = Origin(via="import")
+
+    def keep(source: Source, pieces: Iterator[bytes]) -> Imported:
+        if not in_place:
+            return _imported(source, archive.store(pieces, origin))
+        if source.path is None:
+            raise DataSetError("it is no file of its own, so it cannot stay in place")
+        return _imported(source, archive.reference(source.path.resolve(), origin))
+
+    with archive:
+        yield keep
 
 
-def _through_server(settings: Settings, sources: Iterable[Source]) -> Iterator[Imported]:
-    """Hand the objects to the server that has the archive, one request each so that each has its result."""
-    with asyncio.Runner() as runner:
-        for source in sources:
-            yield runner.run(_stow(own_web(settings).url, source))
+def _imported(source: Source, outcome: Outcome) -> Imported:
+    from gantry.archive.outcome import NewVersion, Refused, Stored
+
+    if isinstance(outcome, Refused):
+        return Imported(source.name, REFUSED, outcome.message)
+    what = {Stored: STORED, NewVersion: NEW_VERSION}.get(type(outcome), UNCHANGED)
+    return Imported(source.name, what, sop_uid=outcome.key.sop_uid)
 
 
-async def _stow(url: str, source: Source) -> Imported:
+@contextmanager
+def _through_server(server: RunningServer) -> Iterator[Keep]:
+    """Hand objects to the server that has the archive, one a request so that each has its result."""
+    from gantry.cli.background import background_loop
     from gantry.client.web import WebClient
 
-    try:
-        if not source.is_dicom():
-            return Imported(source.name, NOT_DICOM)
-        async with WebClient(url) as web:
-            content = source.path if source.path is not None else b"".join(source.pieces())
-            results = await web.store([content])
-    except DataSetError as error:
-        return Imported(source.name, REFUSED, str(error))
-    except OSError as error:
-        return Imported(source.name, REFUSED, f"cannot be read: {error.strerror}")
-    if results and results[0].ok:
-        return Imported(source.name, "stored", sop_uid=results[0].sop_instance_uid)
-    return Imported(source.name, REFUSED, results[0].comment if results else "the server did not say why")
+    with background_loop() as call:
+        web = WebClient(server.dicomweb)
+
+        def keep(source: Source, pieces: Iterator[bytes]) -> Imported:
+            content = source.path if source.path is not None else b"".join(pieces)
+            try:
+                stored = call(web.store([content]))
+            except (CallerError, PeerError) as error:
+                return Imported(source.name, REFUSED, str(error))
+            if stored and stored[0].ok:
+                return Imported(source.name, STORED, stored[0].comment, stored[0].sop_instance_uid)
+            return Imported(
+                source.name, REFUSED, stored[0].comment if stored else "the server did not say why"
+            )
+
+        try:
+            yield keep
+        finally:
+            call(web.close())

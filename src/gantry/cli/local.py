@@ -2,26 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from gantry.cli.peers import running_server
-from gantry.errors import StorageError
-from gantry.settings import Settings
+from gantry.errors import SettingsError, StorageError
+from gantry.settings import Address, Settings
 
 if TYPE_CHECKING:
     from gantry.archive.archive import Archive
 
+SERVING_FILE = "serving.json"
+LOCK_FILE = "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """The server that has an archive open, as it says of itself."""
+
+    pid: int
+    http: Address
+    dicom: Address
+    aet: str
+
+    @property
+    def page(self) -> str:
+        return f"http://{self.http}/"
+
+    @property
+    def dicomweb(self) -> str:
+        return f"http://{self.http}/dicom-web"
+
+
+def running_server(settings: Settings) -> RunningServer | None:
+    """The server that serves our archive now; None where none does."""
+    try:
+        word: Any = json.loads((settings.data / SERVING_FILE).read_text(encoding="utf-8"))
+        server = RunningServer(
+            int(word["pid"]), Address.parse(word["http"]), Address.parse(word["dicom"]), str(word["aet"])
+        )
+    except (OSError, ValueError, LookupError, TypeError, SettingsError):
+        return None
+    # A server that was killed leaves its word behind, and its number may be another process's by now.
+    return server if _is_alive(server.pid) and _is_locked(settings.data / LOCK_FILE) else None
+
 
 def open_archive(settings: Settings) -> Archive:
     """Our archive, opened for this process alone. Raises StorageError, also while a server has it."""
+    running = running_server(settings)
+    if running is not None:
+        raise StorageError(
+            f"the archive in {settings.data} is being served by process {running.pid} at {running.page} ; "
+            "stop that first"
+        )
     from gantry.archive.archive import Archive, Options
 
-    running = running_server(settings.data)
-    if running is not None and _is_alive(running.get("pid", "")):
-        raise StorageError(
-            f"the archive in {settings.data} is being served by process {running['pid']} at "
-            f"http://{running['http']}/ ; stop that first"
-        )
     options = Options(
         same_uid=settings.same_uid,
         reserve_bytes=settings.reserve_bytes,
@@ -30,19 +68,27 @@ def open_archive(settings: Settings) -> Archive:
     return Archive.open(settings.data, options)
 
 
-def is_served(settings: Settings) -> bool:
-    """Whether a server has our archive open now."""
-    running = running_server(settings.data)
-    return running is not None and _is_alive(running.get("pid", ""))
-
-
-def _is_alive(pid: str) -> bool:
-    import os
-
+def _is_alive(pid: int) -> bool:
     try:
-        os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return False
     except PermissionError:
         return True
     return True
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # another user's archive: nobody but its server says that it serves it
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False

@@ -1,53 +1,71 @@
 """The root of the command line: finds each command's file when called, turns errors into exit codes.
 
-Commands load lazily so that `gantry --help`, and completion in a shell, answer at once.
+Commands load when they are called and their summaries stand here, so that `gantry --help`, and completion in
+a shell, answer at once.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 import gantry
 from gantry.cli.exits import Exit, exit_code
+from gantry.cli.output import note
 from gantry.errors import GantryError
 
-# name -> module of gantry.cli that defines a click command called `command`
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+COMPLETE_VARIABLE = "_GANTRY_COMPLETE"
+
+# name -> (module of gantry.cli that defines a click command called `command`, what it does)
 COMMANDS = {
-    "serve": "serve",
-    "config": "config",
-    "import": "import_",
-    "export": "export",
-    "send": "send",
-    "echo": "echo",
-    "find": "find",
-    "get": "get",
-    "move": "move",
-    "dump": "dump",
-    "verify": "verify",
-    "reindex": "reindex",
-    "stats": "stats",
-    "example": "example",
-    "completion": "completion",
+    "serve": ("serve", "Run the archive: DICOM, DICOMweb and the web page."),
+    "config": ("config", "Print the settings in force and where they came from."),
+    "import": ("import_", "Store files, folders, zip files, file-sets."),
+    "export": ("export", "Write objects of the archive to a folder."),
+    "send": ("send", "Send files to a peer: C-STORE or STOW-RS."),
+    "echo": ("echo", "Ask whether a peer answers: C-ECHO or a small query."),
+    "find": ("find", "Search a peer: C-FIND or QIDO-RS."),
+    "get": ("get", "Fetch objects from a peer: C-GET or WADO-RS."),
+    "move": ("move", "Have a peer send objects to a third: C-MOVE."),
+    "dump": ("dump", "Print what is in a DICOM file."),
+    "verify": ("verify", "Compare every stored byte and row with its digest."),
+    "reindex": ("reindex", "Rebuild the index from the folder."),
+    "stats": ("stats", "Print how much the archive holds."),
+    "example": ("example", "Store a small example study."),
+    "completion": ("completion", "Print the completion script for a shell."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are looked up."""
+    """A group whose commands are imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"gantry.cli.{module}").command
+        command: click.Command = importlib.import_module(f"gantry.cli.{COMMANDS[cmd_name][0]}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in COMMANDS if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=COMMANDS[name][1]) for name in names] + options
 
 
 @click.group(
@@ -69,23 +87,40 @@ def main(arguments: list[str] | None = None) -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; answers the exit code instead of ending the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character shows its escape; names must not end a command.
+            stream.reconfigure(errors="backslashreplace")
     try:
-        result: Any = root.main(
-            arguments, prog_name="gantry", complete_var="_GANTRY_COMPLETE", standalone_mode=False
-        )
+        result = _invoke(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
     except click.exceptions.Exit as ended:
         return ended.exit_code
-    except click.Abort:
-        click.echo("stopped", err=True)
+    except (click.Abort, KeyboardInterrupt):
+        note("stopped")
         return Exit.STOPPED
     except click.ClickException as error:
         error.show()
         return Exit.USAGE if isinstance(error, click.UsageError) else Exit.PROBLEMS
     except GantryError as error:
-        click.echo(f"gantry: {error}", err=True)
+        note(f"gantry: {error}")
         return exit_code(error)
     except BrokenPipeError:
         # The reader (head, less) has had enough; nothing more may be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
+    except OSError as error:
+        note(f"gantry: {error.filename or 'input or output'}: {error.strerror or error}")
+        return Exit.STORAGE
     return int(result) if isinstance(result, int) else Exit.OK
+
+
+def _invoke(arguments: list[str]) -> Any:
+    instruction = os.environ.get(COMPLETE_VARIABLE)
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(root, {}, "gantry", COMPLETE_VARIABLE, instruction)
+    # Not root.main(), which makes its own exit codes of interruptions and closed pipes.
+    with root.make_context("gantry", list(arguments)) as context:
+        return root.invoke(context)

@@ -1,14 +1,16 @@
-"""Options that several commands share: the archive's settings, and machine-readable output."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from gantry.settings import Resolved, resolve
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one value a line.")
 data_option = click.option(
@@ -21,13 +23,25 @@ config_option = click.option(
     help="TOML file with settings.",
 )
 aet_option = click.option("--aet", help="Our AE title.")
+peer_option = click.option(
+    "-p",
+    "--peer",
+    metavar="AET@HOST:PORT|URL",
+    help="Whom to ask: an application entity (or the AE title of one in the settings), or the root of a "
+    "DICOMweb server. Default: the archive of these settings.",
+)
+
+
+def archive_options(command: _F) -> _F:
+    """Options of a command that works on our archive."""
+    return data_option(config_option(json_option(command)))
+
+
+def network_options(command: _F) -> _F:
+    """Options of a command that talks to a peer, our own server if none is named."""
+    return peer_option(aet_option(archive_options(command)))
 
 
 def settings_from(config_file: Path | None = None, **arguments: Any) -> Resolved:
     """Settings in force for this command; `arguments` are option values, None where not given."""
     return resolve(arguments, config_file=config_file)
-
-
-def print_json(value: Any) -> None:
-    """One JSON value on one line of standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
-
-from gantry.client.connection import Peer
+from gantry.cli.local import running_server
 from gantry.errors import SettingsError
-from gantry.settings import Address, Settings
+from gantry.settings import Address, Settings, checked_aet
 
-peer_option = click.option(
-    "-p",
-    "--peer",
-    metavar="AET@HOST:PORT|URL",
-    help="Whom to ask: an application entity or the root of a DICOMweb server. Default: the archive of "
-    "these settings.",
-)
+if TYPE_CHECKING:
+    from gantry.client.connection import Peer
+
+ANY_AET = "ANY-SCP"
+"""What a peer is called whose AE title nobody gave; most take any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +33,23 @@ def peer_from(text: str | None, settings: Settings) -> Peer | WebPeer:
     if text.startswith(("http://", "https://")):
         return WebPeer(text)
     aet, at, address = text.rpartition("@")
-    if not at:
-        known = {remote.aet: remote.address for remote in settings.peers}
-        if text in known:
-            return Peer(known[text].host, known[text].port, text)
-        raise SettingsError(f"{text!r} is neither AET@HOST:PORT, nor a URL, nor a peer of the settings")
-    where = Address.parse(address)
-    return Peer(where.host, where.port, aet or "ANY-SCP")
+    if at or ":" in text:
+        return _peer(checked_aet(aet) if aet else ANY_AET, Address.parse(address))
+    for remote in settings.peers:
+        if remote.aet == text:
+            return _peer(remote.aet, remote.address)
+    raise SettingsError(f"{text!r} is neither AET@HOST:PORT, nor a URL, nor a peer of the settings")
 
 
 def _own(settings: Settings) -> Peer:
-    running = running_server(settings.data)
+    running = running_server(settings)
     if running is None:
-        return Peer(settings.dicom.host, settings.dicom.port, settings.aet)
-    address = Address.parse(running["dicom"])
-    return Peer(address.host, address.port, running["aet"])
+        return _peer(settings.aet, settings.dicom)
+    return _peer(running.aet, running.dicom)
 
 
-def running_server(data: Path) -> dict[str, str] | None:
-    """What the server that has the archive in `data` left word of; None where none runs."""
-    try:
-        word = json.loads((data / "serving.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    return {str(key): str(value) for key, value in word.items()}
+def _peer(aet: str, address: Address) -> Peer:
+    # Loads the upper layer, which commands that talk HTTP do without.
+    from gantry.client.connection import Peer
 
-
-def own_web(settings: Settings) -> WebPeer:
-    """The DICOMweb of the server that has our archive open."""
-    running = running_server(settings.data)
-    address = running["http"] if running else str(settings.http)
-    return WebPeer(f"http://{address}/dicom-web")
+    return Peer(address.host, address.port, aet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -11,9 +12,11 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """A bar over `total` things, None where the number is not known."""
+    """A bar, over `total()` things where that can be told; it is asked only if the bar is shown."""
 
-    def __init__(self, label: str, total: int | None, *, quiet: bool = False) -> None:
+    def __init__(
+        self, label: str, total: Callable[[], int | None] = lambda: None, *, quiet: bool = False
+    ) -> None:
         self._label = label
         self._total = total
         self._shown = not quiet and sys.stderr.isatty()
@@ -32,9 +35,11 @@ class Bar:
                 MofNCompleteColumn(),
                 TimeRemainingColumn(),
             )
-            self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+            # Results keep their own stream, whatever is drawn on the other.
+            console = Console(stderr=True)
+            self._progress = Progress(*columns, console=console, transient=True, redirect_stdout=False)
             self._progress.start()
-            self._task = self._progress.add_task(self._label, total=self._total)
+            self._task = self._progress.add_task(self._label, total=self._total())
         return self
 
     def __exit__(

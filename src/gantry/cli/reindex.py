@@ -8,24 +8,23 @@ import click
 
 from gantry.cli.exits import Exit
 from gantry.cli.local import open_archive
-from gantry.cli.options import config_option, data_option, json_option, print_json, settings_from
+from gantry.cli.options import archive_options, settings_from
+from gantry.cli.output import note, print_json, result
 from gantry.cli.progress import Bar
 
 
 @click.command("reindex")
-@data_option
-@config_option
-@json_option
+@archive_options
 def command(data: Path | None, config_file: Path | None, as_json: bool) -> int:
     """Rebuild the index from the archive's folder alone, versions and deletions included."""
     settings = settings_from(config_file, data=data).settings
-    with open_archive(settings) as archive, Bar("reading", None, quiet=as_json) as bar:
+    with open_archive(settings) as archive, Bar("reading", quiet=as_json) as bar:
         rebuilt = archive.reindex(progress=bar.reached)
     skipped = [{"file": path, "reason": why} for path, why in rebuilt.skipped]
     if as_json:
         print_json({"versions": rebuilt.versions, "skipped": skipped})
     else:
         for entry in skipped:
-            click.echo(f"not indexed: {entry['file']}: {entry['reason']}", err=True)
-        click.echo(f"{rebuilt.versions} versions indexed, {len(skipped)} files not")
+            note(f"not indexed: {entry['file']}: {entry['reason']}")
+        result(f"{rebuilt.versions} versions indexed, {len(skipped)} files not")
     return Exit.PROBLEMS if skipped else Exit.OK

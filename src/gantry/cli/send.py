@@ -3,80 +3,153 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gantry.cli.exits import Exit
-from gantry.cli.files import files_in
-from gantry.cli.options import aet_option, config_option, json_option, print_json, settings_from
-from gantry.cli.peers import WebPeer, peer_from, peer_option
+from gantry.cli.options import network_options, settings_from
+from gantry.cli.output import note, print_json, result
+from gantry.cli.peers import WebPeer, peer_from
 from gantry.cli.progress import Bar
-from gantry.client import scu
-from gantry.client.connection import Peer
-from gantry.client.objects import StoreResult
-from gantry.client.web import WebClient
+from gantry.client.objects import Outgoing, StoreResult, outgoing_bytes, outgoing_file
+from gantry.errors import DataSetError
+from gantry.toolkit.sources import Kind, Source, objects_in, opened
+
+if TYPE_CHECKING:
+    from gantry.client.connection import Peer
+
+_BESIDE_OBJECTS = (Kind.OTHER, Kind.DIRECTORY, Kind.LINK)
+"""What lies beside objects on a disc and is passed over, unless it was named itself."""
 
 
-async def _stow(peer: WebPeer, files: list[Path], done: Callable[[int], None]) -> list[StoreResult]:
+@dataclass
+class Chosen:
+    """What is to be sent of what was named, how much was passed over, and what cannot be sent."""
+
+    objects: list[tuple[Outgoing, Source]] = field(default_factory=list)
+    skipped: int = 0
+    failed: list[StoreResult] = field(default_factory=list)
+
+    def fail(self, source: Source, error: Exception | str) -> None:
+        words = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        self.failed.append(StoreResult("", "", None, words, source.name))
+
+
+def choose(paths: Iterable[Path]) -> Chosen:
+    """Look at the beginning of everything at or below the paths."""
+    named = set(paths)
+    chosen = Chosen()
+    for source in objects_in(paths):
+        try:
+            kind, pieces = opened(source)
+            if kind is Kind.OBJECT:
+                outgoing = outgoing_file(source.path) if source.path else _member(source, next(pieces))
+                chosen.objects.append((outgoing, source))
+            elif kind in _BESIDE_OBJECTS and source.path not in named:
+                chosen.skipped += 1
+            else:
+                chosen.fail(source, kind.value)
+        except (DataSetError, OSError) as error:
+            chosen.fail(source, error)
+    return chosen
+
+
+def _member(source: Source, head: bytes) -> Outgoing:
+    """A member of a zip file, inflated when it is sent."""
+    described = outgoing_bytes(head, source.name)
+    offset = len(head) - described.size
+
+    def dataset() -> Iterator[bytes]:
+        to_skip = offset
+        for piece in source.pieces():
+            yield piece[to_skip:]
+            to_skip = max(0, to_skip - len(piece))
+
+    return replace(described, size=max(source.declared_bytes - offset, 0), read=dataset)
+
+
+async def _stow(peer: WebPeer, chosen: Chosen, done: Callable[[int], None]) -> list[StoreResult]:
+    from gantry.client.web import WebClient
+
+    def contents() -> Iterator[Path | bytes]:
+        for _, source in chosen.objects:
+            try:
+                yield source.path or b"".join(source.pieces())
+            except (DataSetError, OSError) as error:
+                chosen.fail(source, error)
+
     async with WebClient(peer.url) as web:
-        return await web.store(files, progress=done)
+        results = await web.store(contents(), progress=done)
+    # The server speaks of UIDs, people think of files.
+    names = {outgoing.sop_instance_uid: outgoing.label for outgoing, _ in chosen.objects}
+    return [replace(r, label=r.label or names.get(r.sop_instance_uid, "")) for r in results]
 
 
 async def _store(
-    peer: Peer, files: list[Path], aet: str, associations: int, done: Callable[[StoreResult], None]
+    peer: Peer, chosen: Chosen, aet: str, associations: int, done: Callable[[StoreResult], None]
 ) -> list[StoreResult]:
-    return await scu.store_files(peer, files, calling_aet=aet, associations=associations, progress=done)
+    from gantry.client import scu
+
+    objects = [outgoing for outgoing, _ in chosen.objects]
+    return await scu.store_files(peer, objects, calling_aet=aet, associations=associations, progress=done)
 
 
 @click.command("send")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@peer_option
-@click.option("--associations", default=1, show_default=True, help="Associations at once.")
-@aet_option
-@config_option
-@json_option
+@click.option(
+    "--associations", default=1, show_default=True, type=click.IntRange(1, 64), help="Associations at once."
+)
+@network_options
 def command(
     paths: tuple[Path, ...],
-    peer: str | None,
     associations: int,
+    peer: str | None,
     aet: str | None,
+    data: Path | None,
     config_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Send the files at PATHS, folders included, to a peer.
+    """Send what lies at PATHS to a peer: files, folders, zip files, a DICOMDIR with its file-set.
 
-    Each file goes in the transfer syntax it has. Files that are not DICOM are reported, and the exit code
-    is 1 when anything was not taken.
+    Each object goes in the transfer syntax it has. What is not DICOM is passed over in folders and zip files;
+    the exit code is 1 when anything else was not taken.
     """
-    settings = settings_from(config_file, aet=aet).settings
+    settings = settings_from(config_file, aet=aet, data=data).settings
     target = peer_from(peer, settings)
-    files = list(files_in(paths))
-    with Bar("sending", len(files), quiet=as_json) as bar:
-        if isinstance(target, WebPeer):
-            results = asyncio.run(_stow(target, files, bar.reached))
-        else:
-            results = asyncio.run(_store(target, files, settings.aet, associations, lambda _: bar.advance()))
-    failed = [result for result in results if not result.ok]
-    for result in results if as_json else failed:
-        _report(result, as_json)
+    chosen = choose(paths)
+    results: list[StoreResult] = []
+    if chosen.objects:
+        with Bar("sending", lambda: len(chosen.objects), quiet=as_json) as bar:
+            if isinstance(target, WebPeer):
+                results = asyncio.run(_stow(target, chosen, bar.reached))
+            else:
+                advance: Callable[[StoreResult], None] = lambda _: bar.advance()  # noqa: E731
+                results = asyncio.run(_store(target, chosen, settings.aet, associations, advance))
+    sent = [r for r in results if r.ok]
+    failed = chosen.failed + [r for r in results if not r.ok]
+    for one in sent + failed if as_json else failed:
+        _report(one, as_json)
     if not as_json:
-        click.echo(f"{len(results) - len(failed)} of {len(results)} objects sent to {target}")
-    return Exit.PROBLEMS if failed else Exit.OK
+        skipped = f", {chosen.skipped} other files passed over" if chosen.skipped else ""
+        result(f"{len(sent)} of {len(sent) + len(failed)} objects sent to {target}{skipped}")
+    return Exit.PROBLEMS if failed or not sent else Exit.OK
 
 
-def _report(result: StoreResult, as_json: bool) -> None:
+def _report(one: StoreResult, as_json: bool) -> None:
     if as_json:
         print_json(
             {
-                "ok": result.ok,
-                "file": result.label,
-                "sopInstanceUid": result.sop_instance_uid,
-                "status": None if result.status is None else f"{result.status:04X}",
-                "comment": result.comment,
+                "ok": one.ok,
+                "file": one.label,
+                "sopInstanceUid": one.sop_instance_uid,
+                "status": None if one.status is None else f"{one.status:04X}",
+                "comment": one.comment,
             }
         )
         return
-    status = "no answer" if result.status is None else f"status {result.status:04X}"
-    click.echo(f"not sent: {result.label or result.sop_instance_uid}: {status} {result.comment}", err=True)
+    status = "" if one.status is None else f"status {one.status:04X} "
+    note(f"not sent: {one.label or one.sop_instance_uid}: {status}{one.comment}".rstrip(": "))

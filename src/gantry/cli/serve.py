@@ -3,50 +3,66 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from gantry.cli.options import aet_option, config_option, data_option, json_option, print_json, settings_from
+from gantry.cli.local import running_server
+from gantry.cli.logs import log_to_stderr
+from gantry.cli.options import aet_option, archive_options, settings_from
+from gantry.cli.output import print_json, result
+from gantry.errors import StorageError
 from gantry.settings import Settings
+
+if TYPE_CHECKING:
+    from gantry.server.run import Serving
 
 
 @click.command("serve")
-@data_option
 @click.option("--http", metavar="HOST:PORT", help="Address of the web page and DICOMweb.")
 @click.option("--dicom", metavar="HOST:PORT", help="Address of the DICOM listener.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least grave log lines."
+)
 @aet_option
-@config_option
-@json_option
+@archive_options
 def command(
-    data: Path | None,
     http: str | None,
     dicom: str | None,
+    log_level: str | None,
     aet: str | None,
+    data: Path | None,
     config_file: Path | None,
     as_json: bool,
 ) -> None:
     """Run the archive: DICOM listener, DICOMweb and the web page.
 
-    Prints one line when ready. SIGTERM or Ctrl-C stops it: what was acknowledged is kept, messages in
-    flight end, the rest is aborted.
+    Prints one line when ready; the log goes to standard error. SIGTERM or Ctrl-C stops it: what was
+    acknowledged is kept, messages in flight end, the rest is aborted.
     """
-    settings = settings_from(config_file, data=data, http=http, dicom=dicom, aet=aet).settings
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = settings_from(
+        config_file, data=data, http=http, dicom=dicom, aet=aet, log_level=log_level
+    ).settings
+    running = running_server(settings)
+    if running is not None:
+        raise StorageError(
+            f"the archive in {settings.data} is served already, by process {running.pid} at {running.page}"
+        )
+    log_to_stderr(settings.log_level, as_json=settings.log_json)
     run(settings, as_json)
 
 
 def run(settings: Settings, as_json: bool) -> None:
     """Serve with these settings on the fastest event loop there is."""
-    from gantry.server.run import Serving, serve
+    from gantry.server.run import serve
 
     def ready(running: Serving) -> None:
         if as_json:
             addresses = {"http": str(running.http), "dicom": str(running.dicom), "aet": running.aet}
             print_json({"ready": True, **addresses, "data": str(running.data)})
         else:
-            click.echo(
+            result(
                 f"Gantry is ready: open {running.page} , DICOM {running.aet}@{running.dicom} , "
                 f"data in {running.data}"
             )

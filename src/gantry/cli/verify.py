@@ -9,7 +9,8 @@ import msgspec
 
 from gantry.cli.exits import Exit
 from gantry.cli.local import open_archive
-from gantry.cli.options import config_option, data_option, json_option, print_json, settings_from
+from gantry.cli.options import archive_options, settings_from
+from gantry.cli.output import print_json, result
 from gantry.cli.progress import Bar
 
 
@@ -17,23 +18,21 @@ from gantry.cli.progress import Bar
 @click.option(
     "--repair", is_flag=True, help="Put right what can be: set damaged files aside, rebuild the index."
 )
-@data_option
-@config_option
-@json_option
+@archive_options
 def command(repair: bool, data: Path | None, config_file: Path | None, as_json: bool) -> int:
     """Read every object back and compare it with its digest, and every row of the index with its file.
 
     The exit code is 1 when anything was found. --repair deletes nothing: damaged files go to lost-found.
     """
     settings = settings_from(config_file, data=data).settings
-    with open_archive(settings) as archive, Bar("verifying", None, quiet=as_json) as bar:
+    with open_archive(settings) as archive, Bar("verifying", quiet=as_json) as bar:
         report = archive.verify(repair=repair, progress=bar.reached)
     for finding in report.findings:
         if as_json:
             print_json(msgspec.to_builtins(finding))
         else:
             detail = f": found {finding.found}, expected {finding.expected}" if finding.expected else ""
-            click.echo(f"{finding.kind}: {finding.where}{detail}")
+            result(f"{finding.kind}: {finding.where}{detail}")
     if as_json:
         print_json(
             {
@@ -46,5 +45,5 @@ def command(repair: bool, data: Path | None, config_file: Path | None, as_json: 
     else:
         found = f"{len(report.findings)} problems" + (", repaired" if report.repaired else "")
         verdict = found if report.findings else "all well"
-        click.echo(f"{report.objects} objects, {report.size_bytes:,} bytes: {verdict}")
+        result(f"{report.objects} objects, {report.size_bytes:,} bytes: {verdict}")
     return Exit.PROBLEMS if report.findings else Exit.OK

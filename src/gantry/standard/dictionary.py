@@ -10,7 +10,7 @@ A private attribute means something only together with its creator, so `vr_of` a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from gantry.standard.pydicom_tables import pydicom_table
@@ -136,6 +136,11 @@ def keyword_of(tag: int) -> str:
         return keyword
     entry = None if tag in _VR else _repeater(tag)
     return entry[4] if entry is not None else ""
+
+
+def keywords() -> Iterable[str]:
+    """Every keyword that there is."""
+    return _TAG.keys()
 
 
 def name_of(tag: int) -> str:
