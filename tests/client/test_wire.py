@@ -90,6 +90,12 @@ async def _within(test: Awaitable[None]) -> None:
         await test
 
 
+async def turns_until(condition: Callable[[], bool]) -> None:
+    """Let the loop turn until something is so; the test's own time-out ends it otherwise."""
+    while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+        await asyncio.sleep(0)
+
+
 async def in_thread(work: Callable[[], Any]) -> Any:
     return await asyncio.get_running_loop().run_in_executor(None, work)
 
@@ -322,8 +328,8 @@ async def test_n16_a_blocked_disk_holds_the_wire_and_memory_is_bounded() -> None
     async with accepting(receiving_into(sink)) as (port, came):
         talking = asyncio.ensure_future(in_thread(lambda: talk(port)))
         acceptor = await came
-        while getattr(acceptor, "receiver", None) is None or not acceptor.receiver.is_held:  # type: ignore[attr-defined]
-            await asyncio.sleep(0)
+        await turns_until(lambda: getattr(acceptor, "receiver", None) is not None)
+        await turns_until(lambda: acceptor.receiver.is_held)  # type: ignore[attr-defined]
         held = acceptor.receiver.backlog_bytes  # type: ignore[attr-defined]
         assert BACKLOG_BYTES < held <= BACKLOG_BYTES + READ_BUFFER_BYTES
         assert not talking.done()
@@ -347,8 +353,7 @@ async def test_an_association_that_ends_while_a_piece_is_written_drops_the_objec
         await acceptor.lost
         acceptor.receiver.lost()  # type: ignore[attr-defined]
         sink.gate.set()
-        while not sink.aborted:
-            await asyncio.sleep(0)
+        await turns_until(lambda: sink.aborted > 0)
     assert sink.finished == 0
     assert sink.aborted == 1
 

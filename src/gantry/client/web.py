@@ -24,7 +24,7 @@ from gantry.client.keys import Keys, keys_model
 from gantry.client.objects import StoreResult
 from gantry.client.sinks import Arriving, Reception, Sink, Verdict
 from gantry.dicomweb.multipart import MultipartParser, PartBegin, PartData, PartEnd, closing, part_head
-from gantry.errors import CallerError, ConnectError, NotFound, PeerError, ProtocolError
+from gantry.errors import CallerError, ConnectError, NotFound, PeerError, ProtocolError, WebRequestError
 from gantry.standard.query_keys import Level
 
 STORE_BODY_BYTES = 64 << 20
@@ -182,7 +182,7 @@ class WebClient:
             boundary = f"gantry-{secrets.token_hex(12)}"
             response = await self._http_send(
                 "POST",
-                _path(study_uid) if study_uid else "studies",
+                _path(study_uid).rstrip("/") if study_uid else "studies",
                 content=_multipart(batch, boundary),
                 headers={
                     "Accept": "application/dicom+json",
@@ -221,6 +221,9 @@ class WebClient:
                     for event in parser.feed(data):
                         yield event
                 parser.finish()
+        except WebRequestError as error:
+            # The parser is the server's; here it is a server that wrote the broken body.
+            raise ProtocolError(f"the server's multipart answer is broken: {error.cause}") from error
         except httpx.HTTPError as error:
             raise ConnectError(f"{self._http.base_url}: {error or type(error).__name__}") from error
 
