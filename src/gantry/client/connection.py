@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -122,8 +124,7 @@ class Connection:
                 await loop.create_connection(lambda: self.wire, self.peer.host, self.peer.port)
         except (OSError, TimeoutError) as error:
             self._shut_down()
-            words = str(error) or f"no connection within {timeout_s:g} s"
-            raise ConnectError(f"{self.peer}: {words}") from error
+            raise ConnectError(f"{self.peer}: {_words_for(error, timeout_s)}") from error
         try:
             await self._established
         except BaseException:
@@ -265,6 +266,14 @@ class Connection:
 
     def _shut_down(self) -> None:
         self.executor.shutdown(wait=False)
+
+
+def _words_for(error: OSError, timeout_s: float) -> str:
+    if not error.errno:
+        return f"no connection within {timeout_s:g} s"
+    if isinstance(error, socket.gaierror):
+        return error.strerror or "no such host"
+    return os.strerror(error.errno)  # asyncio puts its own words in the place of the system's
 
 
 async def connect(
