@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from gantry.errors import CallerError, ConnectError, GantryError, NotFound, PeerError, StorageError
+from gantry.errors import (
+    CallerError,
+    ConnectError,
+    DataSetError,
+    GantryError,
+    NotFound,
+    PeerError,
+    StorageError,
+)
 
 
 class Exit(IntEnum):
@@ -30,7 +38,7 @@ _MEANINGS = {
     Exit.USAGE: "wrong arguments or settings",
     Exit.NETWORK: "the other side could not be reached or refused",
     Exit.STORAGE: "disk or index failed",
-    Exit.BAD_INPUT: "what was read or answered is not DICOM, or is broken",
+    Exit.BAD_INPUT: "what was read is not DICOM, or is broken",
     Exit.NOT_FOUND: "there is no such object",
     Exit.STOPPED: "stopped by the user",
 }
@@ -47,7 +55,9 @@ def exit_code(error: GantryError) -> Exit:
             return Exit.NOT_FOUND
         case StorageError():
             return Exit.STORAGE
-        case PeerError():
+        case DataSetError():
             return Exit.BAD_INPUT
+        case PeerError():
+            return Exit.NETWORK
         case _:
             return Exit.PROBLEMS

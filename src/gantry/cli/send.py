@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,9 +85,22 @@ async def _stow(peer: WebPeer, chosen: Chosen, done: Callable[[int], None]) -> l
 
     async with WebClient(peer.url) as web:
         results = await web.store(contents(), progress=done)
-    # The server speaks of UIDs, people think of files.
-    names = {outgoing.sop_instance_uid: outgoing.label for outgoing, _ in chosen.objects}
-    return [replace(r, label=r.label or names.get(r.sop_instance_uid, "")) for r in results]
+    return list(_named(results, chosen))
+
+
+def _named(results: Iterable[StoreResult], chosen: Chosen) -> Iterator[StoreResult]:
+    """The results with names of files: the server speaks of UIDs, and of some objects without."""
+    waiting = {outgoing.sop_instance_uid: outgoing.label for outgoing, _ in chosen.objects}
+    unnamed: list[StoreResult] = []
+    for one in results:
+        if one.sop_instance_uid in waiting:
+            yield replace(one, label=waiting.pop(one.sop_instance_uid))
+        else:
+            unnamed.append(one)
+    # What it could not read has no UID in its answer. Nothing that was sent goes without a word.
+    nothing_said = StoreResult("", "", None, "the server did not say what became of it")
+    for label, one in zip_longest(waiting.values(), unnamed):
+        yield replace(one or nothing_said, label=label or "")
 
 
 async def _store(

@@ -352,8 +352,9 @@ def _store_results(model: Any) -> list[StoreResult]:
     if not isinstance(model, dict):
         raise ProtocolError("the server's store answer is not a DICOM JSON model")
     stored = [_store_result(item, "00081196") for item in _items(model, "00081199")]
-    failed = [_store_result(item, "00081197") for item in _items(model, "00081198")]
-    return stored + failed
+    # What could not be read far enough to have a UID is told of in Other Failures Sequence.
+    failures = _items(model, "00081198") + _items(model, "0008119A")
+    return stored + [_store_result(item, "00081197") for item in failures]
 
 
 def _store_result(item: Mapping[str, Any], reason: str) -> StoreResult:
