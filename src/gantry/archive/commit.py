@@ -1,9 +1,10 @@
 """The one place where objects become part of the archive: durable first, then indexed, then answered.
 
-**Group commit.** Any number of threads bring arrivals whose bytes are durable under a temporary name.
-Whoever gets the lock leads: it takes everything that waits, gives each object its final name, makes each
-folder durable once, and adds all rows in one transaction. The others find their outcome ready when they
-get the lock. No thread waits longer than the batch in progress and its own.
+**Group commit.** Any number of threads bring arrivals whose bytes are durable under a temporary name. The
+first to come leads: it takes everything that waits, gives each object its final name, makes each folder
+durable once, and adds all rows in one transaction. Then it wakes the others, whose outcomes are ready, and
+one of those who came meanwhile leads the next batch. Nobody waits longer than the batch in progress and
+their own.
 
 **Order.** Name, then folder sync, then index transaction, then answer. A crash between two steps leaves
 at most a file without a row (an orphan), never a row without a file. A later arrival that wants the path
@@ -66,6 +67,18 @@ class Arrival:
     outcome: Outcome | None = None
 
 
+class _Ticket:
+    """What one thread waits for: `turn` is released when its arrivals are `done`, or when it is to lead."""
+
+    __slots__ = ("arrivals", "done", "turn")
+
+    def __init__(self, arrivals: Sequence[Arrival]) -> None:
+        self.arrivals = arrivals
+        self.done = False
+        self.turn = threading.Lock()
+        self.turn.acquire()
+
+
 @dataclass(slots=True)
 class _Batch:
     """What one leader does, as it grows."""
@@ -107,9 +120,11 @@ class Committer:
         self._disk = disk
         self._clock = clock
         self._committed = committed
-        self._leading = threading.RLock()
-        self._waiting_lock = threading.Lock()
-        self._waiting: list[Arrival] = []
+        # Held by who changes disk and index: the leader of a batch, or a person with an act.
+        self._alone = threading.RLock()
+        self._queue_lock = threading.Lock()
+        self._queue: list[_Ticket] = []
+        self._led = False
         self._durable_folders: set[str] = set()
         self._last_stamp: datetime | None = None
 
@@ -117,14 +132,36 @@ class Committer:
 
     def commit(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """Keep the arrivals, together with those of other threads; answers when all are durable."""
-        with self._waiting_lock:
-            self._waiting += arrivals
-        with self._leading:
-            if any(arrival.outcome is None for arrival in arrivals):
-                with self._waiting_lock:
-                    batch, self._waiting = self._waiting, []
-                self._lead(batch)
+        ticket = _Ticket(arrivals)
+        with self._queue_lock:
+            self._queue.append(ticket)
+            leads = not self._led
+            self._led = True
+        if not leads:
+            ticket.turn.acquire()
+            leads = not ticket.done
+        if leads:
+            self._lead_one_batch()
         return [outcome_of(arrival) for arrival in arrivals]
+
+    def _lead_one_batch(self) -> None:
+        """Commit all that waits now, then let one of those who came meanwhile lead, and wake the others."""
+        batch: list[_Ticket] = []
+        try:
+            with self._alone:
+                with self._queue_lock:
+                    batch, self._queue = self._queue, []
+                self._lead([arrival for ticket in batch for arrival in ticket.arrivals])
+        finally:
+            with self._queue_lock:
+                following = self._queue[0] if self._queue else None
+                self._led = following is not None
+            # The next leader first: the disk need not wait for those who only take their answer.
+            if following is not None:
+                following.turn.release()
+            for ticket in batch:
+                ticket.done = True
+                ticket.turn.release()
 
     def may_be_kept(self, key: InstanceKey) -> bool:
         """Whether something of the instance may be kept already, at the cost of a look at one name."""
@@ -132,7 +169,7 @@ class Committer:
 
     def already_kept(self, record: ObjectRecord) -> Unchanged | None:
         """The answer for an object whose very bytes are current already, without writing anything."""
-        with self._leading:
+        with self._alone:
             current = self.index.lookup([record.key]).get(record.key)
         if current is None or current.deleted or not _same_bytes(record, current):
             return None
@@ -141,14 +178,14 @@ class Committer:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold off all commits meanwhile. Raises ReadOnly."""
-        with self._leading:
+        with self._alone:
             self.require_writable()
             yield
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Hold off all commits meanwhile, also where nothing can be written."""
-        with self._leading:
+        with self._alone:
             yield
 
     def take_index(self, index: Index) -> None:
