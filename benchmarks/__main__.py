@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import header, peers, retrieve, scu, web
+from benchmarks import growth, header, memory, peers, powercut, retrieve, scu, web
 from benchmarks.corpus import Slice, study
 from benchmarks.peers import Peer
 from benchmarks.results import Line, markdown
@@ -147,6 +147,38 @@ def lines(run: Run) -> Iterator[Line]:
         yield from retrieve_lines(run, gantry, orthanc, items[0].study_uid, len(items))
 
 
+def _growth() -> list[str]:
+    return growth.section(list(growth.measure()))
+
+
+def _memory() -> list[str]:
+    measured = []
+    for make in (peers.gantry, peers.orthanc):
+        with tempfile.TemporaryDirectory(prefix="gantry-bench-", dir=_where()) as folder:
+            path = Path(folder)
+            unlimited = {"max_associations_per_peer": str(memory.ASSOCIATIONS)}
+            server = make(path, **unlimited) if make is peers.gantry else make(path)
+            with server as peer:
+                measured += memory.lines(peer)
+    return memory.section(measured)
+
+
+def _power_cuts() -> list[str]:
+    head = ["## Acknowledged objects lost by a power cut", ""]
+    if not powercut.possible():
+        return [*head, "Not measured: it needs root and loop devices.", ""]
+    rows = [
+        f"| {loss.peer} | {loss.acknowledged} | {loss.lost} |"
+        for loss in powercut.losses(cuts=len(powercut.SECONDS_BEFORE_CUT))
+    ]
+    return [*head, "| server | acknowledged | lost |", "|---|---|---|", *rows, ""]
+
+
+def _where() -> str | None:
+    """The folder that servers keep their data in; a real disk, or durability costs nothing."""
+    return os.environ.get("GANTRY_BENCH_DIR")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -154,14 +186,13 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     done = []
-    with tempfile.TemporaryDirectory(
-        prefix="gantry-bench-", dir=os.environ.get("GANTRY_BENCH_DIR")
-    ) as folder:
+    with tempfile.TemporaryDirectory(prefix="gantry-bench-", dir=_where()) as folder:
         for line in lines(Run(Path(folder), arguments.quick)):
             print(f"{line.work:45} {line.gantry:10.2f} {line.unit:6} {line.peer_name}: {line.peer:.2f}  "
                   f"ratio {line.ratio:.2f} {line.verdict}", file=sys.stderr, flush=True)  # fmt: skip
             done.append(line)
-    page = markdown(done, peers.versions(), [])
+    notes = [] if arguments.quick else [*_growth(), *_memory(), *_power_cuts()]
+    page = markdown(done, peers.versions(), notes)
     if arguments.quick:
         print(page)
     else:

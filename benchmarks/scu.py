@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from benchmarks.corpus import CT_IMAGE, Slice
 
@@ -107,6 +107,23 @@ class Association:
     def send(self, message: bytes) -> None:
         """Write one prepared message and wait until it is acknowledged."""
         self._connection.sendall(message)
+        _, answer = _receive_pdu(self._connection)
+        if _status(answer) != 0:
+            raise ConnectionError(f"C-STORE was answered with status {_status(answer):04X}")
+
+    def send_pieces(self, item: Slice, pieces: Iterable[bytes]) -> None:
+        """Send one object whose Data Set comes in pieces, and wait until it is acknowledged."""
+        command = _store_rq(1, item)
+        head = struct.pack(">BBIIBB", 4, 0, len(command) + 6, len(command) + 2, 1, 3)
+        self._connection.sendall(head + command)
+        room = min(self._peer_maximum or MAX_PDU, MAX_PDU) - 6
+        for piece in pieces:
+            for start in range(0, len(piece), room):
+                part = piece[start : start + room]
+                self._connection.sendall(
+                    struct.pack(">BBIIBB", 4, 0, len(part) + 6, len(part) + 2, 1, 0) + part
+                )
+        self._connection.sendall(struct.pack(">BBIIBB", 4, 0, 6, 2, 1, 2))
         _, answer = _receive_pdu(self._connection)
         if _status(answer) != 0:
             raise ConnectionError(f"C-STORE was answered with status {_status(answer):04X}")
