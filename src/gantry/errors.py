@@ -1,19 +1,19 @@
 """Every error that Gantry raises on purpose, in one tree. The type says who is to blame.
 
-    GantryError
-    ├── CallerError            the person or program calling us asked for something that cannot be
-    │   ├── SettingsError      a setting is missing, unknown or contradicts another
-    │   └── QueryError         a query that cannot be answered as asked
-    ├── PeerError              what came over the wire, or in a file, is wrong
-    │   ├── DataSetError       bytes that are not a Data Set: names tag and offset
-    │   ├── ProtocolError      a PDU or a DIMSE message that breaks PS3.7 or PS3.8
-    │   └── WebRequestError    an HTTP request that breaks PS3.18: carries the status to answer
-    ├── ConnectError           the other side could not be reached, or broke the connection off
-    └── StorageError           disk or index failed
-        ├── OutOfSpace         no room: refuse new objects, go on serving
-        ├── ReadOnly           writing was switched off after a failed fsync
-        ├── NotFound           no such object, or none that is visible
-        └── Corrupt            bytes on disk are not the bytes that were acknowledged
+GantryError
+├── CallerError            the person or program calling us asked for something that cannot be
+│   ├── SettingsError      a setting is missing, unknown or contradicts another
+│   └── QueryError         a query that cannot be answered as asked
+├── PeerError              what came over the wire, or in a file, is wrong
+│   ├── DataSetError       bytes that are not a Data Set: names tag and offset
+│   ├── ProtocolError      a PDU or a DIMSE message that breaks PS3.7 or PS3.8
+│   └── WebRequestError    an HTTP request that breaks PS3.18: carries the status to answer
+├── ConnectError           the other side could not be reached, or broke the connection off
+└── StorageError           disk or index failed
+    ├── OutOfSpace         no room: refuse new objects, go on serving
+    ├── ReadOnly           writing was switched off after a failed fsync
+    ├── NotFound           no such object, or none that is visible
+    └── Corrupt            bytes on disk are not the bytes that were acknowledged
 """
 
 from __future__ import annotations
