@@ -1,0 +1,180 @@
+"""`gantry serve` as a process of its own, as a person runs it: started, asked, watched, killed, stopped.
+
+What it logs goes to a file beside its data, so that tests can look for words that must or must not be there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gantry.client.connection import Peer
+
+START_S = 10.0
+"""N4: no start takes longer."""
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+
+@dataclass(frozen=True, slots=True)
+class Gantry:
+    """A running server. `dicom` and `http` are its ports, `data` its folder, `log` what it has to say."""
+
+    process: subprocess.Popen[bytes]
+    dicom: int
+    http: int
+    data: Path
+    log: Path
+    seconds_to_ready: float
+
+    @property
+    def peer(self) -> Peer:
+        return Peer("127.0.0.1", self.dicom, "GANTRY")
+
+    @property
+    def web(self) -> str:
+        """What stands before ``/studies``."""
+        return f"http://127.0.0.1:{self.http}/dicom-web"
+
+    @property
+    def words(self) -> str:
+        """The log so far."""
+        return self.log.read_text(errors="replace")
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.http}", timeout=60, trust_env=False)
+
+    def connect(self, port: int | None = None, timeout_s: float = 10.0) -> socket.socket:
+        """A plain connection, to the DICOM port unless told."""
+        return socket.create_connection(("127.0.0.1", port or self.dicom), timeout_s)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts, as the server tells them."""
+        with self.client() as http:
+            return dict(http.get("/api/stats").raise_for_status().json())
+
+    def resident_bytes(self) -> int:
+        """Memory of the process that is its own: mapped files of the archive do not count."""
+        return _status(self.process.pid, "RssAnon")
+
+    def peak_bytes(self) -> int:
+        """Most memory of the process since `forget_peak`, mapped files included."""
+        return _status(self.process.pid, "VmHWM")
+
+    def forget_peak(self) -> None:
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def kill(self) -> None:
+        """End the process without a word, as a crash does."""
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def stop(self, timeout_s: float = 40.0) -> int:
+        """Ask the process to end; its exit code."""
+        if self.process.poll() is None:
+            self.terminate()
+        return self.process.wait(timeout_s)
+
+
+def start(data: Path, **settings: object) -> Gantry:
+    """Run `gantry serve` on `data` and wait until it says that it is ready; `settings` by name."""
+    log = data.with_name(data.name + ".log")
+    command = [sys.executable, "-m", "gantry", "serve", "--data", str(data), "--json"]
+    command += ["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"]
+    began = time.monotonic()
+    with log.open("ab") as words:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, env=_environment(settings))
+    try:
+        ready = _first_line(process, began + START_S)
+    except BaseException as error:
+        process.kill()
+        process.wait()
+        _close(process)
+        error.add_note(log.read_text(errors="replace")[-2000:])
+        raise
+    dicom, http = (int(ready[name].rpartition(":")[2]) for name in ("dicom", "http"))
+    return Gantry(process, dicom, http, data, log, time.monotonic() - began)
+
+
+@contextmanager
+def running(data: Path, **settings: object) -> Iterator[Gantry]:
+    """A server for the time of a test; it must end in order, unless the test ended it."""
+    gantry = start(data, **settings)
+    try:
+        yield gantry
+    except BaseException as error:
+        gantry.kill()
+        error.add_note(gantry.words[-4000:])
+        raise
+    finally:
+        ended_by_test = gantry.process.poll() is not None
+        code = gantry.stop()
+        _close(gantry.process)
+    assert ended_by_test or code == 0, gantry.words[-2000:]
+
+
+def gantry(*arguments: object, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+    """Run another command of `gantry` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "gantry", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env=_environment({}),
+        check=False,
+    )
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 20.0, what: str = "") -> None:
+    """Ask again and again until something is so; fails after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {what or condition}"
+        # Another process can only be asked.
+        time.sleep(0.01)
+
+
+def _environment(settings: dict[str, object]) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GANTRY_")}
+    path = os.pathsep.join(filter(None, (str(SOURCE), inherited.get("PYTHONPATH"))))
+    named = {f"GANTRY_{name.upper()}": str(value) for name, value in settings.items()}
+    return {**inherited, "PYTHONPATH": path, **named}
+
+
+def _first_line(process: subprocess.Popen[bytes], deadline: float) -> dict[str, str]:
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        assert selector.select(max(0.0, deadline - time.monotonic())), f"not ready within {START_S:g} s"
+    line = process.stdout.readline()
+    assert line, f"gantry serve ended with {process.wait()} before it was ready"
+    return dict(json.loads(line))
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdout is not None
+    process.stdout.close()
+
+
+def _status(pid: int, name: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name + ":")).split()[1]) * 1024
