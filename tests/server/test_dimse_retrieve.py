@@ -409,6 +409,18 @@ def test_movescu_receiving_itself(tmp_path: Path) -> None:
         assert len(list(out.iterdir())) == 3
 
 
+@pytest.mark.peer
+def test_move_to_the_calling_host(tmp_path: Path) -> None:
+    """An AE that is not in the settings may have its own objects sent to itself, where that is allowed."""
+    with storescp(tmp_path / "in", "+xa", aet="ASKER") as port:
+        with served(tmp_path / "data", calling_host_port=port) as running:
+            fill(running, 2)
+            assert move(running, STUDY, "ASKER", calling_aet="ASKER").ok
+            with pytest.raises(ProtocolError, match="A801H"):
+                move(running, STUDY, "OTHER", calling_aet="ASKER")
+        assert len(list((tmp_path / "in").iterdir())) == 2
+
+
 def test_several_operations_on_one_association(tmp_path: Path) -> None:
     """Two C-MOVEs with different destinations run at once where a window was agreed."""
     barrier = threading.Barrier(2, timeout=20)

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from dcmtk import run
 from gantry.client import sync
 from gantry.client.connection import Peer
 from gantry.client.native import as_native
-from gantry.client.objects import outgoing_bytes
+from gantry.client.objects import Outgoing, outgoing_bytes
 from gantry.dimse.message import c_store_rq
 from gantry.dimse.negotiation import ProposedContext
 from gantry.dimse.user_information import AsyncWindow
@@ -485,3 +487,56 @@ def _ends_dataset(pdu: bytes) -> bool:
         length, _, control = struct.unpack_from(">IBB", pdu, at)
         at += 4 + length
     return control == 2
+
+
+@pytest.mark.soak
+def test_n16_a_large_object_does_not_show_in_memory(tmp_path: Path) -> None:
+    """512 MiB over one association: what the process holds of its own grows by a fixed budget at most."""
+    head = dataset_bytes(part10(dataset(size=128)))
+    at = head.index(b"\xe0\x7f\x10\x00OW\0\0")
+    pixels = 512 << 20
+    head = head[: at + 8] + struct.pack("<I", pixels)
+    block = bytes(1 << 20)
+    large = Outgoing(
+        CT,
+        str(dataset().SOPInstanceUID),
+        EXPLICIT,
+        len(head) + pixels,
+        lambda: chain([head], repeat(block, 512)),
+    )
+    with served(tmp_path / "data") as running:
+        sync.store(Peer("127.0.0.1", running.port, "GANTRY"), [part10(dataset(2))])
+        before = _own_memory_bytes()
+        watching = _Peak()
+        with watching:
+            [result] = sync.store(Peer("127.0.0.1", running.port, "GANTRY"), [large])
+        assert result.ok
+        # Two processes' worth in one: the sender's buffers are here as well.
+        assert watching.peak_bytes - before < 64 << 20
+        assert running.archive.locate()[0].file_size > pixels
+
+
+def _own_memory_bytes() -> int:
+    """Memory that is not a mapped file."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) << 10
+    pytest.skip("this system does not tell a process's own memory")
+
+
+class _Peak:
+    """Looks at the process's memory while a test runs."""
+
+    def __enter__(self) -> None:
+        self.peak_bytes = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.01):
+            self.peak_bytes = max(self.peak_bytes, _own_memory_bytes())

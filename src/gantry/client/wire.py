@@ -42,6 +42,10 @@ READ_BUFFER_BYTES = 256 << 10
 WRITE_HIGH_BYTES = 1 << 20
 """Unsent bytes above which a sender waits: some PDUs in flight while the next are being cut."""
 
+FLOOD_BYTES = 2 * WRITE_HIGH_BYTES
+"""Unsent answers above which nothing more is read: a peer that asks and never listens costs this much. Not
+lower, because a peer may be slow to listen while it sends, and both would wait for the other."""
+
 SOCKET_BUFFER_BYTES = 1 << 20
 """Kernel buffers: a whole slice of 0.5 MB fits, so the peer need not wait for our next turn."""
 
@@ -87,6 +91,7 @@ class Wire(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._written_bytes = 0
+        self._is_flooded = False
         self._holds = 0
         self._dispatching = False
         self._turn = asyncio.Lock()
@@ -137,6 +142,9 @@ class Wire(asyncio.BufferedProtocol):
         room, self._room = self._room, None
         if room is not None and not room.done():
             room.set_result(None)
+        if self._is_flooded:
+            self._is_flooded = False
+            self.unhold()
 
     # What the owner of the association calls
 
@@ -270,6 +278,10 @@ class Wire(asyncio.BufferedProtocol):
         if self._transport is not None and not self._transport.is_closing():
             self._written_bytes += sum(map(len, buffers))
             self._transport.writelines(buffers)
+            if self._room is not None and not self._is_flooded:
+                self._is_flooded = self._transport.get_write_buffer_size() > FLOOD_BYTES
+                if self._is_flooded:
+                    self.hold()
 
     def _arm(self) -> None:
         deadline = self.association.next_deadline()

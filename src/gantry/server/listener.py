@@ -40,9 +40,12 @@ NEGOTIATING_GRACE_S = 1.0
 MAX_CONNECTIONS = 512
 """Connections of any kind; beyond, a new one is closed unheard, to keep file descriptors for files."""
 
-THREADS = 16
-"""Threads for disk and index. More than cores: most of their time they wait for an fsync, and those who
-wait together share it."""
+STORE_THREADS = 16
+"""Threads that store. More than cores: most of their time they wait for an fsync, and those who wait
+together share it."""
+
+QUERY_THREADS = 8
+"""Threads that search and read."""
 
 DRAIN_TIMEOUT_S = 30.0
 DRAIN_POLL_S = 0.02
@@ -68,6 +71,7 @@ class DimseOptions:
     max_object_bytes: int = 8 << 30
     find_limit: int = 10_000
     destination_timeout_s: float = ASSOCIATION_S
+    calling_host_port: int | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings) -> DimseOptions:
@@ -113,14 +117,17 @@ class DicomServer:
     def __init__(self, archive: Archive, options: DimseOptions | None = None) -> None:
         self._options = options or DimseOptions()
         self._policy = self._options.policy()
-        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="gantry-dimse")
+        self._store_executor = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="gantry-store")
+        self._executor = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="gantry-query")
         self._services = DimseServices(
             archive=archive,
             executor=self._executor,
+            store_executor=self._store_executor,
             ae_title=self._options.ae_title,
             remote_aes=self._options.remote_aes,
             find_limit=self._options.find_limit,
             destination_timeout_s=self._options.destination_timeout_s,
+            calling_host_port=self._options.calling_host_port,
         )
         self._server: asyncio.Server | None = None
         self._sessions: set[Session] = set()
@@ -162,6 +169,7 @@ class DicomServer:
         for session in list(self._sessions):
             log.warning("aborting an association that did not end in time; peer=%s", session.peer_address)
             session.abort()
+        await asyncio.to_thread(self._store_executor.shutdown)
         await asyncio.to_thread(self._executor.shutdown)
 
     # What sessions ask

@@ -21,16 +21,20 @@ from gantry.standard.transfer_syntaxes import TransferSyntax, transfer_syntax
 class DimseServices:
     """What the services of every association share.
 
-    `remote_aes` are the AEs that C-MOVE may send to. `destination_timeout_s` is how
-    long one of them may take to accept an association. `executor` runs what waits for disk and index.
+    `remote_aes` are the AEs that C-MOVE may send to, and `destination_timeout_s` how long one of them may
+    take to accept an association. With `calling_host_port`, an AE that is not among them and asks for itself
+    is sent to at that port of its host. `executor` runs queries and reads, `store_executor` what is stored,
+    so that neither can take the other's threads.
     """
 
     archive: Archive
     executor: Executor
+    store_executor: Executor
     ae_title: str
     remote_aes: Mapping[str, Address]
     find_limit: int
     destination_timeout_s: float
+    calling_host_port: int | None
 
 
 @dataclass(slots=True)

@@ -34,6 +34,7 @@ from gantry.server.identifier import Identifier, read_identifier
 from gantry.server.logs import escaped
 from gantry.server.operation import Operation
 from gantry.server.outcome import IdentifierMismatch
+from gantry.settings import Address
 from gantry.standard import status
 from gantry.standard.query_keys import UNIQUE_KEYS, InformationModel, Level
 from gantry.standard.status import Category, category
@@ -86,7 +87,7 @@ async def answer_get(operation: Operation) -> None:
 async def answer_move(operation: Operation) -> None:
     """Answer one C-MOVE-RQ."""
     destination = operation.command.move_destination or ""
-    address = operation.services.remote_aes.get(destination)
+    address = _address_of(destination, operation)
     if address is None or destination == operation.services.ae_title:
         # To ourselves it would be a loop: every object is here already.
         reason = "not known here" if address is None else "is this archive itself"
@@ -101,6 +102,14 @@ async def answer_move(operation: Operation) -> None:
         return
     peer = Peer(address.host, address.port, destination)
     await _answer(operation, lambda *arguments: _send_to(peer, *arguments))
+
+
+def _address_of(destination: str, operation: Operation) -> Address | None:
+    known = operation.services.remote_aes.get(destination)
+    port = operation.services.calling_host_port
+    if known is None and port is not None and destination == operation.calling_aet:
+        return Address(operation.peer_address, port)
+    return known
 
 
 _Report = Callable[[Outgoing, StoreResult], None]

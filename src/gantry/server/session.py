@@ -44,6 +44,9 @@ from gantry.standard.query_keys import InformationModel
 
 log = logging.getLogger("gantry.dimse.association")
 
+MAX_IDENTIFIERS_BYTES = 32 << 20
+"""Identifiers of operations under way on one association; above it nothing more is read (N16)."""
+
 Service = Callable[[Operation], Awaitable[None]]
 
 # Which service an abstract syntax asks for, and in which information model
@@ -106,7 +109,7 @@ class Session:
         self._receiver = StoreReceiver(
             self.wire,
             ArchiveSink(services.archive),
-            services.executor,
+            services.store_executor,
             self._answer_store,
             max_object_bytes=max_object_bytes,
         )
@@ -115,6 +118,8 @@ class Session:
         self._operations: dict[int, Operation] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._counts: dict[str, int] = {}
+        self._identifier_bytes = 0
+        self._is_full = False
         self._end = ""
 
     @property
@@ -273,6 +278,7 @@ class Session:
             self.peer_address,
         )
         self._operations[message_id] = operation
+        self._account(len(identifier))
         task = asyncio.get_running_loop().create_task(self._perform(service, operation))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -292,6 +298,16 @@ class Session:
             )
         finally:
             self._operations.pop(command.message_id or 0, None)
+            self._account(-len(operation.identifier))
+
+    def _account(self, size: int) -> None:
+        self._identifier_bytes += size
+        is_full = self._identifier_bytes > MAX_IDENTIFIERS_BYTES
+        if is_full and not self._is_full:
+            self.wire.hold()
+        elif self._is_full and not is_full:
+            self.wire.unhold()
+        self._is_full = is_full
 
     def _count(self, verb: str) -> None:
         self._counts[verb] = self._counts.get(verb, 0) + 1
