@@ -231,6 +231,10 @@ class Archive:
         """The Data Set over its mapped file, to be used within the context. Raises Corrupt, StorageError."""
         return self._retriever.dataset(location)
 
+    def refuse_damaged(self, location: Location) -> None:
+        """Raise Corrupt for an object that `verify` found damaged; costs one look-up."""
+        self._retriever.refuse_damaged(location)
+
     def real_path(self, location: Location) -> Path | None:
         """The file itself, only to be read; None on a simulated disk."""
         return self._retriever.real_path(location)

@@ -11,10 +11,10 @@ at most a file without a row (an orphan), never a row without a file. A later ar
 of an orphan replaces it when the bytes are the same (its own copy is known to be durable, the orphan's is
 not), and moves it to ``lost-found/`` otherwise.
 
-**Failure.** An object that cannot be given its name is refused alone. When the index refuses for want of
-room, the files of the batch are removed again. When it fails otherwise, it is asked what it holds: rows
-that are there were committed, although the answer was lost; objects without rows stay as orphans, because
-a failed commit might still come true when the index recovers. A failed fsync ends writing (N6).
+**Failure.** An object that cannot be given its name is refused alone. When the index fails, it is asked what
+it holds: rows that are there were committed, although the answer was lost. Without rows, the files of the
+batch are removed again where the index only lacked room; otherwise they stay as orphans, because a failed
+commit might still come true when the index recovers. A failed fsync ends writing (N6).
 """
 
 from __future__ import annotations
@@ -447,17 +447,28 @@ class Committer:
         changes = [_with_act(change, batch.act) for change in batch.changes]
         try:
             last = self.index.apply(changes)
-        except OutOfSpace:
-            raise
-        except StorageError:
-            batch.published.clear()
-            if not self._holds(changes):
+        except StorageError as error:
+            # Nothing may be withdrawn before it is known that the index does not hold it after all.
+            published, batch.published = batch.published, []
+            act, batch.act = batch.act, ""
+            if not self._holds_surely(changes, act):
+                batch.published = published if isinstance(error, OutOfSpace) else []
+                batch.act = act
                 raise
             last = self.index.stats().last_change
         self._committed(changes, last)
 
+    def _holds_surely(self, changes: Sequence[IndexChange], act: str) -> bool:
+        """Whether a transaction that answered with an error took place all the same. Raises StorageError."""
+        try:
+            return self._holds(changes)
+        except StorageError as error:
+            if act:
+                # Whether the act is done cannot be told: the next start finds out, before another follows.
+                self.stop_writing(f"the index does not answer ({error})")
+            raise
+
     def _holds(self, changes: Sequence[IndexChange]) -> bool:
-        """Whether a transaction that answered with an error took place all the same."""
         newest = {change_key(change): change.number for change in changes}
         found = self.index.lookup(newest)
         return all(key in found and found[key].last_number >= number for key, number in newest.items())

@@ -78,7 +78,7 @@ class Retriever:
     @contextmanager
     def dataset(self, location: Location) -> Iterator[DataSet]:
         """The Data Set over its mapped file, to be used within the context. Raises Corrupt, StorageError."""
-        self._refuse_damaged(location)
+        self.refuse_damaged(location)
         try:
             content = self._disk.map(location.path)
         except OSError as error:
@@ -90,11 +90,11 @@ class Retriever:
 
     def real_path(self, location: Location) -> Path | None:
         """The file, for who can send it without reading it; None on a simulated disk. Raises Corrupt."""
-        self._refuse_damaged(location)
+        self.refuse_damaged(location)
         return self._disk.real_path(location.path)
 
     def _read(self, location: Location, offset: int, length: int) -> bytes:
-        self._refuse_damaged(location)
+        self.refuse_damaged(location)
         try:
             data = self._disk.read_at(location.path, offset, length)
         except OSError as error:
@@ -103,7 +103,7 @@ class Retriever:
             raise Corrupt(f"{location.path} ends before byte {offset + length}")
         return data
 
-    def _refuse_damaged(self, location: Location) -> None:
+    def refuse_damaged(self, location: Location) -> None:
         why = self._damage.of(location.path)
         if why:
             raise Corrupt(f"{location.path} is damaged: {why}")
