@@ -1,0 +1,92 @@
+"""The real program `gantry` as a process: run to its end, or serving while a test talks to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import gantry
+
+# A ready server on a busy machine; none takes this long otherwise.
+READY_S = 60
+
+
+def environment(home: Path) -> dict[str, str]:
+    """An environment without settings, in which this Gantry is found."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GANTRY_")}
+    return kept | {
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_DATA_HOME": str(home / "share"),
+        "PYTHONPATH": str(Path(gantry.__file__).parents[1]),
+    }
+
+
+def start(home: Path, *words: object, **extra: str) -> subprocess.Popen[str]:
+    """Start ``gantry words…``; `extra` are environment variables."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "gantry", *map(str, words)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(home) | extra,
+    )
+
+
+def run(home: Path, *words: object, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run ``gantry words…`` to its end."""
+    process = start(home, *words, **extra)
+    out, err = process.communicate(timeout=READY_S)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running `gantry serve`; `data` is its archive."""
+
+    process: subprocess.Popen[str]
+    data: Path
+    http: str
+    dicom: str
+    aet: str
+
+    @property
+    def peer(self) -> str:
+        """The application entity, as commands take it."""
+        return f"{self.aet}@{self.dicom}"
+
+    @property
+    def web(self) -> str:
+        """The root of DICOMweb."""
+        return f"http://{self.http}/dicom-web"
+
+    def stop(self) -> tuple[int, str]:
+        """End it by SIGTERM: exit code and log."""
+        self.process.send_signal(signal.SIGTERM)
+        _, err = self.process.communicate(timeout=READY_S)
+        return self.process.returncode, err
+
+
+@contextmanager
+def serving(home: Path, *words: object, data: Path | None = None, **extra: str) -> Iterator[Server]:
+    """`gantry serve` on ports of the system's choice, ready."""
+    data = data or home / "data"
+    addresses = ["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"]
+    process = start(home, "serve", "--json", "--data", data, *addresses, *words, **extra)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.communicate(timeout=READY_S)[1]
+        word = json.loads(line)
+        yield Server(process, data, word["http"], word["dicom"], word["aet"])
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=READY_S)
