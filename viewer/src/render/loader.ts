@@ -27,11 +27,12 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
   }
 }
 
-/** Colour tables live in bulk data, and single bits and floats have no decoder here. */
+/** Colour tables live in bulk data; single bits and deep colour have no place in a texture here. */
 function onlyServerDecodes(imageId: string): boolean {
   const frame = knownFrame(imageId)?.frame;
   if (!frame) return false;
-  return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1;
+  const deepColour = frame.samplesPerPixel > 1 && frame.bitsAllocated > 8;
+  return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1 || deepColour;
 }
 
 async function loadRendered(imageId: string): Promise<Types.IImage> {

@@ -2,7 +2,7 @@
 import { Index, createEffect, on, type JSX } from "solid-js";
 import { instancePath, instanceThumbnail, seriesThumbnail } from "../api/dicomweb";
 import type { DisplaySet, SheetKind } from "../dicom/displaysets";
-import { count, modalityInWords } from "../dicom/words";
+import { count, listed, modalityInWords } from "../dicom/words";
 import type { OpenStudy, SeriesEntry } from "../state/study";
 import type { IconName } from "./icons";
 import { Thumbnail } from "./Thumbnail";
@@ -102,7 +102,7 @@ function title({ series }: RailItemProps): string {
 }
 
 function amount({ series, set }: RailItemProps): string {
-  const lead = series.number === undefined ? series.modality : `${series.modality} ${series.number}`;
+  const lead = listed([series.modality, series.number?.toString()], " ") || "Series";
   if (series.error) return `${lead} · cannot be read`;
   if (!set) return `${lead} · ${count(series.instances, "object")}`;
   if (set.kind === "sheet") return `${lead} · ${SHEET_WORD[set.sheet]}`;
