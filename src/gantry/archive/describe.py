@@ -30,6 +30,9 @@ MAX_VALUES = 256
 MAX_ELEMENT_BYTES = 64 * 1024
 """A longer text is read only this far; a longer sequence is left out."""
 
+# Bytes that hold neither more than MAX_TEXT characters nor more than MAX_VALUES values
+_SHORT = MAX_VALUES
+
 _TIMEZONE = 0x00080201
 _SOP_CLASS_UID = 0x00080016
 
@@ -97,18 +100,16 @@ def _attributes(ds: DataSet) -> tuple[tuple[JsonModel, JsonModel, JsonModel, Jso
     """The attributes of the four levels, and whether something was cut."""
     levels: tuple[JsonModel, JsonModel, JsonModel, JsonModel] = ({}, {}, {}, {})
     truncated = False
-    level_of = INDEXED_LEVELS.get
-    for tag, element in ds.elements.items():
-        level = level_of(tag)
-        if level is None:
-            continue
+    elements = ds.elements
+    for tag in elements.keys() & INDEXED_LEVELS.keys():
+        element = elements[tag]
         found = _json_element(ds, element)
         if found is None:
             truncated = True
             continue
-        if "Value" in found:
+        if element[3] >= _SHORT and found["vr"] != "SQ" and "Value" in found:
             truncated |= _cut(found["Value"])
-        levels[level][f"{tag:08X}"] = found
+        levels[INDEXED_LEVELS[tag]][f"{tag:08X}"] = found
     if _TIMEZONE in ds.elements:
         zone = _json_element(ds, ds.elements[_TIMEZONE])
         for attributes in levels[1:]:

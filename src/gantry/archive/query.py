@@ -229,7 +229,7 @@ class FindResult:
 SECTION_END = b"\n"
 """Parts the sections of a serialised answer; JSON without blanks holds no line feed."""
 
-_SLOTS = (0x00080056, 0x00081190, 0x00201200)
+_SLOTS = ("00080056", "00081190", "00201200")
 _CHARACTER_SET = b'"00080005":{"vr":"CS","Value":["ISO_IR 192"]}'
 _AVAILABILITY = b'"00080056":{"vr":"CS","Value":["ONLINE"]}'
 _PATIENT_TAGS = frozenset(tag for tag, level in LEVEL_OF_TAG.items() if level is Level.PATIENT)
@@ -238,6 +238,7 @@ _DEFAULTS = {
     for level in Level
 }
 
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict).decode
 
 
@@ -250,15 +251,13 @@ def serialise(level: Level, attributes: JsonModel) -> LevelAnswer:
 
     Specific Character Set is left out, for a JSON answer is in UTF-8 whatever the object was in.
     """
-    sections: list[list[bytes]] = [[], [], [], []]
+    sections: list[JsonModel] = [{}, {}, {}, {}]
     more: JsonModel = {}
     defaults = _DEFAULTS[level]
     for tag, element in sorted(attributes.items()):
         if tag in defaults:
-            section = bisect_right(_SLOTS, int(tag, 16))
-            sections[section].append(b'"' + tag.encode() + b'":' + msgspec.json.encode(element))
+            sections[bisect_right(_SLOTS, tag)][tag] = element
         elif tag != "00080005":
             more[tag] = element
-    return LevelAnswer(
-        SECTION_END.join(b",".join(section) for section in sections), msgspec.json.encode(more)
-    )
+    cut = SECTION_END.join([_encode(section)[1:-1] for section in sections])
+    return LevelAnswer(cut, _encode(more))

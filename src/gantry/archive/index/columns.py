@@ -12,7 +12,7 @@ matching, and are all that a search of somebody typing goes by.
 from __future__ import annotations
 
 import re
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any
@@ -134,7 +134,18 @@ class StudyColumns:
 
     def values(self) -> tuple[str | None, ...]:
         """The columns as parameters."""
-        return astuple(self)
+        return (
+            self.patient_id,
+            self.issuer,
+            self.patient_name,
+            self.birth_date,
+            self.sex,
+            self.study_date,
+            self.study_time,
+            self.accession,
+            self.study_id,
+            self.description,
+        )
 
 
 def study_columns(attributes: JsonModel) -> StudyColumns:

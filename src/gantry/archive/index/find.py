@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Select
 from gantry.archive.describe import INDEXED_LEVELS
 from gantry.archive.index import feed, places
 from gantry.archive.index.conditions import Conditions, typed_word
-from gantry.archive.index.rows import Assembler, Found, count_rows, select_rows
+from gantry.archive.index.rows import Assembler, Found, count_rows, select_page, select_rows
 from gantry.archive.index.schema import studies, study_modalities
 from gantry.archive.index.sqlite import Readers
 from gantry.archive.query import (
@@ -118,7 +118,9 @@ class Finder:
                 conditions = Conditions(connection, Level.STUDY, for_counting=for_counting)
                 clauses = [typed_word(conditions, word) for word in words[:MAX_TYPED_WORDS] if word.strip()]
                 if modality:
-                    clauses.append(conditions.has_modality(study_modalities.c.modality.in_(modality.split(","))))
+                    clauses.append(
+                        conditions.has_modality(study_modalities.c.modality.in_(modality.split(",")))
+                    )
                 if date_from:
                     clauses.append(studies.c.study_date >= date_from)
                 if date_to:
@@ -180,12 +182,18 @@ class Finder:
         header_of: HeaderOf | None,
     ) -> FindResult:
         plan = planned(False)
-        statement = select_rows(plan.level, plan.clauses, page.order, from_below=plan.from_below)
         files = _Files(self._readers, header_of)
         assembler = Assembler(connection, plan.level, plan.patient_counts)
         if not plan.exact:
-            return self._matched(connection, statement, plan, page, assembler, files)
-        bounded = statement.limit(page.limit + 1).offset(page.offset)
+            return self._matched(connection, plan, page, assembler, files)
+        bounded = select_page(
+            plan.level,
+            plan.clauses,
+            page.order,
+            limit=page.limit + 1,
+            offset=page.offset,
+            from_below=plan.from_below,
+        )
         found = [assembler.row(values) for values in connection.execute(bounded)]
         more = len(found) > page.limit
         total: int | None = None
@@ -199,13 +207,13 @@ class Finder:
     def _matched(
         self,
         connection: Connection,
-        statement: Select[Any],
         plan: Plan,
         page: _Page,
         assembler: Assembler,
         files: _Files,
     ) -> FindResult:
         """The page of a query that SQL alone does not decide: candidates in order, matched one by one."""
+        statement = select_rows(plan.level, plan.clauses, page.order, from_below=plan.from_below)
         end = page.offset + page.limit
         kept: list[Found] = []
         matched = examined = beyond = 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -22,6 +23,7 @@ from sqlalchemy import (
 
 from gantry.archive.index import schema
 from gantry.archive.index.columns import parted
+from gantry.archive.index.sqlite import prepare
 from gantry.archive.query import MAX_COUNTED_IN_SQL, Counts, LevelAnswer, OrderBy, PatientCounts, Row
 from gantry.standard.query_keys import Level
 
@@ -40,18 +42,20 @@ _SERIES_COLUMNS = (
 )  # fmt: skip
 _INSTANCE_COLUMNS = (_I.sop_uid, _V.sections, _V.more, _I.version, _I.series_row)
 
-_STUDY_BY_ROW = (
+_STUDY_BY_ROW = prepare(
     select(*_STUDY_COLUMNS)
     .join_from(schema.studies, schema.study_facts, _SF.id == _ST.facts)
     .where(_ST.id == bindparam("row"))
 )
-_SERIES_BY_ROW = (
+_SERIES_BY_ROW = prepare(
     select(*_SERIES_COLUMNS)
     .join_from(schema.series, schema.series_facts, _EF.id == _SE.facts)
     .where(_SE.id == bindparam("row"))
 )
-_PATIENT_COUNTS = select(func.count(), func.sum(_ST.series_count), func.sum(_ST.instance_count)).where(
-    _ST.patient_row == bindparam("row"), _ST.instance_count > 0
+_PATIENT_COUNTS = prepare(
+    select(func.count(), func.sum(_ST.series_count), func.sum(_ST.instance_count)).where(
+        _ST.patient_row == bindparam("row"), _ST.instance_count > literal_column("0")
+    )
 )
 
 Ordering = ColumnElement[Any] | UnaryExpression[Any]
@@ -102,46 +106,64 @@ def select_rows(
 
     The database is made to begin with the studies, which are in order already, unless `from_below`.
     """
-    found = _visible(level, _columns(level), clauses, from_below)
-    if level <= Level.STUDY:
-        found = found.join(schema.study_facts, _SF.id == _ST.facts)
-    elif level is Level.SERIES:
-        found = found.join(schema.series_facts, _EF.id == _SE.facts)
-    return found.order_by(*_ordering(level, order))
+    return _ordered_rows(level, order, from_below).where(*clauses)
+
+
+def select_page(
+    level: Level,
+    clauses: Iterable[ColumnElement[bool]],
+    order: OrderBy,
+    *,
+    limit: int,
+    offset: int,
+    from_below: bool = False,
+) -> Select[Any]:
+    """A page of the same rows. Studies are sorted by their keys alone, before their answers are read."""
+    if level > Level.STUDY:
+        return select_rows(level, clauses, order, from_below=from_below).limit(limit).offset(offset)
+    keys = _ordered_studies(level, order).where(*clauses).limit(limit).offset(offset)
+    return _ordered_rows(level, order, from_below).where(_ST.id.in_(keys))
 
 
 def count_rows(
     level: Level, clauses: Iterable[ColumnElement[bool]], *, from_below: bool = False
 ) -> Select[Any]:
     """How many such rows there are, counted no further than one beyond `MAX_COUNTED_IN_SQL`."""
-    rows = _visible(level, (literal_column("1"),), clauses, from_below).limit(MAX_COUNTED_IN_SQL + 1)
-    return select(func.count()).select_from(rows.subquery())
+    rows = _visible(level, (literal_column("1"),), from_below).where(*clauses)
+    return select(func.count()).select_from(rows.limit(MAX_COUNTED_IN_SQL + 1).subquery())
 
 
-def _columns(level: Level) -> tuple[ColumnElement[Any], ...]:
+@cache
+def _ordered_rows(level: Level, order: OrderBy, from_below: bool) -> Select[Any]:
     if level is Level.SERIES:
-        return _SERIES_COLUMNS
-    return _INSTANCE_COLUMNS if level is Level.IMAGE else _STUDY_COLUMNS
+        found = _visible(level, _SERIES_COLUMNS, from_below)
+        found = found.join(schema.series_facts, _EF.id == _SE.facts)
+    elif level is Level.IMAGE:
+        found = _visible(level, _INSTANCE_COLUMNS, from_below)
+    else:
+        found = _visible(level, _STUDY_COLUMNS, from_below)
+        found = found.join(schema.study_facts, _SF.id == _ST.facts)
+    return found.order_by(*_ordering(level, order))
 
 
-def _visible(
-    level: Level,
-    columns: tuple[ColumnElement[Any], ...],
-    clauses: Iterable[ColumnElement[bool]],
-    from_below: bool,
-) -> Select[Any]:
+@cache
+def _ordered_studies(level: Level, order: OrderBy) -> Select[Any]:
+    return _visible(level, (_ST.id,), from_below=False).order_by(*_ordering(level, order))
+
+
+def _visible(level: Level, columns: tuple[ColumnElement[Any], ...], from_below: bool) -> Select[Any]:
     found = select(*columns).select_from(schema.studies)
     if level is Level.PATIENT:
         found = found.join(schema.patients, (_P.id == _ST.patient_row) & (_P.rep_study == _ST.id))
     if level <= Level.STUDY:
-        return found.where(_ST.instance_count > 0, *clauses)
+        return found.where(_ST.instance_count > 0)
     # adding nothing keeps a study from being looked up by its series
     study_row = _ST.id if from_below else _ST.id + literal_column("0")
     found = found.join(schema.series, _SE.study_row == study_row)
     if level is Level.SERIES:
-        return found.where(_SE.instance_count > 0, *clauses)
+        return found.where(_SE.instance_count > 0)
     found = found.join(schema.instances, _I.series_row == _SE.id)
-    return found.join(schema.versions, _V.id == _I.version).where(*clauses)
+    return found.join(schema.versions, _V.id == _I.version)
 
 
 def _ordering(level: Level, order: OrderBy) -> tuple[Ordering, ...]:
@@ -157,7 +179,7 @@ class Assembler:
     """Makes `Row`s of what `select_rows` found, over one connection."""
 
     def __init__(self, connection: Connection, level: Level, patient_counts: bool) -> None:
-        self._connection = connection
+        self._cursor = connection.connection.cursor()
         self._level = level
         self._patient_counts = patient_counts
         self._studies: dict[int, _Study] = {}
@@ -206,7 +228,7 @@ class Assembler:
         sop_uid, sections, more, version, series_row = values
         series = self._series.get(series_row)
         if series is None:
-            read = self._connection.execute(_SERIES_BY_ROW, {"row": series_row}).one()
+            read = self._one(_SERIES_BY_ROW, series_row)
             series = self._series[series_row] = _series_of(read)
         study = self._study(series.study_row)
         row = Row(
@@ -227,16 +249,20 @@ class Assembler:
     def _study(self, row: int) -> _Study:
         study = self._studies.get(row)
         if study is None:
-            read = self._connection.execute(_STUDY_BY_ROW, {"row": row}).one()
+            read = self._one(_STUDY_BY_ROW, row)
             study = self._studies[row] = _study_of(read)
         return study
+
+    def _one(self, statement: str, row: int) -> Any:
+        self._cursor.execute(statement, (row,))
+        return self._cursor.fetchone()
 
     def _counts_of_patient(self, study: _Study) -> PatientCounts | None:
         if not self._patient_counts:
             return None
         counts = self._patients.get(study.patient_row)
         if counts is None:
-            read = self._connection.execute(_PATIENT_COUNTS, {"row": study.patient_row}).one()
+            read = self._one(_PATIENT_COUNTS, study.patient_row)
             counts = self._patients[study.patient_row] = PatientCounts(*read)
         return counts
 
