@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -240,6 +241,74 @@ def test_b05_a_second_request(gantry: Served) -> None:
         peer.associate()
         peer.send(other.request_bytes())
         assert peer.aborted().reason == 2
+
+
+def pdu(*values: bytes, length: int | None = None) -> bytes:
+    """A P-DATA-TF of presentation data values, with a length of its own or a wrong one."""
+    body = b"".join(values)
+    return struct.pack(">BxI", 4, len(body) if length is None else length) + body
+
+
+def value(context_id: int, control: int, data: bytes, *, length: int | None = None) -> bytes:
+    """A presentation data value (PS3.8 9.3.5.1); control 1 is command, 2 last."""
+    return struct.pack(">IBB", len(data) + 2 if length is None else length, context_id, control) + data
+
+
+def element(tag: int, data: bytes) -> bytes:
+    return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(data)) + data
+
+
+US = struct.Struct("<H").pack
+ECHO = {
+    0x00000002: b"1.2.840.10008.1.1\0",
+    0x00000100: US(0x0030),
+    0x00000110: US(1),
+    0x00000800: US(0x0101),
+}
+
+
+def command_set(changes: dict[int, bytes | None]) -> bytes:
+    """A C-ECHO-RQ with elements changed or, where None, left out."""
+    elements = {**ECHO, **changes}
+    body = b"".join(element(tag, data) for tag, data in sorted(elements.items()) if data is not None)
+    return element(0, struct.pack("<I", len(body))) + body
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (pdu(value(1, 3, b"", length=1)), 6),
+        (pdu(value(1, 3, b"", length=0)), 6),
+        (pdu(value(1, 3, b"abcd", length=99)), 6),
+        (pdu(length=2) + b"ab", 6),
+        (pdu(value(1, 3, command_set({0x00000100: None}))), None),
+        (pdu(value(1, 3, command_set({0x00000110: None}))), None),
+        (pdu(value(1, 3, command_set({0x00000100: US(0x0999)}))), None),
+        (pdu(value(1, 3, command_set({}) + element(0x00000110, US(2)))), None),
+        (pdu(value(1, 3, b"\0\0\0\0UL\x04\0\0\0\0\0")), None),
+        (pdu(value(1, 1, bytes(60_000)), value(1, 1, bytes(10_000))), None),
+        (pdu(value(1, 0, b"no command before")), 2),
+        (pdu(value(1, 3, command_set({}))) + pdu(value(1, 2, b"data that was not announced")), 2),
+        (pdu(value(1, 3, command_set({0x00000800: US(1)}))) + pdu(value(1, 3, command_set({}))), 2),
+        (pdu(value(99, 3, command_set({}))), 5),
+    ],
+    ids=[
+        "b09 length 1", "b09 length 0", "b09 past the end", "b08 too short", "b22 no command field",
+        "b22 no message id", "b22 unknown command", "b22 duplicate", "b22 explicit VR", "b22 too long",
+        "b23 data first", "b23 data not announced", "b23 data missing", "b24 unknown context",
+    ],
+)  # fmt: skip
+def test_b08_b09_b22_b23_b24_broken_messages(gantry: Served, sent: bytes, reason: int | None) -> None:
+    """Each ends its own association with the right reason, and no other."""
+    with RawPeer(gantry.port) as bystander, RawPeer(gantry.port) as peer:
+        bystander.associate()
+        peer.associate()
+        peer.send(sent)
+        aborted = peer.aborted()
+        assert aborted.source == 2
+        assert reason is None or aborted.reason == reason
+        bystander.send(bystander.echo_bytes())
+        assert bystander.status() == 0
 
 
 def test_http_at_the_dicom_port_is_aborted(gantry: Served) -> None:
