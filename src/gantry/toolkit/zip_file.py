@@ -7,6 +7,7 @@ Deflate are refused, because their decoders cannot be stopped before one call ha
 
 from __future__ import annotations
 
+import struct
 import threading
 import zipfile
 import zlib
@@ -26,13 +27,21 @@ MAX_MEMBERS = 1_000_000
 MAX_RATIO = 200
 """Times its compressed size that a member may inflate to: noise-free images reach 50, bombs 1000."""
 
-SMALL_BYTES = 1 << 20
-"""Members that inflate to less may have any ratio: an empty image compresses without end."""
+SMALL_BYTES = 64 << 20
+"""Members that inflate to less may have any ratio: a segmentation of little is zeros and compresses so."""
 
 _LOCAL_HEADER_BYTES = 30
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 # What zipfile raises for bytes that are not as they should be.
-_BROKEN = (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, ValueError)
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    RuntimeError,
+    NotImplementedError,
+    EOFError,
+    ValueError,
+)
 
 
 class ZipMembers:
@@ -84,6 +93,8 @@ class ZipMembers:
             raise DataSetError(f"it cannot be read from the zip file: {error}") from error
 
     def _refuse(self, member: zipfile.ZipInfo) -> None:
+        if member.header_offset < 0:
+            raise DataSetError("it lies outside of the zip file")
         if member.header_offset in self._overlapping:
             raise DataSetError("it shares bytes with another member of the zip file")
         if member.flag_bits & 1:
