@@ -96,7 +96,7 @@ def web_served(
     server = uvicorn.Server(
         uvicorn.Config(
             built,
-            http=guarded_http(limits or HttpLimits()),
+            http=guarded_http(limits or HttpLimits(), built.direct),
             loop="none",
             lifespan="off",
             log_config=None,

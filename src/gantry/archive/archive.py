@@ -71,7 +71,13 @@ class Archive:
         started = start(disk, index_files, clock)
         self._journal = started.journal
         self._committer = Committer(
-            disk, started.index, clock, options.same_uid, started.act_count, self._committed
+            disk,
+            started.index,
+            clock,
+            options.same_uid,
+            started.act_count,
+            started.last_change,
+            self._committed,
         )
         self._signal = ChangeSignal(started.last_change)
         self._space = Space(disk, options.reserve_bytes)
@@ -319,11 +325,12 @@ class Archive:
         """Make the index anew from the folder alone; commits wait. Raises ReadOnly, StorageError."""
         with self._committer.alone():
             try:
+                self._journal.catch_up(self.index)
                 rebuilt = reindex(self._disk, self._index_files, self._journal, progress)
             except OSError as error:
                 raise storage_error(error) from error
             self._committer.take_index(rebuilt.index)
-        self._signal.committed(rebuilt.index.stats().last_change)
+        self._signal.committed(self._committer.last_change)
         return rebuilt
 
     # --- within ----------------------------------------------------------------------------------

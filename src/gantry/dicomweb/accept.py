@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gantry.dicomweb.media_types import MediaType, parse_media_types
 from gantry.errors import WebRequestError
@@ -71,6 +72,7 @@ def _essence_covers(pattern: str, essence: str) -> bool:
     return pattern.endswith("/*") and essence.startswith(pattern[:-1])
 
 
+@lru_cache(maxsize=256)
 def parse_accept(text: str | None) -> tuple[AcceptRange, ...]:
     """The alternatives of an Accept field; none given means ``*/*``. Raises WebRequestError 400."""
     entries = parse_media_types(text or _ANY)

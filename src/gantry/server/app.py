@@ -10,6 +10,7 @@ from __future__ import annotations
 from gantry.archive.archive import Archive
 from gantry.dicomweb import accept
 from gantry.dicomweb.capabilities import WADL
+from gantry.server.answers import Answers
 from gantry.server.asgi import BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY, App
 from gantry.server.bulk import BulkRetrievals
 from gantry.server.capabilities import Capabilities
@@ -88,14 +89,14 @@ def build_app(
     holdings = Holdings(archive)
     metadata = Metadata(archive, holdings)
     plans = Plans(archive, generation, policy, [*BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY])
-    whole = Retrievals(holdings, Conversion(archive, decode))
+    whole = Retrievals(holdings, Conversion(archive, decode), plans)
     frames = FrameRetrievals(holdings, decode, plans)
     rendered = RenderedRetrievals(holdings, render)
     admission = Admission(policy.max_uploads)
     feed = Feed(archive)
     document, capabilities = ApiDocument(), Capabilities()
     routes = [
-        *_searches(Searches(archive, policy)),
+        *_searches(Searches(archive, policy, Answers(generation))),
         *_retrievals(whole, metadata),
         *_pieces(frames, BulkRetrievals(archive, holdings, frames)),
         *_pictures(rendered),
@@ -110,7 +111,7 @@ def build_app(
     return App(
         RouteTable(routes),
         policy,
-        plans.answer,
+        direct=plans.direct,
         background=metadata.prepare,
         closers=(feed.close, plans.close, generation.close),
     )

@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from gantry.errors import GantryError, WebRequestError
 from gantry.server.body import ClientGone, drain
-from gantry.server.compression import GZIP_FROM_BYTES, accepts_gzip, compressed
+from gantry.server.compression import accepts_gzip, pack
 from gantry.server.http import Headers, Receive, Request, Response, Scope, Send, error_response
 from gantry.server.outcome import Answer, answer_for_error
+from gantry.server.plans import Direct
 from gantry.server.policy import HttpPolicy
 from gantry.server.routes import RouteTable
 
@@ -36,13 +37,14 @@ SAME_ORIGIN_ONLY = (b"cross-origin-resource-policy", b"same-origin")
 _EXPOSED = b"x-total-count, warning, etag, content-range, content-location, retry-after"
 _PREFLIGHT_S = b"600"
 
-Shortcut = Callable[[Scope, Send], Awaitable[bool]]
-"""Answers a request at once and says True, or says False and has done nothing."""
+Shortcut = Callable[[bytes, Headers], Direct | None]
+"""The answer to a GET on a raw path with these headers, where it can leave at once."""
 
 
 class App:
     """The ASGI application over a table of routes.
 
+    `direct` answers what can leave at once, for a connection that knows how (`http_guard`);
     `run_background` is work beside requests, until cancelled; `close` ends what would never end by itself
     (event streams, long polls) and lets go of files.
     """
@@ -51,14 +53,14 @@ class App:
         self,
         routes: RouteTable,
         policy: HttpPolicy,
-        shortcut: Shortcut | None = None,
         *,
+        direct: Shortcut | None = None,
         background: Callable[[str], Awaitable[None]] | None = None,
         closers: Sequence[Callable[[], None]] = (),
     ) -> None:
         self.routes = routes
         self.policy = policy
-        self._shortcut = shortcut
+        self.direct = direct
         self._background = background
         self._closers = tuple(closers)
 
@@ -75,8 +77,6 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await _other_protocol(scope, receive, send)
-            return
-        if self._shortcut is not None and scope["method"] == "GET" and await self._shortcut(scope, send):
             return
         request = Request(scope, receive)
         try:
@@ -193,9 +193,10 @@ async def _send(request: Request, response: Response, send: Send) -> None:
     if not isinstance(body, bytes | memoryview):
         await _send_stream(request, response, body, send)
         return
-    if response.compressible and len(body) >= GZIP_FROM_BYTES and accepts_gzip(request):
-        body = await compressed(bytes(body))
-        response.headers.append((b"content-encoding", b"gzip"))
+    if response.compressible and accepts_gzip(request):
+        await pack(response)
+        body = response.body
+        assert isinstance(body, bytes | memoryview)
     if response.status not in (204, 304):
         response.headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": response.headers})

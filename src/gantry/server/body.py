@@ -123,11 +123,11 @@ async def drain(request: Request) -> bool:
 
     Closing a connection that has unread bytes resets it, and the client may never see our answer.
     """
+    if not request.content_length and request.header(b"transfer-encoding") is None:
+        return True
     if request.header(b"expect") is not None and not request.body_begun:
         return False  # it waits for our word, and that is no
     left = _DRAIN_BYTES
-    if request.content_length is None and request.header(b"transfer-encoding") is None:
-        request.body_read = True
     try:
         async with asyncio.timeout(_DRAIN_S):
             while not request.body_read and left > 0:

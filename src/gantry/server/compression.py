@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 
-from gantry.server.http import Request
+from gantry.server.http import Request, Response
 
 GZIP_FROM_BYTES = 1400
 """Below one Ethernet frame compression saves nothing."""
@@ -24,6 +24,15 @@ def accepts_gzip(request: Request) -> bool:
         if coding.strip() in ("gzip", "*"):
             return parameter.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
     return False
+
+
+async def pack(response: Response) -> None:
+    """Compress an answer where that is worth it; for one that is kept, so that it is done once."""
+    body = response.body
+    if response.compressible and isinstance(body, bytes) and len(body) >= GZIP_FROM_BYTES:
+        response.body = await compressed(body)
+        response.headers.append((b"content-encoding", b"gzip"))
+        response.compressible = False
 
 
 async def compressed(body: bytes) -> bytes:

@@ -26,7 +26,7 @@ from gantry.errors import NotFound
 from gantry.server.conversion import Decode
 from gantry.server.holdings import Holdings, etag
 from gantry.server.http import Headers, Request, Response, new_boundary
-from gantry.server.plans import FramePlan, Plans
+from gantry.server.plans import Plan, Plans
 from gantry.standard.transfer_syntaxes import transfer_syntax
 
 _REVALIDATE = (b"cache-control", b"private, no-cache")
@@ -179,9 +179,7 @@ class FrameRetrievals:
         key = found.location.key
         root = f"/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}"
         tag = etag(found.location, f"frames-{frame}-{found.content_type.rpartition('=')[2]}")
-        plan = FramePlan(
-            found.location, *spans[0], found.offer, found.content_type, f"{root}/frames/{frame}", tag
-        )
+        plan = Plan(found.location, *spans[0], found.offer, found.content_type, f"{root}/frames/{frame}", tag)
         self._plans.remember(request, plan, generation)
 
 

@@ -8,11 +8,15 @@ slowly an answer may be taken. Gantry is meant to stand alone, so its connection
 - at most `max_connections` are open; the next is answered 503 with Retry-After (N17).
 
 Bodies on their way in are watched by `body`, which knows what a request is for.
+
+Here is also where answers leave that need no application: a part of a file, copied by the kernel from the
+page cache to the socket (`plans`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -22,10 +26,14 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from gantry.server.asgi import Shortcut
 from gantry.server.body import MIN_RATE, RATE_WINDOW_S
 from gantry.server.outcome import RETRY_AFTER_S
+from gantry.server.plans import Direct
 
 _NO_LINGER = struct.pack("ii", 1, 0)
+# The head waits for the body's first bytes: sent alone it would wake the reader for nothing.
+_MORE_COMES = getattr(socket, "MSG_MORE", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,7 @@ class GuardedHttp(HttpToolsProtocol):
     """uvicorn's connection with limits; made for uvicorn by `guarded_http`."""
 
     limits = HttpLimits()
+    direct: Shortcut | None = None
 
     def __init__(
         self,
@@ -58,6 +67,8 @@ class GuardedHttp(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._rate_timer: asyncio.TimerHandle | None = None
         self._unsent = 0
+        self._answered = False
+        self._out: socket.socket | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -69,12 +80,16 @@ class GuardedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timers()
+        if self._out is not None:
+            self._out.close()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
             self._head_size += len(data)
         super().data_received(data)
+        if self._in_head and self._head_timer is None and not self.transport.is_closing():
+            self._expect_head()
         # A head that never ends is seen here, one that came in a single piece in `on_header`.
         if self._in_head and self._head_size > self.limits.head_bytes and not self.transport.is_closing():
             self._refuse_head()
@@ -84,8 +99,6 @@ class GuardedHttp(HttpToolsProtocol):
         self._in_head = True
         self._head_size = 0
         self._head_too_large = False
-        if self._head_timer is None:
-            self._expect_head()
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -104,14 +117,22 @@ class GuardedHttp(HttpToolsProtocol):
         if self._head_too_large:
             self._refuse_head()
             return
-        super().on_headers_complete()
+        self._answered = self._answer_directly()
+        if not self._answered:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if not self._head_too_large:
+        if not self._head_too_large and not self._answered:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._head_too_large:
+        if self._answered:
+            self._answered = False
+            self.server_state.total_requests += 1
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        elif not self._head_too_large:
             super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -131,6 +152,41 @@ class GuardedHttp(HttpToolsProtocol):
             self._cut()
             return
         super().timeout_keep_alive_handler()
+
+    def _answer_directly(self) -> bool:
+        """Answer from a file if that can be done now; False, with nothing done, if not."""
+        direct = type(self).direct
+        if (
+            direct is None
+            or self.parser.get_method() != b"GET"
+            or b"?" in self.url
+            or self.scheme != "http"
+            or not self.parser.should_keep_alive()
+            or (self.cycle is not None and not self.cycle.response_complete)
+            or self.transport.get_write_buffer_size()
+            or self.transport.is_closing()
+        ):
+            return False
+        answer = direct(self.url, self.headers)
+        if answer is None:
+            return False
+        own = b"".join(b"%b: %b\r\n" % field for field in self.server_state.default_headers)
+        self._send_file(b"HTTP/1.1 200 OK\r\n" + own + answer.head, answer)
+        return True
+
+    def _send_file(self, head: bytes, answer: Direct) -> None:
+        """Send what the socket takes at once by the kernel's copy, the rest as any answer."""
+        if self._out is None:
+            self._out = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+            self._out.setblocking(False)
+        try:
+            headed, sent = _sent_at_once(self._out, head, answer)
+            rest = b"" if sent == answer.length else _read_rest(answer, sent)
+        except OSError:
+            # The client has gone, or the file does not hold what was announced: nothing else can be said now.
+            self.transport.abort()
+            return
+        self.transport.write(head[headed:] + rest + answer.tail)
 
     def _count(self, size: int) -> None:
         self._head_size += size
@@ -180,9 +236,33 @@ class GuardedHttp(HttpToolsProtocol):
         self._head_timer = self._rate_timer = None
 
 
-def guarded_http(limits: HttpLimits) -> type[GuardedHttp]:
-    """The connection class for ``uvicorn.Config(http=...)``."""
-    return type("GuardedHttp", (GuardedHttp,), {"limits": limits})
+def _sent_at_once(out: socket.socket, head: bytes, answer: Direct) -> tuple[int, int]:
+    """How many bytes of the head and of the file the socket took without waiting. Raises OSError."""
+    headed = sent = 0
+    try:
+        headed = out.send(head, _MORE_COMES)
+        while headed == len(head) and sent < answer.length:
+            taken = os.sendfile(out.fileno(), answer.file, answer.offset + sent, answer.length - sent)
+            if not taken:
+                raise OSError("the file ends before the frame")
+            sent += taken
+    except BlockingIOError:
+        pass
+    return headed, sent
+
+
+def _read_rest(answer: Direct, sent: int) -> bytes:
+    rest = os.pread(answer.file, answer.length - sent, answer.offset + sent)
+    if len(rest) != answer.length - sent:
+        raise OSError("the file ends before the frame")
+    return rest
+
+
+def guarded_http(limits: HttpLimits, direct: Shortcut | None = None) -> type[GuardedHttp]:
+    """The connection class for ``uvicorn.Config(http=...)``; `direct` is that of the app it serves."""
+    # A function found on a class would be bound to the connection.
+    made = staticmethod(direct) if direct is not None else None
+    return type("GuardedHttp", (GuardedHttp,), {"limits": limits, "direct": made})
 
 
 def _refusal(status: bytes, cause: bytes, more: bytes = b"") -> bytes:

@@ -1,12 +1,14 @@
-"""The short way for frames: what was answered before is answered again by one look-up and one read.
+"""The short way for frames and objects: what was answered before is answered again by one look-up.
 
 A viewer asks for the frames of a series in the same words, only the number changes, and comes back for
 them. The first answer leaves a *plan*: the file, the place in it, and the headers, all made. A plan
 holds as long as its instance does not change: when the archive has committed something, the feed tells
 whose plans to forget before the next one is used.
 
-The read is tried without waiting (``RWF_NOWAIT``): bytes in the page cache cost no thread. What is not
-there is read in a thread, so that a slow disk never holds up the loop.
+Such an answer leaves from the connection itself (`http_guard`), file to socket without passing through
+this process: measured, that halves the cost of a frame of 512 KiB. It is only tried where the bytes are in
+the page cache; what is not there goes the long way, in a thread, so that a slow disk never holds up the
+loop.
 """
 
 from __future__ import annotations
@@ -15,17 +17,15 @@ import asyncio
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
 
 from gantry.archive.archive import Archive
-from gantry.archive.records import InstanceKey, Location
+from gantry.archive.records import Location
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
 from gantry.dicomweb.ranges import not_modified
+from gantry.errors import StorageError
 from gantry.server.generation import Generation
-from gantry.server.http import Headers, Request, Scope, Send, new_boundary
+from gantry.server.http import Headers, Request, new_boundary
 from gantry.server.policy import HttpPolicy
 
 MAX_PLANS = 20_000
@@ -44,8 +44,11 @@ _Words = tuple[bytes, bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class FramePlan:
-    """One frame as it lies in its file, and the form it is sent in."""
+class Plan:
+    """One frame, or a whole object, as it lies in its file, and the form it is sent in.
+
+    `fields` are header fields besides those that every such answer has.
+    """
 
     location: Location
     offset: int
@@ -54,19 +57,33 @@ class FramePlan:
     content_type: str
     path: str
     etag: str
+    fields: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Direct:
+    """An answer that can leave at once: `head` (header fields on), a piece of an open file, `tail`.
+
+    `head` is what follows the status line and the server's own fields, up to the body's first bytes.
+    """
+
+    head: bytes
+    file: int
+    offset: int
+    length: int
+    tail: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
     """A plan with everything made that does not change from one request to the next."""
 
-    key: InstanceKey
+    location: Location
     file: str
     offset: int
     length: int
     head: bytes
     tail: bytes
-    headers: Headers
     etag: bytes
 
 
@@ -81,17 +98,17 @@ class Plans:
         self._policy = policy
         self._base_headers = base_headers
         self._ready: OrderedDict[_Words, _Ready] = OrderedDict()
-        self._generation = generation.current
-        self._refreshing = False
+        self._good_for = generation.current
+        self._refreshing: asyncio.Task[None] | None = None
         self._files = OpenFiles(MAX_OPEN_FILES)
 
     def generation(self) -> int:
         """Names the archive's present state; take it before looking anything up."""
         return self._now.current
 
-    def remember(self, request: Request, plan: FramePlan, generation: int) -> None:
+    def remember(self, request: Request, plan: Plan, generation: int) -> None:
         """Keep `plan` for requests in the same words, unless the archive has changed meanwhile."""
-        if request.query or plan.length > MAX_PLAN_BYTES or generation != self._generation:
+        if request.query or plan.length > MAX_PLAN_BYTES or generation != self._good_for:
             return
         real = self._archive.real_path(plan.location)
         if real is None:
@@ -102,24 +119,22 @@ class Plans:
         if len(self._ready) > MAX_PLANS:
             self._ready.popitem(last=False)
 
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
         """Forget the plans of instances that changed since the plans were last known to be good."""
-        if self._refreshing:
-            return
-        self._refreshing = True
-        try:
-            number = self._now.current
-            changed = await asyncio.to_thread(self._now.changed_since, self._generation)
-            if changed is None:
-                self._ready.clear()
-            else:
-                for words in [w for w, ready in self._ready.items() if ready.key in changed]:
-                    del self._ready[words]
-            self._generation = number
-        finally:
-            self._refreshing = False
+        number = self._now.current
+        changed = await asyncio.to_thread(self._now.changed_since, self._good_for)
+        if changed is None:
+            self._ready.clear()
+        else:
+            for words in [w for w, ready in self._ready.items() if ready.location.key in changed]:
+                del self._ready[words]
+        self._good_for = number
 
-    def _made(self, plan: FramePlan, file: str, base: str) -> _Ready:
+    def _refresh_soon(self) -> None:
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.get_running_loop().create_task(self.refresh())
+
+    def _made(self, plan: Plan, file: str, base: str) -> _Ready:
         head, tail, content_type = b"", b"", plan.content_type
         if plan.offer.multipart:
             boundary = new_boundary()
@@ -127,65 +142,50 @@ class Plans:
             part = {"Content-Type": plan.content_type, "Content-Location": location}
             head, tail = part_head(boundary, part, first=True), closing(boundary)
             content_type = related_content_type(plan.offer.media_type, boundary)
-        headers: Headers = [
+        fields: Headers = [
             (b"content-type", content_type.encode()),
             (b"content-length", str(len(head) + plan.length + len(tail)).encode()),
             (b"etag", plan.etag.encode()),
+            (b"cache-control", b"private, no-cache"),
+            (b"vary", b"Accept, Accept-Encoding, Origin"),
+            *plan.fields,
             *self._base_headers,
         ]
-        key = plan.location.key
-        return _Ready(key, file, plan.offset, plan.length, head, tail, headers, plan.etag.encode())
+        head = b"".join(b"%b: %b\r\n" % field for field in fields) + b"\r\n" + head
+        return _Ready(plan.location, file, plan.offset, plan.length, head, tail, plan.etag.encode())
 
-    async def answer(self, scope: Scope, send: Send) -> bool:
-        """Answer a GET at once if there is a plan for it; False, with nothing done, if not."""
-        if scope["query_string"] or not self._ready:
-            return False
-        if self._generation != self._now.current:
-            await self._refresh()
-            if self._generation != self._now.current:
-                return False
-        words, held = _words(scope)
-        if words is None:
-            return False
-        ready = self._ready.get(words)
-        if ready is None or not self._policy.allows_host(words[2].decode("latin-1")):
-            return False
-        if held is not None and not_modified(held.decode("latin-1"), ready.etag.decode()):
-            return False
-        data = await self._read(ready)
-        if data is None:
-            return False
-        await send({"type": "http.response.start", "status": 200, "headers": ready.headers})
-        if ready.head:
-            await send({"type": "http.response.body", "body": ready.head, "more_body": True})
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-            await send({"type": "http.response.body", "body": ready.tail})
-        else:
-            await send({"type": "http.response.body", "body": data})
-        return True
-
-    async def _read(self, ready: _Ready) -> memoryview | None:
-        """The frame's bytes; None where the file cannot be read to that place."""
-        # Not zeroed first, unlike a bytearray: that would cost as much as the read.
-        buffer = np.empty(ready.length, dtype=np.uint8).data
-        try:
-            got = _read_at_once(self._files.open(ready.file), buffer, ready.offset)
-            if got < ready.length:
-                got += await asyncio.to_thread(_read_waiting, ready.file, buffer[got:], ready.offset + got)
-        except OSError:
+    def direct(self, raw_path: bytes, headers: Headers) -> Direct | None:
+        """The answer to a GET without query, if there is a plan for it that can be followed at once."""
+        if not self._ready:
             return None
-        return buffer if got == ready.length else None
+        if self._good_for != self._now.current:
+            self._refresh_soon()
+            return None
+        words, held = _words(raw_path, headers)
+        ready = self._ready.get(words) if words is not None else None
+        if words is None or ready is None or not self._policy.allows_host(words[2].decode("latin-1")):
+            return None
+        if held is not None and not_modified(held.decode("latin-1"), ready.etag.decode()):
+            return None
+        try:
+            self._archive.refuse_damaged(ready.location)  # N14: it may have been found so since
+            file = self._files.open(ready.file)
+        except (OSError, StorageError):
+            return None
+        if not _is_in_memory(file, ready.offset, ready.length):
+            return None
+        return Direct(ready.head, file, ready.offset, ready.length, ready.tail)
 
     def close(self) -> None:
         """Let go of all files."""
         self._files.close()
 
 
-def _words(scope: Scope) -> tuple[_Words | None, bytes | None]:
+def _words(raw_path: bytes, headers: Headers) -> tuple[_Words | None, bytes | None]:
     """What names a plan, and If-None-Match; None for requests that a plan does not fit."""
     given = host = b""
     held: bytes | None = None
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"accept":
             given = given + b", " + value if given else value
         elif name == b"host":
@@ -194,31 +194,19 @@ def _words(scope: Scope) -> tuple[_Words | None, bytes | None]:
             held = value
         elif name in (b"range", b"origin"):
             return None, None
-    return (scope["raw_path"], given, host), held
+    return (raw_path, given, host), held
 
 
-def _read_at_once(fd: int, buffer: memoryview, offset: int) -> int:
-    """How many bytes could be read without waiting."""
-    if not _NOWAIT:
-        return 0
+def _is_in_memory(file: int, offset: int, length: int) -> bool:
+    """Whether the first and the last byte can be read without waiting.
+
+    The kernel reads and drops pages in runs, so the ones between are there too, or nearly always: then a
+    wait of milliseconds is the price, never a wrong byte.
+    """
     try:
-        return os.preadv(fd, [buffer], offset, _NOWAIT)
-    except BlockingIOError:
-        return 0
+        return all(os.preadv(file, [bytearray(1)], at, _NOWAIT) for at in (offset, offset + length - 1))
     except OSError:
-        return 0  # a file system that does not know the flag
-
-
-def _read_waiting(file: str, buffer: memoryview, offset: int) -> int:
-    """Read in a thread, by a descriptor of its own: the shared one may be closed meanwhile."""
-    got = 0
-    with Path(file).open("rb", buffering=0) as opened:
-        while got < len(buffer):
-            more = os.preadv(opened.fileno(), [buffer[got:]], offset + got)
-            if not more:
-                break
-            got += more
-    return got
+        return False  # not in memory, or a file system that cannot tell
 
 
 class OpenFiles:

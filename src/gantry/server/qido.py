@@ -22,6 +22,8 @@ from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
 from gantry.dicomweb.paths import instance_path, require_uid, series_path, study_path
 from gantry.dicomweb.qido import SearchRequest, TagPath, parse
+from gantry.server.answers import Answers
+from gantry.server.compression import accepts_gzip, pack
 from gantry.server.http import Request, Response, add_warnings, json_response, new_boundary
 from gantry.server.policy import HttpPolicy
 from gantry.standard.query_keys import DEFAULT_ANSWERS, Level
@@ -35,9 +37,10 @@ _CHARACTER_SET = "00080005"
 class Searches:
     """The search transactions of all levels over one archive."""
 
-    def __init__(self, archive: Archive, policy: HttpPolicy) -> None:
+    def __init__(self, archive: Archive, policy: HttpPolicy, answers: Answers) -> None:
         self._archive = archive
         self._policy = policy
+        self._answers = answers
 
     async def studies(self, request: Request) -> Response:
         return await self._search(request, Level.STUDY)
@@ -61,6 +64,26 @@ class Searches:
         self, request: Request, level: Level, study_uid: str | None = None, series_uid: str | None = None
     ) -> Response:
         form = accept.require(request.accepted(), accept.METADATA_OFFERS, "a search result")
+        packed = accepts_gzip(request)
+        words = (request.path, request.query, accept.describe(form), request.base, str(packed))
+        known = self._answers.find(words)
+        if known is not None:
+            return known
+        generation = self._answers.generation()
+        response = await self._looked_up(request, form, level, study_uid, series_uid)
+        if packed:
+            await pack(response)
+        self._answers.keep(words, response, generation)
+        return response
+
+    async def _looked_up(
+        self,
+        request: Request,
+        form: accept.Offer,
+        level: Level,
+        study_uid: str | None,
+        series_uid: str | None,
+    ) -> Response:
         for uid in (study_uid, series_uid):
             if uid is not None:
                 require_uid(uid)

@@ -24,6 +24,7 @@ from gantry.archive.archive import Archive, Options
 from gantry.client.wire import listening_socket
 from gantry.errors import ConnectError
 from gantry.server.app import build_app
+from gantry.server.asgi import App
 from gantry.server.decoders import Decoders
 from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.listener import DicomServer, DimseOptions
@@ -122,11 +123,11 @@ def _announced(running: Serving) -> Iterator[None]:
 class _HttpServer(uvicorn.Server):
     """uvicorn on our loop, our socket and our signals."""
 
-    def __init__(self, app: Callable[..., object], address: Address) -> None:
+    def __init__(self, app: App, address: Address) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
-                http=guarded_http(HttpLimits()),
+                http=guarded_http(HttpLimits(), app.direct),
                 loop="none",
                 lifespan="off",
                 interface="asgi3",

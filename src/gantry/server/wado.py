@@ -21,6 +21,7 @@ from gantry.dicomweb.wado import instance_offers
 from gantry.server.conversion import Conversion
 from gantry.server.holdings import Holdings, etag
 from gantry.server.http import Headers, Request, Response, new_boundary
+from gantry.server.plans import Plan, Plans
 
 REVALIDATE = (b"cache-control", b"private, no-cache")
 """Keep it, but ask before each use: objects have versions, and asking costs one 304."""
@@ -41,9 +42,10 @@ class _Sent:
 class Retrievals:
     """Whole objects."""
 
-    def __init__(self, holdings: Holdings, conversion: Conversion) -> None:
+    def __init__(self, holdings: Holdings, conversion: Conversion, plans: Plans) -> None:
         self._holdings = holdings
         self._conversion = conversion
+        self._plans = plans
 
     async def study(self, request: Request, study_uid: str) -> Response:
         return await self._many(request, await self._holdings.locate(request, study_uid))
@@ -52,8 +54,22 @@ class Retrievals:
         return await self._many(request, await self._holdings.locate(request, study_uid, series_uid))
 
     async def instance(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Response:
+        generation = self._plans.generation()
         location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
-        return await self.one_object(request, location, request.accepted())
+        ranges = request.accepted()
+        offer = accept.choose(ranges, self._offers(location, single_part=True))
+        if offer is not None and offer.transfer_syntax == location.transfer_syntax_uid:
+            self._remember(request, location, offer, generation)
+        return await self.one_object(request, location, ranges)
+
+    def _remember(self, request: Request, location: Location, offer: accept.Offer, generation: int) -> None:
+        """Let the next request for the same object in the same form take the short way."""
+        key = location.key
+        path = f"/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}"
+        tag = _tag_of_all([_Sent(location, offer)]) if offer.multipart else etag(location)
+        fields = () if offer.multipart else (_attachment(location), _RANGES)
+        plan = Plan(location, 0, location.file_size, offer, _dicom_type(offer), path, tag, fields)
+        self._plans.remember(request, plan, generation)
 
     async def one_object(
         self, request: Request, location: Location, ranges: Sequence[accept.AcceptRange]
@@ -66,7 +82,7 @@ class Retrievals:
         tag = etag(location, "" if sent.as_stored else "le")
         headers: Headers = [
             (b"content-type", _dicom_type(sent.offer).encode()),
-            (b"content-disposition", f'attachment; filename="{location.key.sop_uid}.dcm"'.encode()),
+            _attachment(location),
             (b"etag", tag.encode()),
             REVALIDATE,
         ]
@@ -78,7 +94,7 @@ class Retrievals:
         return Response(200, body, headers, length=size)
 
     def _stored(self, request: Request, location: Location, headers: Headers) -> Response:
-        headers.append((b"accept-ranges", b"bytes"))
+        headers.append(_RANGES)
         size = location.file_size
         span = parse_range(request.header(b"range"), size)
         start, stop = span or (0, size)
@@ -149,6 +165,12 @@ class Retrievals:
 
 
 _AHEAD_BYTES = 4 << 20
+_RANGES = (b"accept-ranges", b"bytes")
+
+
+def _attachment(location: Location) -> tuple[bytes, bytes]:
+    # The UID was checked to be digits and points before it came here: it is the path's.
+    return b"content-disposition", f'attachment; filename="{location.key.sop_uid}.dcm"'.encode()
 
 
 async def _only(piece: bytes) -> AsyncIterator[bytes | memoryview]:
