@@ -138,7 +138,7 @@ class RenderedRetrievals:
     async def _thumbnail(
         self, request: Request, locations: Sequence[Location], frame: int | None
     ) -> Response:
-        shown = [location for location in locations if location.pixel is not None]
+        shown = _largest_series([location for location in locations if location.pixel is not None])
         if not shown:
             raise NotFound("nothing here has Pixel Data to make a thumbnail of")
         location = shown[len(shown) // 2]
@@ -209,3 +209,11 @@ class RenderedRetrievals:
         except DataSetError as error:
             # B54 to B58: the object is kept and served as it is; only a picture of it cannot be made.
             raise WebRequestError(422, f"no picture can be made: {error}") from error
+
+
+def _largest_series(locations: Sequence[Location]) -> Sequence[Location]:
+    """The objects of the series that has most: what a study shows itself by. The first, where several do."""
+    series: dict[str, list[Location]] = {}
+    for location in locations:
+        series.setdefault(location.key.series_uid, []).append(location)
+    return max(series.values(), key=len, default=())
