@@ -37,6 +37,18 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Rendering:
+    """What is asked of a picture: viewport in pixels (0 for as stored), a window, and how it is coded."""
+
+    width: int = 0
+    height: int = 0
+    window: Window | None = None
+    voi_function: str = ""
+    media_type: str = "image/jpeg"
+    quality: int = 90
+
+
+@dataclass(frozen=True, slots=True)
 class ImageHeader:
     """The attributes that decoding and display need; sizes in pixels, depths in bits."""
 

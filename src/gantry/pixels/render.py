@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-from dataclasses import dataclass
 
 import imagecodecs
 import numpy as np
@@ -18,21 +17,9 @@ from PIL import Image
 
 from gantry.errors import DataSetError
 from gantry.pixels.decode import Pixels
-from gantry.pixels.image import ImageHeader, PaletteChannel, Window
+from gantry.pixels.image import ImageHeader, PaletteChannel, Rendering, Window
 
 Picture = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """What is asked of a picture: viewport in pixels (0 for as stored), a window, and how it is coded."""
-
-    width: int = 0
-    height: int = 0
-    window: Window | None = None
-    voi_function: str = ""
-    media_type: str = "image/jpeg"
-    quality: int = 90
 
 
 def render(pixels: Pixels, photometric: str, header: ImageHeader, wanted: Rendering) -> bytes:

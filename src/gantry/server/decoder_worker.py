@@ -19,8 +19,7 @@ from dataclasses import dataclass
 import msgspec
 
 from gantry.errors import DataSetError
-from gantry.pixels.image import ImageHeader
-from gantry.pixels.render import Rendering
+from gantry.pixels.image import ImageHeader, Rendering
 
 LENGTHS = struct.Struct("<II")
 

@@ -15,8 +15,7 @@ from contextlib import asynccontextmanager, suppress
 import msgspec
 
 from gantry.errors import DataSetError
-from gantry.pixels.image import ImageHeader
-from gantry.pixels.render import Rendering
+from gantry.pixels.image import ImageHeader, Rendering
 from gantry.server.decoder_worker import LENGTHS, Reply, Request
 
 DEADLINE_S = 20.0

@@ -13,8 +13,7 @@ from functools import lru_cache
 from gantry.archive.archive import Archive
 from gantry.archive.records import Location
 from gantry.dicomweb.wado import Window as WantedWindow
-from gantry.pixels.image import ImageHeader, Window
-from gantry.pixels.render import Rendering
+from gantry.pixels.image import ImageHeader, Rendering, Window
 from gantry.server.decoders import Decoders
 
 CACHE_BYTES = 64 << 20
