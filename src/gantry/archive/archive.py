@@ -19,11 +19,11 @@ from gantry.archive.blobs.files import INCOMING
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
 from gantry.archive.changes import ChangeSignal
 from gantry.archive.clock import Clock, SystemClock
-from gantry.archive.commit import Committer, change_key
+from gantry.archive.commit import Committed, Committer, change_key
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.frames import FrameTable
 from gantry.archive.incoming import Expectation, Incoming, storage_error
-from gantry.archive.index import Change, Conflict, Index, IndexChange, IndexStats, VersionRow
+from gantry.archive.index import Change, Conflict, Index, IndexStats, VersionRow
 from gantry.archive.index_files import IndexFiles, SqlIndexFiles
 from gantry.archive.lock import FolderLock
 from gantry.archive.outcome import Outcome
@@ -77,7 +77,7 @@ class Archive:
             options.same_uid,
             started.act_count,
             started.last_change,
-            self._committed,
+            self._told,
         )
         self._signal = ChangeSignal(started.last_change)
         self._space = Space(disk, options.reserve_bytes)
@@ -335,7 +335,7 @@ class Archive:
 
     # --- within ----------------------------------------------------------------------------------
 
-    def _committed(self, changes: Sequence[IndexChange], last: int) -> None:
-        self._journal.follow(self.index, changes)
-        self._bundles.changed([change_key(change) for change in changes])
-        self._signal.committed(last)
+    def _told(self, committed: Committed) -> None:
+        self._journal.follow(self.index, committed.changes, certain=committed.certain)
+        self._bundles.changed([change_key(change) for change in committed.changes])
+        self._signal.committed(committed.last_change)

@@ -67,6 +67,18 @@ class Arrival:
     outcome: Outcome | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What was applied, and the number of the feed's last entry.
+
+    Not `certain` where the index failed so that nobody knows whether it was applied.
+    """
+
+    changes: tuple[IndexChange, ...]
+    last_change: int
+    certain: bool = True
+
+
 class _Ticket:
     """What one thread waits for: `turn` is released when its arrivals are `done`, or when it is to lead."""
 
@@ -97,8 +109,8 @@ class _Batch:
 class Committer:
     """Owns the write side of disk and index.
 
-    `act_count` is the number of the last act there is. `committed` is called, under the lock, with what was
-    applied and the feed's last number.
+    `act_count` is the number of the last act there is, `last_change` that of the feed's last entry.
+    `told` is called, under the lock, of each commit.
     """
 
     def __init__(
@@ -108,10 +120,12 @@ class Committer:
         clock: Clock,
         policy: str,
         act_count: int,
-        committed: Callable[[Sequence[IndexChange], int], None],
+        last_change: int,
+        told: Callable[[Committed], None],
     ) -> None:
         self.read_only = ""
         self.policy = policy
+        self.last_change = last_change
         self.index = index
         self.former: list[Index] = []
         self._act_count = act_count
@@ -119,7 +133,7 @@ class Committer:
         self._void_acts: list[str] = []
         self._disk = disk
         self._clock = clock
-        self._committed = committed
+        self._told = told
         # Held by who changes disk and index: the leader of a batch, or a person with an act.
         self._alone = threading.RLock()
         self._queue_lock = threading.Lock()
@@ -190,6 +204,7 @@ class Committer:
 
     def take_index(self, index: Index) -> None:
         """Go on with another index; for use when `alone`. The former one stays open for who is reading it."""
+        self.last_change = index.stats().last_change
         self.former.append(self.index)
         self.index = index
 
@@ -199,7 +214,7 @@ class Committer:
         batch.changes = [index_change(entry, "") for entry in entries]
         try:
             self._make_durable(batch)
-            self._index(batch)
+            applied = self._index(batch)
         except SyncFailed as error:
             self.stop_writing(str(error))
             raise ReadOnly(self.read_only) from error
@@ -209,6 +224,7 @@ class Committer:
         except StorageError:
             self._withdraw(batch)
             raise
+        self._told(Committed(tuple(applied), self.last_change))
 
     def require_writable(self) -> None:
         """Raises ReadOnly after a failed fsync."""
@@ -266,11 +282,14 @@ class Committer:
                 raise
             except OSError as error:
                 arrival.outcome = refusal_for(error)
+        applied: list[IndexChange] = []
         if batch.changes:
             self._make_durable(batch)
-            self._index(batch)
+            applied = self._index(batch)
         for arrival, outcome in batch.answers:
             arrival.outcome = outcome
+        if applied:
+            self._told(Committed(tuple(applied), self.last_change))
 
     def _place(self, arrival: Arrival, batch: _Batch) -> None:
         """Decide what becomes of one arrival and give it its final name."""
@@ -443,7 +462,8 @@ class Committer:
 
     # --- index ---------------------------------------------------------------------------------
 
-    def _index(self, batch: _Batch) -> None:
+    def _index(self, batch: _Batch) -> list[IndexChange]:
+        """Add the rows; answers what was applied. Raises StorageError."""
         changes = [_with_act(change, batch.act) for change in batch.changes]
         try:
             last = self.index.apply(changes)
@@ -455,14 +475,18 @@ class Committer:
                 batch.published = published if isinstance(error, OutOfSpace) else []
                 batch.act = act
                 raise
-            last = self.index.stats().last_change
-        self._committed(changes, last)
+            last = self.last_change + len(changes)
+        # From here on the files have rows, whatever else may fail.
+        batch.published, batch.act = [], ""
+        self.last_change = last
+        return changes
 
     def _holds_surely(self, changes: Sequence[IndexChange], act: str) -> bool:
         """Whether a transaction that answered with an error took place all the same. Raises StorageError."""
         try:
             return self._holds(changes)
         except StorageError as error:
+            self._told(Committed(tuple(changes), self.last_change, certain=False))
             if act:
                 # Whether the act is done cannot be told: the next start finds out, before another follows.
                 self.stop_writing(f"the index does not answer ({error})")

@@ -27,6 +27,7 @@ from gantry.archive.blobs.files import INCOMING, RECEIVED, sync_file, sync_folde
 from gantry.archive.disk import Disk, OpenFile, write_all
 from gantry.archive.index import AddRestore, AddTombstone, AddVersion, Index, IndexChange, VersionRow
 from gantry.archive.records import InstanceKey, Origin
+from gantry.errors import StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -84,18 +85,28 @@ class Journal:
         """
         self.add(Receipt(0, *_facts(change)) for change in changes)
 
-    def follow(self, index: Index, changes: Sequence[IndexChange]) -> None:
-        """Note what was just committed; after a disk that refused, all that it missed, from the index."""
+    def follow(self, index: Index, changes: Sequence[IndexChange], *, certain: bool = True) -> None:
+        """Note what was just committed; after a disk that refused, all that it missed, from the index.
+
+        Not `certain`: the index alone knows whether it was committed, and is asked another time.
+        """
         try:
-            if self._behind:
-                self.recover()
-                self.add_rows(rows_after(index, self.count))
-                self._behind = False
+            if not certain:
+                self._behind = True
+            elif self._behind:
+                self.catch_up(index)
             else:
                 self.note(changes)
-        except OSError as error:
+        except (OSError, StorageError) as error:
             self._behind = True
-            _log.warning("the journal of received objects could not be written: %s", error.strerror)
+            _log.warning("the journal of received objects could not be written: %s", error)
+
+    def catch_up(self, index: Index) -> None:
+        """Note all that a failing disk made it miss. Raises OSError, StorageError."""
+        if self._behind:
+            self.recover()
+            self.add_rows(rows_after(index, self.count))
+            self._behind = False
 
     def shut(self) -> None:
         """Make the journal durable if the disk will, and let go of it."""

@@ -80,6 +80,8 @@ class SimDisk:
         self._faults: list[_Fault] = []
         self._cut_at: int | None = None
         self._cut = False
+        self._fault_chance = 0.0
+        self._fault_errnos: Sequence[int] = ()
         self._short_write_chance = 0.0
         self._used = 0
         self._time_ns = 1_767_225_600_000_000_000  # 2026-01-01
@@ -90,6 +92,11 @@ class SimDisk:
         """Let the k-th call from now (1 is the next) raise OSError; `after` it has done its work."""
         self._faults.append(_Fault(self.calls + k, errno, after))
 
+    def fail_often(self, chance: float, *errnos: int) -> None:
+        """Let any call fail with this chance, before or after its work, with one of these errors."""
+        self._fault_chance = chance
+        self._fault_errnos = errnos
+
     def cut_at(self, k: int) -> None:
         """Cut the power at the k-th call from now."""
         self._cut_at = self.calls + k
@@ -97,6 +104,7 @@ class SimDisk:
     def heal(self) -> None:
         """Take back all faults not yet met."""
         self._faults.clear()
+        self._fault_chance = 0.0
         self._cut_at = None
 
     def shorten_writes(self, chance: float) -> None:
@@ -137,7 +145,7 @@ class SimDisk:
             if self._cut_at is not None and self.calls >= self._cut_at:
                 self._cut = True
                 raise PowerCut
-            fault = next((f for f in self._faults if f.at_call == self.calls), None)
+            fault = self._fault()
             if fault is not None and not fault.after:
                 raise OSError(fault.errno, os.strerror(fault.errno), what)
             yield
@@ -246,6 +254,12 @@ class SimDisk:
         return None
 
     # --- within --------------------------------------------------------------------------------
+
+    def _fault(self) -> _Fault | None:
+        if self._fault_chance and self._random.random() < self._fault_chance:
+            after = self._random.random() < 0.5
+            return _Fault(self.calls, self._random.choice(self._fault_errnos), after)
+        return next((f for f in self._faults if f.at_call == self.calls), None)
 
     def _tick(self) -> int:
         self._time_ns += 1_000_000

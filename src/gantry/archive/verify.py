@@ -184,6 +184,7 @@ class Verifier:
     # --- the index against one made from the files -------------------------------------------------
 
     def _compare(self, index: Index, survey: _Survey) -> None:
+        self.journal.catch_up(index)
         # Files without a row are told already; here it is about the rows there are.
         known = {row.location.path if row.location else row.act for row in index.all_versions()}
         fresh = self.index_files.open_fresh()
