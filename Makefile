@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Two test processes, whole files each: most tests wait for a disk or a server, not for a core.
+PARALLEL ?= --numprocesses 2 --dist loadfile
 SOURCES := $(shell find src viewer -type f -not -path '*/node_modules/*' -not -path '*/_viewer/*' -not -name '*.pyc' 2>/dev/null)
 
 .PHONY: run test check format bench soak viewer clean debian
@@ -12,13 +14,13 @@ run: $(VENV)/.run-ready ## install, load the example study, serve
 	$(BIN)/gantry serve
 
 test: debian $(VENV)/.test-ready ## everything, with real peers and a browser
-	$(BIN)/python -m pytest tests -m "not soak"
+	$(BIN)/python -m pytest tests -m "not soak" $(PARALLEL)
 
 check: $(VENV)/.test-ready ## format, lint, types, import direction, unit tests: under two minutes
 	$(BIN)/ruff format --check src tests tools benchmarks hatch_build.py
 	$(BIN)/ruff check src tests tools benchmarks hatch_build.py
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests -q -m "not soak and not peer and not slow"
+	$(BIN)/python -m pytest tests -q -m "not soak and not peer and not slow" $(PARALLEL)
 
 format: $(VENV)/.test-ready
 	$(BIN)/ruff check --fix src tests tools benchmarks hatch_build.py
