@@ -1,8 +1,9 @@
 """Objects on their way from one request into the archive, stored in groups while more arrive.
 
-Each object goes straight into an arrival of the archive. Whole ones wait until the storing thread is
-free and are then stored together, so that they share a commit, and reading the next objects overlaps with
-making these durable. What became of each is kept in the order they came.
+Each object goes straight into an arrival of the archive. Whole ones wait until a storing thread is free and
+are then stored together, while the next are read. Several threads store at once, because making a file
+durable is waiting for the disk, and a disk serves several that wait better than one after the other; the
+archive joins their commits. What became of each is kept in the order they came.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import replace
 
 from gantry.archive.archive import Archive
 from gantry.archive.incoming import MEMORY_LIMIT, Incoming
-from gantry.archive.outcome import NewVersion, Outcome, Refused, Stored
+from gantry.archive.outcome import Outcome, Refused
 from gantry.archive.records import Origin
 from gantry.dicomweb.stow import InstanceResult
 from gantry.errors import GantryError
@@ -24,8 +25,11 @@ log = logging.getLogger("gantry.server.http")
 MAX_WAITING = 32
 """Objects that wait to be stored before the sender is held up: with 1 MiB each, 32 MiB a request."""
 
-MIN_GROUP = 4
-"""Objects worth a commit while more may come: a smaller group would pay a disk flush for itself."""
+MIN_GROUP = 2
+"""Objects worth a commit while more may come: one alone would pay for the flush by itself."""
+
+MAX_STORING = 4
+"""Groups of one request that are made durable at once; more gain nothing on one disk."""
 
 _RESOURCE_STATUSES = frozenset({413, 500, 503, 507})
 
@@ -39,7 +43,7 @@ class Intake:
         self._study_uid = study_uid
         self._current: Incoming | None = None
         self._waiting: list[tuple[int, Incoming]] = []
-        self._storing: asyncio.Task[None] | None = None
+        self._storing: set[asyncio.Task[None]] = set()
         self._results: list[InstanceResult] = []
         self.statuses: list[Answer] = []
 
@@ -65,7 +69,8 @@ class Intake:
         if len(self._waiting) >= MIN_GROUP:
             self._store_waiting()
         while len(self._waiting) >= MAX_WAITING:
-            await self._stored()
+            await self._one_stored()
+            self._store_waiting()
 
     def add(self, result: InstanceResult, answer: Answer) -> int:
         """Note what became of something that is not an arrival; its place in the order."""
@@ -81,9 +86,9 @@ class Intake:
 
     async def finish(self) -> list[InstanceResult]:
         """Store what still waits; what became of each object, in their order."""
-        while self._waiting or self._storing is not None:
+        while self._waiting or self._storing:
             self._store_waiting()
-            await self._stored()
+            await self._one_stored()
         return self._results
 
     def drop_current(self) -> None:
@@ -107,28 +112,27 @@ class Intake:
         return None
 
     def _store_waiting(self) -> None:
-        if self._storing is None and self._waiting:
-            group, self._waiting = self._waiting, []
-            self._storing = asyncio.create_task(self._store(group))
+        """Share what waits among the storing threads that are free."""
+        free = MAX_STORING - len(self._storing)
+        share = max(MIN_GROUP, -(-len(self._waiting) // free)) if free else 0
+        while self._waiting and len(self._storing) < MAX_STORING:
+            group, self._waiting = self._waiting[:share], self._waiting[share:]
+            self._storing.add(asyncio.create_task(self._keep(group)))
 
-    async def _stored(self) -> None:
-        self._store_waiting()
-        if self._storing is not None:
-            await self._storing
+    async def _one_stored(self) -> None:
+        """Wait until a group is durable. Raises what went wrong with it, if it was none of its objects."""
+        if self._storing:
+            done, self._storing = await asyncio.wait(self._storing, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
 
-    async def _store(self, group: list[tuple[int, Incoming]]) -> None:
-        arrivals = [arrival for _, arrival in group]
-        try:
-            outcomes = await asyncio.to_thread(self._archive.store_many, arrivals)
-            for (place, _), outcome in zip(group, outcomes, strict=True):
-                answer = answer_for(outcome)
-                self.statuses[place] = answer
-                self._results[place] = instance_result(outcome, answer)
-                self._log(outcome, answer)
-        finally:
-            self._storing = None
-        if len(self._waiting) >= MIN_GROUP:
-            self._store_waiting()
+    async def _keep(self, group: list[tuple[int, Incoming]]) -> None:
+        outcomes = await asyncio.to_thread(self._archive.store_many, [arrival for _, arrival in group])
+        for (place, _), outcome in zip(group, outcomes, strict=True):
+            answer = answer_for(outcome)
+            self.statuses[place] = answer
+            self._results[place] = instance_result(outcome, answer)
+            self._log(outcome, answer)
 
     def _log(self, outcome: Outcome, answer: Answer) -> None:
         if isinstance(outcome, Refused):
@@ -153,12 +157,3 @@ def instance_result(outcome: Outcome, answer: Answer) -> InstanceResult:
     if isinstance(outcome, Refused):
         return replace(named, failure_reason=answer.dimse_status)
     return named
-
-
-def state_of(outcome: Outcome) -> str:
-    """One word for people: what became of an object."""
-    if isinstance(outcome, Stored):
-        return "stored"
-    if isinstance(outcome, NewVersion):
-        return "new version"
-    return "refused" if isinstance(outcome, Refused) else "unchanged"

@@ -115,6 +115,8 @@ def _query(search: SearchRequest) -> Query:
         offset=search.offset,
         fuzzy=search.fuzzy,
         empty_values=search.empty_value,
+        multiple_values=search.multiple_value,
+        combined_date_time=True,  # PS3.18 8.3.4.1: as if negotiated
         want_total=True,
     )
 
