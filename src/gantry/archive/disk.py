@@ -18,7 +18,7 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -142,6 +142,18 @@ def unmap(buffer: Buffer) -> None:
             buffer.close()
         except BufferError:
             return
+
+
+def read_through(buffer: Buffer, start: int, size: int) -> Iterator[bytes]:
+    """Bytes from `start` to the end in blocks of `size`; those of a mapped file leave memory as it goes on.
+
+    Without letting go, every page that was read once counts as ours until `unmap`.
+    """
+    for at in range(start, len(buffer), size):
+        yield bytes(buffer[at : at + size])
+        if isinstance(buffer, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            page = at - at % mmap.PAGESIZE
+            buffer.madvise(mmap.MADV_DONTNEED, page, min(at + size, len(buffer)) - page)
 
 
 def make_folders(disk: Disk, name: str) -> list[str]:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from gantry.archive.blobs.files import INCOMING, SyncFailed, is_tolerated_uid
 from gantry.archive.commit import Arrival, Committer, outcome_of
 from gantry.archive.describe import describe
-from gantry.archive.disk import Buffer, Disk, unmap, write_all
+from gantry.archive.disk import Buffer, Disk, read_through, unmap, write_all
 from gantry.archive.incoming import MEMORY_LIMIT, Expectation, Incoming, refusal_for
 from gantry.archive.outcome import Outcome, Reason, Refused
 from gantry.archive.records import InstanceKey, ObjectRecord, Origin
@@ -255,14 +255,14 @@ def _check_texts(ds: DataSet) -> None:
 
 
 def _digest(content: Buffer, offset: int) -> bytes:
-    """SHA-256 from `offset` to the end, in blocks: a mapped file need not come into memory at once (N16)."""
+    """SHA-256 from `offset` to the end, in blocks: a mapped file is never in memory as a whole (N16)."""
     digest = hashlib.sha256()
     if len(content) - offset <= MEMORY_LIMIT:
         with memoryview(content) as view:
             digest.update(view[offset:])
         return digest.digest()
-    for start in range(offset, len(content), _BLOCK):
-        digest.update(content[start : start + _BLOCK])
+    for block in read_through(content, offset, _BLOCK):
+        digest.update(block)
     return digest.digest()
 
 
@@ -279,7 +279,7 @@ class _Inflated:
     def data_set(self, meta: FileMeta) -> DataSet:
         """The Data Set. Raises Unfit for one that is corrupt, or a bomb (B51, B52)."""
         try:
-            buffer = self._buffer(inflate(self._blocks()))
+            buffer = self._buffer(inflate(read_through(self._content, self._offset, _BLOCK)))
             return scan(buffer, transfer_syntax(meta.transfer_syntax_uid))
         except DataSetError as error:
             raise _unreadable(error) from error
@@ -287,10 +287,6 @@ class _Inflated:
     def close(self) -> None:
         if self._mapped is not None:
             unmap(self._mapped)
-
-    def _blocks(self) -> Iterator[bytes]:
-        for start in range(self._offset, len(self._content), _BLOCK):
-            yield bytes(self._content[start : start + _BLOCK])
 
     def _buffer(self, pieces: Iterator[bytes]) -> Buffer:
         held: list[bytes] = []

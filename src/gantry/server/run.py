@@ -143,9 +143,11 @@ class _HttpServer(uvicorn.Server):
         self._socket: socket.socket | None = None
 
     def listen(self) -> None:
-        """Take the address. Raises ConnectError when it cannot be had."""
+        """Take the address and let callers queue there. Raises ConnectError when it cannot be had."""
         try:
             self._socket = listening_socket(self.address.host, self.address.port)
+            # Now: whoever is told that we are ready may call before `run` gets its turn.
+            self._socket.listen(BACKLOG)
         except OSError as error:
             raise ConnectError(f"cannot listen on {self.address}: {error.strerror}") from error
         self.address = Address(self.address.host, self._socket.getsockname()[1])
