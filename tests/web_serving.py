@@ -17,8 +17,10 @@ import uvloop
 
 from gantry.archive.archive import Archive, Options
 from gantry.server.app import build_app
+from gantry.server.decoders import Decoders
 from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.policy import HttpPolicy
+from gantry.server.renderer import Renderer
 
 BOUNDARY = "PartOfATest"
 STORE_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
@@ -84,14 +86,19 @@ def web_served(
     reserve_bytes: int = 0,
     max_object_bytes: int = 8 << 30,
     same_uid: str = "newest",
+    pictures: bool = False,
     **app: Any,
 ) -> Iterator[WebServed]:
-    """Serve an archive in `folder` over HTTP; `app` goes to `build_app`."""
+    """Serve an archive in `folder` over HTTP; `app` goes to `build_app`, `pictures` adds the decoders."""
     archive = Archive.open(
         folder, Options(same_uid=same_uid, reserve_bytes=reserve_bytes, max_object_bytes=max_object_bytes)
     )
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
+    decoders = Decoders(1)
+    if pictures:
+        renderer = Renderer(archive, decoders)
+        app |= {"render": renderer, "decode": renderer.decode}
     built = build_app(archive, policy, **app)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -105,7 +112,7 @@ def web_served(
         )
     )
     loop = uvloop.new_event_loop()
-    thread = threading.Thread(target=_run, args=(loop, server, listening), name="web-served")
+    thread = threading.Thread(target=_run, args=(loop, server, listening, decoders), name="web-served")
     thread.start()
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, verify=False) as client:
@@ -118,7 +125,10 @@ def web_served(
         archive.close()
 
 
-def _run(loop: asyncio.AbstractEventLoop, server: uvicorn.Server, listening: socket.socket) -> None:
+def _run(
+    loop: asyncio.AbstractEventLoop, server: uvicorn.Server, listening: socket.socket, decoders: Decoders
+) -> None:
     asyncio.set_event_loop(loop)
     loop.run_until_complete(server._serve([listening]))
+    loop.run_until_complete(decoders.close())
     loop.run_until_complete(loop.shutdown_default_executor())

@@ -385,3 +385,32 @@ def test_gzip_of_metadata_is_gzip(web: WebServed) -> None:
 def test_dataset_bytes_are_what_was_sent(web: WebServed) -> None:
     answer = web.http.get(path("1"), headers={"accept": "application/dicom"})
     assert dataset_bytes(answer.content) == dataset_bytes(FILES["1"][0])
+
+
+def test_objects_that_cannot_be_had_in_the_form_asked_for_are_left_out_with_206(tmp_path: Any) -> None:
+    plain = part10(dataset(1, study=3, series=2))
+    with web_served(tmp_path) as web:
+        web.store(compressed(), plain)
+        headers = {"accept": 'multipart/related; type="application/dicom"'}
+        answer = web.http.get(f"/dicom-web/studies/{ROOT}.3", headers=headers)
+        assert answer.status_code == 206
+        assert [data for _, data in parts_of(answer)] == [plain]
+        only = f"/dicom-web/studies/{ROOT}.3/series/{ROOT}.3.1"
+        assert web.http.get(only, headers=headers).status_code == 406
+
+
+def test_an_object_found_damaged_is_410_by_every_way(tmp_path: Any) -> None:
+    where = path("1")
+    headers = {"accept": "application/dicom"}
+    with web_served(tmp_path) as web:
+        web.store(part10(dataset(1, size=256)))
+        assert [web.http.get(where, headers=headers).status_code for _ in range(2)] == [200, 200]
+        real = web.archive.real_path(web.archive.locate()[0])
+        assert real is not None
+        data = bytearray(real.read_bytes())
+        data[-1] ^= 1
+        real.write_bytes(data)
+        web.archive.verify()
+        assert web.http.get(where, headers=headers).status_code == 410
+        assert web.http.get(f"{where}/frames/1").status_code == 410
+        assert web.http.get(f"{where}/metadata").status_code == 410

@@ -93,7 +93,7 @@ class FrameRetrievals:
         if not_modified(request.header(b"if-none-match"), tag):
             return Response(304, b"", headers)
         if form.multipart:
-            return self._one_part(location, pixel, form, headers)
+            return await self._one_part(location, pixel, form, headers)
         span = parse_range(request.header(b"range"), pixel.length)
         start, stop = span or (0, pixel.length)
         headers += [
@@ -103,19 +103,21 @@ class FrameRetrievals:
         ]
         if span is not None:
             headers.append((b"content-range", f"bytes {start}-{stop - 1}/{pixel.length}".encode()))
-        body = self._holdings.stream(location, pixel.offset + start, pixel.offset + stop)
+        body = await self._holdings.stream(location, pixel.offset + start, pixel.offset + stop)
         return Response(206 if span else 200, body, headers, length=stop - start)
 
-    def _one_part(
+    async def _one_part(
         self, location: Location, pixel: PixelLocation, form: accept.Offer, headers: Headers
     ) -> Response:
         boundary = new_boundary()
         head = part_head(boundary, {"Content-Type": form.media_type}, first=True)
         headers.append((b"content-type", related_content_type(form.media_type, boundary).encode()))
 
+        stored = await self._holdings.stream(location, pixel.offset, pixel.offset + pixel.length)
+
         async def pieces() -> AsyncIterator[bytes | memoryview]:
             yield head
-            async for piece in self._holdings.stream(location, pixel.offset, pixel.offset + pixel.length):
+            async for piece in stored:
                 yield piece
             yield closing(boundary)
 

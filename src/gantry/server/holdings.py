@@ -7,6 +7,7 @@ that the disk works while the network does.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 
 from gantry.archive.archive import Archive
@@ -14,8 +15,10 @@ from gantry.archive.frames import FrameTable, Span
 from gantry.archive.index import Location
 from gantry.dicomweb.parameters import single, split_query, unsigned
 from gantry.dicomweb.paths import require_uid
-from gantry.errors import NotFound
+from gantry.errors import Corrupt, NotFound
 from gantry.server.http import Request
+
+log = logging.getLogger("gantry.server.http")
 
 PIECE_BYTES = 1 << 20
 """How much of a large object is in memory at a time, times two for reading ahead."""
@@ -41,8 +44,25 @@ class Holdings:
         return found
 
     async def one(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Location:
-        """The object of an instance's path."""
-        return (await self.locate(request, study_uid, series_uid, sop_uid))[0]
+        """The object of an instance's path. Raises NotFound, and Corrupt where it is known to be damaged."""
+        location = (await self.locate(request, study_uid, series_uid, sop_uid))[0]
+        self.archive.refuse_damaged(location)
+        return location
+
+    def sound(self, locations: Sequence[Location]) -> list[Location]:
+        """Those of `locations` that are not known to be damaged. Raises Corrupt where none is left."""
+        good, worst = [], Corrupt("nothing here can be read")
+        for location in locations:
+            try:
+                self.archive.refuse_damaged(location)
+            except Corrupt as error:
+                worst = error
+                log.error("left out of an answer: %s", error)
+            else:
+                good.append(location)
+        if not good:
+            raise worst
+        return good
 
     async def frames(self, location: Location) -> FrameTable:
         """Where the frames are. Raises NotFound where the object has no pixels."""
@@ -62,24 +82,27 @@ class Holdings:
         return b"".join(self.archive.read_range(location, offset, length) for offset, length in spans)
 
     async def stream(self, location: Location, start: int, stop: int) -> AsyncIterator[bytes]:
-        """The bytes of the file from `start` to `stop`, in pieces, the next being read meanwhile."""
-        ahead: asyncio.Task[bytes] | None = None
-        try:
-            while start < stop or ahead is not None:
-                following: asyncio.Task[bytes] | None = None
-                if start < stop:
-                    length = min(PIECE_BYTES, stop - start)
-                    following = asyncio.create_task(self.read(location, start, length))
-                    start += length
-                if ahead is not None:
-                    piece = await ahead
-                    ahead = following
-                    yield piece
-                else:
-                    ahead = following
-        finally:
-            if ahead is not None:
-                ahead.cancel()
+        """The bytes of the file from `start` to `stop`, in pieces.
+
+        The first is read before this returns, so that what cannot be read can still be answered as an
+        error. Raises Corrupt, StorageError.
+        """
+        first = await self.read(location, start, min(PIECE_BYTES, stop - start))
+        return self._pieces(location, first, start + len(first), stop)
+
+    async def _pieces(self, location: Location, piece: bytes, start: int, stop: int) -> AsyncIterator[bytes]:
+        """A piece that was read, and those from `start` on, each read while the one before goes out."""
+        while start < stop:
+            length = min(PIECE_BYTES, stop - start)
+            following = asyncio.create_task(self.read(location, start, length))
+            try:
+                yield piece
+            except BaseException:
+                following.cancel()
+                raise
+            piece = await following
+            start += length
+        yield piece
 
 
 def _version(request: Request) -> int | None:

@@ -89,18 +89,18 @@ class Retrievals:
         if not_modified(request.header(b"if-none-match"), tag):
             return Response(304, b"", headers)
         if sent.as_stored:
-            return self._stored(request, location, headers)
+            return await self._stored(request, location, headers)
         size, body = await self._conversion.explicit(location)
         return Response(200, body, headers, length=size)
 
-    def _stored(self, request: Request, location: Location, headers: Headers) -> Response:
+    async def _stored(self, request: Request, location: Location, headers: Headers) -> Response:
         headers.append(_RANGES)
         size = location.file_size
         span = parse_range(request.header(b"range"), size)
         start, stop = span or (0, size)
         if span is not None:
             headers.append((b"content-range", f"bytes {start}-{stop - 1}/{size}".encode()))
-        body = self._holdings.stream(location, start, stop)
+        body = await self._holdings.stream(location, start, stop)
         return Response(206 if span else 200, body, headers, length=stop - start)
 
     def _offers(self, location: Location, *, single_part: bool) -> tuple[accept.Offer, ...]:
@@ -110,7 +110,7 @@ class Retrievals:
     async def _many(self, request: Request, locations: Sequence[Location]) -> Response:
         ranges = request.accepted()
         sent, chosen = [], dict[str, accept.Offer | None]()
-        for location in locations:
+        for location in self._holdings.sound(locations):
             syntax = location.transfer_syntax_uid
             if syntax not in chosen:
                 chosen[syntax] = accept.choose(ranges, self._offers(location, single_part=False))
@@ -160,7 +160,7 @@ class Retrievals:
             return body
         size = item.location.file_size
         if size > _AHEAD_BYTES:
-            return self._holdings.stream(item.location, 0, size)
+            return await self._holdings.stream(item.location, 0, size)
         return _only(await self._holdings.read(item.location, 0, size))
 
 
