@@ -1,8 +1,8 @@
 """Resource paths below the service root: which study, series, instance, frames (PS3.18 10.1, 10.4, 10.6).
 
-A UID in a path is digits and points, 1 to 64 of them. That is wider than PS3.5 9.1 (objects with a
-leading zero or an empty component exist and are kept) and has no room for a traversal, an escape or a
-wild card, so a path has one spelling.
+A UID in a path is digits and points, 1 to 64 of them and not points alone. That is wider than PS3.5 9.1
+(objects with a leading zero or an empty component exist and are kept) and has no room for a traversal, an
+escape or a wild card, so a path has one spelling.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 from gantry.errors import WebRequestError
 
-_UID = re.compile(r"[0-9.]{1,64}")
+_UID = re.compile(r"(?=[.]*[0-9])[0-9.]{1,64}")
 
 
 def is_uid(text: str) -> bool:
