@@ -102,7 +102,9 @@ def build_app(
         *_pictures(rendered),
         *_stores(StoreDoor(archive, policy, admission), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
-        *_service(archive, feed, UriService(holdings, whole, rendered), capabilities),
+        *_archive_api(archive, feed),
+        *_wado_uri(UriService(holdings, whole, rendered)),
+        *_capabilities(capabilities),
         *document.routes(),
         *_page(pages or Pages()),
     ]
@@ -259,7 +261,7 @@ def _deletions(acts: Deletions) -> list[Route]:
     return [*deletes, *restores, versions]
 
 
-def _service(archive: Archive, feed: Feed, uri: UriService, capabilities: Capabilities) -> list[Route]:
+def _archive_api(archive: Archive, feed: Feed) -> list[Route]:
     tag, json = "The archive", (accept.JSON,)
     health = Health(archive)
     page = (
@@ -275,73 +277,38 @@ def _service(archive: Archive, feed: Feed, uri: UriService, capabilities: Capabi
         Parameter("limit", "Most rows.", "integer"),
         Parameter("offset", "Rows to skip.", "integer"),
     )
-    named = tuple(
-        Parameter(name, text, required=True)
-        for name, text in (
-            ("requestType", "WADO"),
-            ("studyUID", "UID of the study"),
-            ("seriesUID", "UID of the series"),
-            ("objectUID", "UID of the object"),
-        )
-    )
-    shown = (
+    ok, found = (200,), (200, 400)
+    events = (accept.JSON, EVENT_STREAM)
+    studies, conflicts = StudyList(archive), Conflicts(archive)
+    return [
+        _get("/api/studies", studies.list, "Studies as a person types", tag, json, listed, found),
+        _get("/api/changes", feed.changes, "The change feed, at once or as events", tag, events, wait, found),
+        _get("/api/conflicts", conflicts.list, "Objects in contradiction", tag, json, page, found),
+        _get("/api/health", health.health, "Whether the archive works", tag, json, (), (200, 503)),
+        _get("/api/stats", health.stats, "Counts", tag, json, (), ok),
+    ]
+
+
+def _wado_uri(uri: UriService) -> list[Route]:
+    parameters = (
+        Parameter("requestType", "WADO", required=True),
+        Parameter("studyUID", "UID of the study", required=True),
+        Parameter("seriesUID", "UID of the series", required=True),
+        Parameter("objectUID", "UID of the object", required=True),
         Parameter("contentType", "Media types that are accepted."),
         Parameter("frameNumber", "Frame, from 1.", "integer"),
     )
-    described = (WADL, accept.JSON)
+    produces, statuses = (*_PICTURE, accept.DICOM), (200, 304, 400, 404, 406)
+    summary, tag = "One object or picture (WADO-URI)", "Retrieve (WADO-URI)"
+    return [_get("/wado", uri.retrieve, summary, tag, produces, parameters, statuses)]
+
+
+def _capabilities(capabilities: Capabilities) -> list[Route]:
+    summary, tag = "What this service can do", "Capabilities"
     return [
-        _get(
-            "/api/studies",
-            StudyList(archive).list,
-            "Studies as a person types",
-            tag,
-            json,
-            listed,
-            (200, 400),
-        ),
-        _get(
-            "/api/changes",
-            feed.changes,
-            "The change feed: at once, waiting, or as events",
-            tag,
-            (accept.JSON, EVENT_STREAM),
-            wait,
-            (200, 400),
-        ),
-        _get(
-            "/api/conflicts",
-            Conflicts(archive).list,
-            "Objects that contradict one another",
-            tag,
-            json,
-            page,
-            (200, 400),
-        ),
-        _get("/api/health", health.health, "Whether the archive works", tag, json, (), (200, 503)),
-        _get("/api/stats", health.stats, "Counts", tag, json, (), (200,)),
-        _get(
-            "/wado",
-            uri.retrieve,
-            "One object or picture (WADO-URI)",
-            "Retrieve (WADO-URI)",
-            (*_PICTURE, accept.DICOM),
-            (*named, *shown),
-            (200, 304, 400, 404, 406),
-        ),
-        _get(
-            f"{WEB}/",
-            capabilities.retrieve,
-            "What this service can do",
-            "Capabilities",
-            described,
-            (),
-            (200,),
-        ),
-        _get(WEB, capabilities.retrieve, "What this service can do", "Capabilities", described, (), (200,)),
-        Route(
-            "OPTIONS", f"{WEB}/", capabilities.retrieve, "What this service can do", "Capabilities", described
-        ),
-        Route("OPTIONS", WEB, capabilities.retrieve, "What this service can do", "Capabilities", described),
+        Route(method, template, capabilities.retrieve, summary, tag, (WADL, accept.JSON))
+        for template in (f"{WEB}/", WEB)
+        for method in ("GET", "OPTIONS")
     ]
 
 
