@@ -32,12 +32,37 @@ def run(program: str, *arguments: object, timeout_s: float = 60.0) -> subprocess
 
 
 @contextmanager
-def storescp(folder: Path, *options: str, aet: str = "STORESCP") -> Iterator[int]:
-    """DCMTK's storescp writing into `folder`; gives its port."""
+def storescp(folder: Path, *options: str, aet: str = "STORESCP", port: int = 0) -> Iterator[int]:
+    """DCMTK's storescp writing into `folder`; gives its port, a free one if none is asked for."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port = port or free_port()
     with _listening(["storescp", "-od", str(folder), "-aet", aet, *options, str(port)], port):
         yield port
+
+
+_ARCHIVE = """\
+NetworkTCPPort  = {port}
+MaxPDUSize      = 16384
+MaxAssociations = 16
+HostTable BEGIN
+HostTable END
+VendorTable BEGIN
+VendorTable END
+AETable BEGIN
+ARCHIVE {folder} RW (100, 1024mb) ANY
+AETable END
+"""
+
+
+@contextmanager
+def dcmqrscp(folder: Path) -> Iterator[str]:
+    """DCMTK's archive keeping its files in `folder`; gives ``ARCHIVE@HOST:PORT``."""
+    (folder / "objects").mkdir(parents=True)
+    port = free_port()
+    config = folder / "dcmqrscp.cfg"
+    config.write_text(_ARCHIVE.format(port=port, folder=folder / "objects"))
+    with _listening(["dcmqrscp", "-c", str(config)], port):
+        yield f"ARCHIVE@127.0.0.1:{port}"
 
 
 def free_port() -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,16 +91,18 @@ async def _stow(peer: WebPeer, chosen: Chosen, done: Callable[[int], None]) -> l
 
 def _named(results: Iterable[StoreResult], chosen: Chosen) -> Iterator[StoreResult]:
     """The results with names of files: the server speaks of UIDs, and of some objects without."""
-    waiting = {outgoing.sop_instance_uid: outgoing.label for outgoing, _ in chosen.objects}
+    waiting: defaultdict[str, list[str]] = defaultdict(list)
+    for outgoing, _ in chosen.objects:
+        waiting[outgoing.sop_instance_uid].append(outgoing.label)
     unnamed: list[StoreResult] = []
     for one in results:
-        if one.sop_instance_uid in waiting:
-            yield replace(one, label=waiting.pop(one.sop_instance_uid))
+        if waiting[one.sop_instance_uid]:
+            yield replace(one, label=waiting[one.sop_instance_uid].pop(0))
         else:
             unnamed.append(one)
     # What it could not read has no UID in its answer. Nothing that was sent goes without a word.
     nothing_said = StoreResult("", "", None, "the server did not say what became of it")
-    for label, one in zip_longest(waiting.values(), unnamed):
+    for label, one in zip_longest(chain.from_iterable(waiting.values()), unnamed):
         yield replace(one or nothing_said, label=label or "")
 
 

@@ -125,11 +125,13 @@ class Connection:
         except (OSError, TimeoutError) as error:
             self._shut_down()
             raise ConnectError(f"{self.peer}: {_words_for(error, timeout_s)}") from error
+        except asyncio.CancelledError:
+            self._give_up()
+            raise
         try:
             await self._established
         except BaseException:
-            self.wire.drop("given up")
-            self._shut_down()
+            self._give_up()
             raise
 
     def context(self, abstract_syntax: str, transfer_syntax: str | None = None) -> AcceptedContext | None:
@@ -263,6 +265,11 @@ class Connection:
         )
         if verdict.breaks_association:
             self.wire.abort()
+
+    def _give_up(self) -> None:
+        self._established.cancel()  # what becomes of the association, nobody waits for
+        self.wire.drop("given up")
+        self._shut_down()
 
     def _shut_down(self) -> None:
         self.executor.shutdown(wait=False)

@@ -10,6 +10,7 @@ Bodies are streamed both ways, so the size of an object does not show in memory.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -31,6 +32,11 @@ STORE_BODY_BYTES = 64 << 20
 """About how much one STOW request carries: large enough to share a commit, small enough to report often."""
 
 CHUNK_BYTES = 1 << 20
+
+MAX_DETAIL = 300
+"""Characters of a server's explanation that go into an error."""
+
+_DETAIL_KEYS = ("error", "detail", "Details", "message", "Message")
 
 SearchKeys = Keys
 
@@ -378,14 +384,22 @@ def _first(item: Mapping[str, Any], tag: str) -> Any:
 
 def _raise_for(response: httpx.Response) -> None:
     where = f"{response.request.method} {response.request.url.path}: HTTP {response.status_code}"
-    detail = (
-        response.text.strip()[:200]
-        if response.headers.get("content-type", "").startswith("text/plain")
-        else ""
-    )
-    words = f"{where} {response.reason_phrase} {detail}".rstrip()
+    words = f"{where} {response.reason_phrase} {_detail(response)}".rstrip()
     if response.status_code in (404, 410):
         raise NotFound(words)
     if 400 <= response.status_code < 500:
         raise CallerError(words)
     raise PeerError(words)
+
+
+def _detail(response: httpx.Response) -> str:
+    """What the server says of the failure, where it says it in plain words or in a field of an object."""
+    kind = response.headers.get("content-type", "")
+    if kind.startswith("text/plain"):
+        return response.text.strip()[:MAX_DETAIL]
+    if "json" in kind:
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+            told = msgspec.json.decode(response.content)
+            words = [told[key] for key in _DETAIL_KEYS if key in told] if isinstance(told, dict) else []
+            return str(words[0])[:MAX_DETAIL] if words else ""
+    return ""
