@@ -149,8 +149,9 @@ def nginx(folder: Path) -> Peer:
     root = folder / "nginx"
     root.mkdir(parents=True, exist_ok=True)
     config = root / "nginx.conf"
+    user = "user root; " if os.geteuid() == 0 else ""  # else its workers may not read our folder
     config.write_text(
-        f"{'user root; ' if os.geteuid() == 0 else ''}daemon off; pid {root}/pid; error_log {root}/error.log; worker_processes 2;\n"
+        f"{user}daemon off; worker_processes 2; pid {root}/pid; error_log {root}/error.log;\n"
         "events { worker_connections 256; }\n"
         f"http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;\n"
         f"  client_body_temp_path {root}; proxy_temp_path {root}; fastcgi_temp_path {root};\n"
