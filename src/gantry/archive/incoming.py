@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gantry.archive.blobs.files import NO_ROOM, sync_file
 from gantry.archive.disk import Buffer, Disk, OpenFile, write_all
@@ -28,6 +28,7 @@ class Expectation:
     sop_class_uid: str | None = None
     sop_instance_uid: str | None = None
     study_uid: str | None = None
+    dataset_offset: int | None = None
 
 
 def refusal_for(error: OSError) -> Refused:
@@ -102,6 +103,10 @@ class Incoming:
         self._held += len(data)
         if self._held > MEMORY_LIMIT:
             self._spool()
+
+    def begin_dataset(self) -> None:
+        """What was written so far is the File Meta Information; what follows must not add to it (B46)."""
+        self.expectation = replace(self.expectation, dataset_offset=self.size)
 
     def finish(self) -> Outcome:
         """Check and keep the object. Blocks until it is durable: for a worker thread."""

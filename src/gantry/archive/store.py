@@ -245,6 +245,10 @@ def _check_expectation(
     ):
         if expected is not None and not {*found, expected} <= {expected, ""}:
             raise Unfit(Refused(reason, reason.value, tag))
+    begin = expectation.dataset_offset
+    if begin is not None and begin != meta.dataset_offset:
+        message = f"{Reason.NOT_A_DATA_SET.value}: it begins with elements of group 0002"
+        raise Unfit(Refused(Reason.NOT_A_DATA_SET, message, 0x00020000, begin))
 
 
 def _check_texts(ds: DataSet) -> None:

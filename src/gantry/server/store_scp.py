@@ -54,7 +54,10 @@ class _ArchiveReception:
         self._arriving = arriving
 
     def write(self, data: bytes | memoryview) -> None:
+        is_file_meta = not self._incoming.size
         self._incoming.write(data)
+        if is_file_meta:
+            self._incoming.begin_dataset()
 
     def finish(self) -> Verdict:
         outcome = self._incoming.finish()
