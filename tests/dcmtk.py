@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,7 +101,10 @@ def _wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
 
 
 def _path(program: str) -> str:
-    path = shutil.which(program)
+    # pynetdicom installs programs of the same names beside this Python.
+    ours = str(Path(sys.executable).parent)
+    places = [place for place in os.environ.get("PATH", os.defpath).split(os.pathsep) if place != ours]
+    path = shutil.which(program, path=os.pathsep.join(places))
     if path is None:
         pytest.skip(f"{program} (Debian package dcmtk) is not installed")
     return path
