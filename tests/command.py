@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import gantry
 
@@ -28,13 +29,15 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-def start(home: Path, *words: object, **extra: str) -> subprocess.Popen[str]:
-    """Start ``gantry words…``; `extra` are environment variables."""
+def start(
+    home: Path, *words: object, log: IO[str] | int = subprocess.PIPE, **extra: str
+) -> subprocess.Popen[str]:
+    """Start ``gantry words…``; `extra` are environment variables, `log` is where standard error goes."""
     return subprocess.Popen(
         [sys.executable, "-m", "gantry", *map(str, words)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=log,
         text=True,
         env=environment(home) | extra,
     )
@@ -52,6 +55,7 @@ class Server:
     """A running `gantry serve`; `data` is its archive."""
 
     process: subprocess.Popen[str]
+    log: Path
     data: Path
     http: str
     dicom: str
@@ -67,11 +71,11 @@ class Server:
         """The root of DICOMweb."""
         return f"http://{self.http}/dicom-web"
 
-    def stop(self) -> tuple[int, str]:
-        """End it by SIGTERM: exit code and log."""
-        self.process.send_signal(signal.SIGTERM)
-        _, err = self.process.communicate(timeout=READY_S)
-        return self.process.returncode, err
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """End it by a signal: exit code and log."""
+        self.process.send_signal(number)
+        self.process.communicate(timeout=READY_S)
+        return self.process.returncode, self.log.read_text()
 
 
 @contextmanager
@@ -79,13 +83,15 @@ def serving(home: Path, *words: object, data: Path | None = None, **extra: str) 
     """`gantry serve` on ports of the system's choice, ready."""
     data = data or home / "data"
     addresses = ["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"]
-    process = start(home, "serve", "--json", "--data", data, *addresses, *words, **extra)
+    log = home / "serve.log"
+    with log.open("w") as out:
+        process = start(home, "serve", "--json", "--data", data, *addresses, *words, log=out, **extra)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert line, process.communicate(timeout=READY_S)[1]
+        assert line, log.read_text()
         word = json.loads(line)
-        yield Server(process, data, word["http"], word["dicom"], word["aet"])
+        yield Server(process, log, data, word["http"], word["dicom"], word["aet"])
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)

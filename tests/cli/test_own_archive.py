@@ -9,6 +9,7 @@ import pytest
 
 from cli.conftest import Gantry
 from command import Server
+from gantry.archive.lock import FolderLock
 from gantry.cli.exits import Exit
 from serving import dataset, part10, series
 
@@ -167,6 +168,17 @@ def test_what_needs_the_archive_to_itself_says_who_has_it(
     assert done.code == Exit.STORAGE
     assert f"process {server.process.pid}" in done.err
     assert server.http in done.err
+
+
+@pytest.mark.parametrize("words", [["stats"], ["import", "."], ["export", "all", "out"]])
+def test_a_folder_that_another_process_has_is_told(words: list[str], gantry: Gantry, data: Path) -> None:
+    lock = FolderLock(data)
+    try:
+        done = gantry(*words, "--data", data)
+    finally:
+        lock.release()
+    assert (done.code, done.out) == (Exit.STORAGE, "")
+    assert "in use by another process" in done.err
 
 
 def test_word_of_a_server_that_was_killed_is_not_believed(gantry: Gantry, data: Path) -> None:

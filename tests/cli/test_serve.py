@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from command import READY_S, run, serving, start
+from gantry.archive.lock import FolderLock
 from gantry.cli.exits import Exit
 from serving import series
 from web_serving import STORE_TYPE, related
@@ -40,10 +41,9 @@ def test_n18_a_signal_stops_it_in_order(number: signal.Signals, tmp_path: Path) 
             timeout=30,
         )
         assert stored.status_code == 200
-        server.process.send_signal(number)
-        _, err = server.process.communicate(timeout=READY_S)
-        assert server.process.returncode == 0
-        assert "stopping" in err
+        code, log = server.stop(number)
+        assert code == 0
+        assert "stopping" in log
         assert not (server.data / "serving.json").exists()
         verified = run(tmp_path, "verify", "--data", server.data, "--json")
         assert json.loads(verified.stdout)["objects"] == 3
@@ -84,6 +84,19 @@ def test_a_folder_that_cannot_be_had_is_told(tmp_path: Path) -> None:
     )
     assert done.returncode in (Exit.STORAGE, Exit.USAGE)
     assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_another_process_has_is_told(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    lock = FolderLock(tmp_path / "data")
+    try:
+        done = run(
+            tmp_path, "serve", "--data", tmp_path / "data", "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"
+        )
+    finally:
+        lock.release()
+    assert (done.returncode, done.stdout) == (Exit.STORAGE, "")
+    assert "in use by another process" in done.stderr
 
 
 def test_it_does_not_listen_to_the_world_unless_told(tmp_path: Path) -> None:
