@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gantry.errors import SettingsError
 from gantry.settings import Address, RemoteAe, Settings, names, resolve
@@ -58,12 +61,39 @@ def test_peers_from_file_and_environment(tmp_path: Path) -> None:
         ("aet", ""), ("aet", "A" * 17), ("aet", "A\\B"), ("aet", "Ä"), ("http", "8080"),
         ("http", "host:99999"),
         ("max_pdu", "12"), ("max_associations", "0"), ("same_uid", "oldest"), ("check_called_aet", "perhaps"),
-        ("artim_timeout_s", "-1"), ("peers", "NOADDRESS"),
+        ("artim_timeout_s", "-1"), ("peers", "NOADDRESS"), ("idle_timeout_s", "nan"), ("reserve_bytes", "-1"),
+        ("max_object_bytes", "0"), ("log_level", "loud"),
     ],
 )  # fmt: skip
 def test_nonsense_is_refused_with_the_name_of_the_setting(name: str, value: str) -> None:
     with pytest.raises(SettingsError):
         resolve(environment={f"GANTRY_{name.upper()}": value})
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["http = 8080", "peers = [5]", "peers = 5", "aet = 12345678901234567", "max_pdu = 65536.5", "max_pdu = true",
+     "idle_timeout_s = inf", "check_called_aet = 7", "data = 5", "cors_origins = {a = 1}"],
+)  # fmt: skip
+def test_values_of_the_wrong_kind_are_refused_with_name_and_place(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "gantry.toml"
+    file.write_text(line + "\n")
+    with pytest.raises(SettingsError) as refused:
+        resolve(environment={}, config_file=file)
+    assert line.split()[0] in str(refused.value)
+    assert str(file) in str(refused.value)
+
+
+VALUES = st.recursive(
+    st.text() | st.integers() | st.floats() | st.booleans(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(st.sampled_from(names()), VALUES)
+def test_any_value_is_a_setting_or_refused_in_words(name: str, value: object) -> None:
+    with contextlib.suppress(SettingsError):
+        assert isinstance(resolve({name: value}, environment={}).settings, Settings)
 
 
 def test_unknown_name_and_missing_file_are_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ decide: each field says why people differ.
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -85,6 +86,14 @@ class RemoteAe:
         return f"{self.aet}@{self.address}"
 
 
+_LEAST = {
+    "max_associations": 1,
+    "max_associations_per_peer": 1,
+    "async_operations": 1,
+    "find_limit": 1,
+    "max_object_bytes": 1,
+    "reserve_bytes": 0,
+}
 _CHOICES = {
     "same_uid": ("newest", "first", "reject"),
     "log_level": ("debug", "info", "warning", "error"),
@@ -138,9 +147,9 @@ class Settings:
                 raise SettingsError(f"{name} is {getattr(self, name)!r}; it can be {choices}")
         if not 4096 <= self.max_pdu <= 1 << 20:
             raise SettingsError(f"max_pdu is {self.max_pdu}; it can be 4096 to 1048576")
-        for name in ("max_associations", "max_associations_per_peer", "async_operations", "find_limit"):
-            if getattr(self, name) < 1:
-                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         for name in ("artim_timeout_s", "idle_timeout_s"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be more than 0")
@@ -234,7 +243,7 @@ def _coerced(name: str, value: Any, place: str) -> Any:
     default = getattr(_DEFAULTS, name)
     try:
         return _coerce_like(name, default, value)
-    except (SettingsError, ValueError, TypeError) as error:
+    except (SettingsError, ValueError, TypeError, OverflowError, RuntimeError) as error:
         raise SettingsError(f"{name} from {place}: {error}") from error
 
 
@@ -243,22 +252,31 @@ def _coerce_like(name: str, default: Any, value: Any) -> Any:
         case Path():
             return Path(value).expanduser().absolute()
         case Address():
-            return value if isinstance(value, Address) else Address.parse(value)
+            return value if isinstance(value, Address) else Address.parse(str(value))
         case bool():
             return _boolean(value)
         case int() | float():
-            if isinstance(value, bool):
-                raise SettingsError(f"{value!r} is not a number")
-            return type(default)(value)
+            return _number(type(default), value)
         case tuple():
             parts = [p.strip() for p in value.split(",") if p.strip()] if isinstance(value, str) else value
+            if not isinstance(parts, list | tuple):
+                raise SettingsError(f"{value!r} is not a list")
             return tuple(_peer(p) if name == "peers" else str(p) for p in parts)
         case _:
             return checked_aet(str(value)) if name == "aet" else str(value)
 
 
+def _number(kind: type[int] | type[float], value: Any) -> float:
+    if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+        raise SettingsError(f"{value!r} is not {'a whole' if kind is int else 'a'} number")
+    number = kind(value)
+    if not math.isfinite(number):
+        raise SettingsError(f"{value!r} is not a number that anything can be measured by")
+    return number
+
+
 def _peer(value: Any) -> RemoteAe:
-    return value if isinstance(value, RemoteAe) else RemoteAe.parse(value)
+    return value if isinstance(value, RemoteAe) else RemoteAe.parse(str(value))
 
 
 def _boolean(value: Any) -> bool:
