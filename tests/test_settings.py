@@ -73,7 +73,7 @@ def test_nonsense_is_refused_with_the_name_of_the_setting(name: str, value: str)
 @pytest.mark.parametrize(
     "line",
     ["http = 8080", "peers = [5]", "peers = 5", "aet = 12345678901234567", "max_pdu = 65536.5", "max_pdu = true",
-     "idle_timeout_s = inf", "check_called_aet = 7", "data = 5", "cors_origins = {a = 1}"],
+     "idle_timeout_s = inf", "check_called_aet = 7", "data = 5", "data = '~nobody-here/x'", "idle_timeout_s = 1" + 400 * "0", "cors_origins = {a = 1}"],
 )  # fmt: skip
 def test_values_of_the_wrong_kind_are_refused_with_name_and_place(line: str, tmp_path: Path) -> None:
     file = tmp_path / "gantry.toml"
