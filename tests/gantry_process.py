@@ -58,7 +58,11 @@ class Gantry:
         return self.log.read_text(errors="replace")
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.http}", timeout=60, trust_env=False)
+        # Connections are kept until the server closes them.
+        limits = httpx.Limits(keepalive_expiry=None)
+        return httpx.Client(
+            base_url=f"http://127.0.0.1:{self.http}", timeout=60, trust_env=False, limits=limits
+        )
 
     def connect(self, port: int | None = None, timeout_s: float = 10.0) -> socket.socket:
         """A plain connection, to the DICOM port unless told."""

@@ -119,32 +119,6 @@ REFUSED: dict[str, frozenset[str]] = {
     "declared as Explicit VR": frozenset({"SC_rgb_jpeg.dcm"}),
 }
 
-# [B29] What the file's meta information says is another instance than its Data Set: refused as a file, and kept
-# when it comes by C-STORE, which carries no meta information.
-TWO_NAMES = frozenset(
-    [
-        "chrJapMulti.dcm",
-        "chrJapMultiExplicitIR6.dcm",
-        "wave_dfl.dcm",
-        "GH1146.dcm",
-        "badVR.dcm",
-        "TC0231_sopinstanceuid_UI_as_LO.dcm",
-        "no-meta-length-test.dcm",
-        "csa_slice_norm.dcm",
-        "rtdose.dcm",
-        "rtdose_1frame.dcm",
-        "rtdose_expb.dcm",
-        "rtdose_expb_1frame.dcm",
-        "rt/rtplan.dcm",
-        "test_files/rtplan.dcm",
-        "TestPattern_JPEG-Lossless_RGB.dcm",
-        "sm_image_dots.dcm",
-        "sm_image_grayscale.dcm",
-        "sm_image_grayscale_reversed.dcm",
-        "sm_image_numbers.dcm",
-    ]
-)
-
 # Where pydicom's JSON goes another way, by file name and attribute, and why ours is kept
 OTHERWISE = {
     "chrGB2312.dcm": {"00100010"},  # pydicom leaves the escapes of ISO 2022 IR 58 without a first value
@@ -170,14 +144,7 @@ class RealFile:
 
     @property
     def refusal(self) -> str | None:
-        """The words with which it is refused as a file, None where it is to be kept."""
-        if TWO_NAMES & {self.name, self.base}:
-            return "differ"
-        return self.refusal_of_data_set
-
-    @property
-    def refusal_of_data_set(self) -> str | None:
-        """The words with which its Data Set is refused."""
+        """The words with which it is refused, None where it is to be kept."""
         return next((words for words, names in REFUSED.items() if self.base in names), None)
 
     @property

@@ -75,7 +75,7 @@ def files(request: pytest.FixtureRequest) -> list[RealFile]:
 
 @pytest.mark.peer
 def test_stored_over_c_store_and_given_back_by_every_door(files: list[RealFile], tmp_path: Path) -> None:
-    kept = [f for f in files if f.refusal_of_data_set is None and f.syntax not in NO_SYNTAX]
+    kept = [f for f in files if f.refusal is None and f.syntax not in NO_SYNTAX]
     with (
         pynetdicom_receiver(kept) as received,
         running(tmp_path / "data", peers=f"RECEIVER@127.0.0.1:{received.port}", reserve_bytes=0) as server,
@@ -113,7 +113,7 @@ def test_what_is_refused_is_refused_with_its_reason_and_leaves_no_trace(
     files: list[RealFile], tmp_path: Path
 ) -> None:
     refused = [file for file in files if file.refusal is not None]
-    by_store = [file for file in refused if file.refusal_of_data_set not in (None, *UNSENDABLE)]
+    by_store = [file for file in refused if file.refusal not in (None, *UNSENDABLE)]
     with running(tmp_path / "data", reserve_bytes=0) as server, server.client() as http:
         statuses = c_store(server, by_store)
         for file in by_store:
@@ -130,7 +130,7 @@ def test_what_is_refused_is_refused_with_its_reason_and_leaves_no_trace(
 @pytest.mark.peer
 def test_dcmtk_receives_every_object_bit_for_bit(files: list[RealFile], tmp_path: Path) -> None:
     """storescp +B writes what comes as it comes; it must know the transfer syntax, and aborts on odd lengths."""
-    kept = [file for file in files if file.refusal_of_data_set is None]
+    kept = [file for file in files if file.refusal is None]
     known = [f for f in kept if f.syntax in DCMTK_SYNTAXES and len(f.dataset) % 2 == 0]
     assert len(known) > 0.9 * len(kept)
     options = ("+B", "-pm", "+xa", "--unique-filenames")
