@@ -5,10 +5,11 @@ inputs"): an association that stands, a C-STORE that is half sent and a kept HTT
 holds what it held; each case leaves a line with the peer's address in the log, and no line holds a patient's
 name or a control character; memory and open files are as before.
 
-Rows without a case here, because what they are about does not exist yet: B37 (no CSV export), B56 to B58 (pixel
-decoding is tried in tests/pixels and tests/server), B75 (no worklist, no performed procedure step), B76 (no storage
-commitment), B81 (no users, no tokens), B83 (no de-identification). B2, B20, B21, B66, B67 and B74 need limits
-and time-outs shorter than a person may set; they are tried in tests/server and tests/dimse on real sockets.
+Rows without a case here because what they are about does not exist yet: B75 (no worklist, no performed procedure
+steps), B76 (no storage commitment), B81 (no users, no tokens), B83 (no de-identification). Rows that are tried
+elsewhere: B34 to B36, B48, B59, B62, B77 and B78 in test_inert, B79 in test_limits; B2, B17, B20, B21, B66, B67, B74 and
+B80, which need settings of their own, B37, which is about what a command prints, and the rows about pixels,
+text and time in the trees of their rooms.
 """
 
 from __future__ import annotations
