@@ -115,6 +115,7 @@ class Archive:
 
     def close(self) -> None:
         """Let go of everything. What was answered is durable already."""
+        self._committer.close()
         self._journal.shut()
         for index in (*self._committer.former, self.index):
             try:

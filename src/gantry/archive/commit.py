@@ -23,11 +23,13 @@ import hashlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gantry.archive.acts import ActEntry, ActKind, act_path, index_change, write_act
+from gantry.archive.beside import beside
 from gantry.archive.blobs.files import (
     ACTS,
     LOST_FOUND,
@@ -45,6 +47,7 @@ from gantry.archive.index.protocol import (
     Index,
     IndexChange,
     VersionKind,
+    at_once,
 )
 from gantry.archive.outcome import NewVersion, Outcome, Reason, Refused, Stored, Unchanged
 from gantry.archive.records import InstanceKey, ObjectRecord
@@ -140,6 +143,7 @@ class Committer:
         self._queue: list[_Ticket] = []
         self._led = False
         self._durable_folders: set[str] = set()
+        self._syncs = ThreadPoolExecutor(1, thread_name_prefix="gantry-sync")
         self._last_stamp: datetime | None = None
 
     # --- what others call ----------------------------------------------------------------------
@@ -226,6 +230,10 @@ class Committer:
             raise
         self._told(Committed(tuple(applied), self.last_change))
 
+    def close(self) -> None:
+        """Let go of what commits need; none may follow."""
+        self._syncs.shutdown()
+
     def require_writable(self) -> None:
         """Raises ReadOnly after a failed fsync."""
         if self.read_only:
@@ -284,8 +292,7 @@ class Committer:
                 arrival.outcome = refusal_for(error)
         applied: list[IndexChange] = []
         if batch.changes:
-            self._make_durable(batch)
-            applied = self._index(batch)
+            applied = self._index_when_durable(batch)
         for arrival, outcome in batch.answers:
             arrival.outcome = outcome
         if applied:
@@ -432,12 +439,33 @@ class Committer:
                 self._disk.rename(staged, path)
 
     def _make_durable(self, batch: _Batch) -> None:
+        self._write_act(batch)
+        self._sync(batch)
+
+    def _index_when_durable(self, batch: _Batch) -> list[IndexChange]:
+        """`_make_durable` and `_index` at once: the rows are written while the folders are synced.
+
+        The index commits after the sync, so the order that counts is kept; measured, the rows cost nothing
+        then. A failed sync is never passed over, also where the index fails before it is known.
+        """
+        self._write_act(batch)
+        syncing = beside(self._syncs, self._sync, batch)
+        try:
+            return self._index(batch, syncing.result)
+        finally:
+            failure = syncing.exception()
+            if isinstance(failure, SyncFailed):
+                self.stop_writing(str(failure))
+
+    def _write_act(self, batch: _Batch) -> None:
         if batch.acts:
             self._remove_void_acts()
             self._act_count += 1
             batch.act = act_path(self._act_count, self.stamp())
             write_act(self._disk, batch.act, batch.acts)
             batch.folders.add(ACTS)
+
+    def _sync(self, batch: _Batch) -> None:
         sync_folders(self._disk, batch.folders)
         if len(self._durable_folders) > _FOLDERS_REMEMBERED:
             self._durable_folders.clear()
@@ -462,11 +490,11 @@ class Committer:
 
     # --- index ---------------------------------------------------------------------------------
 
-    def _index(self, batch: _Batch) -> list[IndexChange]:
-        """Add the rows; answers what was applied. Raises StorageError."""
+    def _index(self, batch: _Batch, ready: Callable[[], object] = at_once) -> list[IndexChange]:
+        """Add the rows, committed when `ready`; answers what was applied. Raises StorageError."""
         changes = [_with_act(change, batch.act) for change in batch.changes]
         try:
-            last = self.index.apply(changes)
+            last = self.index.apply(changes, ready)
         except StorageError as error:
             # Nothing may be withdrawn before it is known that the index does not hold it after all.
             published, batch.published = batch.published, []

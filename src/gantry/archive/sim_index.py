@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gantry.archive.index import CurrentVersion, Index, IndexChange, IndexStats
+from gantry.archive.index.protocol import at_once
 from gantry.archive.index.sql_index import SqlIndex
 from gantry.archive.index_files import SqlIndexFiles
 from gantry.archive.records import InstanceKey
@@ -34,7 +35,9 @@ class SimIndex(SqlIndex):
     def lookup(self, keys: Iterable[InstanceKey]) -> dict[InstanceKey, CurrentVersion]:
         return self._guarded("index lookup", lambda: super(SimIndex, self).lookup(keys))
 
-    def apply(self, changes: Sequence[IndexChange]) -> int:
+    def apply(self, changes: Sequence[IndexChange], ready: Callable[[], object] = at_once) -> int:
+        # A call on this disk is one step, and what `ready` waits for are other calls: they come before.
+        ready()
         return self._guarded("index apply", lambda: super(SimIndex, self).apply(changes))
 
     def stats(self) -> IndexStats:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from gantry.archive.beside import beside
 from gantry.archive.blobs.files import INCOMING, SyncFailed, is_tolerated_uid
 from gantry.archive.commit import Arrival, Committer, outcome_of
 from gantry.archive.describe import describe
@@ -38,6 +40,10 @@ _BLOCK = 1 << 20
 _INFLATED_IN_MEMORY = 8 << 20
 NOTHING_EXPECTED = Expectation()
 _NOT_YET = datetime(1, 1, 1, tzinfo=UTC)
+
+
+_digests = ThreadPoolExecutor(4, thread_name_prefix="gantry-digest")
+"""Digests are computed beside everything else: they are half of what an object costs, and need no Python."""
 
 
 class Unfit(PeerError):
@@ -141,16 +147,21 @@ class Found:
     def describe(self, origin: Origin) -> ObjectRecord:
         """The record of it, without path and time: the commit gives it both."""
         offset = self.meta.dataset_offset
-        return describe(
-            self.meta,
-            self.ds,
-            key=self.key,
-            file_size=len(self.content),
-            meta_sha256=hashlib.sha256(self.content[:offset]).digest(),
-            dataset_sha256=_digest(self.content, offset),
-            origin=origin,
-            received_at=_NOT_YET,
-        )
+        digesting = beside(_digests, _digest, self.content, offset)
+        try:
+            record = describe(
+                self.meta,
+                self.ds,
+                key=self.key,
+                file_size=len(self.content),
+                meta_sha256=hashlib.sha256(self.content[:offset]).digest(),
+                dataset_sha256=b"",
+                origin=origin,
+                received_at=_NOT_YET,
+            )
+        finally:
+            digest = digesting.result()  # nobody may let go of the content before
+        return replace(record, dataset_sha256=digest)
 
 
 @contextmanager

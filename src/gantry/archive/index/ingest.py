@@ -8,7 +8,7 @@ once, before the commit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from gantry.archive.index.protocol import (
     CurrentVersion,
     IndexChange,
     VersionKind,
+    at_once,
 )
 from gantry.archive.index.sqlite import (
     begin_writing,
@@ -219,13 +220,13 @@ class Ingest:
 
     # -- telling ------------------------------------------------------------------------------------------
 
-    def apply(self, changes: Sequence[IndexChange]) -> int:
+    def apply(self, changes: Sequence[IndexChange], ready: Callable[[], object] = at_once) -> int:
         """See `Index.apply`."""
-        with self._transaction() as parents:
+        with self._transaction(ready) as parents:
             return self._apply(changes, parents)
 
     @contextmanager
-    def _transaction(self) -> Iterator[Parents]:
+    def _transaction(self, ready: Callable[[], object] = at_once) -> Iterator[Parents]:
         """One durable transaction; when it fails, everything remembered of the rows is forgotten."""
         committed = False
         try:
@@ -237,6 +238,7 @@ class Ingest:
                 self._start()
                 yield parents
                 self._write_totals()
+                ready()
                 self._connection.execute("COMMIT")
                 committed = True
                 parents.end_transaction()

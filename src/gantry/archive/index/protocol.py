@@ -16,7 +16,7 @@ versions alone, so that a rebuild gives equal rows whatever the order in which i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntEnum
@@ -180,6 +180,10 @@ class Finding:
     expected: str
 
 
+def at_once() -> None:
+    """Nothing needs to be waited for."""
+
+
 class Index(Protocol):
     """Finds what the archive keeps. `lookup` and `apply` are for the one committer; all else for anybody."""
 
@@ -190,10 +194,12 @@ class Index(Protocol):
     def lookup(self, keys: Iterable[InstanceKey]) -> dict[InstanceKey, CurrentVersion]:
         """What exists of `keys`, deleted instances included; unknown keys are left out."""
 
-    def apply(self, changes: Sequence[IndexChange]) -> int:
+    def apply(self, changes: Sequence[IndexChange], ready: Callable[[], object] = at_once) -> int:
         """Make `changes` durable, all or none, and return the `seq` of the last one in the feed.
 
-        Raises StorageError (OutOfSpace when the disk is full); nothing was applied then.
+        `ready` is called when all that is left is to commit: it blocks until what the rows speak of is
+        durable itself, and what it raises undoes them. Raises StorageError (OutOfSpace when the disk is
+        full); nothing was applied then.
         """
 
     def find(self, query: Query, header_of: HeaderOf | None = None) -> FindResult:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from gantry.archive.index.protocol import (
     IndexChange,
     IndexStats,
     VersionRow,
+    at_once,
 )
 from gantry.archive.index.sqlite import Readers
 from gantry.archive.query import FindResult, HeaderOf, Query
@@ -47,10 +48,10 @@ class SqlIndex:
         with self._writing:
             return self._ingest.lookup(keys)
 
-    def apply(self, changes: Sequence[IndexChange]) -> int:
+    def apply(self, changes: Sequence[IndexChange], ready: Callable[[], object] = at_once) -> int:
         """See `Index.apply`."""
         with self._writing:
-            return self._ingest.apply(changes)
+            return self._ingest.apply(changes, ready)
 
     def find(self, query: Query, header_of: HeaderOf | None = None) -> FindResult:
         """See `Index.find`."""
