@@ -20,16 +20,9 @@ from gantry.dataset.scan import DataSet
 from gantry.dataset.xml_model import from_xml, to_xml
 from gantry.errors import DataSetError
 from gantry.standard.dictionary import PIXEL_DATA
+from real_files import OTHERWISE, READ_FURTHER
 from support import shared_data
 
-# Where pydicom goes another way, and why ours is kept; by file name and attribute
-OTHERWISE = {
-    "chrGB2312.dcm": {"00100010"},  # pydicom leaves the escapes of ISO 2022 IR 58 without a first value
-    "ISO_IR_203.dcm": {"00100010", "00081030"},  # Latin-9, which pydicom does not know
-    "RI6XDosiGap.dcm": {"50003000"},  # pydicom cannot choose between OB and OW in a curve
-}
-# pydicom misunderstands a length and stops early; dcmdump reads on as we do
-READ_FURTHER = {"GH179A.dcm"}
 LONG = 300_000  # bytes of JSON: XML of more takes seconds and shows nothing new
 SMALL = 100_000  # bytes of a file whose Pixel Data is compared as well
 

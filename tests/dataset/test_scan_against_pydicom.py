@@ -15,6 +15,7 @@ from pydicom.data import get_testdata_files
 from gantry.dataset.part10 import read_part10
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
+from real_files import READ_FURTHER
 from support import shared_data
 
 # What pydicom reads and we refuse, with the words of the refusal
@@ -43,8 +44,6 @@ REFUSED = {
     "meta_missing_tsyntax.dcm": "names no Transfer Syntax",
     "no_preamble_dicm_in_data.dcm": "names no Transfer Syntax",
 }
-# Where pydicom stops early, at a length that it misunderstands, and dcmdump reads on as we do
-READ_FURTHER = {"GH179A.dcm"}
 
 
 def shared_files() -> Iterator[Path]:

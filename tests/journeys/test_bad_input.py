@@ -24,6 +24,8 @@ from bad_inputs import CASES
 from gantry_process import Gantry, wait_until
 from neighbours import Neighbours, traces, watched
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gantry, Neighbours]]:

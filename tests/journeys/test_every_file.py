@@ -58,6 +58,7 @@ NO_SYNTAX = frozenset({"999.888.777.INVALID"})
 
 
 pytestmark = [
+    pytest.mark.peer,
     pytest.mark.filterwarnings("ignore::UserWarning:pydicom", "ignore::UserWarning:pynetdicom"),
 ]
 
@@ -73,7 +74,6 @@ def files(request: pytest.FixtureRequest) -> list[RealFile]:
     return SOURCES[request.param]()
 
 
-@pytest.mark.peer
 def test_stored_over_c_store_and_given_back_by_every_door(files: list[RealFile], tmp_path: Path) -> None:
     kept = [f for f in files if f.refusal is None and f.syntax not in NO_SYNTAX]
     with (
@@ -127,7 +127,6 @@ def test_what_is_refused_is_refused_with_its_reason_and_leaves_no_trace(
     assert not [path for path in (tmp_path / "data" / "objects").rglob("*") if path.is_file()]
 
 
-@pytest.mark.peer
 def test_dcmtk_receives_every_object_bit_for_bit(files: list[RealFile], tmp_path: Path) -> None:
     """storescp +B writes what comes as it comes; it must know the transfer syntax, and aborts on odd lengths."""
     kept = [file for file in files if file.refusal is None]

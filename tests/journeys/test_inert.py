@@ -20,6 +20,8 @@ from senders import assert_sound, digest, path_of
 from serving import ROOT, dataset, part10
 from web_serving import STORE_TYPE, related
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     "'; DROP TABLE instances; --",
     "100%_*?\\\\",

@@ -35,6 +35,8 @@ from senders import assert_sound, digest, path_of
 from serving import CT, ROOT, dataset, dataset_bytes, part10
 from web_serving import BOUNDARY, STORE_TYPE, read_all, related, status_of
 
+pytestmark = pytest.mark.slow
+
 EXPLICIT = "1.2.840.10008.1.2.1"
 MB = 1 << 20
 GROWTH = 100 * 10**6
@@ -298,7 +300,6 @@ def check_large(server: Gantry, large: Large) -> dict[str, int]:
     return grown
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_n16_an_object_of_300_mb_costs_less_than_100_mb(tmp_path: Path) -> None:
     with running(tmp_path / "data", reserve_bytes=0) as server:
@@ -319,7 +320,6 @@ PER_ASSOCIATION = 4 * MB
 """Two buffers of the wire, what is held before a spool, and the interpreter's own: measured 1 to 2 MB."""
 
 
-@pytest.mark.slow
 def test_n16_64_associations_at_once_each_with_a_large_object(tmp_path: Path) -> None:
     """All stand at the same time, half way through an object of 16 MB."""
     files = [part10(dataset(1, study=number, size=16 * MB)) for number in range(1, ASSOCIATIONS + 1)]
@@ -352,7 +352,6 @@ def test_n16_64_associations_at_once_each_with_a_large_object(tmp_path: Path) ->
 SENDERS = 200
 
 
-@pytest.mark.slow
 def test_n17_200_senders_at_once_are_all_served_in_the_end(tmp_path: Path) -> None:
     """Some are told to come again, in the words that say so, and nobody who was let in is let down."""
     files = [part10(dataset(1, study=number, size=65536)) for number in range(1, SENDERS + 1)]
