@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from gantry.archive.outcome import NewVersion, Reason, Refused, Stored, Unchanged
 from stored_objects import SCANNER, simulated
 from support import shared_data
-
-from gantry.archive.outcome import NewVersion, Reason, Refused, Stored, Unchanged
 
 SIZE_LIMIT = 40 << 20
 NAMES_NOTHING = {Reason.MISSING_UID, Reason.BAD_UID, Reason.NOT_PART10, Reason.NOT_A_DATA_SET}
