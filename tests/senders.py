@@ -30,7 +30,7 @@ from serving import ROOT, dataset, dataset_bytes, part10
 from web_serving import STORE_TYPE, related
 
 BATCH = 12
-SIZES = (8 << 10, 8 << 10, 64 << 10, 8 << 10, 2 << 20, 8 << 10)
+SIZES = (*[8 << 10] * 9, 64 << 10, 2 << 20, *[8 << 10] * 9)
 """Bytes of pixels of one object after the other: most small, some larger than what is held in memory."""
 
 
