@@ -113,10 +113,19 @@ def b65_lengths_that_lie(server: Gantry) -> None:
 
 
 @case
-def b69_an_accept_of_64_kib(server: Gantry) -> None:
-    assert said(
-        server, b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: " + b"a/b," * 16_384 + b"\r\n\r\n"
-    ) in (0, 400, 431)
+def b65_what_is_no_http(server: Gantry) -> None:
+    for sent in (bytes(100), b"NONSENSE\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):
+        assert said(server, sent, half_close=True) in (0, 400)
+
+
+@case
+def b69_a_head_of_64_kib(server: Gantry) -> None:
+    fields = b"Accept: " + b"a/b," * 16_384
+    assert said(server, b"GET / HTTP/1.1\r\nHost: localhost\r\n" + fields + b"\r\n\r\n") in (0, 400)
+
+
+@case
+def b69_a_quality_that_is_no_number(server: Gantry) -> None:
     assert got(server, "/dicom-web/studies", accept="application/dicom+json;q=abc") in (400, 406)
 
 

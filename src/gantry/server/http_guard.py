@@ -16,6 +16,7 @@ page cache to the socket (`plans`).
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import struct
@@ -30,6 +31,8 @@ from gantry.server.asgi import Shortcut
 from gantry.server.body import MIN_RATE, RATE_WINDOW_S
 from gantry.server.outcome import RETRY_AFTER_S
 from gantry.server.plans import Direct
+
+log = logging.getLogger("gantry.server.http")
 
 _NO_LINGER = struct.pack("ii", 1, 0)
 # The head waits for the body's first bytes: sent alone it would wake the reader for nothing.
@@ -73,6 +76,7 @@ class GuardedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self.limits.max_connections:
+            self._say("one connection too many")
             transport.write(_busy())
             transport.close()
             return
@@ -199,10 +203,21 @@ class GuardedHttp(HttpToolsProtocol):
     def _head_too_slow(self) -> None:
         self._head_timer = None
         if not self.transport.is_closing():
+            self._say("no whole head in time")
             self.transport.write(_refusal(b"408 Request Timeout", b"the request's head did not come in time"))
             self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:
+        self._say("not HTTP")
+        super().send_400_response(msg)
+
+    def _say(self, what: str) -> None:
+        """A line in the log: what is sent here does not reach the application, which would write one."""
+        host, port = self.client or ("-", 0)
+        log.warning("connection from %s:%d: %s", host, port, what)
+
     def _refuse_head(self) -> None:
+        self._say("a head larger than the limit")
         self.transport.write(
             _refusal(
                 b"400 Bad Request", b"the request's head is larger than %d bytes" % self.limits.head_bytes
@@ -218,6 +233,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._rate_timer = None
         taken = self._unsent - self.transport.get_write_buffer_size()
         if taken < self.limits.min_rate * self.limits.rate_window_s:
+            self._say("an answer is taken too slowly")
             self._cut()
         else:
             self._watch_rate()
