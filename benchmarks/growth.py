@@ -127,7 +127,7 @@ def section(measured: list[Measured]) -> list[str]:
     """The results as lines of a page."""
     names = list(measured[0].queries_ms)
     lines = [
-        "## From 10 k to 1 M studies",
+        f"## From {measured[0].studies:,} to {measured[-1].studies:,} studies",
         "",
         "Milliseconds: a durable store of one instance (index part), and queries; filled by script.",
         "",
