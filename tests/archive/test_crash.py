@@ -23,6 +23,8 @@ from gantry.archive.verify import EXTRA_ACT, EXTRA_FILE
 from gantry.errors import GantryError, NotFound
 from stored_objects import SCANNER, Simulation, key_of, part10, simulated, uid
 
+pytestmark = pytest.mark.slow  # more than unit tests may take; make test runs it
+
 SEEDS = int(os.environ.get("GANTRY_SEEDS", "16"))
 CUTS_PER_SEED = 8
 HARMLESS = {EXTRA_FILE, EXTRA_ACT}

@@ -21,6 +21,8 @@ from stored_objects import SCANNER, SMALL, part10, uid
 
 ROUNDS = int(os.environ.get("GANTRY_KILLS", "6"))
 
+pytestmark = pytest.mark.slow  # more than unit tests may take; make test runs it
+
 STORE_FOR_EVER = """
 import sys, threading
 from pathlib import Path

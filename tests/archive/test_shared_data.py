@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from gantry.archive.outcome import NewVersion, Reason, Refused, Stored, Unchanged
 from stored_objects import SCANNER, simulated
 from support import shared_data
+
+pytestmark = pytest.mark.slow  # more than unit tests may take; make test runs it
 
 SIZE_LIMIT = 40 << 20
 NAMES_NOTHING = {Reason.MISSING_UID, Reason.BAD_UID, Reason.NOT_PART10, Reason.NOT_A_DATA_SET}

@@ -16,6 +16,8 @@ from gantry.cli.exits import Exit
 from serving import series
 from web_serving import STORE_TYPE, related
 
+pytestmark = pytest.mark.slow  # more than unit tests may take; make test runs it
+
 
 def test_one_line_when_ready_and_nothing_else(tmp_path: Path) -> None:
     addresses = ["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"]

@@ -23,6 +23,8 @@ from gantry.standard.dictionary import PIXEL_DATA
 from real_files import OTHERWISE, READ_FURTHER
 from support import shared_data
 
+pytestmark = pytest.mark.slow  # more than unit tests may take; make test runs it
+
 LONG = 300_000  # bytes of JSON: XML of more takes seconds and shows nothing new
 SMALL = 100_000  # bytes of a file whose Pixel Data is compared as well
 

@@ -18,6 +18,8 @@ from gantry.errors import DataSetError
 from real_files import READ_FURTHER
 from support import shared_data
 
+pytestmark = pytest.mark.slow  # more than unit tests may take; make test runs it
+
 # What pydicom reads and we refuse, with the words of the refusal
 REFUSED = {
     "DICOMDIR-nooffset": "an Item of 248 bytes leaves its Sequence",  # the file is cut
