@@ -38,6 +38,12 @@ def test_linear_window_follows_the_formula(stored: int) -> None:
     assert abs(int(shown[0, 0]) - _linear(stored - 1024, 40, 400)) <= 1
 
 
+def test_b56_a_linear_window_of_width_1_is_a_threshold() -> None:
+    header = replace(GRAY, rescale_intercept=0.0, windows=(Window(100, 1),))
+    pixels = np.array([[98, 99, 100, 101]], np.uint16)
+    assert to_picture(pixels, "MONOCHROME2", header, Rendering())[0].tolist() == [0, 0, 255, 255]
+
+
 def test_monochrome1_is_the_inverse() -> None:
     pixels = np.arange(16, dtype=np.uint16).reshape(4, 4) * 90
     plain = to_picture(pixels, "MONOCHROME2", GRAY, Rendering())

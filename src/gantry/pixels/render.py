@@ -85,8 +85,10 @@ def _windowed(values: NDArray[np.floating], window: Window, function: str, inver
     width = max(window.width, 1e-6)
     if function == "SIGMOID":
         share = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - window.center) / width, -80, 80)))
-    elif function == "LINEAR_EXACT" or width <= 1:
+    elif function == "LINEAR_EXACT":
         share = (values - window.center) / width + 0.5
+    elif width <= 1:
+        share = (values > window.center - 0.5).astype(np.float32)  # a threshold (C.11.2.1.2.1)
     else:
         share = (values - (window.center - 0.5)) / (width - 1) + 0.5
     share = np.nan_to_num(np.clip(share, 0.0, 1.0), nan=0.0)
