@@ -132,8 +132,20 @@ def test_series_are_told_when_they_have_become_quiet(simulation: Simulation) -> 
     archive = simulation.archive
     assert archive.quiet_series(2) == []
     simulation.clock.advance(3)
-    simulation.store(part10(2))
     assert archive.quiet_series(2) == [(uid(1), uid(1, 1))]
     assert archive.quiet_series(2) == []
+
+
+def test_series_wait_to_be_prepared_while_others_arrive_but_not_for_ever(simulation: Simulation) -> None:
+    archive = simulation.archive
     simulation.clock.advance(3)
-    assert archive.quiet_series(2) == [(uid(2), uid(2, 1))]
+    simulation.store(part10(2))
+    assert archive.quiet_series(2) == []
+    for study in range(3, 33):
+        simulation.clock.advance(1.5)
+        simulation.store(part10(study))
+    told = archive.quiet_series(2)
+    assert (uid(1), uid(1, 1)) in told and (uid(2), uid(2, 1)) in told
+    assert (uid(32), uid(32, 1)) not in told
+    simulation.clock.advance(3)
+    assert (uid(32), uid(32, 1)) in archive.quiet_series(2)

@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import itertools
 import logging
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -44,6 +45,9 @@ BulkUri = Callable[[InstanceKey, str], str]
 Series = tuple[str, str]
 """Study and series UID."""
 
+_PATIENCE = 20
+"""How many times longer a quiet series waits to be prepared while others still arrive."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -73,6 +77,7 @@ class Bundles:
         # How often each series changed while this ran, and when it did last.
         self._states: dict[Series, int] = {}
         self._touched: dict[Series, float] = {}
+        self._busy_at = -math.inf
         self._temporary = itertools.count(1)
         self._made = 0
 
@@ -80,6 +85,7 @@ class Bundles:
         """Forget what is held of the series of these instances; called at each commit."""
         now = self._clock.monotonic()
         with self._lock:
+            self._busy_at = now
             for series in {(key.study_uid, key.series_uid) for key in keys}:
                 self._states[series] = self._states.get(series, 0) + 1
                 self._touched[series] = now
@@ -87,9 +93,14 @@ class Bundles:
                     self._held_bytes -= len(self._held.pop(place).packed)
 
     def quiet(self, for_s: float) -> list[Series]:
-        """Series that changed, but not for so many seconds; each is told once, so that it can be prepared."""
-        before = self._clock.monotonic() - for_s
+        """Series that changed, but not for so many seconds; each is told once, so that it can be prepared.
+
+        While anything else still arrives they are kept for later, though not for ever: who sends comes first.
+        """
+        now = self._clock.monotonic()
         with self._lock:
+            is_idle = self._busy_at <= now - for_s
+            before = now - (for_s if is_idle else for_s * _PATIENCE)
             found = [series for series, at in self._touched.items() if at <= before]
             for series in found:
                 del self._touched[series]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -113,28 +113,31 @@ class Keeper:
         with opened(self.disk, incoming.name, content) as found:
             found.check(incoming.expectation)
             if self.committer.may_be_kept(found.key):
-                record = found.describe(incoming.origin)
+                record = found.digested(found.describe(incoming.origin))
                 unchanged = self.committer.already_kept(record)
                 if unchanged is not None:
                     return unchanged
                 incoming.write_out(content)
+                incoming.settle()
             else:
-                # The disk writes while we compute digests.
+                # The disk writes while we describe, and the digest is waited for last.
                 incoming.write_out(content)
                 record = found.describe(incoming.origin)
-        incoming.settle()
+                incoming.settle()
+                record = found.digested(record)
         return Arrival(record, incoming.name)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object that was read to its end: its bytes, and what they are."""
+    """An object that was read to its end: its bytes, and what they are; their digest is being computed."""
 
     content: Buffer
     meta: FileMeta
     ds: DataSet
     key: InstanceKey
     sop_class_uid: str
+    digesting: Future[bytes]
 
     def check(self, expectation: Expectation) -> None:
         """Hold it against what was announced, and against the limits. Raises Unfit."""
@@ -145,43 +148,45 @@ class Found:
             raise Unfit(replace(unfit.refusal, key=self.key, sop_class_uid=self.sop_class_uid)) from None
 
     def describe(self, origin: Origin) -> ObjectRecord:
-        """The record of it, without path and time: the commit gives it both."""
-        offset = self.meta.dataset_offset
-        digesting = beside(_digests, _digest, self.content, offset)
-        try:
-            record = describe(
-                self.meta,
-                self.ds,
-                key=self.key,
-                file_size=len(self.content),
-                meta_sha256=hashlib.sha256(self.content[:offset]).digest(),
-                dataset_sha256=b"",
-                origin=origin,
-                received_at=_NOT_YET,
-            )
-        finally:
-            digest = digesting.result()  # nobody may let go of the content before
-        return replace(record, dataset_sha256=digest)
+        """The record of it without path and time, which the commit gives it, and not `digested` yet."""
+        return describe(
+            self.meta,
+            self.ds,
+            key=self.key,
+            file_size=len(self.content),
+            meta_sha256=hashlib.sha256(self.content[: self.meta.dataset_offset]).digest(),
+            dataset_sha256=b"",
+            origin=origin,
+            received_at=_NOT_YET,
+        )
+
+    def digested(self, record: ObjectRecord) -> ObjectRecord:
+        """The record with the digest of the Data Set, once there is one."""
+        return replace(record, dataset_sha256=self.digesting.result())
 
 
 @contextmanager
 def opened(disk: Disk, name: str, content: Buffer) -> Iterator[Found]:
     """Read an object to its end; `name` is free for temporary files beside it. Raises Unfit, OSError."""
     meta = _file_meta(content)
-    syntax = transfer_syntax(meta.transfer_syntax_uid)
-    if not syntax.deflated:
-        try:
-            ds = scan(content, syntax, offset=meta.dataset_offset)
-        except DataSetError as error:
-            raise _unreadable(error) from error
-        yield Found(content, meta, ds, *_identify(ds))
-        return
+    digesting = beside(_digests, _digest, content, meta.dataset_offset)
     inflated = _Inflated(disk, f"{name}.inflated", content, meta.dataset_offset)
     try:
-        ds = inflated.data_set(meta)
-        yield Found(content, meta, ds, *_identify(ds))
+        ds = _data_set(content, meta, inflated)
+        yield Found(content, meta, ds, *_identify(ds), digesting)
     finally:
         inflated.close()
+        digesting.exception()  # nobody may let go of the content before
+
+
+def _data_set(content: Buffer, meta: FileMeta, inflated: _Inflated) -> DataSet:
+    syntax = transfer_syntax(meta.transfer_syntax_uid)
+    if syntax.deflated:
+        return inflated.data_set(meta)
+    try:
+        return scan(content, syntax, offset=meta.dataset_offset)
+    except DataSetError as error:
+        raise _unreadable(error) from error
 
 
 def examine_file(disk: Disk, path: str, name: str, origin: Origin) -> ObjectRecord:
@@ -190,7 +195,7 @@ def examine_file(disk: Disk, path: str, name: str, origin: Origin) -> ObjectReco
     try:
         with opened(disk, name, content) as found:
             found.check(NOTHING_EXPECTED)
-            return found.describe(origin)
+            return found.digested(found.describe(origin))
     finally:
         unmap(content)
 

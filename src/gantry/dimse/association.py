@@ -328,12 +328,12 @@ class Association:
 
     def _on_begin(self, kind: PduType) -> None:
         event = _EVENT_OF[kind]
-        is_refused = (self.state, event) in _REFUSED
-        if is_refused or kind is PduType.P_DATA_TF:
+        if (self.state, event) in _REFUSED:
             text = f"{kind.name} PDU while {self.state.text[0].lower()}{self.state.text[1:]}"
             self._step_if_listed(event, _Cause(reason=AbortReason.UNEXPECTED_PDU, text=text))
-        if is_refused:
             self._reader.skip()
+        elif kind is PduType.P_DATA_TF:
+            self._step_if_listed(event)
 
     def _on_body(self, unit: PduBody) -> None:
         try:
