@@ -26,7 +26,6 @@ class Run:
         self.folder = folder
         self.rounds = 2 if quick else 5
         self.slices = 60 if quick else 250
-        self.move_port = peers.free_port()
         self._number = 0
 
     def fresh(self, slices: int | None = None) -> list[Slice]:
@@ -103,10 +102,12 @@ def frame_lines(run: Run, gantry: Peer, orthanc: Peer, nginx: Peer, item: Slice)
     yield Line("rendered JPEG", "ms", mine, "Orthanc", theirs, 0.5, rate=False)
 
 
-def retrieve_lines(run: Run, gantry: Peer, orthanc: Peer, uid: str, count: int) -> Iterator[Line]:
+def retrieve_lines(
+    run: Run, gantry: Peer, orthanc: Peer, sink: Peer, uid: str, count: int
+) -> Iterator[Line]:
     mine, theirs = run.both(lambda p: retrieve.get(p, uid, count), gantry, orthanc)
     yield Line(f"C-GET, {count} objects", "obj/s", mine, "Orthanc", theirs, 1.2)
-    mine, theirs = run.both(lambda p: retrieve.move(p, uid, count, run.move_port), gantry, orthanc)
+    mine, theirs = run.both(lambda p: retrieve.move(p, uid, count, sink.aet), gantry, orthanc)
     yield Line(f"C-MOVE, {count} objects", "obj/s", mine, "Orthanc", theirs, 2.5)
 
 
@@ -123,11 +124,10 @@ def header_lines() -> Iterator[Line]:
 
 def lines(run: Run) -> Iterator[Line]:
     yield from header_lines()
-    move = {"MOVESCU": ("127.0.0.1", run.move_port)}
-    known = f"MOVESCU@127.0.0.1:{run.move_port}"
     with (
-        peers.gantry(run.folder, peers=known) as gantry,
-        peers.orthanc(run.folder, move) as orthanc,
+        peers.sink() as sink,
+        peers.gantry(run.folder, peers=f"{sink.aet}@127.0.0.1:{sink.dicom}") as gantry,
+        peers.orthanc(run.folder, {sink.aet: ("127.0.0.1", sink.dicom)}) as orthanc,
         peers.storescp(run.folder) as storescp,
         peers.nginx(run.folder) as nginx,
     ):
@@ -144,7 +144,7 @@ def lines(run: Run) -> Iterator[Line]:
         yield from stow_lines(run, gantry, orthanc)
         yield from query_lines(run, gantry, orthanc, items[0].study_uid, items[0].series_uid, len(items))
         yield from frame_lines(run, gantry, orthanc, nginx, items[0])
-        yield from retrieve_lines(run, gantry, orthanc, items[0].study_uid, len(items))
+        yield from retrieve_lines(run, gantry, orthanc, sink, items[0].study_uid, len(items))
 
 
 def _growth() -> list[str]:

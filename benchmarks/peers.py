@@ -129,6 +129,12 @@ def storescp(folder: Path) -> Peer:
     return Peer("DCMTK storescp", "STORESCP", command, port)
 
 
+def sink() -> Peer:
+    """DCMTK's receiver that throws away what it gets: where a C-MOVE is sent to."""
+    port = free_port()
+    return Peer("sink", "SINK", ["storescp", "--fork", "-pdu", "131072", "--ignore", str(port)], port)
+
+
 def dcmqrscp(folder: Path) -> Peer:
     """DCMTK's archive: one folder and an index file."""
     port = free_port()

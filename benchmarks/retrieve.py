@@ -1,4 +1,4 @@
-"""C-GET and C-MOVE, driven by DCMTK's own tools, which receive and throw away."""
+"""C-GET and C-MOVE, received by DCMTK's own tools, which throw away what they get."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import time
 
 from benchmarks.peers import Peer
+from benchmarks.scu import STUDY_ROOT_MOVE, Association
 
 _ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
 
@@ -21,10 +22,19 @@ def get(peer: Peer, study_uid: str, objects: int) -> float:
     return _rate([*command, "127.0.0.1", str(peer.dicom)], objects)
 
 
-def move(peer: Peer, study_uid: str, objects: int, port: int) -> float:
-    """Objects a second that movescu receives on `port` as AE MOVESCU, which the peer knows."""
-    command = ["movescu", "--ignore", "-pdu", "131072", "+P", str(port), "-aet", "MOVESCU", "-aem", "MOVESCU"]
-    return _rate([*command, *_keys(study_uid), "-aec", peer.aet, "127.0.0.1", str(peer.dicom)], objects)
+def move(peer: Peer, study_uid: str, objects: int, destination: str) -> float:
+    """Objects a second that a C-MOVE sends to `destination`, an AE that the peer knows.
+
+    Asked for by an SCU of our own: movescu waits a second of its own accord before it ends.
+    """
+    association = Association(peer.dicom, peer.aet, abstract_syntax=STUDY_ROOT_MOVE)
+    started = time.perf_counter()
+    completed = association.move(study_uid, destination)
+    elapsed = time.perf_counter() - started
+    association.release()
+    if completed != objects:
+        raise RuntimeError(f"{peer.name} moved {completed} of {objects} objects")
+    return objects / elapsed
 
 
 def _rate(command: list[str], objects: int) -> float:

@@ -1,7 +1,7 @@
-"""A storage SCU made for measuring: every byte is prepared beforehand, so that the server is what is timed.
+"""SCUs made for measuring: every byte is prepared beforehand, so that the server is what is timed.
 
-It speaks just enough of PS3.8 to send: one association, one presentation context, C-STORE requests one
-after another, each waiting for its answer. It shares no code with Gantry.
+They speak just enough of PS3.8: one association, one presentation context, C-STORE requests one after
+another, each waiting for its answer; or one C-MOVE, whose answers are counted. They share no code with Gantry.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from benchmarks.corpus import CT_IMAGE, Slice
 
 MAX_PDU = 131072
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
+STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 
 
 def _item(kind: int, body: bytes) -> bytes:
     return struct.pack(">BBH", kind, 0, len(body)) + body
 
 
-def _associate_rq(called: str) -> bytes:
+def _associate_rq(called: str, abstract_syntax: str) -> bytes:
     context = _item(
-        0x20, bytes([1, 0, 0, 0]) + _item(0x30, CT_IMAGE.encode()) + _item(0x40, EXPLICIT_LE.encode())
+        0x20, bytes([1, 0, 0, 0]) + _item(0x30, abstract_syntax.encode()) + _item(0x40, EXPLICIT_LE.encode())
     )
     user = _item(0x50, _item(0x51, struct.pack(">I", MAX_PDU)) + _item(0x52, b"2.25.1"))
     body = struct.pack(">HH", 1, 0) + called.ljust(16).encode() + b"BENCH".ljust(16) + bytes(32)
@@ -34,6 +35,10 @@ def _associate_rq(called: str) -> bytes:
 
 def _element(element: int, value: bytes) -> bytes:
     return struct.pack("<HHI", 0, element, len(value)) + value
+
+
+def _short_element(group: int, element: int, vr: bytes, value: bytes) -> bytes:
+    return struct.pack("<HH2sH", group, element, vr, len(value)) + value
 
 
 def _uid(text: str) -> bytes:
@@ -84,17 +89,23 @@ def _peer_maximum(accept: bytes) -> int:
 
 
 def _status(pdu: bytes) -> int:
-    at = pdu.find(struct.pack("<HHI", 0, 0x0900, 2))
+    return _count(pdu, 0x0900)
+
+
+def _count(pdu: bytes, element: int) -> int:
+    at = pdu.find(struct.pack("<HHI", 0, element, 2))
     return int.from_bytes(pdu[at + 8 : at + 10], "little") if at >= 0 else -1
 
 
 class Association:
-    """One association with one presentation context for CT images in explicit VR little endian."""
+    """One association with one presentation context (CT images, or what is named), explicit little endian."""
 
-    def __init__(self, port: int, called: str, timeout_s: float | None = None) -> None:
+    def __init__(
+        self, port: int, called: str, timeout_s: float | None = None, abstract_syntax: str = CT_IMAGE
+    ) -> None:
         self._connection = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connection.sendall(_associate_rq(called))
+        self._connection.sendall(_associate_rq(called, abstract_syntax))
         kind, accept = _receive_pdu(self._connection)
         if kind != 2:
             raise ConnectionError(f"the association was not accepted (PDU type {kind})")
@@ -127,6 +138,31 @@ class Association:
         _, answer = _receive_pdu(self._connection)
         if _status(answer) != 0:
             raise ConnectionError(f"C-STORE was answered with status {_status(answer):04X}")
+
+    def move(self, study_uid: str, destination: str) -> int:
+        """Have a study sent to an AE title; answers the number of completed sub-operations (PS3.7 9.1.4)."""
+        title = destination.encode() + b" " * (len(destination) % 2)
+        command = (
+            _element(0x0002, _uid(STUDY_ROOT_MOVE))
+            + _element(0x0100, b"\x21\0")
+            + _element(0x0110, b"\x01\0")
+            + _element(0x0600, title)
+            + _element(0x0700, b"\0\0")
+            + _element(0x0800, b"\0\0")
+        )
+        command = _element(0, struct.pack("<I", len(command))) + command
+        identifier = _short_element(0x0008, 0x0052, b"CS", b"STUDY ")
+        identifier += _short_element(0x0020, 0x000D, b"UI", _uid(study_uid))
+        for control, body in ((3, command), (2, identifier)):
+            head = struct.pack(">BBIIBB", 4, 0, len(body) + 6, len(body) + 2, 1, control)
+            self._connection.sendall(head + body)
+        while True:
+            _, answer = _receive_pdu(self._connection)
+            status = _status(answer)
+            if status == 0:
+                return _count(answer, 0x1021)
+            if status != 0xFF00:
+                raise ConnectionError(f"C-MOVE was answered with status {status:04X}")
 
     def release(self) -> None:
         """Release the association and close the connection."""

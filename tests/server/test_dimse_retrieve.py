@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from gantry.dimse.message import c_get_rq, c_move_rq
 from gantry.dimse.negotiation import ProposedContext
 from gantry.dimse.user_information import RoleSelection
 from gantry.errors import ProtocolError
+from gantry.server import retrieve_scp
 from gantry.settings import Address
 from gantry.standard import sop_classes as sop
 from gantry.standard.query_keys import InformationModel, Level
@@ -69,8 +71,25 @@ def test_get_gives_back_bit_for_bit(gantry: Served, size: int) -> None:
     assert result.ok
     assert result.completed == len(files)
     assert {dataset_bytes(f) for f in sink.files} == {dataset_bytes(f) for f in files}
-    pending = [p for p in told if p.status == 0xFF00]
-    assert [p.remaining for p in pending] == list(range(len(files) - 1, 0, -1))
+    remaining = [p.remaining for p in told if p.status == 0xFF00]
+    assert remaining[0] == len(files) - 1
+    assert remaining == sorted(remaining, reverse=True) and 0 not in remaining
+
+
+def test_a_peer_is_told_how_far_it_is_a_few_times_a_second(
+    gantry: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = fill(gantry, 5)
+
+    def told() -> list[int]:
+        answers: list[RetrieveProgress] = []
+        assert get(gantry, STUDY, MemorySink(), progress=answers.append).ok
+        return [p.remaining for p in answers if p.status == 0xFF00]
+
+    monkeypatch.setattr(retrieve_scp, "PENDING_EVERY_S", 3600.0)
+    assert told() == [len(files) - 1]
+    monkeypatch.setattr(retrieve_scp, "PENDING_EVERY_S", 0.0)
+    assert told() == [4, 3, 2, 1]
 
 
 def test_get_of_each_level(gantry: Served) -> None:
@@ -149,9 +168,17 @@ def test_get_counts_warnings(gantry: Served) -> None:
     assert (result.status, result.warning, result.completed) == (0xB000, 2, 0)
 
 
+class SlowSink(MemorySink):
+    """Takes 20 ms an object."""
+
+    def begin(self, arriving: Arriving) -> Reception | Verdict:
+        time.sleep(0.02)
+        return super().begin(arriving)
+
+
 def test_get_can_be_cancelled(gantry: Served) -> None:
     fill(gantry, 60)
-    sink = MemorySink()
+    sink = SlowSink()
     result = get(gantry, STUDY, sink, is_cancelled=lambda: len(sink.files) >= 2)
     assert result.status == 0xFE00
     assert 2 <= len(sink.files) < 60
@@ -286,7 +313,7 @@ def test_move_sends_bit_for_bit(tmp_path: Path) -> None:
         result = move(running, STUDY, "DEST", progress=told.append)
         assert result.ok
         assert result.completed == 5
-        assert [p.remaining for p in told if p.status == 0xFF00] == [4, 3, 2, 1]
+        assert [p.remaining for p in told if p.status == 0xFF00][0] == 4
         assert {dataset_bytes(p.read_bytes()) for p in received.iterdir()} == {
             dataset_bytes(f) for f in files
         }

@@ -55,7 +55,10 @@ def command(
 
 def run(settings: Settings, as_json: bool) -> None:
     """Serve with these settings on the fastest event loop there is."""
+    from gantry.server.allocator import keep_buffers
     from gantry.server.run import serve
+
+    keep_buffers()
 
     def ready(running: Serving) -> None:
         if as_json:

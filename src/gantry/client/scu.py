@@ -63,6 +63,9 @@ GET_CLASSES = {
     InformationModel.PATIENT_STUDY_ONLY: sop.PATIENT_STUDY_ONLY_GET,
 }
 
+CANCEL_POLL_S = 0.05
+"""How often somebody who may cancel is asked."""
+
 MAX_STORAGE_CONTEXTS = MAX_CONTEXTS - 1
 """Of the 128 contexts of a C-GET, one is for the C-GET itself."""
 
@@ -371,19 +374,28 @@ async def _follow(
     progress: Callable[[RetrieveProgress], None] | None,
     is_cancelled: Callable[[], bool],
 ) -> RetrieveProgress:
-    cancelled = False
-    while True:
-        response = await answers.next()
-        state = _progress_of(response, context)
-        if progress is not None:
-            progress(state)
-        if response.command.is_final:
-            if not (state.completed or state.failed or state.warning):
-                _raise_for(response, service, allow_cancel=True)
-            return state
-        if not cancelled and is_cancelled():
-            cancelled = True
-            connection.wire.post(context.context_id, c_cancel_rq(answers.message_id))
+    # Beside the answers, because a peer need not send one before it has ended.
+    watching = asyncio.create_task(_cancel_when(is_cancelled, connection, context, answers))
+    try:
+        while True:
+            response = await answers.next()
+            state = _progress_of(response, context)
+            if progress is not None:
+                progress(state)
+            if response.command.is_final:
+                if not (state.completed or state.failed or state.warning):
+                    _raise_for(response, service, allow_cancel=True)
+                return state
+    finally:
+        watching.cancel()
+
+
+async def _cancel_when(
+    is_cancelled: Callable[[], bool], connection: Connection, context: AcceptedContext, answers: Answers
+) -> None:
+    while not is_cancelled():
+        await asyncio.sleep(CANCEL_POLL_S)
+    connection.wire.post(context.context_id, c_cancel_rq(answers.message_id))
 
 
 def _progress_of(response: Response, context: AcceptedContext) -> RetrieveProgress:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -23,8 +23,11 @@ from gantry.standard import status
 PRELOAD_BYTES = 4 << 20
 """Objects up to this are read whole, ahead of time; larger ones in pieces while they are sent."""
 
+GROUP_OBJECTS, GROUP_BYTES = 4, 2 << 20
+"""Objects read in one go: four slices, or one larger object."""
+
 READ_AHEAD = 3
-"""Objects being read while another is sent; at most 16 MiB with `PRELOAD_BYTES`."""
+"""Such groups being read while another is sent; at most 16 MiB with `PRELOAD_BYTES`."""
 
 MAX_WINDOW = 32
 """Requests outstanding at once where the peer sets no limit."""
@@ -138,22 +141,43 @@ async def _read_ahead(
     objects: Iterable[Outgoing], executor: Executor
 ) -> AsyncGenerator[tuple[Outgoing, Loaded | Exception], None]:
     loop = asyncio.get_running_loop()
-    reading: deque[tuple[Outgoing, asyncio.Future[Loaded | Exception]]] = deque()
+    reading: deque[tuple[list[Outgoing], asyncio.Future[list[Loaded | Exception]]]] = deque()
+    groups = _groups(objects)
     try:
-        for outgoing in objects:
-            reading.append((outgoing, loop.run_in_executor(executor, _load, outgoing)))
+        for group in groups:
+            reading.append((group, loop.run_in_executor(executor, _load, group)))
             if len(reading) > READ_AHEAD:
-                ready, data = reading.popleft()
-                yield ready, await data
+                ready, loaded = reading.popleft()
+                for pair in zip(ready, await loaded, strict=True):
+                    yield pair
         while reading:
-            ready, data = reading.popleft()
-            yield ready, await data
+            ready, loaded = reading.popleft()
+            for pair in zip(ready, await loaded, strict=True):
+                yield pair
     finally:
-        for _, data in reading:
-            data.cancel()
+        for _, loaded in reading:
+            loaded.cancel()
 
 
-def _load(outgoing: Outgoing) -> Loaded | Exception:
+def _groups(objects: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
+    """Objects that are read in one go, because to ask a thread costs as much as to read one of them."""
+    group: list[Outgoing] = []
+    size = 0
+    for outgoing in objects:
+        if len(group) == GROUP_OBJECTS or (group and size + outgoing.size > GROUP_BYTES):
+            yield group
+            group, size = [], 0
+        group.append(outgoing)
+        size += outgoing.size
+    if group:
+        yield group
+
+
+def _load(group: Sequence[Outgoing]) -> list[Loaded | Exception]:
+    return [_load_one(outgoing) for outgoing in group]
+
+
+def _load_one(outgoing: Outgoing) -> Loaded | Exception:
     try:
         data = outgoing.read()
         return list(data) if outgoing.size <= PRELOAD_BYTES else data

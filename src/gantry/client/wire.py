@@ -25,9 +25,8 @@ import logging
 import socket
 import weakref
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
 from typing import Protocol, cast
 
 from gantry.dimse.association import Association, Buffer, Event, Role
@@ -179,27 +178,24 @@ class Wire(asyncio.BufferedProtocol):
 
         Raises ConnectError when the connection goes before the last byte was handed over.
         """
-        async with self._turn_to_send():
-            if self.is_lost:
-                raise ConnectError(self._lost_cause or "connection closed")
+        await self._turn.acquire()
+        try:
+            self._refuse_if_lost()
             try:
                 pieces = self.association.iter_pdata(context_id, command, dataset)
             except CallerError as error:
                 raise ConnectError(f"not sent: {error}") from error
             try:
-                async for buffers in _pieces(pieces, self._loop, executor):
-                    if self.is_lost:
-                        raise ConnectError(self._lost_cause or "connection closed")
-                    self._write(buffers)
-                    await self.has_room()
-                if self.is_lost:
-                    # A broken association ends `pieces` without a word.
-                    raise ConnectError(self._lost_cause or "connection closed")
+                await self._write_pieces(pieces, executor)
             except BaseException:
                 # Half a message cannot be taken back, and nothing may follow it.
                 self.abort()
                 raise
             self.flush()
+        finally:
+            self._turn.release()
+            while self._waiting_posts and not self._turn.locked():
+                self.post(*self._waiting_posts.popleft())
 
     def release(self) -> None:
         """Ask to end the association in order; breaks it off where that is not possible."""
@@ -315,29 +311,22 @@ class Wire(asyncio.BufferedProtocol):
         elif unsent:
             self._watch_progress()
 
-    @asynccontextmanager
-    async def _turn_to_send(self) -> AsyncIterator[None]:
-        await self._turn.acquire()
-        try:
-            yield
-        finally:
-            self._turn.release()
-            while self._waiting_posts and not self._turn.locked():
-                self.post(*self._waiting_posts.popleft())
+    async def _write_pieces(self, pieces: Iterator[list[Buffer]], executor: Executor | None) -> None:
+        while True:
+            if executor is None:
+                buffers = next(pieces, None)
+            else:
+                buffers = await self._loop.run_in_executor(executor, _next_piece, pieces)
+            # A broken association ends `pieces` without a word.
+            self._refuse_if_lost()
+            if buffers is None:
+                return
+            self._write(buffers)
+            await self.has_room()
 
-
-async def _pieces(
-    pieces: Iterator[list[Buffer]], loop: asyncio.AbstractEventLoop, executor: Executor | None
-) -> AsyncIterator[list[Buffer]]:
-    if executor is None:
-        for buffers in pieces:
-            yield buffers
-        return
-    while True:
-        taken: list[Buffer] | None = await loop.run_in_executor(executor, _next_piece, pieces)
-        if taken is None:
-            return
-        yield taken
+    def _refuse_if_lost(self) -> None:
+        if self.is_lost:
+            raise ConnectError(self._lost_cause or "connection closed")
 
 
 def _next_piece(pieces: Iterator[list[Buffer]]) -> list[Buffer] | None:
