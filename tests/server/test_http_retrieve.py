@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -305,6 +307,35 @@ def test_a_frame_is_never_answered_from_a_version_that_is_gone(tmp_path: Any) ->
         assert web.http.get(f"{where}?version=1", headers=accept).content == old[0]
         web.http.delete(path("1"))
         assert [web.http.get(where, headers=accept).status_code for _ in range(2)] == [404, 404]
+
+
+@pytest.mark.skipif(not hasattr(os, "sendfile"), reason="no sendfile here")
+def test_frames_asked_for_again_leave_by_the_kernel_whenever_they_came(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, sent = os.sendfile, []
+
+    def counted(*arguments: Any) -> int:
+        sent.append(arguments[3])
+        return real(*arguments)
+
+    monkeypatch.setattr(os, "sendfile", counted)
+    where = f"{path('1')}/frames/1"
+    accept = {"accept": "application/octet-stream"}
+
+    def ask() -> bytes:
+        return web.http.get(where, headers=accept).content
+
+    with web_served(tmp_path) as web:
+        web.store(part10(dataset(1, size=512)))
+        assert [ask(), ask()] == [dataset(1, size=512).PixelData] * 2
+        assert sent == [512]
+        # Something else came: the short way is open again as soon as the feed was looked at.
+        web.store(part10(dataset(2, size=512)))
+        deadline = time.monotonic() + 10
+        while len(sent) < 2 and time.monotonic() < deadline:
+            assert ask() == dataset(1, size=512).PixelData
+        assert sent == [512, 512]
 
 
 def test_the_transport_compression_of_frames_is_left_alone(web: WebServed) -> None:

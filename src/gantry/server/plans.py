@@ -108,6 +108,8 @@ class Plans:
 
     def remember(self, request: Request, plan: Plan, generation: int) -> None:
         """Keep `plan` for requests in the same words, unless the archive has changed meanwhile."""
+        if not self._ready:
+            self._good_for = generation  # there is nothing that could have changed since
         if request.query or plan.length > MAX_PLAN_BYTES or generation != self._good_for:
             return
         real = self._archive.real_path(plan.location)
