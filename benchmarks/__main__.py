@@ -102,9 +102,7 @@ def frame_lines(run: Run, gantry: Peer, orthanc: Peer, nginx: Peer, item: Slice)
     yield Line("rendered JPEG", "ms", mine, "Orthanc", theirs, 0.5, rate=False)
 
 
-def retrieve_lines(
-    run: Run, gantry: Peer, orthanc: Peer, sink: Peer, uid: str, count: int
-) -> Iterator[Line]:
+def retrieve_lines(run: Run, gantry: Peer, orthanc: Peer, sink: Peer, uid: str, count: int) -> Iterator[Line]:
     mine, theirs = run.both(lambda p: retrieve.get(p, uid, count), gantry, orthanc)
     yield Line(f"C-GET, {count} objects", "obj/s", mine, "Orthanc", theirs, 1.2)
     mine, theirs = run.both(lambda p: retrieve.move(p, uid, count, sink.aet), gantry, orthanc)

@@ -16,6 +16,7 @@ import uvicorn
 import uvloop
 
 from gantry.archive.archive import Archive, Options
+from gantry.dicomweb.multipart import MultipartParser, PartBegin, PartData
 from gantry.server.app import build_app
 from gantry.server.decoders import Decoders
 from gantry.server.http_guard import HttpLimits, guarded_http
@@ -70,6 +71,19 @@ def related(
     """A multipart body whose parts are all of one type."""
     head = f"--{boundary}\r\nContent-Type: {content_type}\r\n\r\n".encode()
     return b"".join(head + part + b"\r\n" for part in parts) + f"--{boundary}--\r\n".encode()
+
+
+def parts_of(answer: httpx.Response) -> list[tuple[dict[str, str], bytes]]:
+    """The parts of a multipart answer: their headers and bodies."""
+    parser = MultipartParser(answer.headers["content-type"].rpartition("boundary=")[2])
+    parts: list[tuple[dict[str, str], bytes]] = []
+    for event in parser.feed(answer.content):
+        if isinstance(event, PartBegin):
+            parts.append((dict(event.headers), b""))
+        elif isinstance(event, PartData):
+            parts[-1] = parts[-1][0], parts[-1][1] + bytes(event.data)
+    parser.finish()
+    return parts
 
 
 def status_of(answer: bytes) -> int:

@@ -13,9 +13,8 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from gantry.dicomweb.multipart import MultipartParser, PartBegin, PartData
 from serving import ROOT, dataset, dataset_bytes, part10
-from web_serving import WebServed, web_served
+from web_serving import WebServed, parts_of, web_served
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 IMPLICIT = "1.2.840.10008.1.2"
@@ -80,18 +79,6 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServed]:
         answer = served.store(*(file for files in FILES.values() for file in files))
         assert answer.status_code == 200, answer.text
         yield served
-
-
-def parts_of(answer: Any) -> list[tuple[dict[str, str], bytes]]:
-    parser = MultipartParser(answer.headers["content-type"].rpartition("boundary=")[2])
-    parts: list[tuple[dict[str, str], bytes]] = []
-    for event in parser.feed(answer.content):
-        if isinstance(event, PartBegin):
-            parts.append((dict(event.headers), b""))
-        elif isinstance(event, PartData):
-            parts[-1] = parts[-1][0], parts[-1][1] + bytes(event.data)
-    parser.finish()
-    return parts
 
 
 @pytest.mark.parametrize("study", FILES)

@@ -393,7 +393,7 @@ async def _follow(
 async def _cancel_when(
     is_cancelled: Callable[[], bool], connection: Connection, context: AcceptedContext, answers: Answers
 ) -> None:
-    while not is_cancelled():
+    while not is_cancelled():  # noqa: ASYNC110 - a callback of the caller's, who has no event of ours
         await asyncio.sleep(CANCEL_POLL_S)
     connection.wire.post(context.context_id, c_cancel_rq(answers.message_id))
 

@@ -10,12 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from gantry.errors import GantryError, WebRequestError
 from gantry.server.body import ClientGone, drain
 from gantry.server.compression import accepts_gzip, pack
-from gantry.server.http import Headers, Receive, Request, Response, Scope, Send, error_response
+from gantry.server.http import (
+    FilePiece,
+    Headers,
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+    SendPiece,
+    error_response,
+)
 from gantry.server.outcome import Answer, answer_for_error
 from gantry.server.plans import Direct
 from gantry.server.policy import HttpPolicy
@@ -36,6 +47,10 @@ SAME_ORIGIN_ONLY = (b"cross-origin-resource-policy", b"same-origin")
 
 _EXPOSED = b"x-total-count, warning, etag, content-range, content-location, retry-after"
 _PREFLIGHT_S = b"600"
+_BLOCK = 1 << 20
+
+FILE_PIECES = "gantry.file-pieces"
+"""The extension of a scope by which a connection takes pieces of files: a `SendPiece`."""
 
 Shortcut = Callable[[bytes, Headers], Direct | None]
 """The answer to a GET on a raw path with these headers, where it can leave at once."""
@@ -204,7 +219,7 @@ async def _send(request: Request, response: Response, send: Send) -> None:
 
 
 async def _send_stream(
-    request: Request, response: Response, body: AsyncIterator[bytes | memoryview], send: Send
+    request: Request, response: Response, body: AsyncIterator[bytes | memoryview | FilePiece], send: Send
 ) -> None:
     if response.length is not None:
         response.headers.append((b"content-length", str(response.length).encode()))
@@ -216,13 +231,29 @@ async def _send_stream(
             async for piece in body:
                 if gone.done():
                     return
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                if not isinstance(piece, FilePiece):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                elif not await _send_piece(request, response, piece, send):
+                    return
         except GantryError as error:
             log.warning("%s broken off: %s", ascii(request.path[:200]), ascii(str(error)))
             return
         finally:
             gone.cancel()
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _send_piece(request: Request, response: Response, piece: FilePiece, send: Send) -> bool:
+    """Send part of a file: by the connection itself where it can, else by reading it."""
+    send_piece: SendPiece | None = request.scope.get("extensions", {}).get(FILE_PIECES)
+    if send_piece is not None and response.length is not None:
+        return await send_piece(piece)
+    await send({"type": "http.response.body", "body": piece.head, "more_body": True})
+    for at in range(piece.offset, piece.offset + piece.length, _BLOCK):
+        size = min(_BLOCK, piece.offset + piece.length - at)
+        block = await asyncio.to_thread(os.pread, piece.file, size, at)
+        await send({"type": "http.response.body", "body": block, "more_body": True})
+    return True
 
 
 async def _gone(request: Request) -> None:

@@ -2,7 +2,8 @@
 
 A handler takes a `Request` and returns a `Response`; how that goes out (headers, compression, CORS,
 HEAD) is the app's. A body is bytes, or an asynchronous iterator of pieces for what does not fit in
-memory. Header names are lower case bytes, as ASGI has them.
+memory: bytes, or parts of open files, which a connection can send without reading them. Header names are
+lower case bytes, as ASGI has them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,21 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
-Body = bytes | memoryview | AsyncIterator[bytes | memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class FilePiece:
+    """Bytes of an open file, after some of our own; the file stays the owner's to close."""
+
+    head: bytes
+    file: int
+    offset: int
+    length: int
+
+
+Body = bytes | memoryview | AsyncIterator[bytes | memoryview | FilePiece]
+SendPiece = Callable[[FilePiece], Awaitable[bool]]
+"""Sends a piece as part of a body whose length was announced; False where the client has gone."""
 
 _LOOPBACK_WITHOUT_PORT = frozenset({"localhost", "127.0.0.1", "[::1]"})
 

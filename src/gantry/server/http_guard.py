@@ -9,8 +9,8 @@ slowly an answer may be taken. Gantry is meant to stand alone, so its connection
 
 Bodies on their way in are watched by `body`, which knows what a request is for.
 
-Here is also where answers leave that need no application: a part of a file, copied by the kernel from the
-page cache to the socket (`plans`).
+Here is also where parts of files leave, copied by the kernel from the page cache to the socket: frames that
+need no application (`plans`), and the objects of a series.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gantry.server.asgi import Shortcut
+from gantry.server.asgi import FILE_PIECES, Shortcut
 from gantry.server.body import MIN_RATE, RATE_WINDOW_S
+from gantry.server.http import FilePiece
 from gantry.server.outcome import RETRY_AFTER_S
 from gantry.server.plans import Direct
 
@@ -72,6 +73,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._unsent = 0
         self._answered = False
         self._out: socket.socket | None = None
+        self._room: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -84,6 +86,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timers()
+        self._tell_room()
         if self._out is not None:
             self._out.close()
         super().connection_lost(exc)
@@ -100,6 +103,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = {FILE_PIECES: self._send_piece}  # type: ignore[dict-item]
         self._in_head = True
         self._head_size = 0
         self._head_too_large = False
@@ -180,17 +184,96 @@ class GuardedHttp(HttpToolsProtocol):
 
     def _send_file(self, head: bytes, answer: Direct) -> None:
         """Send what the socket takes at once by the kernel's copy, the rest as any answer."""
-        if self._out is None:
-            self._out = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
-            self._out.setblocking(False)
         try:
-            headed, sent = _sent_at_once(self._out, head, answer)
+            headed, sent = _sent_at_once(self._own_socket(), head, answer)
             rest = b"" if sent == answer.length else _read_rest(answer, sent)
         except OSError:
             # The client has gone, or the file does not hold what was announced: nothing else can be said now.
             self.transport.abort()
             return
         self.transport.write(head[headed:] + rest + answer.tail)
+
+    def _own_socket(self) -> socket.socket:
+        """The connection's socket under a descriptor of our own, beside the transport that owns it."""
+        if self._out is None:
+            self._out = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+            self._out.setblocking(False)
+        return self._out
+
+    async def _send_piece(self, piece: FilePiece) -> bool:
+        """Send part of a file as part of a body whose length was announced; see `http.SendPiece`."""
+        cycle = self.cycle
+        await self._written()
+        if not await self._sent(piece):
+            cycle.disconnected = True
+            return False
+        cycle.expected_content_length -= len(piece.head) + piece.length
+        # One client that takes all it can get is no reason for others to wait.
+        await asyncio.sleep(0)
+        return True
+
+    async def _sent(self, piece: FilePiece) -> bool:
+        head, offset, left = memoryview(piece.head), piece.offset, piece.length
+        rate = _Rate(self.limits, self.loop.time())
+        while head or left:
+            if self.transport.is_closing():
+                return False
+            out = self._own_socket()
+            try:
+                if head:
+                    taken = out.send(head, _MORE_COMES if left else 0)
+                    head = head[taken:]
+                else:
+                    taken = os.sendfile(out.fileno(), piece.file, offset, left)
+                    if not taken:
+                        raise OSError("the file ends before its announced length")
+                    offset, left = offset + taken, left - taken
+                rate.count += taken
+            except BlockingIOError:
+                if not await self._has_room(out) or rate.is_too_low(self.loop.time()):
+                    self._too_slow()
+                    return False
+            except OSError as error:
+                # Half a body was sent: the end of the connection is the only way to say that it is half.
+                self._say(f"an answer ended early ({error.strerror or error})")
+                self.transport.abort()
+                return False
+        return True
+
+    async def _written(self) -> None:
+        """Wait until the transport holds nothing back: what follows does not pass through it."""
+        if self.transport.get_write_buffer_size():
+            await asyncio.sleep(0)  # it writes at the end of the loop's turn
+        while self.transport.get_write_buffer_size() and not self.transport.is_closing():
+            self.transport.set_write_buffer_limits(high=0)
+            await self.flow.drain()
+            self.transport.set_write_buffer_limits()
+
+    async def _has_room(self, out: socket.socket) -> bool:
+        """Wait until the socket takes more; False where it takes nothing for too long."""
+        self._room = self.loop.create_future()
+        self.loop.add_writer(out.fileno(), self._tell_room)
+        try:
+            await asyncio.wait_for(self._room, self.limits.rate_window_s)
+        except TimeoutError:
+            return False
+        finally:
+            self._tell_room()
+        return True
+
+    def _tell_room(self) -> None:
+        room, self._room = self._room, None
+        if room is None:
+            return
+        assert self._out is not None
+        self.loop.remove_writer(self._out.fileno())
+        if not room.done():
+            room.set_result(None)
+
+    def _too_slow(self) -> None:
+        if not self.transport.is_closing():
+            self._say("an answer is taken too slowly")
+            self._cut()
 
     def _count(self, size: int) -> None:
         self._head_size += size
@@ -233,8 +316,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._rate_timer = None
         taken = self._unsent - self.transport.get_write_buffer_size()
         if taken < self.limits.min_rate * self.limits.rate_window_s:
-            self._say("an answer is taken too slowly")
-            self._cut()
+            self._too_slow()
         else:
             self._watch_rate()
 
@@ -250,6 +332,25 @@ class GuardedHttp(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         self._head_timer = self._rate_timer = None
+
+
+class _Rate:
+    """How fast an answer is taken that does not pass through the transport."""
+
+    __slots__ = ("_limits", "_since", "count")
+
+    def __init__(self, limits: HttpLimits, now: float) -> None:
+        self._limits = limits
+        self._since = now
+        self.count = 0
+
+    def is_too_low(self, now: float) -> bool:
+        """Whether too little was taken in a whole window."""
+        if now - self._since < self._limits.rate_window_s:
+            return False
+        is_low = self.count < self._limits.min_rate * (now - self._since)
+        self._since, self.count = now, 0
+        return is_low
 
 
 def _sent_at_once(out: socket.socket, head: bytes, answer: Direct) -> tuple[int, int]:

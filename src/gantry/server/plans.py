@@ -25,6 +25,7 @@ from gantry.dicomweb.multipart import closing, part_head, related_content_type
 from gantry.dicomweb.ranges import not_modified
 from gantry.errors import StorageError
 from gantry.server.generation import Generation
+from gantry.server.holdings import is_in_memory
 from gantry.server.http import Headers, Request, new_boundary
 from gantry.server.policy import HttpPolicy
 
@@ -36,8 +37,6 @@ MAX_PLAN_BYTES = 8 << 20
 
 MAX_OPEN_FILES = 256
 """Files kept open; a process may have 1024 and associations need theirs."""
-
-_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 
 _Words = tuple[bytes, bytes, bytes]
 """Raw path, Accept and Host: what a request for a frame differs in."""
@@ -174,7 +173,7 @@ class Plans:
             file = self._files.open(ready.file)
         except (OSError, StorageError):
             return None
-        if not _is_in_memory(file, ready.offset, ready.length):
+        if not is_in_memory(file, ready.offset, ready.length):
             return None
         return Direct(ready.head, file, ready.offset, ready.length, ready.tail)
 
@@ -197,18 +196,6 @@ def _words(raw_path: bytes, headers: Headers) -> tuple[_Words | None, bytes | No
         elif name in (b"range", b"origin"):
             return None, None
     return (raw_path, given, host), held
-
-
-def _is_in_memory(file: int, offset: int, length: int) -> bool:
-    """Whether the first and the last byte can be read without waiting.
-
-    The kernel reads and drops pages in runs, so the ones between are there too, or nearly always: then a
-    wait of milliseconds is the price, never a wrong byte.
-    """
-    try:
-        return all(os.preadv(file, [bytearray(1)], at, _NOWAIT) for at in (offset, offset + length - 1))
-    except OSError:
-        return False  # not in memory, or a file system that cannot tell
 
 
 class OpenFiles:

@@ -19,8 +19,8 @@ from gantry.dicomweb.paths import instance_path
 from gantry.dicomweb.ranges import not_modified, parse_range
 from gantry.dicomweb.wado import instance_offers
 from gantry.server.conversion import Conversion
-from gantry.server.holdings import Holdings, etag
-from gantry.server.http import Headers, Request, Response, new_boundary
+from gantry.server.holdings import Holdings, OpenObject, etag
+from gantry.server.http import FilePiece, Headers, Request, Response, new_boundary
 from gantry.server.plans import Plan, Plans
 
 REVALIDATE = (b"cache-control", b"private, no-cache")
@@ -138,43 +138,84 @@ class Retrievals:
 
     async def _parts(
         self, boundary: str, sent: Sequence[_Sent], heads: Sequence[bytes]
-    ) -> AsyncIterator[bytes | memoryview]:
-        # One object ahead: reading it overlaps with sending the one before.
-        ahead = asyncio.create_task(self._opened(sent[0]))
+    ) -> AsyncIterator[bytes | memoryview | FilePiece]:
+        # One group of objects ahead: opening it overlaps with sending the one before.
+        groups = _groups(sent)
+        ahead = asyncio.create_task(self._opened(groups[0]))
+        opened: list[_Opened] = []
+        head = iter(heads)
         try:
-            for head, following in zip(heads, [*sent[1:], None], strict=True):
-                body = await ahead
+            for following in [*groups[1:], None]:
+                opened = await ahead
                 if following is not None:
                     ahead = asyncio.create_task(self._opened(following))
-                yield head
-                async for piece in body:
-                    yield piece
+                for body in opened:
+                    if isinstance(body, OpenObject):
+                        yield FilePiece(next(head), body.file, 0, body.length)
+                        body.close()
+                    else:
+                        yield next(head)
+                        async for piece in body:
+                            yield piece
             yield closing(boundary)
         finally:
-            ahead.cancel()
+            _close(opened)
+            ahead.add_done_callback(_close_unused)
 
-    async def _opened(self, item: _Sent) -> AsyncIterator[bytes | memoryview]:
-        """The object's bytes, the first piece of them read already where it is small."""
-        if not item.as_stored:
-            _, body = await self._conversion.explicit(item.location)
-            return body
-        size = item.location.file_size
-        if size > _AHEAD_BYTES:
-            return await self._holdings.stream(item.location, 0, size)
-        return _only(await self._holdings.read(item.location, 0, size))
+    async def _opened(self, group: Sequence[_Sent]) -> list[_Opened]:
+        """The objects of a group: open files that lie in memory, or else what they are read or made from."""
+        if len(group) > 1 or _is_small(group[0]):
+            files = await self._holdings.open([item.location for item in group])
+            if files is not None:
+                return list(files)
+        return [await self._streamed(item) for item in group]
+
+    async def _streamed(self, item: _Sent) -> AsyncIterator[bytes | memoryview]:
+        if item.as_stored:
+            return await self._holdings.stream(item.location, 0, item.location.file_size)
+        return (await self._conversion.explicit(item.location))[1]
 
 
-_AHEAD_BYTES = 4 << 20
+_Opened = OpenObject | AsyncIterator[bytes | memoryview]
+
+
+def _is_small(item: _Sent) -> bool:
+    return item.as_stored and item.location.file_size <= _GROUP_BYTES
+
+
+def _groups(sent: Sequence[_Sent]) -> list[list[_Sent]]:
+    """Small objects that go out as they are, several at once: to ask a thread costs more than to open one."""
+    groups: list[list[_Sent]] = []
+    size = _GROUP_BYTES + 1
+    for item in sent:
+        weight = item.location.file_size if _is_small(item) else _GROUP_BYTES + 1
+        if size + weight > _GROUP_BYTES or len(groups[-1]) == _GROUP_OBJECTS:
+            groups.append([])
+            size = 0
+        groups[-1].append(item)
+        size += weight
+    return groups
+
+
+def _close(opened: Sequence[_Opened]) -> None:
+    for body in opened:
+        if isinstance(body, OpenObject):
+            body.close()
+
+
+def _close_unused(task: asyncio.Task[list[_Opened]]) -> None:
+    # Not cancelled, because the thread would go on and its files would stay open.
+    if not task.cancelled() and task.exception() is None:
+        _close(task.result())
+
+
+_GROUP_OBJECTS, _GROUP_BYTES = 8, 4 << 20
 _RANGES = (b"accept-ranges", b"bytes")
 
 
 def _attachment(location: Location) -> tuple[bytes, bytes]:
     # The UID was checked to be digits and points before it came here: it is the path's.
     return b"content-disposition", f'attachment; filename="{location.key.sop_uid}.dcm"'.encode()
-
-
-async def _only(piece: bytes) -> AsyncIterator[bytes | memoryview]:
-    yield piece
 
 
 def _dicom_type(offer: accept.Offer) -> str:
