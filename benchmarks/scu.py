@@ -1,7 +1,7 @@
 """SCUs made for measuring: every byte is prepared beforehand, so that the server is what is timed.
 
 They speak just enough of PS3.8: one association, one presentation context, C-STORE requests one after
-another, each waiting for its answer; or one C-MOVE, whose answers are counted. They share no code with Gantry.
+another, each waiting for its answer; or one C-MOVE. They share no code with Gantry.
 """
 
 from __future__ import annotations

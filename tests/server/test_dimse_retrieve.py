@@ -313,7 +313,7 @@ def test_move_sends_bit_for_bit(tmp_path: Path) -> None:
         result = move(running, STUDY, "DEST", progress=told.append)
         assert result.ok
         assert result.completed == 5
-        assert [p.remaining for p in told if p.status == 0xFF00][0] == 4
+        assert next(p.remaining for p in told if p.status == 0xFF00) == 4
         assert {dataset_bytes(p.read_bytes()) for p in received.iterdir()} == {
             dataset_bytes(f) for f in files
         }
