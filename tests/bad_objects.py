@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 import dataset_bytes as raw
 from bad_input import BODY, MB, NAME, PATIENT_ID, UID, BadInput, elements, into

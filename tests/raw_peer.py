@@ -5,8 +5,9 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from gantry.dimse.association import Association, Role
 from gantry.dimse.events import Aborted, Associated, CommandReceived, DataFragment, Event, MessageComplete

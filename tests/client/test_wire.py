@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import uvloop
+from msgspec.structs import replace
 
 from gantry.client.receiving import BACKLOG_BYTES, PIECE_BYTES, StoreReceiver
 from gantry.client.sinks import STORED, Arriving, Verdict

@@ -395,7 +395,7 @@ def test_a_request_without_data_set_is_refused(gantry: Served) -> None:
     with RawPeer(gantry.port) as peer:
         peer.associate()
         command = c_store_rq(1, CT, "1.2.3")
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         peer.send(peer.message(CT_ID, replace(command, has_dataset=False)))
         assert peer.status() == 0xC000

@@ -11,12 +11,13 @@ of message uses; no message uses both.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 from enum import IntEnum
-from struct import Struct
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec import field as struct_field
 
 from gantry.dimse.items import bytes_of, text_of
 from gantry.dimse.limits import MAX_COMMAND_BYTES
@@ -74,8 +75,7 @@ _DATA_SET: Final = 0x0001
 _PENDING: Final = frozenset((0xFF00, 0xFF01))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(Struct, frozen=True, kw_only=True):
     """One command set. None is an element that is absent; PS3.7 says which kind of message has which."""
 
     field: CommandField
@@ -99,7 +99,7 @@ class Command:
     event_type_id: int | None = None
     action_type_id: int | None = None
     attribute_identifiers: tuple[int, ...] = ()
-    extra: Mapping[int, bytes] = dataclass_field(default_factory=dict)
+    extra: Mapping[int, bytes] = struct_field(default_factory=dict)
 
     @property
     def is_final(self) -> bool:
@@ -167,10 +167,10 @@ _REQUIRED: Final = {kind: _RESPONSE for kind in CommandField if kind.is_response
     CommandField.N_DELETE_RQ: _ON_REQUESTED,
 }
 
-_ELEMENT_HEADER: Final = Struct("<HHI")
-_U16: Final = Struct("<H")
-_U32: Final = Struct("<I")
-_TAG: Final = Struct("<HH")
+_ELEMENT_HEADER: Final = struct.Struct("<HHI")
+_U16: Final = struct.Struct("<H")
+_U32: Final = struct.Struct("<I")
+_TAG: Final = struct.Struct("<HH")
 
 
 def encode_command(command: Command) -> bytes:
@@ -182,7 +182,8 @@ def encode_command(command: Command) -> bytes:
             value = _DATA_SET if value else NO_DATA_SET
         if value is not None and value != ():
             elements.append((tag, _encode_value(vr, value)))
-    body = b"".join([_encode_element(tag, value) for tag, value in sorted(elements)])
+    elements.sort()
+    body = b"".join([_encode_element(tag, value) for tag, value in elements])
     return _encode_element(_GROUP_LENGTH, _U32.pack(len(body))) + body
 
 
@@ -263,7 +264,7 @@ def _decode_value(tag: int, vr: str, raw: memoryview) -> Any:
     if vr == "US":
         if len(raw) != 2:
             raise ProtocolError(f"command set: {_tag_text(tag)} has {len(raw)} bytes, not 2")
-        return _U16.unpack(raw)[0]
+        return raw[0] | raw[1] << 8
     if vr == "AT":
         if len(raw) % 4:
             raise ProtocolError(f"command set: {_tag_text(tag)} has {len(raw)} bytes, not a multiple of 4")
