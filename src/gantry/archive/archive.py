@@ -26,6 +26,7 @@ from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import Change, Conflict, Index, IndexStats, VersionRow
 from gantry.archive.index_files import IndexFiles, SqlIndexFiles
 from gantry.archive.lock import FolderLock
+from gantry.archive.open_object import OpenObject
 from gantry.archive.outcome import Outcome
 from gantry.archive.query import FindResult, Query
 from gantry.archive.records import InstanceKey, Location, Origin
@@ -245,6 +246,14 @@ class Archive:
     def real_path(self, location: Location) -> Path | None:
         """The file itself, only to be read; None on a simulated disk."""
         return self._retriever.real_path(location)
+
+    def open_object(self, location: Location) -> OpenObject | None:
+        """The file of an object, opened and read into memory; None on a simulated disk.
+
+        Raises Corrupt, StorageError.
+        """
+        path = self._retriever.real_path(location)
+        return None if path is None else OpenObject(path, location)
 
     def series_metadata(self, study_uid: str, series_uid: str, bulk_uri: BulkUri, form: str = "") -> Bundle:
         """Metadata of a series, compressed as it is sent, with its entity tag; made once for each state.

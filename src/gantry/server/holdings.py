@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 from gantry.archive.archive import Archive
 from gantry.archive.frames import FrameTable, Span
 from gantry.archive.index import Location
+from gantry.archive.open_object import OpenObject
 from gantry.dicomweb.parameters import single, split_query, unsigned
 from gantry.dicomweb.paths import require_uid
-from gantry.errors import Corrupt, NotFound, StorageError
+from gantry.errors import Corrupt, NotFound
 from gantry.server.http import Request
 
 log = logging.getLogger("gantry.server.http")
-
-_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 
 PIECE_BYTES = 1 << 20
 """How much of a large object is in memory at a time, times two for reading ahead."""
@@ -105,15 +102,16 @@ class Holdings:
         opened: list[OpenObject] = []
         try:
             for location in locations:
-                path = self.archive.real_path(location)
-                if path is None:
-                    break
-                opened.append(OpenObject(path, location))
+                one = self.archive.open_object(location)
+                if one is None:
+                    return None
+                opened.append(one)
         except BaseException:
+            # Not left to whoever keeps the error, and the frames that it remembers.
             for one in opened:
                 one.close()
             raise
-        return opened if len(opened) == len(locations) else None
+        return opened
 
     async def _pieces(self, location: Location, piece: bytes, start: int, stop: int) -> AsyncIterator[bytes]:
         """A piece that was read, and those from `start` on, each read while the one before goes out."""
@@ -128,55 +126,6 @@ class Holdings:
             piece = await following
             start += length
         yield piece
-
-
-class OpenObject:
-    """The file of an object, open for reading; `close` it. Raises Corrupt, StorageError."""
-
-    __slots__ = ("file", "length")
-
-    def __init__(self, path: Path, location: Location) -> None:
-        self.length = location.file_size
-        try:
-            self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise Corrupt(f"{location.path} is missing") from error
-        except OSError as error:
-            raise StorageError(f"{location.path} cannot be read: {error.strerror}") from error
-        try:
-            self._bring_in(location)
-        except BaseException:
-            self.close()
-            raise
-
-    def _bring_in(self, location: Location) -> None:
-        """Have it in memory, so that whoever sends it does not wait for the disk."""
-        if is_in_memory(self.file, 0, self.length):
-            return
-        try:
-            size = sum(len(os.pread(self.file, PIECE_BYTES, at)) for at in range(0, self.length, PIECE_BYTES))
-        except OSError as error:
-            raise StorageError(f"{location.path} cannot be read: {error.strerror}") from error
-        if size < self.length:
-            raise Corrupt(f"{location.path} ends before byte {self.length}")
-
-    def close(self) -> None:
-        """Let go of the file; harmless twice."""
-        file, self.file = self.file, -1
-        if file >= 0:
-            os.close(file)
-
-
-def is_in_memory(file: int, offset: int, length: int) -> bool:
-    """Whether the first and the last byte can be read without waiting.
-
-    The kernel reads and drops pages in runs, so the ones between are there too, or nearly always: then a
-    wait of milliseconds is the price, never a wrong byte.
-    """
-    try:
-        return all(os.preadv(file, [bytearray(1)], at, _NOWAIT) for at in (offset, offset + length - 1))
-    except OSError:
-        return False  # not in memory, or a file system that cannot tell
 
 
 def _version(request: Request) -> int | None:

@@ -27,6 +27,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from gantry.client.kernel_copy import MORE_COMES, KernelCopy
 from gantry.server.asgi import FILE_PIECES, Shortcut
 from gantry.server.body import MIN_RATE, RATE_WINDOW_S
 from gantry.server.http import FilePiece
@@ -36,8 +37,6 @@ from gantry.server.plans import Direct
 log = logging.getLogger("gantry.server.http")
 
 _NO_LINGER = struct.pack("ii", 1, 0)
-# The head waits for the body's first bytes: sent alone it would wake the reader for nothing.
-_MORE_COMES = getattr(socket, "MSG_MORE", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._rate_timer: asyncio.TimerHandle | None = None
         self._unsent = 0
         self._answered = False
-        self._out: socket.socket | None = None
-        self._room: asyncio.Future[None] | None = None
+        self._copy: KernelCopy | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -86,9 +84,8 @@ class GuardedHttp(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timers()
-        self._tell_room()
-        if self._out is not None:
-            self._out.close()
+        if self._copy is not None:
+            self._copy.close()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -185,7 +182,7 @@ class GuardedHttp(HttpToolsProtocol):
     def _send_file(self, head: bytes, answer: Direct) -> None:
         """Send what the socket takes at once by the kernel's copy, the rest as any answer."""
         try:
-            headed, sent = _sent_at_once(self._own_socket(), head, answer)
+            headed, sent = _sent_at_once(self._past_transport().socket, head, answer)
             rest = b"" if sent == answer.length else _read_rest(answer, sent)
         except OSError:
             # The client has gone, or the file does not hold what was announced: nothing else can be said now.
@@ -193,82 +190,33 @@ class GuardedHttp(HttpToolsProtocol):
             return
         self.transport.write(head[headed:] + rest + answer.tail)
 
-    def _own_socket(self) -> socket.socket:
-        """The connection's socket under a descriptor of our own, beside the transport that owns it."""
-        if self._out is None:
-            self._out = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
-            self._out.setblocking(False)
-        return self._out
+    def _past_transport(self) -> KernelCopy:
+        if self._copy is None:
+            self._copy = KernelCopy(self.transport)
+        return self._copy
 
     async def _send_piece(self, piece: FilePiece) -> bool:
         """Send part of a file as part of a body whose length was announced; see `http.SendPiece`."""
-        cycle = self.cycle
-        await self._written()
-        if not await self._sent(piece):
-            cycle.disconnected = True
-            return False
-        cycle.expected_content_length -= len(piece.head) + piece.length
-        # One client that takes all it can get is no reason for others to wait.
-        await asyncio.sleep(0)
-        return True
-
-    async def _sent(self, piece: FilePiece) -> bool:
-        head, offset, left = memoryview(piece.head), piece.offset, piece.length
-        rate = _Rate(self.limits, self.loop.time())
-        while head or left:
-            if self.transport.is_closing():
-                return False
-            out = self._own_socket()
-            try:
-                if head:
-                    taken = out.send(head, _MORE_COMES if left else 0)
-                    head = head[taken:]
-                else:
-                    taken = os.sendfile(out.fileno(), piece.file, offset, left)
-                    if not taken:
-                        raise OSError("the file ends before its announced length")
-                    offset, left = offset + taken, left - taken
-                rate.count += taken
-            except BlockingIOError:
-                if not await self._has_room(out) or rate.is_too_low(self.loop.time()):
-                    self._too_slow()
-                    return False
-            except OSError as error:
-                # Half a body was sent: the end of the connection is the only way to say that it is half.
-                self._say(f"an answer ended early ({error.strerror or error})")
-                self.transport.abort()
-                return False
-        return True
-
-    async def _written(self) -> None:
-        """Wait until the transport holds nothing back: what follows does not pass through it."""
-        if self.transport.get_write_buffer_size():
-            await asyncio.sleep(0)  # it writes at the end of the loop's turn
-        while self.transport.get_write_buffer_size() and not self.transport.is_closing():
-            self.transport.set_write_buffer_limits(high=0)
-            await self.flow.drain()
-            self.transport.set_write_buffer_limits()
-
-    async def _has_room(self, out: socket.socket) -> bool:
-        """Wait until the socket takes more; False where it takes nothing for too long."""
-        self._room = self.loop.create_future()
-        self.loop.add_writer(out.fileno(), self._tell_room)
+        cycle, copy, limits = self.cycle, self._past_transport(), self.limits
+        await copy.emptied(self.flow.drain)
         try:
-            await asyncio.wait_for(self._room, self.limits.rate_window_s)
+            await copy.send(
+                piece.head, piece.file, piece.offset, piece.length,
+                window_s=limits.rate_window_s, min_rate=limits.min_rate,
+            )  # fmt: skip
         except TimeoutError:
-            return False
-        finally:
-            self._tell_room()
-        return True
-
-    def _tell_room(self) -> None:
-        room, self._room = self._room, None
-        if room is None:
-            return
-        assert self._out is not None
-        self.loop.remove_writer(self._out.fileno())
-        if not room.done():
-            room.set_result(None)
+            self._too_slow()
+        except OSError as error:
+            # Half a body was sent: the end of the connection is the only way to say that it is half.
+            self._say(f"an answer ended early ({error.strerror or error})")
+            self.transport.abort()
+        else:
+            cycle.expected_content_length -= len(piece.head) + piece.length
+            # One client that takes all it can get is no reason for others to wait.
+            await asyncio.sleep(0)
+            return True
+        cycle.disconnected = True
+        return False
 
     def _too_slow(self) -> None:
         if not self.transport.is_closing():
@@ -334,30 +282,11 @@ class GuardedHttp(HttpToolsProtocol):
         self._head_timer = self._rate_timer = None
 
 
-class _Rate:
-    """How fast an answer is taken that does not pass through the transport."""
-
-    __slots__ = ("_limits", "_since", "count")
-
-    def __init__(self, limits: HttpLimits, now: float) -> None:
-        self._limits = limits
-        self._since = now
-        self.count = 0
-
-    def is_too_low(self, now: float) -> bool:
-        """Whether too little was taken in a whole window."""
-        if now - self._since < self._limits.rate_window_s:
-            return False
-        is_low = self.count < self._limits.min_rate * (now - self._since)
-        self._since, self.count = now, 0
-        return is_low
-
-
 def _sent_at_once(out: socket.socket, head: bytes, answer: Direct) -> tuple[int, int]:
     """How many bytes of the head and of the file the socket took without waiting. Raises OSError."""
     headed = sent = 0
     try:
-        headed = out.send(head, _MORE_COMES)
+        headed = out.send(head, MORE_COMES)
         while headed == len(head) and sent < answer.length:
             taken = os.sendfile(out.fileno(), answer.file, answer.offset + sent, answer.length - sent)
             if not taken:

@@ -19,13 +19,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from gantry.archive.archive import Archive
+from gantry.archive.open_object import is_in_memory
 from gantry.archive.records import Location
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
 from gantry.dicomweb.ranges import not_modified
 from gantry.errors import StorageError
 from gantry.server.generation import Generation
-from gantry.server.holdings import is_in_memory
 from gantry.server.http import Headers, Request, new_boundary
 from gantry.server.policy import HttpPolicy
 

@@ -13,13 +13,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from gantry.archive.index import Location
+from gantry.archive.open_object import OpenObject
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
 from gantry.dicomweb.paths import instance_path
 from gantry.dicomweb.ranges import not_modified, parse_range
 from gantry.dicomweb.wado import instance_offers
 from gantry.server.conversion import Conversion
-from gantry.server.holdings import Holdings, OpenObject, etag
+from gantry.server.holdings import Holdings, etag
 from gantry.server.http import FilePiece, Headers, Request, Response, new_boundary
 from gantry.server.plans import Plan, Plans
 
@@ -142,7 +143,6 @@ class Retrievals:
         # One group of objects ahead: opening it overlaps with sending the one before.
         groups = _groups(sent)
         ahead = asyncio.create_task(self._opened(groups[0]))
-        opened: list[_Opened] = []
         head = iter(heads)
         try:
             for following in [*groups[1:], None]:
@@ -159,8 +159,7 @@ class Retrievals:
                             yield piece
             yield closing(boundary)
         finally:
-            _close(opened)
-            ahead.add_done_callback(_close_unused)
+            ahead.add_done_callback(_look_at_error)
 
     async def _opened(self, group: Sequence[_Sent]) -> list[_Opened]:
         """The objects of a group: open files that lie in memory, or else what they are read or made from."""
@@ -197,16 +196,10 @@ def _groups(sent: Sequence[_Sent]) -> list[list[_Sent]]:
     return groups
 
 
-def _close(opened: Sequence[_Opened]) -> None:
-    for body in opened:
-        if isinstance(body, OpenObject):
-            body.close()
-
-
-def _close_unused(task: asyncio.Task[list[_Opened]]) -> None:
-    # Not cancelled, because the thread would go on and its files would stay open.
-    if not task.cancelled() and task.exception() is None:
-        _close(task.result())
+def _look_at_error(task: asyncio.Task[list[_Opened]]) -> None:
+    # A group that nobody waits for any more; not cancelled, because its thread would go on all the same.
+    if not task.cancelled():
+        task.exception()
 
 
 _GROUP_OBJECTS, _GROUP_BYTES = 8, 4 << 20
