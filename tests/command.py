@@ -40,7 +40,13 @@ def start(
         stderr=log,
         text=True,
         env=environment(home) | extra,
+        # Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
+        preexec_fn=_heed_ctrl_c,
     )
+
+
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def run(home: Path, *words: object, **extra: str) -> subprocess.CompletedProcess[str]:

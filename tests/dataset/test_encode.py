@@ -11,7 +11,7 @@ from typing import Any
 
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dataset_bytes import BIG, EXPLICIT, IMPLICIT, JPEG, NAME, explicit, implicit, item, long, short
@@ -336,6 +336,8 @@ def test_pydicom_reads_what_is_encoded(model: dict[str, Any]) -> None:
         max_leaves=12,
     )
 )
+@example({"00100010": {"vr": [None]}})
+@example({"00100010": {"vr": {}, "Value": []}})
 @settings(max_examples=800, deadline=None)
 def test_any_json_is_written_or_refused(model: Any) -> None:
     for vr in ("PN", "US", "SQ", "OB", "DS", "AT", "UI", "FD"):

@@ -14,9 +14,11 @@ from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from gantry.client.kernel_copy import IS_POSSIBLE
 from gantry.client.objects import Outgoing, StoreResult
 from gantry.client.requests import Answers, Requests
 from gantry.dimse.message import c_store_rq
+from gantry.dimse.pdata import Buffer
 from gantry.errors import ConnectError, GantryError
 from gantry.standard import status
 
@@ -32,7 +34,7 @@ READ_AHEAD = 3
 MAX_WINDOW = 32
 """Requests outstanding at once where the peer sets no limit."""
 
-Loaded = Iterable[bytes | memoryview]
+Loaded = Iterable[Buffer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,9 @@ def _load(group: Sequence[Outgoing]) -> list[Loaded | Exception]:
 
 def _load_one(outgoing: Outgoing) -> Loaded | Exception:
     try:
-        data = outgoing.read()
-        return list(data) if outgoing.size <= PRELOAD_BYTES else data
+        if outgoing.size > PRELOAD_BYTES:
+            return outgoing.read()
+        spans = outgoing.open() if outgoing.open is not None and IS_POSSIBLE else None
+        return spans if spans is not None else list(outgoing.read())
     except (OSError, GantryError) as error:
         return error

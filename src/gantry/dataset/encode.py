@@ -153,8 +153,8 @@ class _Encoder:
         self, tag: int, attribute: Mapping[str, Any], charset: tuple[str, ...], depth: int
     ) -> bytes:
         vr = attribute.get("vr") or vr_of(tag)
-        if vr not in _ALL:
-            raise DataSetError(f"VR {vr!r} is not known", tag=tag)
+        if not isinstance(vr, str) or vr not in _ALL:
+            raise DataSetError(f"VR {str(vr)[:20]!r} is not known", tag=tag)
         if vr == "SQ":
             return self._sequence(tag, attribute, charset, depth)
         return encode_element(tag, vr, self._value(tag, vr, attribute, charset), self.syntax)
