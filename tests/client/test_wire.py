@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import socket
-import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,7 +22,6 @@ from gantry.dimse.association import Association, Role
 from gantry.dimse.events import Aborted, CommandReceived, DataFragment, Event, MessageComplete
 from gantry.dimse.message import Command, CommandField, c_echo_rq, c_echo_rsp, c_store_rq, c_store_rsp
 from gantry.dimse.negotiation import AcceptorPolicy, Timers
-from gantry.dimse.pdata import Buffer, FileSpan
 from gantry.errors import ConnectError
 from raw_peer import CT, CT_ID, ECHO_ID, RawPeer
 from serving import dataset, dataset_bytes, part10
@@ -272,114 +269,6 @@ async def test_a_slow_reader_is_not_dropped() -> None:
 
     async with accepting(react, stall_timeout_s=0.3) as (port, _):
         assert await in_thread(lambda: talk(port)) == size
-
-
-# Parts of files, which the kernel copies
-
-
-@contextlib.contextmanager
-def file_of(content: bytes) -> Iterator[int]:
-    with tempfile.TemporaryFile() as file:
-        file.write(content)
-        file.flush()
-        yield file.fileno()
-
-
-def transmitting(pieces: Sequence[Buffer], failed: list[BaseException]) -> Callable[[Acceptor, Event], None]:
-    """Sends these as a C-STORE when an echo with Message ID 1 came, and answers other echoes."""
-
-    async def transmit(wire: Wire) -> None:
-        try:
-            await wire.transmit(CT_ID, c_store_rq(1, CT, "1.2.3"), pieces)
-        except ConnectError as error:
-            failed.append(error)
-
-    def react(acceptor: Acceptor, event: Event) -> None:
-        if isinstance(event, MessageComplete) and event.command.field is CommandField.C_ECHO_RQ:
-            if event.command.message_id == 1:
-                acceptor.sending = asyncio.ensure_future(transmit(acceptor.wire))  # type: ignore[attr-defined]
-            else:
-                acceptor.wire.post(event.context_id, c_echo_rsp(event.command))
-
-    return react
-
-
-@on_each_loop
-async def test_parts_of_files_arrive_like_bytes_and_what_is_posted_follows() -> None:
-    content = random.Random(1).randbytes(6 << 20)
-    half = len(content) // 2
-    failed: list[BaseException] = []
-
-    def talk(port: int) -> tuple[bytes, CommandField]:
-        with RawPeer(port) as peer:
-            peer.associate()
-            peer.send(peer.echo_bytes(1))
-            peer.wait_for(CommandReceived)
-            peer.send(peer.echo_bytes(2))
-            received = bytearray()
-            while len(received) < len(content):
-                received += peer.wait_for(DataFragment).data
-            return bytes(received), peer.wait_for(CommandReceived).command.field
-
-    with file_of(content) as file:
-        pieces = [FileSpan(file, 0, 10), content[10:half], FileSpan(file, half, len(content) - half)]
-        async with accepting(transmitting(pieces, failed)) as (port, _):
-            received, last = await in_thread(lambda: talk(port))
-    assert received == content
-    assert last is CommandField.C_ECHO_RSP
-    assert not failed
-
-
-@on_each_loop
-async def test_b74_a_peer_that_takes_no_part_of_a_file_is_dropped() -> None:
-    failed: list[BaseException] = []
-    with file_of(bytes(32 << 20)) as file:
-        react = transmitting([FileSpan(file, 0, 32 << 20)], failed)
-        async with accepting(react, stall_timeout_s=0.2) as (port, came):
-            peer = await in_thread(lambda: RawPeer(port))
-            with peer:
-                await in_thread(peer.associate)
-                peer.send(peer.echo_bytes())
-                assert "took no data" in await (await came).lost
-                await (await came).sending  # type: ignore[attr-defined]
-    assert "took no data" in str(failed[0])
-
-
-@on_each_loop
-async def test_a_peer_that_goes_in_the_middle_of_a_file_ends_the_message() -> None:
-    failed: list[BaseException] = []
-
-    def talk(port: int) -> None:
-        with RawPeer(port) as peer:
-            peer.associate()
-            peer.send(peer.echo_bytes())
-            peer.wait_for(DataFragment)
-
-    with file_of(bytes(32 << 20)) as file:
-        react = transmitting([FileSpan(file, 0, 32 << 20)], failed)
-        async with accepting(react) as (port, came):
-            await in_thread(lambda: talk(port))
-            await (await came).lost
-            await (await came).sending  # type: ignore[attr-defined]
-    assert len(failed) == 1
-
-
-@on_each_loop
-async def test_a_file_that_is_shorter_than_announced_ends_the_connection() -> None:
-    failed: list[BaseException] = []
-
-    def talk(port: int) -> bool:
-        with RawPeer(port) as peer:
-            peer.associate()
-            peer.send(peer.echo_bytes())
-            return peer.is_closed()
-
-    with file_of(bytes(1000)) as file:
-        async with accepting(transmitting([FileSpan(file, 0, 2000)], failed)) as (port, came):
-            assert await in_thread(lambda: talk(port))
-            assert "announced length" in await (await came).lost
-            await (await came).sending  # type: ignore[attr-defined]
-    assert "announced length" in str(failed[0])
 
 
 @on_each_loop

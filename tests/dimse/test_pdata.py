@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from dimse_pair import pdus
 from gantry.dimse.limits import WRITE_BATCH_BYTES
-from gantry.dimse.pdata import Buffer, FileSpan, fragment
+from gantry.dimse.pdata import fragment
 from gantry.dimse.pdu import PDataTF, PresentationDataValue
 
 COMMAND = bytes(range(100))
@@ -24,8 +23,8 @@ def values_of(raw: bytes) -> list[list[PresentationDataValue]]:
     return [list(pdu.values) for pdu in found if isinstance(pdu, PDataTF)]
 
 
-def joined(batches: Iterator[list[Buffer]]) -> bytes:
-    return b"".join(b for batch in batches for b in batch if not isinstance(b, FileSpan))
+def joined(batches: Iterator[list[bytes | memoryview]]) -> bytes:
+    return b"".join(buffer for batch in batches for buffer in batch)
 
 
 @given(
@@ -111,28 +110,3 @@ def test_what_is_not_yet_needed_is_not_yet_asked_for() -> None:
 def test_any_kind_of_buffer_will_do(kind: type) -> None:
     raw = joined(fragment(1, COMMAND, [kind(b"abcdefgh")], 1000))
     assert values_of(raw)[0][1].data == b"abcdefgh"
-
-
-@given(
-    content=st.binary(min_size=2, max_size=2000).map(lambda raw: raw[: len(raw) & ~1]),
-    cuts=st.lists(st.integers(0, 1000), max_size=5),
-    in_file=st.integers(0, 63),
-    max_pdu=st.integers(14, 700),
-)
-def test_parts_of_files_are_cut_like_bytes(
-    content: bytes, cuts: list[int], in_file: int, max_pdu: int
-) -> None:
-    edges = sorted({0, len(content), *(min(2 * cut, len(content)) for cut in cuts)})
-    pieces: list[Buffer] = []
-    for number, (start, stop) in enumerate(itertools.pairwise(edges)):
-        is_span = in_file >> number & 1
-        pieces.append(FileSpan(7, start, stop - start) if is_span else content[start:stop])
-
-    def read(buffer: Buffer) -> bytes:
-        if not isinstance(buffer, FileSpan):
-            return bytes(buffer)
-        assert buffer.file == 7
-        return content[buffer.offset : buffer.offset + buffer.length]
-
-    raw = b"".join(read(b) for batch in fragment(3, COMMAND, pieces, max_pdu) for b in batch)
-    assert raw == joined(fragment(3, COMMAND, [content], max_pdu))

@@ -7,14 +7,13 @@ what lies in the file is what the peer gets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from gantry.dataset.part10 import FileMeta, read_file_meta
 from gantry.dimse.limits import MAX_CONTEXTS
 from gantry.dimse.negotiation import ProposedContext
-from gantry.dimse.pdata import FileSpan
 from gantry.errors import DataSetError
 from gantry.standard.status import Category, category
 
@@ -29,9 +28,7 @@ META_BYTES = 256 + (64 << 10)
 class Outgoing:
     """One object to send; `read` gives the Data Set's bytes in order and may block on a disk.
 
-    `open`, where it is given and answers something, gives them as parts of an open file, which the kernel
-    then sends; they should be in memory by then. `label` is what reports call it (a file name), `size` the
-    Data Set's length in bytes.
+    `label` is what reports call it (a file name), `size` the Data Set's length in bytes.
     """
 
     sop_class_uid: str
@@ -40,7 +37,6 @@ class Outgoing:
     size: int
     read: Callable[[], Iterable[bytes]]
     label: str = ""
-    open: Callable[[], Sequence[FileSpan] | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,9 @@ from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from gantry.client.kernel_copy import IS_POSSIBLE
 from gantry.client.objects import Outgoing, StoreResult
 from gantry.client.requests import Answers, Requests
 from gantry.dimse.message import c_store_rq
-from gantry.dimse.pdata import Buffer
 from gantry.errors import ConnectError, GantryError
 from gantry.standard import status
 
@@ -34,7 +32,7 @@ READ_AHEAD = 3
 MAX_WINDOW = 32
 """Requests outstanding at once where the peer sets no limit."""
 
-Loaded = Iterable[Buffer]
+Loaded = Iterable[bytes | memoryview]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +179,7 @@ def _load(group: Sequence[Outgoing]) -> list[Loaded | Exception]:
 
 def _load_one(outgoing: Outgoing) -> Loaded | Exception:
     try:
-        if outgoing.size > PRELOAD_BYTES:
-            return outgoing.read()
-        spans = outgoing.open() if outgoing.open is not None and IS_POSSIBLE else None
-        return spans if spans is not None else list(outgoing.read())
+        data = outgoing.read()
+        return list(data) if outgoing.size <= PRELOAD_BYTES else data
     except (OSError, GantryError) as error:
         return error

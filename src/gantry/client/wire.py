@@ -29,10 +29,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from typing import Protocol, cast
 
-from gantry.client.kernel_copy import KernelCopy
 from gantry.dimse.association import Association, Buffer, Event, Role
 from gantry.dimse.message import Command
-from gantry.dimse.pdata import FileSpan
 from gantry.errors import CallerError, ConnectError
 
 log = logging.getLogger("gantry.dimse.wire")
@@ -98,7 +96,6 @@ class Wire(asyncio.BufferedProtocol):
         self._turn = asyncio.Lock()
         self._waiting_posts: deque[tuple[int, Command, bytes | None]] = deque()
         self._room: asyncio.Future[None] | None = None
-        self._copy: KernelCopy | None = None
         self._lost_cause: str | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
@@ -130,8 +127,6 @@ class Wire(asyncio.BufferedProtocol):
             if timer is not None:
                 timer.cancel()
         self._timer = self._stall_timer = None
-        if self._copy is not None:
-            self._copy.close()
         self._waiting_posts.clear()
         self.resume_writing()
         self._handler.on_lost(self._lost_cause)
@@ -176,12 +171,10 @@ class Wire(asyncio.BufferedProtocol):
         self,
         context_id: int,
         command: Command,
-        dataset: Iterable[Buffer],
+        dataset: Iterable[bytes | memoryview],
         executor: Executor | None = None,
     ) -> None:
         """Send a long message with back-pressure; `dataset` is read in `executor` where one is given.
-
-        Parts of files in it are copied by the kernel.
 
         Raises ConnectError when the connection goes before the last byte was handed over.
         """
@@ -280,7 +273,7 @@ class Wire(asyncio.BufferedProtocol):
     def _write(self, buffers: list[Buffer]) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._written_bytes += sum(map(len, buffers))
-            self._transport.writelines(cast(list[bytes | memoryview], buffers))
+            self._transport.writelines(buffers)
             if self._room is not None and not self._is_flooded:
                 self._is_flooded = self._transport.get_write_buffer_size() > FLOOD_BYTES
                 if self._is_flooded:
@@ -328,35 +321,8 @@ class Wire(asyncio.BufferedProtocol):
             self._refuse_if_lost()
             if buffers is None:
                 return
-            if any(type(buffer) is FileSpan for buffer in buffers):
-                await self._copy_files(buffers)
-            else:
-                self._write(buffers)
-                await self.has_room()
-
-    async def _copy_files(self, buffers: list[Buffer]) -> None:
-        """Write buffers of which some are parts of files; what stands before one leaves with it."""
-        assert self._transport is not None
-        if self._copy is None:
-            self._copy = KernelCopy(self._transport)
-        await self._copy.emptied(self.has_room, WRITE_HIGH_BYTES)
-        head: list[bytes | memoryview] = []
-        try:
-            for buffer in buffers:
-                if not isinstance(buffer, FileSpan):
-                    head.append(buffer)
-                    continue
-                await self._copy.send(
-                    b"".join(head), buffer.file, buffer.offset, buffer.length, window_s=self._stall_timeout_s
-                )
-                head = []
-        except TimeoutError:
-            self.drop(f"the peer took no data for {self._stall_timeout_s:g} s")
-        except OSError as error:
-            self.drop(f"connection broken: {error.strerror or error}")
-        self._refuse_if_lost()
-        if head:
-            self._write(list(head))
+            self._write(buffers)
+            await self.has_room()
 
     def _refuse_if_lost(self) -> None:
         if self.is_lost:

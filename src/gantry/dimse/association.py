@@ -252,12 +252,11 @@ class Association:
         self,
         context_id: int,
         command: Command,
-        dataset: bytes | bytearray | memoryview | Iterable[Buffer | bytearray] | None = None,
+        dataset: bytes | bytearray | memoryview | Iterable[bytes | bytearray | memoryview] | None = None,
     ) -> Iterator[list[Buffer]]:
         """The message as lists of buffers, to be written in order without anything between them.
 
-        Data Set buffers are not copied and must stay as they are until written; parts of files come out as
-        such. Raises CallerError at once
+        Data Set buffers are not copied and must stay as they are until written. Raises CallerError at once
         where the association, the context or the command does not allow it. A broken association ends the
         iteration; an iteration given up, or ended by an error of `dataset`, breaks the association. Take the
         output when it ends: a release that waited for this message follows it.

@@ -9,35 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
 from gantry.dimse.limits import WRITE_BATCH_BYTES
 from gantry.dimse.pdu import PduType
 
-
-@dataclass(frozen=True, slots=True)
-class FileSpan:
-    """Bytes that lie in an open file and that whoever writes has the system send; here they are only cut.
-
-    `owner` keeps the file open while there is a span of it.
-    """
-
-    file: int
-    offset: int
-    length: int
-    owner: object = None
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __getitem__(self, part: slice) -> FileSpan:
-        start, stop, _ = part.indices(self.length)
-        return FileSpan(self.file, self.offset + start, stop - start, self.owner)
-
-
-Buffer = bytes | memoryview | FileSpan
+Buffer = bytes | memoryview
 
 _PDU_HEADER: Final = Struct(">BxI")
 _PDV_HEADER: Final = Struct(">IBB")
@@ -46,7 +24,7 @@ _COMMAND, _LAST = 1, 2
 
 
 def fragment(
-    context_id: int, command: bytes, dataset: Iterable[Buffer | bytearray] | None, max_pdu: int
+    context_id: int, command: bytes, dataset: Iterable[bytes | bytearray | memoryview] | None, max_pdu: int
 ) -> Iterator[list[Buffer]]:
     """The PDUs of one message as lists of buffers, each list about `WRITE_BATCH_BYTES` long.
 
@@ -63,7 +41,6 @@ def fragment(
         if room:
             # The PDU that the command set began; its header was left for here
             head = batch.pop()
-            assert isinstance(head, bytes)
             begun = len(head)
             batch.append(_PDU_HEADER.pack(PduType.P_DATA_TF, begun + 6 + length) + head)
             batch.append(_PDV_HEADER.pack(length + 2, context_id, control))
@@ -99,7 +76,7 @@ def _command_pdus(
 
 
 def _fragments(
-    dataset: Iterable[Buffer | bytearray], first_room: int, max_pdu: int
+    dataset: Iterable[bytes | bytearray | memoryview], first_room: int, max_pdu: int
 ) -> Iterator[tuple[list[Buffer], int, bool]]:
     """Fragments of a Data Set as (buffers, length, is last).
 
@@ -108,11 +85,11 @@ def _fragments(
     """
     capacity = (max_pdu - 6) & ~1
     wanted = first_room or capacity
-    waiting: deque[memoryview | FileSpan] = deque()
+    waiting: deque[memoryview] = deque()
     held = 0
     for chunk in dataset:
-        view = chunk if isinstance(chunk, FileSpan) else memoryview(chunk)
-        if isinstance(view, memoryview) and (view.format != "B" or view.ndim != 1):
+        view = memoryview(chunk)
+        if view.format != "B" or view.ndim != 1:
             view = view.cast("B")
         if len(view):
             waiting.append(view)
@@ -124,7 +101,7 @@ def _fragments(
     yield list(waiting), held, True
 
 
-def _take(waiting: deque[memoryview | FileSpan], size: int) -> list[Buffer]:
+def _take(waiting: deque[memoryview], size: int) -> list[Buffer]:
     """Remove `size` bytes from the front of `waiting`, which holds at least as many."""
     taken: list[Buffer] = []
     while size:

@@ -27,10 +27,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gantry.client.kernel_copy import MORE_COMES, KernelCopy
 from gantry.server.asgi import FILE_PIECES, Shortcut
 from gantry.server.body import MIN_RATE, RATE_WINDOW_S
 from gantry.server.http import FilePiece
+from gantry.server.kernel_copy import MORE_COMES, KernelCopy
 from gantry.server.outcome import RETRY_AFTER_S
 from gantry.server.plans import Direct
 
@@ -100,7 +100,8 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {FILE_PIECES: self._send_piece}  # type: ignore[dict-item]
+        if hasattr(os, "sendfile"):
+            self.scope["extensions"] = {FILE_PIECES: self._send_piece}  # type: ignore[dict-item]
         self._in_head = True
         self._head_size = 0
         self._head_too_large = False

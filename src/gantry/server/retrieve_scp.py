@@ -28,7 +28,6 @@ from gantry.dataset.encode import encode
 from gantry.dimse.limits import DEFAULT_ASYNC_WINDOW, RESPONSE_S
 from gantry.dimse.message import Command, c_retrieve_rsp
 from gantry.dimse.negotiation import AcceptedContext, ProposedContext, Timers
-from gantry.dimse.pdata import FileSpan
 from gantry.dimse.user_information import AsyncWindow
 from gantry.errors import ConnectError
 from gantry.server.find_scp import negotiated_options
@@ -289,12 +288,7 @@ def _outgoing(archive: Archive, location: Location) -> Outgoing:
             return (archive.read_range(location, location.dataset_offset, size),)
         return _blocks(archive, location)
 
-    def spans() -> Sequence[FileSpan] | None:
-        file = archive.open_object(location)
-        return None if file is None else (FileSpan(file.file, location.dataset_offset, size, file),)
-
-    uids = (location.sop_class_uid, location.key.sop_uid, location.transfer_syntax_uid)
-    return Outgoing(*uids, size, read, open=spans)
+    return Outgoing(location.sop_class_uid, location.key.sop_uid, location.transfer_syntax_uid, size, read)
 
 
 def _blocks(archive: Archive, location: Location) -> Iterator[bytes]:

@@ -15,8 +15,6 @@ from collections.abc import Awaitable, Callable
 # The head waits for the body's first bytes: sent alone it would wake the reader for nothing.
 MORE_COMES = getattr(socket, "MSG_MORE", 0)
 
-IS_POSSIBLE = hasattr(os, "sendfile")
-
 
 class KernelCopy:
     """The way past one transport; `close` it when the connection is lost."""
