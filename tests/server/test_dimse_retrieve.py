@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -356,28 +356,55 @@ def test_b73_move_to_a_dead_destination_counts_every_failure(tmp_path: Path) -> 
         assert len(result.failed_uids) == 3
 
 
-@pytest.mark.peer
-def test_b73_a_destination_that_breaks_off_in_the_middle(tmp_path: Path) -> None:
-    seen: list[int] = []
+def moved_to_one_that_breaks_off(
+    folder: Path, is_too_much: Callable[[str], bool], count: int = 6
+) -> tuple[Any, list[str], int]:
+    """What came of a C-MOVE to an SCP that aborts over some objects; what it kept, over how many associations."""
+    kept: list[str] = []
+    accepted: list[int] = []
 
     def store(event: Any) -> int:
-        seen.append(1)
-        if len(seen) == 2:
+        uid = str(event.request.AffectedSOPInstanceUID)
+        if is_too_much(uid):
             event.assoc.abort()
+        else:
+            kept.append(uid)
         return 0
 
     ae = AE("DEST")
     ae.add_supported_context(CT, ExplicitVRLittleEndian)
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, store)])
+    handlers = [(evt.EVT_C_STORE, store), (evt.EVT_ACCEPTED, lambda event: accepted.append(1))]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     remote = {"DEST": Address("127.0.0.1", server.socket.getsockname()[1])}
     try:
-        with served(tmp_path / "data", remote_aes=remote) as running:
-            fill(running, 4)
+        with served(folder / "data", remote_aes=remote) as running:
+            fill(running, count)
             result = move(running, STUDY, "DEST")
     finally:
         server.shutdown()
-    assert (result.status, result.completed, result.failed) == (0xB000, 1, 3)
-    assert len(result.failed_uids) == 3
+    return result, kept, len(accepted)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("bad", [{1}, {2}, {6}, {2, 3, 5}], ids=str)
+def test_b73_a_destination_that_breaks_off_over_an_object_gets_the_others(
+    tmp_path: Path, bad: set[int]
+) -> None:
+    uids = {f"{ROOT}.1.1.{number}" for number in bad}
+    result, kept, associations = moved_to_one_that_breaks_off(tmp_path, uids.__contains__)
+    assert (result.status, result.completed, result.failed) == (0xB000, 6 - len(bad), len(bad))
+    assert set(result.failed_uids) == uids
+    assert len(kept) == len(set(kept)) == 6 - len(bad)
+    assert associations <= len(bad) + 1
+
+
+@pytest.mark.peer
+def test_b73_a_destination_that_only_breaks_off_is_given_up(tmp_path: Path) -> None:
+    result, kept, associations = moved_to_one_that_breaks_off(tmp_path, lambda uid: True)
+    assert (result.status, result.completed, result.failed) == (0xA702, 0, 6)
+    assert len(result.failed_uids) == 6
+    assert not kept
+    assert associations == retrieve_scp.FRUITLESS_ASSOCIATIONS
 
 
 def test_b73_a_destination_that_never_answers(tmp_path: Path) -> None:

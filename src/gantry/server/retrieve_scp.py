@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gantry.archive.archive import Archive
 from gantry.archive.query import Query
 from gantry.archive.records import Location
-from gantry.client.connection import Options, Peer, connect
+from gantry.client.connection import Connection, Options, Peer, connect
 from gantry.client.native import NATIVE_SYNTAXES, as_native, can_convert
 from gantry.client.objects import Outgoing, StoreResult, groups_for_association
 from gantry.client.sending import PRELOAD_BYTES, MoveOriginator, Sending, result_for
@@ -47,6 +48,9 @@ MAX_FAILED_UIDS = 1000
 """A value of VR UI holds 65,534 bytes at most; the count tells of those that do not fit."""
 
 BLOCK_BYTES = 1 << 20
+
+FRUITLESS_ASSOCIATIONS = 2
+"""After so many associations in a row that a destination breaks off without taking an object, we give up."""
 
 PENDING_EVERY_S = 0.1
 """How often a peer is told how far it is (PS3.7 9.1.3.1 leaves that to us): an answer to each of a thousand
@@ -160,35 +164,74 @@ async def _send_back(operation: Operation, objects: Sequence[Outgoing], report: 
 async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing], report: _Report) -> None:
     """C-MOVE: over associations to the destination, one after the other where one has too few contexts."""
     for group in groups_for_association(objects, _proposals):
-        if operation.is_over:
-            return
-        try:
-            connection = await connect(
-                peer,
-                contexts=list(dict.fromkeys(p for o in group for p in _proposals(o))),
-                calling_aet=operation.services.ae_title,
-                options=_move_options(operation.services.destination_timeout_s),
-            )
-        except ConnectError as error:
-            for outgoing in group:
-                report(outgoing, result_for(outgoing, None, str(error)))
-            continue
-        contexts = list(connection.contexts.values())
-        sending = Sending(
-            connection.requests,
-            operation.services.executor,
-            _ContextFinder(contexts).find,
-            window=connection.window,
-            originator=MoveOriginator(operation.calling_aet, operation.command.message_id or 0),
+        waiting = deque(group)
+        proposals = list(dict.fromkeys(p for o in group for p in _proposals(o)))
+        fruitless, cause = 0, ""
+        while waiting and not operation.is_over and fruitless < FRUITLESS_ASSOCIATIONS:
+            try:
+                connection = await _connect_to(peer, operation, proposals)
+            except ConnectError as error:
+                cause = str(error)
+                break
+            answered = await _send_over(connection, operation, waiting, report)
+            cause = connection.requests.lost_cause or "not sent"
+            fruitless = 0 if answered else fruitless + 1
+        if not operation.is_over:
+            for left in waiting:
+                report(left, result_for(left, None, cause))
+
+
+async def _connect_to(peer: Peer, operation: Operation, proposals: Sequence[ProposedContext]) -> Connection:
+    return await connect(
+        peer,
+        contexts=proposals,
+        calling_aet=operation.services.ae_title,
+        options=_move_options(operation.services.destination_timeout_s),
+    )
+
+
+async def _send_over(
+    connection: Connection, operation: Operation, waiting: deque[Outgoing], report: _Report
+) -> int:
+    """Send what waits until the association ends; how many had an answer.
+
+    Where the destination breaks the association off, it is over the first object without an answer, as far
+    as anybody can tell. That one has failed; those behind it wait for the next association.
+    """
+    contexts = list(connection.contexts.values())
+    sending = Sending(
+        connection.requests,
+        operation.services.executor,
+        _ContextFinder(contexts).find,
+        window=connection.window,
+        originator=MoveOriginator(operation.calling_aet, operation.command.message_id or 0),
+    )
+    answered = 0
+    unanswered: list[tuple[Outgoing, StoreResult]] = []
+
+    def note(outgoing: Outgoing, result: StoreResult) -> None:
+        nonlocal answered
+        if result.status is None:
+            unanswered.append((outgoing, result))
+        else:
+            answered += 1
+            report(outgoing, result)
+
+    try:
+        await sending.send(
+            _in_accepted_forms(_taken_from(waiting), contexts), note, lambda: operation.is_over
         )
-        try:
-            waiting = _in_accepted_forms(group, contexts)
-            await sending.send(waiting, report, lambda: operation.is_over)
-            if not operation.is_over:
-                for left in waiting:
-                    report(left, result_for(left, None, connection.requests.lost_cause or "not sent"))
-        finally:
-            await connection.release()
+    finally:
+        await connection.release()
+    if unanswered and not operation.is_over:
+        report(*unanswered[0])
+        waiting.extendleft(outgoing for outgoing, _ in reversed(unanswered[1:]))
+    return answered
+
+
+def _taken_from(waiting: deque[Outgoing]) -> Iterator[Outgoing]:
+    while waiting:
+        yield waiting.popleft()
 
 
 def _move_options(timeout_s: float) -> Options:
