@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -239,6 +240,76 @@ def test_n13_each_kind_of_fault_is_found_in_a_real_folder(tmp_path: Path, spoil:
     SPOILS[spoil](tmp_path)
     with Archive.open(tmp_path, SMALL) as archive:
         assert not archive.verify().is_clean
+        assert archive.verify(repair=True).repaired
+        assert archive.verify().is_clean
+        for location in archive.locate():
+            archive.read(location, check=True)
+
+
+def missing(file: Path, dice: random.Random) -> str:
+    file.unlink()
+    return MISSING_FILE
+
+
+def bit_flipped(file: Path, dice: random.Random) -> str:
+    data = bytearray(file.read_bytes())
+    bit = dice.randrange(len(data) * 8)
+    data[bit // 8] ^= 1 << bit % 8
+    file.write_bytes(data)
+    return WRONG_DIGEST
+
+
+def cut(file: Path, dice: random.Random) -> str:
+    os.truncate(file, dice.randrange(file.stat().st_size))
+    return WRONG_SIZE
+
+
+def grown(file: Path, dice: random.Random) -> str:
+    with file.open("ab") as end:
+        end.write(dice.randbytes(dice.randint(1, 64)))
+    return WRONG_SIZE
+
+
+def another_object(file: Path, dice: random.Random) -> str:
+    file.with_name(f"2.25.{dice.randrange(10**30)}.dcm").write_bytes(dice.randbytes(dice.randrange(500)))
+    return EXTRA_FILE
+
+
+def another_file(file: Path, dice: random.Random) -> str:
+    file.with_suffix(f".{dice.randrange(10**9)}").write_bytes(b"notes")
+    return EXTRA_FILE
+
+
+def renamed(file: Path, dice: random.Random) -> str:
+    file.rename(file.with_name(f"2.25.{dice.randrange(10**30)}.dcm"))
+    return MISSING_FILE
+
+
+FAULTS = (missing, bit_flipped, cut, grown, another_object, another_file, renamed)
+
+
+@pytest.mark.slow
+def test_n13_a_thousand_faults_are_a_thousand_findings(tmp_path: Path) -> None:
+    dice = random.Random(1000)
+    with Archive.open(tmp_path, SMALL) as archive:
+        for study in range(1, 25):
+            arrivals = [archive.begin(SCANNER) for _ in range(50)]
+            for instance, arrival in enumerate(arrivals, 1):
+                arrival.write(part10(study, 1 + instance % 3, instance, pixels=dice.randbytes(64)))
+            archive.store_many(arrivals)
+        assert archive.stats().instances == 1200
+        expected = []
+        for file in dice.sample(sorted(tmp_path.glob("objects/**/*.dcm")), 1000):
+            before = set(file.parent.iterdir())
+            kind = dice.choice(FAULTS)(file, dice)
+            added = set(file.parent.iterdir()) - before
+            where = added.pop() if kind == EXTRA_FILE else file
+            expected.append((kind, str(where.relative_to(tmp_path))))
+        found = {(finding.kind, finding.where) for finding in archive.verify(rows=False).findings}
+        assert set(expected) <= found
+        assert len(set(expected)) == 1000
+        # What was renamed is missing under one name and too much under the other; nothing else is said.
+        assert {kind for kind, _ in found - set(expected)} <= {EXTRA_FILE}
         assert archive.verify(repair=True).repaired
         assert archive.verify().is_clean
         for location in archive.locate():
