@@ -14,7 +14,7 @@ from gantry.dimse.extended import QueryOptions
 from gantry.settings import Settings, help_for, names
 from gantry.standard.dictionary import keyword_of
 from gantry.standard.query_keys import DEFAULT_ANSWERS, MODEL_LEVELS, QUERY_KEYS
-from gantry.standard.sop_classes import SOP_CLASSES, STORAGE_SOP_CLASSES, name_of
+from gantry.standard.sop_classes import NON_PATIENT_STORAGE, SOP_CLASSES, STORAGE_SOP_CLASSES, name_of
 from gantry.standard.status import Service, statuses
 from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES
 
@@ -33,9 +33,12 @@ def _tag(tag: int) -> str:
 
 
 def storage_classes() -> str:
-    """Every storage SOP class that is accepted by name."""
+    """Every storage SOP class by name; those whose objects belong to no study are sent, not accepted."""
     known = sorted((SOP_CLASSES[uid].retired, name_of(uid), uid) for uid in STORAGE_SOP_CLASSES)
-    rows = [(name + (" (retired)" if retired else ""), uid, "yes", "yes") for retired, name, uid in known]
+    rows = [
+        (name + (" (retired)" if retired else ""), uid, "no" if uid in NON_PATIENT_STORAGE else "yes", "yes")
+        for retired, name, uid in known
+    ]
     return _table(["SOP class", "UID", "SCP", "SCU"], rows)
 
 

@@ -37,7 +37,7 @@ from gantry.dimse.user_information import (
     UserInformation,
 )
 from gantry.errors import CallerError
-from gantry.standard.sop_classes import STORAGE_SOP_CLASSES
+from gantry.standard.sop_classes import NON_PATIENT_STORAGE, STORAGE_SOP_CLASSES
 from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES
 
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -75,11 +75,15 @@ def result(
 
 
 def test_every_storage_class_is_accepted_in_every_syntax_of_a_data_set() -> None:
-    for uid in STORAGE_SOP_CLASSES:
+    for uid in STORAGE_SOP_CLASSES - NON_PATIENT_STORAGE:
         assert result(uid, EXPLICIT) == (0, EXPLICIT)
     for uid in TRANSFER_SYNTAXES:
         is_data_set = not uid.startswith(("1.2.840.10008.1.2.6", "1.2.840.10008.1.2.7"))
         assert (result(CT, uid)[0] == 0) is is_data_set
+
+
+def test_classes_of_objects_without_a_study_are_not_accepted() -> None:
+    assert {result(uid, EXPLICIT)[0] for uid in NON_PATIENT_STORAGE} == {3}
 
 
 def test_the_order_of_the_peer_counts() -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from pydicom._uid_dict import UID_dictionary
 
 from gantry.standard import sop_classes
-from gantry.standard.sop_classes import SOP_CLASSES, STORAGE_SOP_CLASSES, is_storage, name_of
+from gantry.standard.sop_classes import (
+    NON_PATIENT_STORAGE,
+    SOP_CLASSES,
+    STORAGE_SOP_CLASSES,
+    is_storage,
+    name_of,
+)
 from support import shared_root
 
 _OF_PYDICOM = {
@@ -48,6 +55,23 @@ def test_every_storage_class_of_the_standards_own_table_is_there() -> None:
     assert rows
     missing = {row["id"] for row in rows if not is_storage(row["id"])}
     assert missing <= {sop_classes.MEDIA_STORAGE_DIRECTORY}
+
+
+def test_objects_without_a_study_are_those_of_the_standards_own_tables() -> None:
+    root = shared_root()
+    if root is None or not (root / "standard" / "ciod_to_modules.json").is_file():
+        pytest.skip("the shared tables of the standard (../shared/standard) are not on this machine")
+
+    def table(name: str) -> Any:
+        return json.loads((root / "standard" / name).read_text(encoding="utf-8"))
+
+    of_name = {row["name"]: row["id"] for row in table("ciods.json")}
+    with_study = {
+        row["ciodId"] for row in table("ciod_to_modules.json") if row["moduleId"] == "general-study"
+    }
+    without = {row["id"] for row in table("sops.json") if of_name[row["ciod"]] not in with_study}
+    assert without - {sop_classes.MEDIA_STORAGE_DIRECTORY} == NON_PATIENT_STORAGE
+    assert NON_PATIENT_STORAGE <= STORAGE_SOP_CLASSES
 
 
 @pytest.mark.parametrize(

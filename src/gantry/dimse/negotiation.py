@@ -321,7 +321,8 @@ def _is_storage(uid: str, policy: AcceptorPolicy, declared_service: str | None) 
         return False
     kind = policy.kind(uid)
     if kind is not None:
-        return kind == "storage"
+        # What belongs to no study is another service (PS3.4 Annex GG)
+        return kind == "storage" and uid not in sop.NON_PATIENT_STORAGE
     return policy.accept_unknown_storage and declared_service in (None, "", STORAGE_SERVICE_CLASS)
 
 

@@ -28,6 +28,21 @@ STORAGE_SOP_CLASSES: frozenset[str] = frozenset(
     uid for uid, sop_class in SOP_CLASSES.items() if sop_class.kind == "storage"
 )
 
+NON_PATIENT_STORAGE: frozenset[str] = frozenset(
+    {
+        "1.2.840.10008.5.1.4.38.1",  # Hanging Protocol
+        "1.2.840.10008.5.1.4.39.1",  # Color Palette
+        "1.2.840.10008.5.1.4.43.1",  # Generic Implant Template
+        "1.2.840.10008.5.1.4.44.1",  # Implant Assembly Template
+        "1.2.840.10008.5.1.4.45.1",  # Implant Template Group
+        "1.2.840.10008.5.1.4.1.1.200.1",  # CT Defined Procedure Protocol
+        "1.2.840.10008.5.1.4.1.1.200.3",  # Protocol Approval
+        "1.2.840.10008.5.1.4.1.1.200.7",  # XA Defined Procedure Protocol
+        "1.2.840.10008.5.1.4.1.1.201.1",  # Inventory
+    }
+)
+"""Storage classes of the Non-Patient Object Storage Service (PS3.4 Annex GG): their objects have no study."""
+
 VERIFICATION = "1.2.840.10008.1.1"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 STORAGE_COMMITMENT_PUSH = "1.2.840.10008.1.20.1"
