@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -38,10 +39,19 @@ def viewer_files() -> Path:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server of its own, with the example study in it."""
+    with serving(tmp_path_factory.mktemp("archive")) as ready:
+        address = f"http://{ready['http']}"
+        for _, part10 in example_study(size=128, slices=12):
+            send(address, part10)
+        yield address
+
+
+@contextmanager
+def serving(data: Path, *options: str) -> Iterator[dict[str, str]]:
+    """What a server of its own says when it is ready."""
     viewer_files()
     chromium_path()
-    data = tmp_path_factory.mktemp("archive")
-    command = [sys.executable, "-m", "gantry", "serve", "--data", str(data), "--json"]
+    command = [sys.executable, "-m", "gantry", "serve", "--data", str(data), "--json", *options]
     ports = ["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     process = subprocess.Popen([*command, *ports], stdout=subprocess.PIPE, env=environment, text=True)
@@ -49,10 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         assert process.stdout is not None
         ready = process.stdout.readline()
         assert ready, "gantry serve ended before it was ready; what it said stands above"
-        address = f"http://{json.loads(ready)['http']}"
-        for _, part10 in example_study(size=128, slices=12):
-            send(address, part10)
-        yield address
+        yield json.loads(ready)
     finally:
         process.terminate()
         process.wait(timeout=60)
@@ -187,6 +194,17 @@ def test_no_answer_is_said_and_old_rows_do_not_stand_under_a_new_search(page: Pa
     assert page.wait_until(STUDY_SHOWN) == name
     assert all("ERR_INTERNET_DISCONNECTED" in error for error in page.errors)
     page.errors.clear()
+
+
+@pytest.mark.peer
+def test_an_empty_archive_says_where_to_send(page: Page, server: str, tmp_path: Path) -> None:
+    with serving(tmp_path, "--aet", "WARD7") as ready:
+        page.go(f"http://{ready['http']}")
+        said = page.wait_until("document.querySelector('.empty .command')?.innerText")
+        port = ready["dicom"].rpartition(":")[2]
+        assert said == f"storescu -aec WARD7 +sd +r 127.0.0.1 {port} folder/"
+        page.screenshot(ARTIFACTS / "empty-archive.png")
+        page.go(server)
 
 
 @pytest.mark.peer

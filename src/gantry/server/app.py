@@ -20,7 +20,7 @@ from gantry.server.conversion import Conversion, Decode
 from gantry.server.delete import Deletions
 from gantry.server.frames import FrameRetrievals
 from gantry.server.generation import Generation
-from gantry.server.health import Health
+from gantry.server.health import DicomDoor, Health
 from gantry.server.holdings import Holdings
 from gantry.server.http import Handler
 from gantry.server.metadata import Metadata
@@ -78,11 +78,13 @@ def build_app(
     render: Render | None = None,
     decode: Decode | None = None,
     pages: Pages | None = None,
+    dicom: DicomDoor | None = None,
 ) -> App:
     """The ASGI application over an archive.
 
     `render` makes pictures (without it, rendered resources are answered 406), `decode` decompresses
-    frames (without it, compressed objects are had as stored only), `pages` is the viewer.
+    frames (without it, compressed objects are had as stored only), `pages` is the viewer, `dicom` says where
+    objects are sent to.
     """
     policy = policy or HttpPolicy()
     generation = Generation(archive)
@@ -102,7 +104,7 @@ def build_app(
         *_pictures(rendered),
         *_stores(StoreDoor(archive, policy, admission), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
-        *_archive_api(archive, feed),
+        *_archive_api(archive, feed, Health(archive, dicom)),
         *_wado_uri(UriService(holdings, whole, rendered)),
         *_capabilities(capabilities),
         *document.routes(),
@@ -261,9 +263,8 @@ def _deletions(acts: Deletions) -> list[Route]:
     return [*deletes, *restores, versions]
 
 
-def _archive_api(archive: Archive, feed: Feed) -> list[Route]:
+def _archive_api(archive: Archive, feed: Feed, health: Health) -> list[Route]:
     tag, json = "The archive", (accept.JSON,)
-    health = Health(archive)
     page = (
         Parameter("after", "Number after which to go on.", "integer"),
         Parameter("limit", "Most entries to answer.", "integer"),

@@ -1,24 +1,35 @@
-"""Whether the archive works, and how much it holds."""
+"""Whether the archive works, how much it holds, and where DICOM is sent to."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from gantry import __version__
 from gantry.archive.archive import Archive
 from gantry.server.http import Request, Response, json_response
 
+DicomDoor = Callable[[], tuple[str, int]]
+"""Gives AE title and port of the DICOM listener, once it listens."""
+
 
 class Health:
     """Answers ``/api/health`` and ``/api/stats``."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, dicom: DicomDoor | None = None) -> None:
         self._archive = archive
+        self._dicom = dicom
 
     async def health(self, _request: Request) -> Response:
         """200 where objects can be stored and found; 503 where only reading works (N6)."""
         why = self._archive.read_only
-        answer = {"status": "read-only" if why else "ok", "reason": why, "version": __version__}
+        answer: dict[str, object] = {
+            "status": "read-only" if why else "ok",
+            "reason": why,
+            "version": __version__,
+        }
+        if self._dicom is not None:
+            answer["dicom"] = dict(zip(("aet", "port"), self._dicom(), strict=True))
         return json_response(answer, 503 if why else 200).with_header(b"cache-control", b"no-store")
 
     async def stats(self, _request: Request) -> Response:

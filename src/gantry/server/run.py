@@ -88,7 +88,13 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
     try:
         dicom = DicomServer(archive, DimseOptions.from_settings(settings))
         renderer = Renderer(archive, decoders)
-        app = build_app(archive, HttpPolicy.from_settings(settings), render=renderer, decode=renderer.decode)
+        app = build_app(
+            archive,
+            HttpPolicy.from_settings(settings),
+            render=renderer,
+            decode=renderer.decode,
+            dicom=lambda: (settings.aet, dicom.address.port),
+        )
         http = _HttpServer(app, settings.http)
         http.listen()
         await dicom.start()

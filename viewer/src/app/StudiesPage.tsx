@@ -1,6 +1,7 @@
 /** The list of studies: one search field, quiet filters, rows on a desk and cards on a phone. */
-import { For, Show, createEffect, on, onCleanup, onMount, type JSX } from "solid-js";
+import { For, Show, createEffect, createResource, on, onCleanup, onMount, type JSX } from "solid-js";
 import { followChanges } from "../api/changes";
+import { dicomDoor } from "../api/server";
 import { findStudies } from "../api/studies";
 import { uploadFile } from "../api/upload";
 import { count } from "../dicom/words";
@@ -267,12 +268,19 @@ function MoreBelow(props: MoreBelowProps): JSX.Element {
 }
 
 function EmptyArchive(): JSX.Element {
+  const [door] = createResource(dicomDoor);
   return (
     <Empty
       title="No studies yet."
       words="Drop DICOM files, folders or a zip anywhere on this page, or send them from a scanner or a shell:"
     >
-      <code class="command">storescu -aec GANTRY +sd +r {location.hostname} 11112 folder/</code>
+      <Show when={door.state === "ready" && door()}>
+        {(known) => (
+          <code class="command">
+            storescu -aec {known().aet} +sd +r {location.hostname} {known().port} folder/
+          </code>
+        )}
+      </Show>
     </Empty>
   );
 }
