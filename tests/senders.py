@@ -237,8 +237,8 @@ def assert_sound(data: Path) -> None:
     assert not [path for path in (data / "incoming").rglob("*") if path.is_file()]
 
 
-def assert_sound_after_kills(data: Path, ledger: Ledger) -> None:
-    """As `assert_sound`, but for objects that had their name and no row when the end came.
+def assert_sound_after_a_cut(data: Path, ledger: Ledger) -> None:
+    """As `assert_sound`, but for objects that had their name and no row when the power went.
 
     Such a file is whole, was never listed and never acknowledged; a repair takes it in.
     """

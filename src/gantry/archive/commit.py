@@ -50,7 +50,9 @@ from gantry.archive.index.protocol import (
     at_once,
 )
 from gantry.archive.outcome import NewVersion, Outcome, Reason, Refused, Stored, Unchanged
+from gantry.archive.received import Receipt
 from gantry.archive.records import InstanceKey, ObjectRecord
+from gantry.archive.renames import Renames
 from gantry.errors import OutOfSpace, ReadOnly, StorageError
 
 POLICIES = ("newest", "first", "reject")
@@ -143,6 +145,7 @@ class Committer:
         self._queue: list[_Ticket] = []
         self._led = False
         self._durable_folders: set[str] = set()
+        self._renames = Renames(disk)
         self._syncs = ThreadPoolExecutor(1, thread_name_prefix="gantry-sync")
         self._last_stamp: datetime | None = None
 
@@ -233,6 +236,8 @@ class Committer:
     def close(self) -> None:
         """Let go of what commits need; none may follow."""
         self._syncs.shutdown()
+        with suppress(OSError):  # the next start wipes it
+            self._renames.forget()
 
     def require_writable(self) -> None:
         """Raises ReadOnly after a failed fsync."""
@@ -282,6 +287,7 @@ class Committer:
 
     def _run(self, waiting: Sequence[Arrival], batch: _Batch) -> None:
         self.require_writable()
+        self._renames.begin_batch()
         batch.state = self.index.lookup({arrival.record.key for arrival in waiting})
         for arrival in waiting:
             try:
@@ -351,6 +357,7 @@ class Committer:
             )
         else:
             path = object_path(record.key, number, aside=aside)
+            self._renames.note(Receipt(0, record.key, number, at, record.origin, path))
             self._publish(arrival.staged, path, batch)
             record = record.placed(path, at)
         batch.changes.append(AddVersion(record, number, aside))

@@ -128,7 +128,7 @@ class Journal:
                 self._next_file()
             assert self._file is not None
             room = min(len(waiting), LINES_PER_FILE - self.count % LINES_PER_FILE)
-            lines = [_line(self.count + 1 + i, waiting.popleft()) for i in range(room)]
+            lines = [encode_receipt(waiting.popleft(), self.count + 1 + i) for i in range(room)]
             write_all(self._file, [b"".join(lines)])
             self.count += room
             self._unsynced += room
@@ -235,12 +235,18 @@ def _run_from(lines: Sequence[_Line], first: int) -> list[_Line]:
     return good
 
 
-def _line(n: int, receipt: Receipt) -> bytes:
+def encode_receipt(receipt: Receipt, n: int = 0) -> bytes:
+    """`receipt` as line number `n`."""
     origin = receipt.origin
     line = _Line(
         n, *receipt.key, receipt.number, receipt.at, receipt.path, origin.source_aet, origin.peer, origin.via
     )
     return _encoder.encode(line) + b"\n"
+
+
+def receipts_in(data: bytes) -> list[Receipt]:
+    """The whole lines at the beginning of `data`."""
+    return [_receipt(line) for line in _whole_lines(data)]
 
 
 def _receipt(line: _Line) -> Receipt:

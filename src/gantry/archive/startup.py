@@ -1,6 +1,7 @@
 """Begin where the last run ended, however it ended (N4, B80).
 
-What was half received is wiped. The index is opened; one that is missing beside objects, broken, or older
+What was half received is wiped, and what was received whole but not committed any more is committed now
+(`renames`). The index is opened; one that is missing beside objects, broken, or older
 than the folder is made anew, loudly. The journal is brought up to the index, and an act that was written but
 never committed is set aside, because nobody was told that it was done.
 """
@@ -28,6 +29,8 @@ from gantry.archive.index import Index
 from gantry.archive.index_files import IndexFiles
 from gantry.archive.received import Journal, rows_after
 from gantry.archive.reindex import reindex
+from gantry.archive.renames import noted, wipe
+from gantry.archive.settle import settle
 from gantry.errors import Corrupt
 
 _log = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
             _log.info("removed %d files that were being received when the last run ended", wiped)
         journal = Journal(disk)
         index = _open_index(disk, index_files, journal, clock)
+        wipe(disk)
         _set_aside_orphan_acts(disk, index, clock)
         return Started(index, journal, Damage(disk), last_count(disk), index.stats().last_change)
     except OSError as error:
@@ -73,7 +77,10 @@ def _open_index(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Cl
         index_files.set_aside(clock.now())
         why = f"the index knows {versions} versions and the folder {journal.count}: it is an older one"
         return _rebuild(disk, index_files, journal, why)
-    if journal.count < versions:
+    settled = settle(disk, index, noted(disk))
+    if settled:
+        _log.info("kept %d objects whose senders had no answer when the last run ended", settled)
+    if journal.count < versions + settled:
         journal.add_rows(rows_after(index, journal.count))
         journal.sync()
     return index
