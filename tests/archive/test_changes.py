@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from gantry.archive.changes import ChangeSignal
 from gantry.archive.outcome import Refused
 from gantry.errors import NotFound
@@ -45,6 +47,7 @@ def test_the_archive_tells_of_stores_deletes_and_a_new_index() -> None:
         assert [change.key for change in archive.changes()] == [key_of()] * 2
 
 
+@pytest.mark.slow
 def test_n03_n15_a_reader_never_sees_half_of_anything() -> None:
     """Two writers store, replace, delete and restore, while two readers list and read all the time."""
     with simulated() as simulation:

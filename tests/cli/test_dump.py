@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from cli.conftest import Gantry
 from gantry.cli.exits import Exit
 from serving import dataset, part10
@@ -51,6 +53,7 @@ def test_what_is_no_dicom_is_named_and_the_rest_is_shown(gantry: Gantry, tmp_pat
     assert "Doe^Jane" in shown.out
 
 
+@pytest.mark.slow
 def test_every_shared_file_is_dumped_or_refused_in_words(gantry: Gantry) -> None:
     files = [path for path in sorted(shared_data().rglob("*")) if path.is_file()]
     shown = gantry("dump", *files)

@@ -136,6 +136,7 @@ def test_b53_names_in_a_zip_file_are_no_paths(gantry: Gantry, tmp_path: Path, da
     assert not [p for p in everything(data) if "evil" in p.name]
 
 
+@pytest.mark.slow
 def test_b53_a_bomb_leaves_no_trace(gantry: Gantry, tmp_path: Path, data: Path) -> None:
     path = zipped(
         tmp_path / "a.zip", {"bomb": part10(dataset()) + bytes(300 << 20), "good": part10(dataset(2))}

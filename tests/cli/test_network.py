@@ -21,6 +21,8 @@ from gantry.cli.exits import Exit
 from serving import ROOT, dataset, dataset_bytes, part10, series
 from support import shared_data
 
+pytestmark = pytest.mark.slow  # real servers, DICOM and web; make test runs it
+
 STUDY = f"{ROOT}.7"
 
 

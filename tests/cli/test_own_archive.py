@@ -134,6 +134,7 @@ def test_an_index_that_is_none_is_told(gantry: Gantry, data: Path) -> None:
 # --- example
 
 
+@pytest.mark.slow
 def test_the_example_is_stored_once(gantry: Gantry, tmp_path: Path) -> None:
     for _ in range(2):
         done = gantry("example", "--data", tmp_path / "data", "--json")
@@ -142,6 +143,7 @@ def test_the_example_is_stored_once(gantry: Gantry, tmp_path: Path) -> None:
     assert (counts["series"], counts["versions"]) == (6, 68)
 
 
+@pytest.mark.slow
 def test_the_example_as_files(gantry: Gantry, tmp_path: Path) -> None:
     assert gantry("example", "--to", tmp_path / "out").code == 0
     assert len(files(tmp_path / "out")) == 68

@@ -319,6 +319,7 @@ def test_b40_nesting_cannot_be_hidden_in_un() -> None:
     assert ds.sequence(PRIVATE) == []
 
 
+@pytest.mark.slow
 def test_b41_a_million_items_and_no_more() -> None:
     data = undefined_sequence(CONTENT, item(b"") * limits.MAX_ITEMS)
     assert sum(1 for _ in read(data).items(CONTENT)) == limits.MAX_ITEMS
@@ -327,6 +328,7 @@ def test_b41_a_million_items_and_no_more() -> None:
     assert error.tag == CONTENT
 
 
+@pytest.mark.slow
 def test_b41_a_million_fragments_and_no_more() -> None:
     assert "fragments" in _refused(encapsulated(b"", *[b""] * limits.MAX_ITEMS), JPEG).cause
 

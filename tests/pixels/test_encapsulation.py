@@ -278,6 +278,7 @@ def test_b58_wrong_lengths_in_the_extended_offset_table(lengths: list[int]) -> N
     assert frames_of(ds) == [SOI, SOI]
 
 
+@pytest.mark.slow
 def test_b58_ten_thousand_fragments() -> None:
     fragments = [pack("<L", n) for n in range(10_000)]
     ds = compressed(fragments, 10_000, starts(fragments))

@@ -113,6 +113,7 @@ def test_an_idle_association_is_aborted(tmp_path: Path) -> None:
         running.wait_until(lambda: running.server.association_count == 0)
 
 
+@pytest.mark.slow
 def test_b21_a_thousand_connections_without_data_leave_nothing(gantry: Served) -> None:
     for _ in range(1000):
         socket.create_connection(("127.0.0.1", gantry.port)).close()
@@ -366,6 +367,7 @@ def test_a_refused_object_is_logged_with_the_place(gantry: Served, caplog: pytes
 # Shutdown
 
 
+@pytest.mark.slow
 def test_n18_drain_under_load_loses_nothing_acknowledged(tmp_path: Path) -> None:
     """Senders keep sending while the server stops: what they were told is kept, is kept."""
     acknowledged: set[str] = set()
@@ -415,6 +417,7 @@ def test_drain_refuses_new_connections_and_ends_idle_ones(tmp_path: Path) -> Non
             socket.create_connection(("127.0.0.1", running.port), 1)
 
 
+@pytest.mark.slow
 def test_drain_aborts_a_peer_that_does_not_end(tmp_path: Path) -> None:
     with served(tmp_path / "data") as running, RawPeer(running.port) as stubborn:
         stubborn.associate()

@@ -65,6 +65,7 @@ def test_b65_four_gigabytes_announced_and_ten_bytes_sent_keep_nothing(web: WebSe
     assert status_of(answer) in (400, 408, 0)
 
 
+@pytest.mark.slow
 def test_b65_a_body_above_the_limit_is_413_before_it_is_sent(tmp_path: Path) -> None:
     with web_served(tmp_path, policy=HttpPolicy(max_object_bytes=1 << 20)) as web:
         answer = web.raw(STORE_HEAD + b"Content-Length: 1000000000000\r\nConnection: close\r\n\r\n")
@@ -112,6 +113,7 @@ def test_b66_a_slow_head_is_cut(tmp_path: Path) -> None:
         assert web.http.get("/api/health").status_code == 200
 
 
+@pytest.mark.slow
 def test_b66_a_slow_body_is_408(tmp_path: Path) -> None:
     with web_served(tmp_path, policy=HttpPolicy(body_window_s=0.4)) as web, web.connect() as connection:
         connection.sendall(STORE_HEAD + b"Content-Length: 1000\r\n\r\n--")

@@ -13,6 +13,7 @@ SIZE_LIMIT = 8 << 20
 AS_STORED = {"accept": "application/dicom; transfer-syntax=*"}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_b43_to_b58_every_shared_file_is_kept_and_given_back_or_refused_with_a_reason(tmp_path: Path) -> None:
     files = [f for f in sorted(shared_data().rglob("*")) if f.is_file() and f.stat().st_size < SIZE_LIMIT]

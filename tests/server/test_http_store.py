@@ -133,6 +133,7 @@ def test_b63_a_body_without_a_whole_part_is_400(web: WebServed, body: bytes) -> 
     assert (answer.status_code, count(web)) == (400, 0)
 
 
+@pytest.mark.slow
 def test_b63_ten_thousand_and_one_parts_are_refused(web: WebServed) -> None:
     body = f"--{BOUNDARY}\r\n\r\nx\r\n".encode() * 10_001 + f"--{BOUNDARY}--\r\n".encode()
     answer = web.http.post(STUDIES, content=body, headers={"content-type": STORE_TYPE})

@@ -178,6 +178,7 @@ def test_pydicoms_own_files_are_dumped() -> None:
     assert sum(check_that_it_dumps(path) for path in paths) > 60
 
 
+@pytest.mark.slow
 def test_every_shared_file_that_can_be_read_is_dumped() -> None:
     paths = [path for path in shared_data().rglob("*") if path.is_file()]
     assert sum(check_that_it_dumps(path) for path in paths) > 500

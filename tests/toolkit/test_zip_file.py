@@ -62,6 +62,7 @@ def test_pieces_begin_with_as_much_as_was_asked_for(tmp_path: Path) -> None:
     assert sum(sizes) == 3 << 20
 
 
+@pytest.mark.slow
 def test_b53_a_bomb_is_cut_at_its_ratio(tmp_path: Path) -> None:
     size = 300 << 20
     members = ZipMembers(made(tmp_path / "z.zip", {"bomb": bytes(size)}))
