@@ -101,9 +101,13 @@ def web_served(
     max_object_bytes: int = 8 << 30,
     same_uid: str = "newest",
     pictures: bool = False,
+    tls: tuple[Path, Path] | None = None,
     **app: Any,
 ) -> Iterator[WebServed]:
-    """Serve an archive in `folder` over HTTP; `app` goes to `build_app`, `pictures` adds the decoders."""
+    """Serve an archive in `folder` over HTTP; `app` goes to `build_app`, `pictures` adds the decoders.
+
+    `tls` is a certificate and its key.
+    """
     archive = Archive.open(
         folder, Options(same_uid=same_uid, reserve_bytes=reserve_bytes, max_object_bytes=max_object_bytes)
     )
@@ -123,13 +127,16 @@ def web_served(
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=2,
+            ssl_certfile=tls and tls[0],
+            ssl_keyfile=tls and tls[1],
         )
     )
+    scheme = "https" if tls else "http"
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=_run, args=(loop, server, listening, decoders), name="web-served")
     thread.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, verify=False) as client:
+        with httpx.Client(base_url=f"{scheme}://127.0.0.1:{port}", timeout=30, verify=False) as client:
             yield WebServed(archive, port, client)
     finally:
         loop.call_soon_threadsafe(built.close)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -140,3 +142,35 @@ def test_a_file_that_lost_its_end_ends_the_answer_early(
     announced = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
     assert len(body) < announced
     assert eventually(lambda: open_objects(tmp_path) == 0)
+
+
+@pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="openssl, which makes the certificate, is not here"
+)
+def test_nothing_passes_by_a_transport_that_encrypts(
+    tmp_path: Path, objects: list[bytes], sendfile_calls: list[int]
+) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    subprocess.run([*command, "-out", certificate, "-keyout", key], check=True, capture_output=True)
+    with web_served(tmp_path / "data", tls=(certificate, key)) as web:
+        for one in objects[:12]:
+            web.archive.store([one])
+        for _ in range(2):
+            answer = web.http.get(SERIES, headers={"accept": ACCEPT})
+            assert sorted(data for _, data in parts_of(answer)) == sorted(objects[:12])
+            where = f"{SERIES}/instances/{ROOT}.1.1.1/frames/1"
+            frame = web.http.get(where, headers={"accept": "application/octet-stream"})
+            assert frame.content == dataset(1, size=SIZES[0]).PixelData
+    assert sendfile_calls == []

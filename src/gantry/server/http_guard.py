@@ -100,7 +100,8 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if hasattr(os, "sendfile"):
+        # Past a transport that encrypts, the bytes would go out as they are.
+        if self.scheme == "http" and hasattr(os, "sendfile"):
             self.scope["extensions"] = {FILE_PIECES: self._send_piece}  # type: ignore[dict-item]
         self._in_head = True
         self._head_size = 0
