@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,6 +95,15 @@ def test_a_line_torn_by_the_end_says_nothing(folder: Path) -> None:
     with Archive.open(folder, SMALL) as archive:
         assert archive.stats().instances == 2
         assert [finding.kind for finding in archive.verify().findings] == ["extra file"]
+
+
+def test_the_cache_may_be_removed_while_objects_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gantry.archive.renames.MAX_BYTES", 0)
+    with Archive.open(tmp_path, SMALL) as archive:
+        for instance in range(1, 5):
+            assert isinstance(archive.store([part10(1, 1, instance)], SCANNER), Stored)
+            shutil.rmtree(tmp_path / "cache")
+        assert archive.verify().is_clean
 
 
 def test_the_file_stays_short(tmp_path: Path) -> None:

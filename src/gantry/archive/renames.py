@@ -9,8 +9,10 @@ writes it; after a power cut it may be missing, and `gantry verify` finds the fi
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from gantry.archive.blobs.files import CACHE
-from gantry.archive.disk import Disk, OpenFile, write_all
+from gantry.archive.disk import Disk, OpenFile, make_folders, write_all
 from gantry.archive.received import Receipt, encode_receipt, receipts_in
 
 NAME = f"{CACHE}/renames.jsonl"
@@ -34,7 +36,7 @@ class Renames:
     def note(self, receipt: Receipt) -> None:
         """`receipt` is about to be given its path. Raises OSError."""
         if self._file is None:
-            self._file = self._disk.append(NAME)
+            self._file = self._opened()
         self._size += write_all(self._file, [encode_receipt(receipt)])
 
     def forget(self) -> None:
@@ -42,8 +44,17 @@ class Renames:
         if self._file is not None:
             self._file.close()
             self._file = None
-            self._disk.unlink(NAME)
+            with suppress(FileNotFoundError):
+                self._disk.unlink(NAME)
         self._size = 0
+
+    def _opened(self) -> OpenFile:
+        try:
+            return self._disk.append(NAME)
+        except FileNotFoundError:
+            # Somebody emptied the cache while we ran: nothing depends on it, and nothing shall fail for it.
+            make_folders(self._disk, CACHE)
+            return self._disk.append(NAME)
 
 
 def noted(disk: Disk) -> list[Receipt]:
