@@ -148,7 +148,8 @@ class Simulation:
     def _forget(self) -> None:
         if self._archive is not None:
             # The index's connections belong to the dead process; SQLite must let go of them.
-            self._archive.index.close()
+            for index in (*self._archive._committer.former, self._archive.index):
+                index.close()
             self._archive = None
 
     def end(self) -> None:

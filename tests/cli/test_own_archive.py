@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,8 @@ def test_an_index_that_is_none_is_told(gantry: Gantry, data: Path) -> None:
     assert "Traceback" not in done.err
     assert done.code in (0, Exit.STORAGE)
     if done.code == 0:  # made anew from the files
-        assert sqlite3.connect(data / "index.sqlite").execute("PRAGMA quick_check").fetchone() == ("ok",)
+        with closing(sqlite3.connect(data / "index.sqlite")) as connection:
+            assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",)
 
 
 # --- example

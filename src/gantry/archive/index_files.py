@@ -6,6 +6,8 @@ and swaps it in by a rename; a broken one is set aside with its time, never dele
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +15,7 @@ from typing import Protocol
 from gantry.archive.disk import FILE_MODE
 from gantry.archive.index import Index
 from gantry.archive.index.sql_index import SqlIndex
+from gantry.errors import StorageError
 
 _SIDE_FILES = ("", "-wal", "-shm")
 
@@ -89,3 +92,14 @@ def _private(path: Path) -> Path:
 
 def _side(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
+
+
+@contextmanager
+def closed_on_error(index: Index) -> Iterator[None]:
+    """Let go of an index that is not used after all."""
+    try:
+        yield
+    except BaseException:
+        with suppress(StorageError):  # a broken one cannot carry its log over; what broke it is told
+            index.close()
+        raise

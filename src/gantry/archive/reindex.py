@@ -20,7 +20,7 @@ from gantry.archive.acts import ActEntry, ActKind, index_change, read_act
 from gantry.archive.blobs.files import ACTS, INCOMING, OBJECTS, object_path, parse_object_path, uid_name
 from gantry.archive.disk import Disk, walk_files
 from gantry.archive.index import AddVersion, Index, IndexChange
-from gantry.archive.index_files import IndexFiles
+from gantry.archive.index_files import IndexFiles, closed_on_error
 from gantry.archive.received import Journal, Receipt
 from gantry.archive.records import InstanceKey, ObjectRecord, Origin
 from gantry.archive.store import Unfit, examine_file
@@ -90,12 +90,14 @@ def reindex(
     """
     folder = versions_in_folder(disk, journal)
     fresh = index_files.open_fresh()
-    skipped = fill(fresh, folder, progress)
-    for path, why in skipped:
-        _log.warning("not indexed: %s: %s", path, why)
+    with closed_on_error(fresh):
+        skipped = fill(fresh, folder, progress)
+        for path, why in skipped:
+            _log.warning("not indexed: %s: %s", path, why)
     index = index_files.take_fresh(fresh)
-    journal.rewrite_from(index)
-    return Rebuilt(index, index.stats().versions, tuple(skipped))
+    with closed_on_error(index):
+        journal.rewrite_from(index)
+        return Rebuilt(index, index.stats().versions, tuple(skipped))
 
 
 def versions_in_folder(disk: Disk, journal: Journal) -> Folder:

@@ -26,7 +26,7 @@ from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk, walk_files
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
-from gantry.archive.index_files import IndexFiles
+from gantry.archive.index_files import IndexFiles, closed_on_error
 from gantry.archive.received import Journal, rows_after
 from gantry.archive.reindex import reindex
 from gantry.archive.renames import noted, wipe
@@ -56,9 +56,10 @@ def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
             _log.info("removed %d files that were being received when the last run ended", wiped)
         journal = Journal(disk)
         index = _open_index(disk, index_files, journal, clock)
-        wipe(disk)
-        _set_aside_orphan_acts(disk, index, clock)
-        return Started(index, journal, Damage(disk), last_count(disk), index.stats().last_change)
+        with closed_on_error(index):
+            wipe(disk)
+            _set_aside_orphan_acts(disk, index, clock)
+            return Started(index, journal, Damage(disk), last_count(disk), index.stats().last_change)
     except OSError as error:
         raise storage_error(error) from error
 
@@ -68,7 +69,8 @@ def _open_index(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Cl
         return _rebuild(disk, index_files, journal, "the index is missing")
     try:
         index = index_files.open()
-        versions = index.stats().versions
+        with closed_on_error(index):
+            versions = index.stats().versions
     except Corrupt as error:
         index_files.set_aside(clock.now())
         return _rebuild(disk, index_files, journal, f"the index is broken and was set aside ({error})")
@@ -77,12 +79,13 @@ def _open_index(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Cl
         index_files.set_aside(clock.now())
         why = f"the index knows {versions} versions and the folder {journal.count}: it is an older one"
         return _rebuild(disk, index_files, journal, why)
-    settled = settle(disk, index, noted(disk))
-    if settled:
-        _log.info("kept %d objects whose senders had no answer when the last run ended", settled)
-    if journal.count < versions + settled:
-        journal.add_rows(rows_after(index, journal.count))
-        journal.sync()
+    with closed_on_error(index):
+        settled = settle(disk, index, noted(disk))
+        if settled:
+            _log.info("kept %d objects whose senders had no answer when the last run ended", settled)
+        if journal.count < versions + settled:
+            journal.add_rows(rows_after(index, journal.count))
+            journal.sync()
     return index
 
 

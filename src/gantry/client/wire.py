@@ -84,6 +84,8 @@ class Wire(asyncio.BufferedProtocol):
         self.association = association
         self._handler = handler
         self._loop = asyncio.get_running_loop()
+        # asyncio's own loop forgets to pause whom `writelines` fills up (CPython before 3.12.9 and 3.13.2).
+        self._joins = not type(self._loop).__module__.startswith("uvloop")
         self._buffer = _read_buffer(self._loop)
         self._stall_timeout_s = stall_timeout_s
         self._transport: asyncio.Transport | None = None
@@ -273,7 +275,10 @@ class Wire(asyncio.BufferedProtocol):
     def _write(self, buffers: list[Buffer]) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._written_bytes += sum(map(len, buffers))
-            self._transport.writelines(buffers)
+            if self._joins:
+                self._transport.write(b"".join(buffers))
+            else:
+                self._transport.writelines(buffers)
             if self._room is not None and not self._is_flooded:
                 self._is_flooded = self._transport.get_write_buffer_size() > FLOOD_BYTES
                 if self._is_flooded:

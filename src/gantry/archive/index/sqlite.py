@@ -53,22 +53,20 @@ def prepare_insert(table: Table, *names: str) -> str:
 def connect_writer(path: Path) -> sqlite3.Connection:
     """The one connection that writes; transactions are begun and ended by the caller."""
     with translated_errors("opening the index"):
-        connection = _connect(path)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
-        connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB}")
-        return connection
+        return _connect(
+            path,
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"wal_autocheckpoint={WAL_PAGES}",
+            f"cache_size=-{WRITER_CACHE_KIB}",
+        )
 
 
 def reader_engine(path: Path) -> Engine:
     """Connections that cannot write; each transaction sees one state."""
 
     def connect() -> sqlite3.Connection:
-        connection = _connect(path)
-        connection.execute("PRAGMA query_only=ON")
-        connection.execute(f"PRAGMA cache_size=-{READER_CACHE_KIB}")
-        return connection
+        return _connect(path, "query_only=ON", f"cache_size=-{READER_CACHE_KIB}")
 
     engine = create_engine(
         "sqlite://",
@@ -85,13 +83,17 @@ def reader_engine(path: Path) -> Engine:
     return engine
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *settings: str) -> sqlite3.Connection:
     # isolation_level=None: the module must not begin transactions of its own accord
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
-    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA temp_store=MEMORY")
     # LIKE must heed case, as prepared text does; then it also uses an index
-    connection.execute("PRAGMA case_sensitive_like=ON")
+    common = (f"busy_timeout={BUSY_TIMEOUT_MS}", "temp_store=MEMORY", "case_sensitive_like=ON")
+    try:
+        for setting in (*common, *settings):
+            connection.execute(f"PRAGMA {setting}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
