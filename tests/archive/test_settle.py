@@ -13,7 +13,8 @@ from gantry.archive.blobs.files import object_path
 from gantry.archive.disk import OsDisk
 from gantry.archive.outcome import Stored
 from gantry.archive.received import Receipt, encode_receipt
-from gantry.archive.renames import MAX_BYTES, NAME
+from gantry.archive.renames import MAX_BYTES, NAME, Renames, noted
+from gantry.archive.sim import SimDisk
 from stored_objects import SCANNER, SMALL, key_of, part10, uid
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
@@ -104,6 +105,19 @@ def test_the_cache_may_be_removed_while_objects_come(tmp_path: Path, monkeypatch
             assert isinstance(archive.store([part10(1, 1, instance)], SCANNER), Stored)
             shutil.rmtree(tmp_path / "cache")
         assert archive.verify().is_clean
+
+
+def test_a_line_that_a_full_disk_cut_hides_none_after_it() -> None:
+    disk = SimDisk(capacity=40)
+    disk.make_folder("cache")
+    renames = Renames(disk)
+    keys = [key_of(1, 1, instance) for instance in (1, 2)]
+    first, second = (Receipt(0, key, 1, AT, SCANNER, object_path(key, 1)) for key in keys)
+    with pytest.raises(OSError, match="No space"):
+        renames.note(first)
+    disk.capacity = 1 << 20
+    renames.note(second)
+    assert noted(disk) == [second]
 
 
 def test_the_file_stays_short(tmp_path: Path) -> None:

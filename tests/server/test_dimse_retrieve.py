@@ -185,6 +185,16 @@ def test_get_can_be_cancelled(gantry: Served) -> None:
     assert result.remaining + result.completed == 60
 
 
+def test_what_goes_wrong_in_asking_whether_to_cancel_is_told(gantry: Served) -> None:
+    fill(gantry, 3)
+
+    def broken() -> bool:
+        raise LookupError("nobody to ask")
+
+    with pytest.raises(LookupError, match="nobody to ask"):
+        get(gantry, STUDY, SlowSink(), is_cancelled=broken)
+
+
 def test_a_damaged_file_fails_alone(gantry: Served, tmp_path: Path) -> None:
     fill(gantry, 3)
     victim = gantry.archive.locate()[1]

@@ -47,24 +47,22 @@ def test_nothing_else_is_storage() -> None:
         assert not is_storage(uid)
 
 
-def test_every_storage_class_of_the_standards_own_table_is_there() -> None:
+def table(name: str) -> Any:
+    """A shared table of the standard; skips without it."""
     root = shared_root()
-    if root is None or not (root / "standard" / "sops.json").is_file():
+    if root is None or not (root / "standard" / name).is_file():
         pytest.skip("the shared tables of the standard (../shared/standard) are not on this machine")
-    rows = json.loads((root / "standard" / "sops.json").read_text(encoding="utf-8"))
+    return json.loads((root / "standard" / name).read_text(encoding="utf-8"))
+
+
+def test_every_storage_class_of_the_standards_own_table_is_there() -> None:
+    rows = table("sops.json")
     assert rows
     missing = {row["id"] for row in rows if not is_storage(row["id"])}
     assert missing <= {sop_classes.MEDIA_STORAGE_DIRECTORY}
 
 
 def test_objects_without_a_study_are_those_of_the_standards_own_tables() -> None:
-    root = shared_root()
-    if root is None or not (root / "standard" / "ciod_to_modules.json").is_file():
-        pytest.skip("the shared tables of the standard (../shared/standard) are not on this machine")
-
-    def table(name: str) -> Any:
-        return json.loads((root / "standard" / name).read_text(encoding="utf-8"))
-
     of_name = {row["name"]: row["id"] for row in table("ciods.json")}
     with_study = {
         row["ciodId"] for row in table("ciod_to_modules.json") if row["moduleId"] == "general-study"

@@ -37,7 +37,13 @@ class Renames:
         """`receipt` is about to be given its path. Raises OSError."""
         if self._file is None:
             self._file = self._opened()
-        self._size += write_all(self._file, [encode_receipt(receipt)])
+        try:
+            self._size += write_all(self._file, [encode_receipt(receipt)])
+        except OSError:
+            # Nothing could be read behind half a line: the next object begins the file anew.
+            with suppress(OSError):
+                self.forget()
+            raise
 
     def forget(self) -> None:
         """Remove the file. Raises OSError."""

@@ -1,9 +1,9 @@
 """Begin where the last run ended, however it ended (N4, B80).
 
 What was half received is wiped, and what was received whole but not committed any more is committed now
-(`renames`). The index is opened; one that is missing beside objects, broken, or older
-than the folder is made anew, loudly. The journal is brought up to the index, and an act that was written but
-never committed is set aside, because nobody was told that it was done.
+(`renames`). The index is opened; one that is missing beside objects, broken, or older than the folder is made
+anew, loudly. The journal is brought up to the index, and an act that was written but never committed is set
+aside, because nobody was told that it was done.
 """
 
 from __future__ import annotations

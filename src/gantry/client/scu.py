@@ -385,6 +385,8 @@ async def _follow(
             if response.command.is_final:
                 if not (state.completed or state.failed or state.warning):
                     _raise_for(response, service, allow_cancel=True)
+                if watching.done():
+                    watching.result()  # what went wrong in asking is the caller's to know
                 return state
     finally:
         watching.cancel()

@@ -162,7 +162,7 @@ async def _send_back(operation: Operation, objects: Sequence[Outgoing], report: 
 
 
 async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing], report: _Report) -> None:
-    """C-MOVE: over associations to the destination, one after the other where one has too few contexts."""
+    """C-MOVE over associations to the destination; another where one has too few contexts or broke off."""
     for group in groups_for_association(objects, _proposals):
         waiting = deque(group)
         proposals = list(dict.fromkeys(p for o in group for p in _proposals(o)))
