@@ -93,8 +93,14 @@ def _status(pdu: bytes) -> int:
 
 
 def _count(pdu: bytes, element: int) -> int:
-    at = pdu.find(struct.pack("<HHI", 0, element, 2))
-    return int.from_bytes(pdu[at + 8 : at + 10], "little") if at >= 0 else -1
+    """An element of the command set in the one value of a P-DATA-TF; -1 where it is not there."""
+    at = 6
+    while at + 8 <= len(pdu):
+        group, number, length = struct.unpack_from("<HHI", pdu, at)
+        if (group, number) == (0, element):
+            return int.from_bytes(pdu[at + 8 : at + 8 + length], "little")
+        at += 8 + length
+    return -1
 
 
 class Association:

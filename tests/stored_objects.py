@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dataset_bytes import explicit
@@ -23,7 +23,9 @@ from gantry.standard.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ROOT = "1.2.826.0.1.3680043.8.498"
 SCANNER = Origin("SCANNER", "192.0.2.1:104", "dimse")
-SMALL = Options(reserve_bytes=0)
+# A log that is soon full, and nothing done but within calls, so that a seed tells all
+SMALL = Options(reserve_bytes=0, log_bytes=96 << 10, in_background=False)
+WITHOUT_LOG = replace(SMALL, log_bytes=0)
 
 
 def uid(*numbers: int) -> str:
@@ -148,7 +150,7 @@ class Simulation:
     def _forget(self) -> None:
         if self._archive is not None:
             # The index's connections belong to the dead process; SQLite must let go of them.
-            for index in (*self._archive._committer.former, self._archive.index):
+            for index in (*self._archive._committer.former, self._archive._committer.index):
                 index.close()
             self._archive = None
 

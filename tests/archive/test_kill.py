@@ -26,11 +26,11 @@ pytestmark = pytest.mark.slow  # more than unit tests may take; make test runs i
 STORE_FOR_EVER = """
 import sys, threading
 from pathlib import Path
-from stored_objects import SCANNER, SMALL, part10
-from gantry.archive.archive import Archive
+from stored_objects import SCANNER, part10
+from gantry.archive.archive import Archive, Options
 from gantry.archive.outcome import Refused
 
-archive = Archive.open(Path(sys.argv[1]), SMALL)
+archive = Archive.open(Path(sys.argv[1]), Options(reserve_bytes=0))
 first = int(sys.argv[2])
 told = threading.Lock()
 

@@ -15,7 +15,7 @@ from gantry.archive.outcome import Stored
 from gantry.archive.received import Receipt, encode_receipt
 from gantry.archive.renames import MAX_BYTES, NAME, Renames, noted
 from gantry.archive.sim import SimDisk
-from stored_objects import SCANNER, SMALL, key_of, part10, uid
+from stored_objects import SCANNER, SMALL, WITHOUT_LOG, key_of, part10, uid
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
 
@@ -100,7 +100,7 @@ def test_a_line_torn_by_the_end_says_nothing(folder: Path) -> None:
 
 def test_the_cache_may_be_removed_while_objects_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gantry.archive.renames.MAX_BYTES", 0)
-    with Archive.open(tmp_path, SMALL) as archive:
+    with Archive.open(tmp_path, WITHOUT_LOG) as archive:
         for instance in range(1, 5):
             assert isinstance(archive.store([part10(1, 1, instance)], SCANNER), Stored)
             shutil.rmtree(tmp_path / "cache")
@@ -121,7 +121,7 @@ def test_a_line_that_a_full_disk_cut_hides_none_after_it() -> None:
 
 
 def test_the_file_stays_short(tmp_path: Path) -> None:
-    with Archive.open(tmp_path, SMALL) as archive:
+    with Archive.open(tmp_path, WITHOUT_LOG) as archive:
         longest = 0
         for study in range(1, 15):
             arrivals = [archive.begin(SCANNER) for _ in range(40)]

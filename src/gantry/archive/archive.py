@@ -16,6 +16,7 @@ from typing import Any
 
 from gantry.archive import delete as acts_on
 from gantry.archive.blobs.files import INCOMING
+from gantry.archive.blocks import Blocks
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
 from gantry.archive.changes import ChangeSignal
 from gantry.archive.clock import Clock, SystemClock
@@ -26,6 +27,7 @@ from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import Change, Conflict, Index, IndexStats, VersionRow
 from gantry.archive.index_files import IndexFiles, SqlIndexFiles
 from gantry.archive.lock import FolderLock
+from gantry.archive.log import SEGMENT_BYTES
 from gantry.archive.open_object import OpenObject
 from gantry.archive.outcome import Outcome
 from gantry.archive.query import FindResult, Query
@@ -48,11 +50,17 @@ NOBODY = Origin()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How an archive behaves: see the settings `same_uid`, `reserve_bytes` and `max_object_bytes`."""
+    """How an archive behaves: see the settings `same_uid`, `reserve_bytes` and `max_object_bytes`.
+
+    `log_bytes` is the size of each of the log's two segments. Without `in_background` nothing is done but
+    within calls, as simulations want it.
+    """
 
     same_uid: str = "newest"
     reserve_bytes: int = DEFAULT_RESERVE_BYTES
     max_object_bytes: int = DEFAULT_OBJECT_LIMIT
+    log_bytes: int = SEGMENT_BYTES
+    in_background: bool = True
 
 
 DEFAULTS = Options()
@@ -71,14 +79,20 @@ class Archive:
         self._names = itertools.count(1)
         started = start(disk, index_files, clock)
         self._journal = started.journal
+        self._blocks = Blocks()
         self._committer = Committer(
             disk,
             started.index,
             clock,
-            options.same_uid,
-            started.act_count,
-            started.last_change,
-            self._told,
+            self._blocks,
+            self._names,
+            policy=options.same_uid,
+            log_bytes=options.log_bytes,
+            reserve_bytes=options.reserve_bytes,
+            in_background=options.in_background,
+            act_count=started.act_count,
+            last_change=started.last_change,
+            told=self._told,
         )
         self._signal = ChangeSignal(started.last_change)
         self._space = Space(disk, options.reserve_bytes)
@@ -118,7 +132,7 @@ class Archive:
         """Let go of everything. What was answered is durable already."""
         self._committer.close()
         self._journal.shut()
-        for index in (*self._committer.former, self.index):
+        for index in (*self._committer.former, self._committer.index):
             try:
                 index.close()
             except StorageError as error:
@@ -135,8 +149,28 @@ class Archive:
 
     @property
     def index(self) -> Index:
-        """The index, to be asked; only the archive tells it anything."""
+        """The index, to be asked; only the archive tells it anything. It knows all that was acknowledged."""
+        self._committer.catch_up()
         return self._committer.index
+
+    @property
+    def epoch(self) -> str:
+        """See `Index.epoch`."""
+        return self._committer.index.epoch
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something that was acknowledged has no file or no row yet; whoever asks for it waits."""
+        return self._committer.is_behind
+
+    def settle(self) -> None:
+        """Have what was acknowledged in files and rows, as far as disk and index let it. Blocks."""
+        self._committer.catch_up()
+
+    @property
+    def acknowledged(self) -> int:
+        """How many objects were acknowledged before they had a row; only ever grows."""
+        return self._committer.acknowledged
 
     @property
     def read_only(self) -> str:
@@ -164,6 +198,7 @@ class Archive:
         self._space.claim(size)
         return Incoming(
             self._disk,
+            self._blocks,
             f"{INCOMING}/{next(self._names)}",
             origin,
             Expectation(expect_sop_class, expect_sop_instance, expect_study),
@@ -261,6 +296,7 @@ class Archive:
         `bulk_uri(key, path)` gives the URI of bulk data; `form` names what it does, for the cache. Raises
         NotFound, StorageError.
         """
+        self._committer.catch_up()
         return self._bundles.get(study_uid, series_uid, form, bulk_uri)
 
     def quiet_series(self, for_s: float) -> list[Series]:
@@ -268,6 +304,7 @@ class Archive:
 
         For a task in the background that then asks for their metadata, so that no viewer need wait.
         """
+        self._committer.catch_up()
         return self._bundles.quiet(for_s)
 
     # --- find, changes ---------------------------------------------------------------------------
@@ -275,6 +312,28 @@ class Archive:
     def find(self, query: Query) -> FindResult:
         """Answer a query. Raises QueryError."""
         return self.index.find(query, self._retriever.header)
+
+    def search_text(
+        self,
+        words: Sequence[str],
+        *,
+        limit: int,
+        offset: int = 0,
+        modality: str = "",
+        date_from: str = "",
+        date_to: str = "",
+        want_total: bool = False,
+    ) -> FindResult:
+        """See `Index.search_text`."""
+        return self.index.search_text(
+            words,
+            limit=limit,
+            offset=offset,
+            modality=modality,
+            date_from=date_from,
+            date_to=date_to,
+            want_total=want_total,
+        )
 
     def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
         """What happened after number `after`, oldest first."""
@@ -329,13 +388,14 @@ class Archive:
 
         With `rows` False nothing holds commits up, and rows are not compared with what the files say.
         """
+        self._committer.catch_up()
         return self._verifier.verify(repair=repair, rows=rows, progress=progress)
 
     def reindex(self, progress: Progress = no_progress) -> Rebuilt:
         """Make the index anew from the folder alone; commits wait. Raises ReadOnly, StorageError."""
         with self._committer.alone():
             try:
-                self._journal.catch_up(self.index)
+                self._journal.catch_up(self._committer.index)
                 rebuilt = reindex(self._disk, self._index_files, self._journal, progress)
             except OSError as error:
                 raise storage_error(error) from error
@@ -346,6 +406,6 @@ class Archive:
     # --- within ----------------------------------------------------------------------------------
 
     def _told(self, committed: Committed) -> None:
-        self._journal.follow(self.index, committed.changes, certain=committed.certain)
+        self._journal.follow(self._committer.index, committed.changes, certain=committed.certain)
         self._bundles.changed([change_key(change) for change in committed.changes])
         self._signal.committed(committed.last_change)

@@ -1,26 +1,35 @@
-"""The one place where objects become part of the archive: durable first, then indexed, then answered.
+"""The one place where objects become part of the archive: durable, then answered, never without a row.
 
-**Group commit.** Any number of threads bring arrivals whose bytes are durable under a temporary name. The
-first to come leads: it takes everything that waits, gives each object its final name, makes each folder
-durable once, and adds all rows in one transaction. Then it wakes the others, whose outcomes are ready, and
-one of those who came meanwhile leads the next batch. Nobody waits longer than the batch in progress and
-their own.
+**The log first.** A new instance that is small enough to be held in memory, as nearly all are, is written
+into the log (`gantry.archive.log`) with all that came together with it, and is answered when that is
+durable. Its file and its row are made *behind* the answer, many at a time, by a thread that lingers a moment
+so that many come together. Whoever asks the archive for anything first has them made (`catch_up`), so nobody
+ever sees less than what was acknowledged. All else (versions of what is known, large objects, acts,
+references) has its file and row before it is answered, after all that waits.
 
-**Order.** Name, then folder sync, then index transaction, then answer. A crash between two steps leaves
-at most a file without a row (an orphan), never a row without a file. A later arrival that wants the path
-of an orphan replaces it when the bytes are the same (its own copy is known to be durable, the orphan's is
-not), and moves it to ``lost-found/`` otherwise.
+**Group commit.** Any number of threads bring arrivals. The first to come leads: it takes everything that
+waits, logs what is new or gives each object its final name, makes each folder durable once, and adds all
+rows in one transaction. Then it wakes the others, whose outcomes are ready, and one of those who came
+meanwhile leads the next batch. Nobody waits longer than the batch in progress and their own.
+
+**Order.** File, name, folder sync, then index transaction, then answer (or the object's place in the log is
+free). A crash between two steps leaves at most a file without a row (an orphan), never a row without a file.
+A later arrival that wants the path of an orphan replaces it when the bytes are the same (its own copy is
+known to be durable, the orphan's is not), and moves it to ``lost-found/`` otherwise.
 
 **Failure.** An object that cannot be given its name is refused alone. When the index fails, it is asked what
 it holds: rows that are there were committed, although the answer was lost. Without rows, the files of the
 batch are removed again where the index only lacked room; otherwise they stay as orphans, because a failed
-commit might still come true when the index recovers. A failed fsync ends writing (N6).
+commit might still come true when the index recovers. What was answered already stays in the log and is tried
+again. A failed fsync ends writing (N6): what is in the log is then made without promising anything of it, to
+be readable, and made again by the next start.
 """
 
 from __future__ import annotations
 
 import hashlib
 import itertools
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,14 +38,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from gantry.archive.acts import ActEntry, ActKind, act_path, index_change, write_act
+from gantry.archive.backlog import Backlog, Waiting, groups_for_log
 from gantry.archive.beside import beside
 from gantry.archive.blobs.files import (
     ACTS,
+    INCOMING,
     LOST_FOUND,
     SyncFailed,
     object_path,
+    sync_file,
     sync_folders,
 )
+from gantry.archive.blocks import Block, Blocks
 from gantry.archive.clock import Clock
 from gantry.archive.disk import Disk
 from gantry.archive.incoming import refusal_for, storage_error
@@ -49,14 +62,25 @@ from gantry.archive.index.protocol import (
     VersionKind,
     at_once,
 )
+from gantry.archive.log import LogFull
 from gantry.archive.outcome import NewVersion, Outcome, Reason, Refused, Stored, Unchanged
 from gantry.archive.received import Receipt
 from gantry.archive.records import InstanceKey, ObjectRecord
 from gantry.archive.renames import Renames
 from gantry.errors import OutOfSpace, ReadOnly, StorageError
 
+_log = logging.getLogger(__name__)
+
 POLICIES = ("newest", "first", "reject")
+LINGER_S = 0.03
+"""How long rows wait for others to be written with them; nobody waits for it (see `Committer.catch_up`)."""
+STAGERS = 4
+"""Files that are made durable at once; more gain nothing on one disk."""
+RETRY_S = 1.0
+"""How long to wait before a disk or an index that refused is asked again."""
 _FOLDERS_REMEMBERED = 65_536
+_LOG_ROOM = 4
+"""Segments of the log that must fit on the disk for it to be used: two of it, and what they hold as files."""
 _TICK = timedelta(microseconds=1)
 
 
@@ -64,11 +88,16 @@ _TICK = timedelta(microseconds=1)
 class Arrival:
     """An object that wants to be kept: its record, and the name under which its bytes are durable.
 
-    `staged` is None for an object referenced in place, whose record names its own path.
+    `staged` is None for one whose bytes are still in memory, in `block`, and for one referenced in place,
+    whose record names its own path. `unknown_at` tells when nothing was known of its instance (see
+    `Committer.unknown_at`), `at` its time where that is settled already.
     """
 
     record: ObjectRecord
     staged: str | None
+    block: Block | None = None
+    unknown_at: int | None = None
+    at: datetime | None = None
     outcome: Outcome | None = None
 
 
@@ -98,8 +127,9 @@ class _Ticket:
 
 @dataclass(slots=True)
 class _Batch:
-    """What one leader does, as it grows."""
+    """What one leader does, as it grows. What `is_logged` was answered before, and is in the log."""
 
+    is_logged: bool = False
     changes: list[IndexChange] = field(default_factory=list)
     acts: list[ActEntry] = field(default_factory=list)
     act: str = ""
@@ -115,7 +145,8 @@ class Committer:
     """Owns the write side of disk and index.
 
     `act_count` is the number of the last act there is, `last_change` that of the feed's last entry.
-    `told` is called, under the lock, of each commit.
+    `told` is called, under the lock, of each commit. `names` number temporary files. Without `in_background`
+    nothing is made behind an answer until somebody asks.
     """
 
     def __init__(
@@ -123,7 +154,13 @@ class Committer:
         disk: Disk,
         index: Index,
         clock: Clock,
+        blocks: Blocks,
+        names: Iterator[int],
+        *,
         policy: str,
+        log_bytes: int,
+        reserve_bytes: int,
+        in_background: bool,
         act_count: int,
         last_change: int,
         told: Callable[[Committed], None],
@@ -131,6 +168,7 @@ class Committer:
         self.read_only = ""
         self.policy = policy
         self.last_change = last_change
+        self.acknowledged = 0
         self.index = index
         self.former: list[Index] = []
         self._act_count = act_count
@@ -138,8 +176,12 @@ class Committer:
         self._void_acts: list[str] = []
         self._disk = disk
         self._clock = clock
+        self._blocks = blocks
+        self._names = names
         self._told = told
-        # Held by who changes disk and index: the leader of a batch, or a person with an act.
+        # Held by who decides what becomes of arrivals: the leader of a batch, or a person with an act.
+        self._turn = threading.RLock()
+        # Held by who changes files and index; taken after the turn by who needs both.
         self._alone = threading.RLock()
         self._queue_lock = threading.Lock()
         self._queue: list[_Ticket] = []
@@ -148,6 +190,18 @@ class Committer:
         self._renames = Renames(disk)
         self._syncs = ThreadPoolExecutor(1, thread_name_prefix="gantry-sync")
         self._last_stamp: datetime | None = None
+        self._index_state = 0
+        self._backlog = Backlog(disk, blocks, log_bytes)
+        # Nothing is acknowledged that might find no room for its file, or for the log itself
+        self._room_for_log = reserve_bytes + _LOG_ROOM * log_bytes
+        self._work = threading.Event()
+        self._closing = threading.Event()
+        self._behind: threading.Thread | None = None
+        self._stagers: ThreadPoolExecutor | None = None
+        if in_background:
+            self._stagers = ThreadPoolExecutor(STAGERS, thread_name_prefix="gantry-files")
+            self._behind = threading.Thread(target=self._make_behind, name="gantry-behind", daemon=True)
+            self._behind.start()
 
     # --- what others call ----------------------------------------------------------------------
 
@@ -169,10 +223,10 @@ class Committer:
         """Commit all that waits now, then let one of those who came meanwhile lead, and wake the others."""
         batch: list[_Ticket] = []
         try:
-            with self._alone:
+            with self._turn:
                 with self._queue_lock:
                     batch, self._queue = self._queue, []
-                self._lead([arrival for ticket in batch for arrival in ticket.arrivals])
+                self._receive([arrival for ticket in batch for arrival in ticket.arrivals])
         finally:
             with self._queue_lock:
                 following = self._queue[0] if self._queue else None
@@ -184,13 +238,43 @@ class Committer:
                 ticket.done = True
                 ticket.turn.release()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether anything that was acknowledged waits for its file or its row."""
+        return bool(self._backlog)
+
+    def catch_up(self) -> bool:
+        """Have all that was acknowledged before this call in its files and rows.
+
+        False where disk or index refuse: it stays in the log, and is made when they do not, or by the next
+        start.
+        """
+        if not self._backlog:
+            return True
+        with self._alone:
+            done = [self._make(batch) for batch in self._backlog.batches()]
+            return all(done)
+
+    def unknown_at(self, key: InstanceKey) -> int | None:
+        """A number to be put into the arrival of an instance of which nothing is known; None where it is.
+
+        Asked by each thread for itself, it need not be asked by the one that leads: as long as the index has
+        not changed, the answer holds.
+        """
+        state = self._index_state
+        try:
+            return None if key in self._backlog or self.index.known([key]) else state
+        except StorageError:
+            return None
+
     def may_be_kept(self, key: InstanceKey) -> bool:
         """Whether something of the instance may be kept already, at the cost of a look at one name."""
-        return self._disk.exists(object_path(key, 1))
+        return key in self._backlog or self._disk.exists(object_path(key, 1))
 
     def already_kept(self, record: ObjectRecord) -> Unchanged | None:
         """The answer for an object whose very bytes are current already, without writing anything."""
         with self._alone:
+            self.catch_up()
             current = self.index.lookup([record.key]).get(record.key)
         if current is None or current.deleted or not _same_bytes(record, current):
             return None
@@ -198,20 +282,24 @@ class Committer:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold off all commits meanwhile. Raises ReadOnly."""
-        with self._alone:
+        """Hold off all commits meanwhile, after what was acknowledged. Raises ReadOnly, StorageError."""
+        with self._turn, self._alone:
             self.require_writable()
+            if not self.catch_up():
+                raise StorageError("objects that were acknowledged still wait for disk or index")
             yield
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Hold off all commits meanwhile, also where nothing can be written."""
-        with self._alone:
+        with self._turn, self._alone:
+            self.catch_up()
             yield
 
     def take_index(self, index: Index) -> None:
         """Go on with another index; for use when `alone`. The former one stays open for who is reading it."""
         self.last_change = index.stats().last_change
+        self._index_state += 1
         self.former.append(self.index)
         self.index = index
 
@@ -234,8 +322,17 @@ class Committer:
         self._told(Committed(tuple(applied), self.last_change))
 
     def close(self) -> None:
-        """Let go of what commits need; none may follow."""
+        """Make what waits, and let go of what commits need; none may follow."""
+        self._closing.set()
+        self._work.set()
+        if self._behind is not None:
+            self._behind.join()
+        if not self.catch_up():
+            _log.warning("acknowledged objects wait in the log for the next start")
+        self._backlog.log.close()
         self._syncs.shutdown()
+        if self._stagers is not None:
+            self._stagers.shutdown()
         with suppress(OSError):  # the next start wipes it
             self._renames.forget()
 
@@ -256,10 +353,191 @@ class Committer:
         self._last_stamp = now
         return now
 
+    # --- the log -------------------------------------------------------------------------------
+
+    def _receive(self, waiting: Sequence[Arrival]) -> None:
+        """Log what is new; all else is committed at once, after all that was logged."""
+        try:
+            self._log_new(waiting)
+            if any(arrival.outcome is None for arrival in waiting):
+                with self._alone:
+                    self.catch_up()
+                    self._stage_known(waiting)
+                    self._lead([arrival for arrival in waiting if arrival.outcome is None])
+        finally:
+            # Whatever went wrong, nobody may wait for ever or take silence for success.
+            self._refuse(waiting, Refused(Reason.STORAGE, Reason.STORAGE.value))
+            for arrival in waiting:
+                if arrival.block is not None:
+                    self._blocks.give(arrival.block)
+                    if arrival.staged is not None and not isinstance(arrival.outcome, Stored | NewVersion):
+                        self._remove([arrival.staged])
+
+    def _log_new(self, waiting: Sequence[Arrival]) -> None:
+        """Write those that nobody has seen before into the log, and answer them."""
+        if self.read_only:
+            return
+        new = self._new_ones(waiting)
+        for group in groups_for_log([one for _, one in new]):
+            if not self._log_group(group):
+                return
+            self.acknowledged += len(group)
+            logged = {id(one) for one in group}
+            for arrival, one in new:
+                if id(one) in logged:
+                    record, arrival.block = arrival.record, None
+                    arrival.outcome = Stored(record.key, 1, record.sop_class_uid, record.transfer_syntax_uid)
+        if new:
+            self._work.set()
+
+    def _new_ones(self, waiting: Sequence[Arrival]) -> list[tuple[Arrival, Waiting]]:
+        """Arrivals in memory of instances that neither backlog nor index know."""
+        new: list[tuple[Arrival, Waiting]] = []
+        seen: set[InstanceKey] = set()
+        for arrival in waiting:
+            key, block = arrival.record.key, arrival.block
+            if block is not None and key not in seen and self._is_new(key, arrival.unknown_at):
+                new.append((arrival, Waiting(arrival.record, self.stamp(), block)))
+            seen.add(key)
+        return new
+
+    def _is_new(self, key: InstanceKey, unknown_at: int | None) -> bool:
+        # The backlog before the index: what leaves the one is in the other by then.
+        if unknown_at is None or key in self._backlog:
+            return False
+        return unknown_at == self._index_state or self.unknown_at(key) is not None
+
+    def _log_group(self, group: list[Waiting]) -> bool:
+        """Whether the log holds them now. After a failure their files are tried, and tell what is wrong."""
+        try:
+            if self._disk.free_space() < self._room_for_log:
+                return False
+            if self._backlog.is_full:
+                self.catch_up()
+            try:
+                self._backlog.add(group)
+            except LogFull:
+                if not self.catch_up():
+                    return False
+                self._backlog.add(group)
+        except SyncFailed as error:
+            self.stop_writing(str(error))
+            return False
+        except (LogFull, OSError):
+            return False
+        return True
+
+    def _stage_known(self, waiting: Sequence[Arrival]) -> None:
+        """Put what is still in memory into files, unless its very bytes are current already."""
+        for arrival in waiting:
+            record = arrival.record
+            if arrival.outcome is None and record.key in self._backlog:
+                # It cannot come after a version that disk or index still refuse to take.
+                arrival.outcome = Refused(Reason.STORAGE, Reason.STORAGE.value)
+            if arrival.outcome is not None or arrival.block is None:
+                continue
+            try:
+                self.require_writable()
+                current = self.index.lookup([record.key]).get(record.key)
+                if current is not None and not current.deleted and _same_bytes(record, current):
+                    arrival.outcome = _unchanged(record, current.object_number)
+                else:
+                    (arrival.staged,) = self._stage([(arrival.block, record.file_size)])
+            except SyncFailed as error:
+                self.stop_writing(str(error))
+                arrival.outcome = Refused(Reason.READ_ONLY, self.read_only)
+            except ReadOnly as error:
+                arrival.outcome = Refused(Reason.READ_ONLY, str(error))
+            except OSError as error:
+                arrival.outcome = refusal_for(error)
+            except StorageError as error:
+                arrival.outcome = Refused(Reason.STORAGE, f"{Reason.STORAGE.value} ({error})")
+
+    def _stage(self, objects: Sequence[tuple[Block, int]]) -> list[str]:
+        """Files under temporary names, durable unless writing has ended. Raises OSError, SyncFailed."""
+        names = [f"{INCOMING}/{next(self._names)}" for _ in objects]
+        # A disk that is asked for several at once makes them durable together
+        several = self._stagers.map if self._stagers is not None and len(objects) > 1 else map
+        try:
+            for _ in several(self._write_file, names, objects):
+                continue
+        except BaseException:
+            self._remove(names)
+            raise
+        return names
+
+    def _write_file(self, name: str, content: tuple[Block, int]) -> None:
+        file = self._disk.create(name)
+        try:
+            file.write_block(*content)
+            if not self.read_only:
+                sync_file(file)
+        finally:
+            file.close()
+
+    def _remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            # What cannot be removed is wiped at the next start.
+            with suppress(OSError):
+                self._disk.unlink(name)
+
+    # --- behind the answers --------------------------------------------------------------------
+
+    def _make_behind(self) -> None:
+        while not self._closing.is_set():
+            self._work.wait()
+            self._work.clear()
+            self._closing.wait(LINGER_S)
+            while not self.catch_up() and not self._closing.wait(RETRY_S):
+                pass
+
+    def _make(self, batch: list[Waiting]) -> bool:
+        """Give logged objects their files and rows; whether all have them."""
+        could_write = not self.read_only
+        left = self._try_to_make(batch)
+        if left and could_write and self.read_only:
+            # A sync has failed: once more, without promising anything of it
+            left = self._try_to_make(left)
+        if left and len(batch) > 1:
+            # One that cannot be made must not keep the others from being
+            left = [one for one in left if self._try_to_make([one])]
+        return not left
+
+    def _try_to_make(self, batch: list[Waiting]) -> list[Waiting]:
+        """Those that could not be made; nothing of them stays but what the log holds."""
+        staged: list[str] = []
+        try:
+            staged = self._stage([(one.block, one.record.file_size) for one in batch])
+            arrivals = [Arrival(one.record, name, at=one.at) for one, name in zip(batch, staged, strict=True)]
+            self._lead(arrivals, is_logged=True)
+        except SyncFailed as error:
+            self.stop_writing(str(error))
+            return batch
+        except OSError as error:
+            _log.warning("acknowledged objects wait in the log: %s", error.strerror)
+            return batch
+        except Exception:  # noqa: BLE001 - the door of the thread that makes files and rows, and it is logged
+            _log.exception("acknowledged objects wait in the log for the next start")
+            if len(batch) == 1:
+                batch[0].is_stuck = True
+            self._remove(staged)
+            return batch
+        made, left = [], []
+        for one, arrival in zip(batch, arrivals, strict=True):
+            if isinstance(arrival.outcome, Refused):
+                _log.warning("an acknowledged object waits in the log: %s", arrival.outcome.message)
+                left.append(one)
+            else:
+                made.append(one)
+            if not isinstance(arrival.outcome, Stored):
+                self._remove([arrival.staged or ""])
+        self._backlog.made(made, durably=not self.read_only)
+        return left
+
     # --- one batch -----------------------------------------------------------------------------
 
-    def _lead(self, waiting: Sequence[Arrival]) -> None:
-        batch = _Batch()
+    def _lead(self, waiting: Sequence[Arrival], *, is_logged: bool = False) -> None:
+        batch = _Batch(is_logged)
         try:
             self._run(waiting, batch)
         except SyncFailed as error:
@@ -286,8 +564,9 @@ class Committer:
                 arrival.outcome = refusal
 
     def _run(self, waiting: Sequence[Arrival], batch: _Batch) -> None:
-        self.require_writable()
-        self._renames.begin_batch()
+        if not batch.is_logged:
+            self.require_writable()
+            self._renames.begin_batch()
         batch.state = self.index.lookup({arrival.record.key for arrival in waiting})
         for arrival in waiting:
             try:
@@ -346,7 +625,7 @@ class Committer:
         return batch.kept[key]
 
     def _add(self, arrival: Arrival, batch: _Batch, number: int, *, aside: bool) -> None:
-        at = self.stamp()
+        at = arrival.at or self.stamp()
         record = arrival.record
         if arrival.staged is None:
             record = record.placed(record.path, at)
@@ -357,7 +636,8 @@ class Committer:
             )
         else:
             path = object_path(record.key, number, aside=aside)
-            self._renames.note(Receipt(0, record.key, number, at, record.origin, path))
+            if not batch.is_logged:
+                self._renames.note(Receipt(0, record.key, number, at, record.origin, path))
             self._publish(arrival.staged, path, batch)
             record = record.placed(path, at)
         batch.changes.append(AddVersion(record, number, aside))
@@ -456,6 +736,8 @@ class Committer:
         then. A failed sync is never passed over, also where the index fails before it is known.
         """
         self._write_act(batch)
+        if self.read_only:
+            return self._index(batch)  # logged, and nothing is promised of it
         syncing = beside(self._syncs, self._sync, batch)
         try:
             return self._index(batch, syncing.result)
@@ -512,6 +794,7 @@ class Committer:
                 raise
             last = self.last_change + len(changes)
         # From here on the files have rows, whatever else may fail.
+        self._index_state += 1
         batch.published, batch.act = [], ""
         self.last_change = last
         return changes

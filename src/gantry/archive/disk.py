@@ -9,12 +9,17 @@ no kinder:
   that holds it;
 - until then a crash may keep any part of it.
 
+Whole objects and the log go *past* the page cache where the file system allows it (``O_DIRECT``): the page
+cache would cost a copy, fresh pages, and twice the time until the bytes are durable.
+
 `OsDisk` is the real thing; `gantry.archive.sim.SimDisk` is the twin that fails, forgets and tears on
 demand. One contract test runs on both.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import mmap
 import os
 import stat
@@ -27,6 +32,8 @@ Buffer = bytes | bytearray | memoryview | mmap.mmap
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+BLOCK_BYTES = 4096
+"""Where direct writes begin and end: the page of memory, and the sector of disks or a multiple of it."""
 # writev takes at most IOV_MAX buffers (1024 on Linux); more go in several calls.
 _MOST_BUFFERS = 1024
 
@@ -53,8 +60,27 @@ class OpenFile(Protocol):
     def write(self, buffers: Sequence[Buffer]) -> int:
         """Append the buffers; answers how many bytes were taken, which may be fewer. Raises OSError."""
 
+    def write_block(self, block: Buffer, size: int) -> None:
+        """Write the first `size` bytes of a block as all that the file holds. Raises OSError.
+
+        The block begins on a page, and can be read up to the next multiple of `BLOCK_BYTES`.
+        """
+
     def start_writing_back(self) -> None:
         """Let the disk begin with what was written, so that a later `sync` is short. Promises nothing."""
+
+    def sync(self) -> None:
+        """Make all bytes written so far durable. Raises OSError."""
+
+    def close(self) -> None:
+        """Let go of the file; harmless twice."""
+
+
+class LogFile(Protocol):
+    """A file that is written anywhere, in multiples of `BLOCK_BYTES`, from buffers that begin on a page."""
+
+    def write_at(self, offset: int, buffers: Sequence[Buffer]) -> None:
+        """Put the buffers one after the other, from `offset`. Raises OSError; then any of it may be there."""
 
     def sync(self) -> None:
         """Make all bytes written so far durable. Raises OSError."""
@@ -71,6 +97,9 @@ class Disk(Protocol):
 
     def append(self, name: str) -> OpenFile:
         """The file, made if missing, to be written at its end."""
+
+    def open_log(self, name: str) -> LogFile:
+        """The file, made if missing, to be written anywhere."""
 
     def read(self, name: str) -> bytes:
         """The whole file."""
@@ -113,6 +142,11 @@ class Disk(Protocol):
 
     def real_path(self, name: str) -> Path | None:
         """Where the operating system finds the file; None where it cannot."""
+
+
+def padded(size: int) -> int:
+    """`size` as direct writes round it up."""
+    return -(-size // BLOCK_BYTES) * BLOCK_BYTES
 
 
 def write_all(file: OpenFile, buffers: Sequence[Buffer]) -> int:
@@ -188,16 +222,64 @@ def walk_files(disk: Disk, folder: str) -> list[str]:
     return files
 
 
-class _OsFile:
-    __slots__ = ("_fd",)
+class _Direct:
+    """Whether the file system takes direct writes; found out by the first."""
 
-    def __init__(self, fd: int) -> None:
+    __slots__ = ("works",)
+
+    def __init__(self) -> None:
+        self.works = hasattr(os, "O_DIRECT")
+
+    def write(self, fd: int, buffers: Sequence[Buffer], offset: int) -> None:
+        """Write all of the buffers from `offset`, past the page cache where that works. Raises OSError."""
+        if self.works:
+            try:
+                self._turn(fd, on=True)
+                _write_at(fd, buffers, offset)
+            except OSError as error:
+                # The file system does not know it (tmpfs), or wants other multiples
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                    raise
+                self.works = False
+                self._turn(fd, on=False)
+            else:
+                return
+        _write_at(fd, buffers, offset)
+
+    def _turn(self, fd: int, *, on: bool) -> None:
+        flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+        wanted = flags | os.O_DIRECT if on else flags & ~os.O_DIRECT
+        if flags != wanted:
+            fcntl.fcntl(fd, fcntl.F_SETFL, wanted)
+
+
+def _write_at(fd: int, buffers: Sequence[Buffer], offset: int) -> None:
+    total, taken = sum(map(len, buffers)), 0
+    waiting = buffers
+    while taken < total:
+        taken += os.pwritev(fd, waiting[:_MOST_BUFFERS], offset + taken)
+        waiting = _after(buffers, taken)
+
+
+class _OsFile:
+    __slots__ = ("_direct", "_fd")
+
+    def __init__(self, fd: int, direct: _Direct) -> None:
         self._fd = fd
+        self._direct = direct
 
     def write(self, buffers: Sequence[Buffer]) -> int:
         if len(buffers) == 1:
             return os.write(self._fd, buffers[0])
         return os.writev(self._fd, buffers[:_MOST_BUFFERS])
+
+    def write_block(self, block: Buffer, size: int) -> None:
+        with memoryview(block) as view:
+            self._direct.write(self._fd, [view[: padded(size)]], 0)
+        os.ftruncate(self._fd, size)
+
+    def write_at(self, offset: int, buffers: Sequence[Buffer]) -> None:
+        self._direct.write(self._fd, buffers, offset)
 
     def start_writing_back(self) -> None:
         # Linux starts writing dirty pages when told that they will not be needed, and keeps those it is
@@ -214,23 +296,36 @@ class _OsFile:
             os.close(fd)
 
 
+class _OsLog(_OsFile):
+    __slots__ = ()
+
+    def sync(self) -> None:
+        # Where nothing but bytes changed, and a log that is used again changes nothing else, one flush
+        os.fdatasync(self._fd)
+
+
 class OsDisk:
     """The files below `root`, by the operating system."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self._prefix = f"{self.root}/"
+        self._direct = _Direct()
 
     def _path(self, name: str) -> str:
         return name if name.startswith("/") else self._prefix + name
 
     def create(self, name: str) -> OpenFile:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        return _OsFile(os.open(self._path(name), flags, FILE_MODE))
+        return _OsFile(os.open(self._path(name), flags, FILE_MODE), self._direct)
 
     def append(self, name: str) -> OpenFile:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        return _OsFile(os.open(self._path(name), flags, FILE_MODE))
+        return _OsFile(os.open(self._path(name), flags, FILE_MODE), self._direct)
+
+    def open_log(self, name: str) -> LogFile:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        return _OsLog(os.open(self._path(name), flags, FILE_MODE), self._direct)
 
     def read(self, name: str) -> bytes:
         with open(self._path(name), "rb", buffering=0) as file:  # noqa: PTH123 - a hot path; Path is slow

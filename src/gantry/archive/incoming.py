@@ -1,4 +1,4 @@
-"""An object while it arrives: in memory up to 1 MiB, then in a file of its own under `incoming/`.
+"""An object while it arrives: in a block of memory up to 1 MiB, then in a file of its own under `incoming/`.
 
 `write` never raises: what goes wrong (too large, disk full) is kept as `refusal`, so that a door may
 look and stop early, or go on and get it from `finish`. Whatever happens, nothing of a broken-off
@@ -8,17 +8,17 @@ arrival stays (N11).
 from __future__ import annotations
 
 import errno
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from gantry.archive.blobs.files import NO_ROOM, sync_file
+from gantry.archive.blocks import MEMORY_LIMIT, Block, Blocks, zero_tail
 from gantry.archive.disk import Buffer, Disk, OpenFile, write_all
 from gantry.archive.outcome import Outcome, Reason, Refused
 from gantry.archive.records import Origin
 from gantry.errors import OutOfSpace, StorageError
-
-MEMORY_LIMIT = 1 << 20
-"""Bytes of one arrival held in memory; more go to a file, so that 64 senders of 2 GB cost 64 MiB (N16)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,12 @@ def storage_error(error: OSError) -> StorageError:
     )
 
 
+class _Digest(Protocol):
+    def update(self, data: bytes | bytearray | memoryview, /) -> None: ...
+
+    def digest(self) -> bytes: ...
+
+
 class Incoming:
     """One object on its way in. Not for several threads at once.
 
@@ -57,13 +63,14 @@ class Incoming:
     """
 
     __slots__ = (
-        "_chunks", "_disk", "_ended", "_file", "_finish", "_held", "_release", "expectation", "limit", "name",
-        "origin", "refusal", "size",
+        "_block", "_blocks", "_digest", "_disk", "_ended", "_file", "_finish", "_held", "_release",
+        "expectation", "limit", "name", "origin", "refusal", "size",
     )  # fmt: skip
 
     def __init__(
         self,
         disk: Disk,
+        blocks: Blocks,
         name: str,
         origin: Origin,
         expectation: Expectation,
@@ -79,34 +86,56 @@ class Incoming:
         self.size = 0
         self.refusal: Refused | None = None
         self._disk = disk
-        self._chunks: list[bytes] = []
+        self._blocks = blocks
+        self._block: Block | None = None
+        # Bytes in the block, which are not in the file
         self._held = 0
         self._file: OpenFile | None = None
         self._finish = finish
         self._release = release
         self._ended = False
+        self._digest: _Digest | None = None
 
     @property
     def is_spooled(self) -> bool:
         """Whether the bytes are in a file already."""
         return self._file is not None
 
+    @property
+    def room(self) -> int:
+        """How many bytes `write` takes without touching the disk."""
+        return MEMORY_LIMIT - self._held
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Take the next bytes; they are copied unless they are `bytes`."""
-        if self.refusal is not None or not data:
+        """Take the next bytes; they are copied."""
+        size = len(data)
+        if self.refusal is not None or not size:
             return
-        self.size += len(data)
+        self.size += size
         if self.size > self.limit:
             self._refuse(Refused(Reason.TOO_LARGE, f"more than the {self.limit} bytes an object may have"))
             return
-        self._chunks.append(data if isinstance(data, bytes) else bytes(data))
-        self._held += len(data)
-        if self._held > MEMORY_LIMIT:
-            self._spool()
+        if self._held + size > MEMORY_LIMIT and not self._spool(data):
+            if self._digest is not None:
+                self._digest.update(data)
+            return
+        if self._digest is not None:
+            self._digest.update(data)
+        held = self._held
+        if self._block is None:
+            self._block = self._blocks.take()
+        self._block[held : held + size] = data
+        self._held = held + size
 
     def begin_dataset(self) -> None:
         """What was written so far is the File Meta Information; what follows must not add to it (B46)."""
         self.expectation = replace(self.expectation, dataset_offset=self.size)
+        self._digest = hashlib.sha256()
+
+    @property
+    def dataset_sha256(self) -> bytes | None:
+        """The digest of all that came after `begin_dataset`, computed as it came; None without that call."""
+        return self._digest.digest() if self._digest is not None else None
 
     def finish(self) -> Outcome:
         """Check and keep the object. Blocks until it is durable: for a worker thread."""
@@ -125,28 +154,30 @@ class Incoming:
     def content(self) -> Buffer:
         """All bytes that came; `unmap` them after use. Raises OSError."""
         if self._file is None:
-            if len(self._chunks) != 1:
-                self._chunks = [b"".join(self._chunks)]
-            return self._chunks[0]
+            return memoryview(self._block or b"")[: self._held]
         self._flush(self._file)
+        self._file.start_writing_back()
         return self._disk.map(self.name)
 
-    def write_out(self, content: Buffer) -> None:
-        """Have all bytes in the file, and the disk busy with them. Raises OSError."""
-        if self._file is None:
-            self._file = self._disk.create(self.name)
-            write_all(self._file, [content])
-        self._file.start_writing_back()
+    def take_block(self) -> Block:
+        """The block that holds the whole object, whose owner is now the caller, padded with zeros."""
+        assert self._block is not None and self._file is None, "the object is in its file"
+        block, self._block = self._block, None
+        zero_tail(block, self._held)
+        return block
 
     def settle(self) -> None:
-        """Make the bytes durable in the file `name`. Raises OSError or SyncFailed."""
-        assert self._file is not None, "write_out comes first"
+        """Make the bytes, which are all in the file `name`, durable. Raises OSError or SyncFailed."""
+        assert self._file is not None, "the object is in memory"
         sync_file(self._file)
         self._file.close()
 
     def discard(self) -> None:
-        """Remove the file, if it is still there under its first name."""
-        self._chunks = []
+        """Let go of the block, and remove the file if it is still there under its first name."""
+        if self._block is not None:
+            self._blocks.give(self._block)
+            self._block = None
+        self._held = 0
         if self._file is None:
             return
         self._file.close()
@@ -157,18 +188,23 @@ class Incoming:
             # It cannot be removed now, or is not there; what stays is wiped at the next start.
             return
 
-    def _spool(self) -> None:
+    def _spool(self, data: bytes | bytearray | memoryview) -> bool:
+        """Make room in the block by writing out what it holds; False where `data` was written, or nothing."""
         try:
             if self._file is None:
                 self._file = self._disk.create(self.name)
             self._flush(self._file)
+            if len(data) <= MEMORY_LIMIT:
+                return True
+            write_all(self._file, [data])
         except OSError as error:
             self._refuse(refusal_for(error))
+        return False
 
     def _flush(self, file: OpenFile) -> None:
-        if self._chunks:
-            write_all(file, self._chunks)
-        self._chunks = []
+        if self._held:
+            with memoryview(self._block or b"") as view:
+                write_all(file, [view[: self._held]])
         self._held = 0
 
     def _refuse(self, refusal: Refused) -> None:

@@ -244,6 +244,11 @@ def encode_receipt(receipt: Receipt, n: int = 0) -> bytes:
     return _encoder.encode(line) + b"\n"
 
 
+def decode_receipt(line: bytes) -> Receipt:
+    """The receipt that `encode_receipt` wrote. Raises msgspec.DecodeError."""
+    return _receipt(_decoder.decode(line))
+
+
 def receipts_in(data: bytes) -> list[Receipt]:
     """The whole lines at the beginning of `data`."""
     return [_receipt(line) for line in _whole_lines(data)]

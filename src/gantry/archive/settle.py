@@ -1,18 +1,81 @@
-"""At start: objects that had their names, and no rows yet, when the last run was killed (see `renames`)."""
+"""At start: what the last run acknowledged and no longer kept, or named and no longer committed.
+
+Objects in the log (`gantry.archive.log`) were acknowledged: whatever else is true of them, they get their
+files anew, because what a failed or a missing sync has left of the first ones cannot be told, and rows where
+they have none. Objects that only had their names (`gantry.archive.renames`) are whole, and get rows.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 
-from gantry.archive.blobs.files import parse_object_path, sync_folders
-from gantry.archive.disk import Disk
+from gantry.archive.blobs.files import INCOMING, object_path, parse_object_path, sync_folders, write_durably
+from gantry.archive.commit import set_aside
+from gantry.archive.disk import Disk, make_folders
 from gantry.archive.index import AddVersion, Index
+from gantry.archive.log import Logged, logged_objects
 from gantry.archive.received import Receipt
 from gantry.archive.reindex import describe_file
 from gantry.archive.store import Unfit
 
 _log = logging.getLogger(__name__)
+
+
+def place_logged(disk: Disk, now: datetime, is_other: Callable[[Logged], bool]) -> list[Receipt]:
+    """Give the objects in the log their files; answers when and from whom they came. Raises OSError.
+
+    `is_other` tells that another object was kept in the place of one: what failed to be logged, and was
+    refused, may still be read from the log.
+    """
+    receipts: list[Receipt] = []
+    folders: set[str] = set()
+    for logged in logged_objects(disk):
+        receipt = logged.receipt
+        if receipt.path != object_path(receipt.key, receipt.number):
+            _log.error("an object in the log names a path that is not its own, and is left there")
+            continue
+        if is_other(logged):
+            continue
+        _place(disk, logged, now)
+        receipts.append(receipt)
+        folders.update(_folders_of(receipt.path))
+    sync_folders(disk, folders)
+    return receipts
+
+
+def _place(disk: Disk, logged: Logged, now: datetime) -> None:
+    path = logged.receipt.path
+    staged = f"{INCOMING}/logged"
+    write_durably(disk, staged, [logged.content])
+    make_folders(disk, path.rpartition("/")[0])
+    if disk.exists(path) and disk.read(path) != logged.content:
+        set_aside(disk, path, now)
+    disk.replace(staged, path)
+
+
+def other_in_index(index: Index) -> Callable[[Logged], bool]:
+    """Whether the index holds other bytes as the version that an object in the log would be."""
+
+    def is_other(logged: Logged) -> bool:
+        rows = [row for row in index.versions(logged.receipt.key) if row.number == logged.receipt.number]
+        return any(
+            row.location is None or row.location.dataset_sha256 != logged.dataset_sha256 for row in rows
+        )
+
+    return is_other
+
+
+def other_in_folder(disk: Disk, receipts: Iterable[Receipt]) -> Callable[[Logged], bool]:
+    """The same without an index: by the journal, and by the file that it says is there."""
+    paths = {receipt.path for receipt in receipts}
+
+    def is_other(logged: Logged) -> bool:
+        path = logged.receipt.path
+        return path in paths and disk.exists(path) and disk.read(path) != logged.content
+
+    return is_other
 
 
 def settle(disk: Disk, index: Index, receipts: Sequence[Receipt]) -> int:

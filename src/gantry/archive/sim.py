@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gantry.archive.disk import Buffer, FileStat, FolderEntry, OpenFile
+from gantry.archive.disk import BLOCK_BYTES, Buffer, FileStat, FolderEntry, LogFile, OpenFile
 
 DEFAULT_CAPACITY = 1 << 40
 
@@ -174,6 +174,17 @@ class SimDisk:
                 raise IsADirectoryError(errno_module.EISDIR, "a folder", name)
             return _SimFile(self, file, name)
 
+    def open_log(self, name: str) -> LogFile:
+        with self.call(f"open_log {name}"):
+            folder, leaf = self._place(name)
+            file = folder.names.get(leaf)
+            if file is None:
+                file = _File(modified_ns=self._tick())
+                folder.put(leaf, file)
+            if isinstance(file, _Folder):
+                raise IsADirectoryError(errno_module.EISDIR, "a folder", name)
+            return _SimLog(self, file, name)
+
     def read(self, name: str) -> bytes:
         with self.call(f"read {name}"):
             return bytes(self._file(name).data)
@@ -312,6 +323,22 @@ class SimDisk:
         self._used += len(data)
         return len(data)
 
+    def _write_at(self, file: _File, offset: int, buffers: Sequence[Buffer]) -> None:
+        """All of it, or as much as there is room for: each buffer a write of its own to a power cut."""
+        for buffer in buffers:
+            data = bytes(buffer)
+            assert not len(data) % BLOCK_BYTES, "direct writes are whole blocks"
+            grows = max(0, offset + len(data) - len(file.data))
+            if grows > self.capacity - self._used:
+                raise OSError(errno_module.ENOSPC, os.strerror(errno_module.ENOSPC))
+            if len(file.data) < offset:
+                file.data += bytes(offset - len(file.data))
+            file.data[offset : offset + len(data)] = data
+            file.unsynced.append((offset, data))
+            file.modified_ns = self._tick()
+            self._used += grows
+            offset += len(data)
+
     def _sync(self, file: _File) -> None:
         if not file.poisoned:
             file.durable = bytes(file.data)
@@ -361,6 +388,13 @@ class _SimFile:
         with self._disk.call(f"write {self._name}"):
             return self._disk._write(self._file, buffers)
 
+    def write_block(self, block: Buffer, size: int) -> None:
+        assert len(block) >= -(-size // BLOCK_BYTES) * BLOCK_BYTES, "the disk may read to the end of the page"
+        taken = 0
+        while taken < size:
+            with self._disk.call(f"write {self._name}"):
+                taken += self._disk._write(self._file, [bytes(block[taken:size])])
+
     def start_writing_back(self) -> None:
         with self._disk.call(f"start_writing_back {self._name}"):
             return
@@ -378,6 +412,14 @@ class _SimFile:
 
     def close(self) -> None:
         return
+
+
+class _SimLog(_SimFile):
+    __slots__ = ()
+
+    def write_at(self, offset: int, buffers: Sequence[Buffer]) -> None:
+        with self._disk.call(f"write_at {self._name}"):
+            self._disk._write_at(self._file, offset, buffers)
 
 
 def _files(folder: _Folder) -> list[_File]:

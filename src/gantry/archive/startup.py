@@ -1,9 +1,9 @@
 """Begin where the last run ended, however it ended (N4, B80).
 
-What was half received is wiped, and what was received whole but not committed any more is committed now
-(`renames`). The index is opened; one that is missing beside objects, broken, or older than the folder is made
-anew, loudly. The journal is brought up to the index, and an act that was written but never committed is set
-aside, because nobody was told that it was done.
+What was half received is wiped; what was acknowledged from the log gets its file and row, and so does what
+was received whole but not committed any more (`settle`). The index is opened; one that is missing beside
+objects, broken, or older than the folder is made anew, loudly. The journal is brought up to the index, and
+an act that was written but never committed is set aside, because nobody was told that it was done.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from gantry.archive.disk import Disk, walk_files
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
 from gantry.archive.index_files import IndexFiles, closed_on_error
+from gantry.archive.log import forget
 from gantry.archive.received import Journal, rows_after
 from gantry.archive.reindex import reindex
 from gantry.archive.renames import noted, wipe
-from gantry.archive.settle import settle
+from gantry.archive.settle import other_in_folder, other_in_index, place_logged, settle
 from gantry.errors import Corrupt
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
         index = _open_index(disk, index_files, journal, clock)
         with closed_on_error(index):
             wipe(disk)
+            forget(disk)
             _set_aside_orphan_acts(disk, index, clock)
             return Started(index, journal, Damage(disk), last_count(disk), index.stats().last_change)
     except OSError as error:
@@ -66,21 +68,25 @@ def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
 
 def _open_index(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock) -> Index:
     if not index_files.exists() and (journal.count or walk_files(disk, OBJECTS) or walk_files(disk, ACTS)):
-        return _rebuild(disk, index_files, journal, "the index is missing")
+        return _rebuild(disk, index_files, journal, clock, "the index is missing")
     try:
         index = index_files.open()
         with closed_on_error(index):
             versions = index.stats().versions
     except Corrupt as error:
         index_files.set_aside(clock.now())
-        return _rebuild(disk, index_files, journal, f"the index is broken and was set aside ({error})")
+        why = f"the index is broken and was set aside ({error})"
+        return _rebuild(disk, index_files, journal, clock, why)
     if journal.count > versions:
         index.close()
         index_files.set_aside(clock.now())
         why = f"the index knows {versions} versions and the folder {journal.count}: it is an older one"
-        return _rebuild(disk, index_files, journal, why)
+        return _rebuild(disk, index_files, journal, clock, why)
     with closed_on_error(index):
-        settled = settle(disk, index, noted(disk))
+        logged = place_logged(disk, clock.now(), other_in_index(index))
+        if logged:
+            _log.info("the log of the last run held %d acknowledged objects", len(logged))
+        settled = settle(disk, index, [*logged, *noted(disk)])
         if settled:
             _log.info("kept %d objects whose senders had no answer when the last run ended", settled)
         if journal.count < versions + settled:
@@ -89,8 +95,12 @@ def _open_index(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Cl
     return index
 
 
-def _rebuild(disk: Disk, index_files: IndexFiles, journal: Journal, why: str) -> Index:
+def _rebuild(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock, why: str) -> Index:
     _log.warning("%s; making it anew from the objects", why)
+    told = list(journal.read())
+    logged = place_logged(disk, clock.now(), other_in_folder(disk, told))
+    known = {(receipt.key, receipt.number) for receipt in told}
+    journal.add(receipt for receipt in logged if (receipt.key, receipt.number) not in known)
     rebuilt = reindex(disk, index_files, journal)
     _log.warning("the index is made anew: %d versions", rebuilt.versions)
     return rebuilt.index

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 
 from gantry.archive.beside import beside
 from gantry.archive.blobs.files import INCOMING, SyncFailed, is_tolerated_uid
+from gantry.archive.blocks import MEMORY_LIMIT
 from gantry.archive.commit import Arrival, Committer, outcome_of
 from gantry.archive.describe import describe
 from gantry.archive.disk import Buffer, Disk, read_through, unmap, write_all
-from gantry.archive.incoming import MEMORY_LIMIT, Expectation, Incoming, refusal_for
+from gantry.archive.incoming import Expectation, Incoming, refusal_for
 from gantry.archive.outcome import Outcome, Reason, Refused
 from gantry.archive.records import InstanceKey, ObjectRecord, Origin
 from gantry.dataset.deflate import inflate
@@ -80,7 +81,10 @@ class Keeper:
                 one.abort()
 
     def prepare(self, incoming: Incoming) -> Arrival | Outcome:
-        """Check one arrival and make its bytes durable, ready to be committed; else what became of it."""
+        """Check one arrival, ready to be committed; else what became of it.
+
+        The bytes of a large one are durable then, a small one's are still in memory.
+        """
         try:
             content = incoming.content()
         except OSError as error:
@@ -110,22 +114,25 @@ class Keeper:
         return self.committer.commit([Arrival(record.placed(path, record.received_at), None)])[0]
 
     def _prepare(self, incoming: Incoming, content: Buffer) -> Arrival | Outcome:
-        with opened(self.disk, incoming.name, content) as found:
+        with opened(self.disk, incoming.name, content, incoming.dataset_sha256) as found:
             found.check(incoming.expectation)
-            if self.committer.may_be_kept(found.key):
+            if not incoming.is_spooled:
+                unknown_at = self.committer.unknown_at(found.key)
+                record = found.digested(found.describe(incoming.origin))
+            elif self.committer.may_be_kept(found.key):
                 record = found.digested(found.describe(incoming.origin))
                 unchanged = self.committer.already_kept(record)
                 if unchanged is not None:
                     return unchanged
-                incoming.write_out(content)
                 incoming.settle()
             else:
                 # The disk writes while we describe, and the digest is waited for last.
-                incoming.write_out(content)
                 record = found.describe(incoming.origin)
                 incoming.settle()
                 record = found.digested(record)
-        return Arrival(record, incoming.name)
+        if incoming.is_spooled:
+            return Arrival(record, incoming.name)
+        return Arrival(record, None, incoming.take_block(), unknown_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,7 @@ class Found:
     ds: DataSet
     key: InstanceKey
     sop_class_uid: str
-    digesting: Future[bytes]
+    digesting: Future[bytes] | bytes
 
     def check(self, expectation: Expectation) -> None:
         """Hold it against what was announced, and against the limits. Raises Unfit."""
@@ -155,28 +162,34 @@ class Found:
             key=self.key,
             file_size=len(self.content),
             meta_sha256=hashlib.sha256(self.content[: self.meta.dataset_offset]).digest(),
-            dataset_sha256=b"",
+            dataset_sha256=self.digesting if isinstance(self.digesting, bytes) else b"",
             origin=origin,
             received_at=_NOT_YET,
         )
 
     def digested(self, record: ObjectRecord) -> ObjectRecord:
         """The record with the digest of the Data Set, once there is one."""
+        if isinstance(self.digesting, bytes):
+            return record
         return replace(record, dataset_sha256=self.digesting.result())
 
 
 @contextmanager
-def opened(disk: Disk, name: str, content: Buffer) -> Iterator[Found]:
-    """Read an object to its end; `name` is free for temporary files beside it. Raises Unfit, OSError."""
+def opened(disk: Disk, name: str, content: Buffer, dataset_sha256: bytes | None = None) -> Iterator[Found]:
+    """Read an object to its end; `name` is free for temporary files beside it. Raises Unfit, OSError.
+
+    `dataset_sha256` is the digest of the Data Set where it is known already.
+    """
     meta = _file_meta(content)
-    digesting = beside(_digests, _digest, content, meta.dataset_offset)
+    digesting = dataset_sha256 or beside(_digests, _digest, content, meta.dataset_offset)
     inflated = _Inflated(disk, f"{name}.inflated", content, meta.dataset_offset)
     try:
         ds = _data_set(content, meta, inflated)
         yield Found(content, meta, ds, *_identify(ds), digesting)
     finally:
         inflated.close()
-        digesting.exception()  # nobody may let go of the content before
+        if not isinstance(digesting, bytes):
+            digesting.exception()  # nobody may let go of the content before
 
 
 def _data_set(content: Buffer, meta: FileMeta, inflated: _Inflated) -> DataSet:

@@ -1,9 +1,9 @@
 """Takes C-STORE requests of one association, whichever side called: C-STORE SCP, and receiving half of C-GET.
 
-The bytes of an object are gathered as the wire delivers them and handed to its `Reception` in pieces of
-`PIECE_BYTES`, in a worker thread: one hop for a slice, and for a 2 GB object never more than a few pieces in
-memory. The event loop only copies. While a piece waits for the disk the wire is held, so a peer sends no
-faster than we write.
+The bytes of an object go to its `Reception` as the wire delivers them, as long as that has room and need not
+wait; what follows is gathered and handed on in pieces of `PIECE_BYTES`, in a worker thread: one hop for a
+slice, and for a 2 GB object never more than a few pieces in memory. While a piece waits for the disk the wire
+is held, so a peer sends no faster than we write.
 
 With an asynchronous operations window the next request may come while earlier objects are still being made
 durable; their answers leave in the order in which they are done. What waits is bounded by `BACKLOG_BYTES`.
@@ -90,13 +90,21 @@ class StoreReceiver:
         current = self._current
         if current is None or isinstance(current.reception, Verdict):
             return
-        current.pieces.append(bytes(data))
-        current.piece_bytes += len(data)
-        current.total_bytes += len(data)
-        self._account(len(data))
+        size = len(data)
+        current.total_bytes += size
+        self._account(size)
         if current.total_bytes > self._max_object_bytes:
+            current.held_bytes += size
             self._cut(current)
-        elif current.piece_bytes >= PIECE_BYTES and current.writing is None:
+            return
+        if not current.in_pieces and size <= current.reception.room:
+            current.reception.write(data)
+            current.held_bytes += size
+            return
+        current.in_pieces = True
+        current.pieces.append(bytes(data))
+        current.piece_bytes += size
+        if current.piece_bytes >= PIECE_BYTES and current.writing is None:
             self._spool(current, current.reception)
 
     def complete(self) -> None:
@@ -153,6 +161,7 @@ class StoreReceiver:
 
     def _submit(self, current: _Incoming, reception: Reception) -> None:
         pieces, size = current.take_pieces()
+        size += current.held_bytes
         future = self._executor.submit(_write_and_finish, reception, pieces)
         future.add_done_callback(lambda done: self._to_loop(self._finished, current, size, done))
 
@@ -190,7 +199,7 @@ class StoreReceiver:
 
     def _drop(self, current: _Incoming, reception: Reception) -> None:
         _, size = current.take_pieces()
-        self._account(-size)
+        self._account(-size - current.held_bytes)
         self._executor.submit(reception.abort)
 
     def _account(self, size: int) -> None:
@@ -216,6 +225,8 @@ class _Incoming:
         "abandoned",
         "command",
         "context_id",
+        "held_bytes",
+        "in_pieces",
         "instance_uid",
         "piece_bytes",
         "pieces",
@@ -230,6 +241,9 @@ class _Incoming:
         self.command = command
         self.instance_uid = command.sop_instance_uid or ""
         self.reception = reception
+        # What its reception holds, and then what is gathered beside it
+        self.held_bytes = 0
+        self.in_pieces = False
         self.pieces: list[bytes] = []
         self.piece_bytes = 0
         self.total_bytes = 0

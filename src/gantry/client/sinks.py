@@ -60,6 +60,10 @@ class Reception(Protocol):
     def backlog(self) -> int:
         """Bytes taken but not yet on disk; the wire stops reading when they grow."""
 
+    @property
+    def room(self) -> int:
+        """How many bytes `write` takes without waiting for anything; the rest is for a worker thread."""
+
     def write(self, data: bytes | memoryview) -> None:
         """Take the next bytes of the Part 10 file. The view is not valid after the call."""
 
@@ -88,6 +92,7 @@ class MemorySink:
 
 class _MemoryReception:
     backlog = 0
+    room = 1 << 20
 
     def __init__(self, sink: MemorySink) -> None:
         self._sink = sink
@@ -125,6 +130,7 @@ class FolderSink:
 
 class _FolderReception:
     backlog = 0
+    room = 0
 
     def __init__(self, sink: FolderSink) -> None:
         self._sink = sink

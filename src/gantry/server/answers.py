@@ -35,23 +35,23 @@ class Answers:
         self._now = generation
         self._kept: OrderedDict[Words, _Kept] = OrderedDict()
         self._kept_bytes = 0
-        self._good_for = generation.current
+        self._good_for = generation.state
 
-    def generation(self) -> int:
+    def generation(self) -> tuple[int, int]:
         """Names the archive's present state; take it before looking anything up."""
-        return self._now.current
+        return self._now.state
 
     def find(self, words: Words) -> Response | None:
         """The answer to a request in these words, if one is known that still holds."""
-        if self._good_for != self._now.current:
+        if self._good_for != self._now.state:
             self._kept.clear()
             self._kept_bytes = 0
-            self._good_for = self._now.current
+            self._good_for = self._now.state
             return None
         kept = self._kept.get(words)
         return None if kept is None else Response(kept.status, kept.body, list(kept.headers))
 
-    def keep(self, words: Words, response: Response, generation: int) -> None:
+    def keep(self, words: Words, response: Response, generation: tuple[int, int]) -> None:
         """Keep an answer that was looked up after `generation` was taken."""
         body = response.body
         if generation != self._good_for or not isinstance(body, bytes) or len(body) > MAX_ANSWER_BYTES:

@@ -7,6 +7,9 @@ and the router all come from it.
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 from gantry.archive.archive import Archive
 from gantry.dicomweb import accept
 from gantry.dicomweb.capabilities import WADL
@@ -117,8 +120,15 @@ def build_app(
         policy,
         direct=plans.direct,
         background=metadata.prepare,
+        settle=partial(_settle, archive),
         closers=(feed.close, plans.close, generation.close),
     )
+
+
+async def _settle(archive: Archive) -> None:
+    """Have what was acknowledged in files and rows before anything is asked, and not on the event loop."""
+    if archive.is_behind:
+        await asyncio.to_thread(archive.settle)
 
 
 def _get(

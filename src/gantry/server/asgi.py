@@ -60,8 +60,8 @@ class App:
     """The ASGI application over a table of routes.
 
     `direct` answers what can leave at once, for a connection that knows how (`http_guard`);
-    `run_background` is work beside requests, until cancelled; `close` ends what would never end by itself
-    (event streams, long polls) and lets go of files.
+    `settle` is awaited before anything is read; `run_background` is work beside requests, until cancelled;
+    `close` ends what would never end by itself (event streams, long polls) and lets go of files.
     """
 
     def __init__(
@@ -71,12 +71,14 @@ class App:
         *,
         direct: Shortcut | None = None,
         background: Callable[[str], Awaitable[None]] | None = None,
+        settle: Callable[[], Awaitable[None]] | None = None,
         closers: Sequence[Callable[[], None]] = (),
     ) -> None:
         self.routes = routes
         self.policy = policy
         self.direct = direct
         self._background = background
+        self._settle = settle
         self._closers = tuple(closers)
 
     async def run_background(self, base: str) -> None:
@@ -140,6 +142,8 @@ class App:
         method = "GET" if request.method == "HEAD" and "HEAD" not in methods else request.method
         route = methods.get(method)
         if route is not None and not (method == "OPTIONS" and _is_preflight(request)):
+            if self._settle is not None and method in SAFE_METHODS:
+                await self._settle()
             return await route.handler(request, *values)
         allowed = sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())})
         if method == "OPTIONS":

@@ -54,7 +54,7 @@ class Feed:
         found = await self._after(after, limit, min(wait, MAX_WAIT_S))
         response = json_response(
             {
-                "epoch": self._archive.index.epoch,
+                "epoch": self._archive.epoch,
                 "last": found[-1].seq if found else after,
                 "changes": [_shown(change) for change in found],
             }
@@ -96,7 +96,7 @@ class Feed:
         return Response(200, self._events(after), headers)
 
     async def _events(self, after: int) -> AsyncIterator[bytes]:
-        yield f"event: epoch\ndata: {self._archive.index.epoch}\n\n".encode()
+        yield f"event: epoch\ndata: {self._archive.epoch}\n\n".encode()
         while not self._closing:
             found = await self._after(after, MAX_CHANGES, HEARTBEAT_S)
             yield _events(found) if found else b": still here\n\n"

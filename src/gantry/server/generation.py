@@ -27,6 +27,11 @@ class Generation:
         # In the committing thread. Assigning an int is atomic, and commits come in order.
         self.current = last
 
+    @property
+    def state(self) -> tuple[int, int]:
+        """Changes with everything that a search would find: also with what has no row yet."""
+        return self.current, self._archive.acknowledged
+
     def changed_since(self, number: int) -> set[InstanceKey] | None:
         """Instances that changed after `number`; None when they are too many. Asks the index: blocks."""
         changes = self._archive.changes(number, MOST_CHANGES)

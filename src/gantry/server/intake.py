@@ -13,7 +13,7 @@ import logging
 from dataclasses import replace
 
 from gantry.archive.archive import Archive
-from gantry.archive.incoming import MEMORY_LIMIT, Incoming
+from gantry.archive.incoming import Incoming
 from gantry.archive.outcome import Outcome, Refused
 from gantry.archive.records import Origin
 from gantry.dicomweb.stow import InstanceResult
@@ -55,7 +55,7 @@ class Intake:
         """Bytes of the object that started last."""
         current = self._current
         assert current is not None
-        if current.size + len(data) > MEMORY_LIMIT and current.refusal is None:
+        if len(data) > current.room and current.refusal is None:
             await asyncio.to_thread(current.write, data)
         else:
             current.write(data)

@@ -53,6 +53,10 @@ class _ArchiveReception:
         self._incoming = incoming
         self._arriving = arriving
 
+    @property
+    def room(self) -> int:
+        return self._incoming.room
+
     def write(self, data: bytes | memoryview) -> None:
         is_file_meta = not self._incoming.size
         self._incoming.write(data)

@@ -41,7 +41,7 @@ class StudyList:
         date_from = _date("from", single(pairs, "from") or "")
         date_to = _date("to", single(pairs, "to") or "")
         found = await asyncio.to_thread(
-            self._archive.index.search_text,
+            self._archive.search_text,
             words,
             limit=limit,
             offset=offset,

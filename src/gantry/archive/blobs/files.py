@@ -9,6 +9,7 @@
     acts/<time>.json                                                        deletions, restorations
     received/<n>.jsonl                                                      when and from whom, in order
     lost-found/                                                             files set aside, never deleted
+    log/0, log/1                                                            new objects, on their way here
     index.sqlite, cache/                                                    derived; can be made again
 
 Promise 3: nothing that a Data Set says reaches a path, except a UID that follows the grammar of
@@ -25,7 +26,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gantry.archive.disk import Buffer, Disk, OpenFile, walk_files, write_all
+from gantry.archive.disk import Buffer, Disk, LogFile, OpenFile, walk_files, write_all
 from gantry.archive.records import InstanceKey
 
 OBJECTS = "objects"
@@ -34,7 +35,8 @@ ACTS = "acts"
 RECEIVED = "received"
 LOST_FOUND = "lost-found"
 CACHE = "cache"
-FOLDERS = (OBJECTS, INCOMING, ACTS, RECEIVED, LOST_FOUND, CACHE)
+LOG = "log"
+FOLDERS = (OBJECTS, INCOMING, ACTS, RECEIVED, LOST_FOUND, CACHE, LOG)
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -141,7 +143,7 @@ def sync_folders(disk: Disk, names: Iterable[str]) -> None:
             raise _sync_failure(error) from error
 
 
-def sync_file(file: OpenFile) -> None:
+def sync_file(file: OpenFile | LogFile) -> None:
     """Make a file's bytes durable. Raises SyncFailed."""
     try:
         file.sync()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select
@@ -80,6 +80,21 @@ _ALL_VERSIONS = prepare(
 )
 
 
+_KNOWN = prepare(
+    select(_I.id)
+    .join_from(schema.instances, schema.series, _SE.id == _I.series_row)
+    .join(schema.studies, _ST.id == _SE.study_row)
+    .where(
+        _I.sop_uid == bindparam("sop_uid"),
+        _SE.series_uid == bindparam("series_uid"),
+        _ST.study_uid == bindparam("study_uid"),
+    ),
+    "sop_uid",
+    "series_uid",
+    "study_uid",
+)
+
+
 def location_of(row: tuple[Any, ...]) -> Location:
     """A location from the columns `_LOCATION`."""
     pixel = None if row[13] is None else PixelLocation(row[13], row[14], row[15] or b"")
@@ -112,6 +127,16 @@ def _version_of(row: tuple[Any, ...]) -> VersionRow:
         restores=row[19],
         act=row[20],
     )
+
+
+def known(readers: Readers, keys: Iterable[InstanceKey]) -> set[InstanceKey]:
+    """See `Index.known`."""
+    with readers.raw() as connection:
+        return {
+            key
+            for key in keys
+            if connection.execute(_KNOWN, (key.sop_uid, key.series_uid, key.study_uid)).fetchone()
+        }
 
 
 def locate(

@@ -16,7 +16,7 @@ versions alone, so that a rebuild gives equal rows whatever the order in which i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntEnum
@@ -190,6 +190,9 @@ class Index(Protocol):
     @property
     def epoch(self) -> str:
         """Names this incarnation of the index; a feed cursor of another epoch must start again."""
+
+    def known(self, keys: Iterable[InstanceKey]) -> Set[InstanceKey]:
+        """Those of `keys` that anything exists of. For any thread. Raises StorageError."""
 
     def lookup(self, keys: Iterable[InstanceKey]) -> dict[InstanceKey, CurrentVersion]:
         """What exists of `keys`, deleted instances included; unknown keys are left out."""

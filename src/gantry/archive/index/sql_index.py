@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,10 @@ class SqlIndex:
     def epoch(self) -> str:
         """See `Index.epoch`."""
         return self._epoch
+
+    def known(self, keys: Iterable[InstanceKey]) -> Set[InstanceKey]:
+        """See `Index.known`."""
+        return places.known(self._readers, keys)
 
     def lookup(self, keys: Iterable[InstanceKey]) -> dict[InstanceKey, CurrentVersion]:
         """See `Index.lookup`."""

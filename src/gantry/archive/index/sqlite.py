@@ -132,11 +132,18 @@ class Readers:
 
     def fetch(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a prepared statement, in a transaction of its own."""
+        with self.raw() as connection:
+            return connection.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def raw(self) -> Iterator[sqlite3.Connection]:
+        """A connection for prepared statements, each of which is a transaction of its own."""
         with translated_errors("reading the index"):
             connection = self._engine.raw_connection()
             try:
-                rows: list[tuple[Any, ...]] = connection.driver_connection.execute(sql, parameters).fetchall()  # type: ignore[union-attr]
-                return rows
+                raw = connection.driver_connection
+                assert isinstance(raw, sqlite3.Connection)
+                yield raw
             finally:
                 connection.close()
 
