@@ -74,7 +74,7 @@ _log = logging.getLogger(__name__)
 POLICIES = ("newest", "first", "reject")
 LINGER_S = 0.03
 """How long rows wait for others to be written with them; nobody waits for it (see `Committer.catch_up`)."""
-STAGERS = 4
+STAGERS = 2
 """Files that are made durable at once; more gain nothing on one disk."""
 RETRY_S = 1.0
 """How long to wait before a disk or an index that refused is asked again."""
