@@ -30,7 +30,9 @@ def shape_of(path: Path) -> dict[str, object]:
                 [row[3:5] for row in listed if row[1] == name],
             )
         else:
-            shape[name] = connection.execute(f"PRAGMA index_xinfo({name})").fetchall()
+            (text,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+            only = (text or "").partition(" WHERE ")[2]
+            shape[name] = (connection.execute(f"PRAGMA index_xinfo({name})").fetchall(), only)
     connection.close()
     return shape
 
@@ -44,6 +46,24 @@ def test_migrations_lead_to_the_schema(tmp_path: Path) -> None:
     index.apply([AddVersion(record(), 1)])
     assert index.check() == []
     index.close()
+
+
+def test_an_index_of_the_first_form_is_brought_to_the_newest_when_it_is_opened(tmp_path: Path) -> None:
+    path, fresh = tmp_path / "index.sqlite", tmp_path / "fresh.sqlite"
+    index = SqlIndex(path)
+    index.apply([AddVersion(record(), 1)])
+    index.close()
+    migrate.prepare_file(fresh)
+    connection = sqlite3.connect(path)
+    connection.execute("DROP INDEX ix_studies_irregular")
+    connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.commit()
+    connection.close()
+    index = SqlIndex(path)
+    assert index.check() == []
+    assert index.stats().studies == 1
+    index.close()
+    assert shape_of(path) == shape_of(fresh)
 
 
 def test_the_newest_migration_is_the_one_that_new_files_are_stamped_with() -> None:

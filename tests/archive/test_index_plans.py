@@ -45,6 +45,19 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlIndex]:
     opened.close()
 
 
+def issued(index: SqlIndex, query: Query) -> list[str]:
+    """All statements that answering takes, those that only look how common something is included."""
+    statements: list[str] = []
+    with index._readers.raw_snapshot() as connection:
+        connection.set_trace_callback(statements.append)
+    try:
+        index.find(query)
+    finally:
+        with index._readers.raw_snapshot() as connection:
+            connection.set_trace_callback(None)
+    return [text for text in statements if text.startswith("SELECT")]
+
+
 def plan_of(index: SqlIndex, query: Query, *, counting: bool = False) -> list[str]:
     with index._readers.snapshot() as connection:
         plan = index._finder.plan(connection, query, with_files=False, for_counting=counting)
@@ -88,6 +101,74 @@ def test_a_page_of_many_studies_is_read_in_the_order_of_an_index(
     assert not [step for step in plan if "TEMP B-TREE" in step], plan
 
 
+COMMON = [
+    {"00100020": element("LO", "P*")},
+    {"00080050": element("SH", "A*")},
+    {"00200010": element("SH", "S-7")},
+    {"00200010": element("SH", "S-7", "S-8")},
+    {"00100030": element("DA", "19700102")},
+    {"00100030": element("DA", "19690101-19710101")},
+]
+
+
+@pytest.mark.parametrize("keys", COMMON, ids=str)
+@pytest.mark.parametrize("level", [Level.STUDY, Level.SERIES])
+def test_what_most_studies_have_is_tested_in_order_and_not_sorted(
+    index: SqlIndex, keys: dict[str, Any], level: Level
+) -> None:
+    plan = plan_of(index, Query(level, keys, multiple_values=True))
+    assert not [step for step in plan if step == "USE TEMP B-TREE FOR ORDER BY"], plan
+
+
+@pytest.mark.parametrize(
+    "order",
+    [OrderBy.PATIENT_ID, OrderBy.PATIENT_ID_DESCENDING, OrderBy.ACCESSION, OrderBy.ACCESSION_DESCENDING],
+)
+def test_what_is_sorted_by_a_column_is_found_by_its_index(index: SqlIndex, order: OrderBy) -> None:
+    for tag, text in (("00100020", "P*"), ("00080050", "A*")):
+        plan = plan_of(index, Query(Level.STUDY, {tag: element("LO", text)}, order=order))
+        assert not [step for step in plan if "TEMP B-TREE" in step], plan
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "by"),
+    [
+        ("00100020", "P7", "ix_studies_patient_id"),
+        ("00100020", "P77*", "ix_studies_patient_id"),
+        ("00080050", "A7", "ix_studies_accession"),
+        ("0020000D", "1.7", "sqlite_autoindex_studies"),
+    ],
+)
+@pytest.mark.parametrize("dates", ["20240101", "20000101-20241231"])
+def test_whom_a_key_names_is_found_before_the_studies_of_the_days(
+    index: SqlIndex, tag: str, text: str, by: str, dates: str
+) -> None:
+    keys = {tag: element("LO", text), "00080020": element("DA", dates)}
+    plan = plan_of(index, Query(Level.STUDY, keys))
+    assert any(by in step for step in plan), plan
+    assert not any("ix_studies_date" in step for step in plan), plan
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value"),
+    [
+        ("00100020", "LO", "P7"), ("00100021", "LO", "X"), ("00100040", "CS", "F"), ("00080050", "SH", "A7"),
+        ("00200010", "SH", "1"), ("00081030", "LO", "x"), ("00100030", "DA", "19700101"),
+        ("00080020", "DA", "20240101"), ("00080030", "TM", "1015"),
+    ],
+)  # fmt: skip
+def test_whether_text_is_irregular_is_not_asked_of_every_study(
+    index: SqlIndex, tag: str, vr: str, value: str
+) -> None:
+    probes = [
+        text for text in issued(index, Query(Level.STUDY, {tag: element(vr, value)})) if "IS NULL" in text
+    ]
+    assert probes
+    for probe in probes:
+        plan = [row[3] for row in index._readers.fetch(f"EXPLAIN QUERY PLAN {probe}")]
+        assert all("SEARCH" in step or "ix_studies_irregular" in step for step in plan), plan
+
+
 def test_a_rare_word_is_listed_and_a_common_one_tested_study_by_study(index: SqlIndex) -> None:
     rare = plan_of(index, Query(Level.STUDY, {"00100010": element("PN", "given17*")}))
     assert any("LIST SUBQUERY" in step for step in rare), rare
@@ -103,3 +184,23 @@ def test_the_first_page_of_everything_is_not_sorted_whole(
 ) -> None:
     plan = plan_of(index, Query(level, keys))
     assert not [step for step in plan if step == "USE TEMP B-TREE FOR ORDER BY"], plan
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"00100020": element("LO", "P*")}, STUDIES),
+        ({"00100020": element("LO", "P1*")}, sum(f"{i}".startswith("1") for i in range(STUDIES))),
+        ({"00100020": element("LO", "*7")}, sum(i % 10 == 7 for i in range(STUDIES))),
+        ({"00200010": element("SH", "S-7")}, STUDIES),
+        ({"00100030": element("DA", "19700102"), "00080050": element("SH", "A77*")}, 11),
+        ({"00080020": element("DA", "20000101")}, sum(i % 168 == 0 for i in range(STUDIES))),
+    ],
+    ids=str,
+)
+def test_listed_or_tested_the_same_studies_are_found(
+    index: SqlIndex, keys: dict[str, Any], expected: int
+) -> None:
+    for order in OrderBy:
+        result = index.find(Query(Level.STUDY, keys, order=order, want_total=True))
+        assert len({row.study_uid for row in result.rows}) == result.total == expected

@@ -4,8 +4,10 @@ Each condition becomes a clause that is *exact* (it finds just what `matching.ma
 more, so that the rows must be matched again; a condition of which SQL knows nothing becomes no clause at all.
 All values are bound parameters. Patterns become LIKE with an escape, and a range of the index besides.
 
-Where a word or a modality is rare, the clause is a list of the rows that have it; where it is common, a test
-of each row in the order in which they are wanted. One look at the index, which stops at `RARE`, decides.
+Where a word, a modality or the text of a column is rare, the clause is a list of the rows that have it; where
+it is common, a test of each row in the order in which they are wanted. One look at the index, which stops at
+`RARE`, decides. Left to itself SQLite takes an index whenever there is one and sorts all that it finds, which
+may be every study.
 """
 
 from __future__ import annotations
@@ -13,11 +15,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, false, func, literal_column, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+)
 
 from gantry.archive.index import schema
 from gantry.archive.index.columns import WordKind, cut_word, whole_word, words_of
 from gantry.archive.index.sqlite import prepare
+from gantry.archive.query import OrderBy
 from gantry.dataset.matching import Condition, Kind, NameQuery
 from gantry.dataset.person_name import normalise
 from gantry.dataset.wildcard import like_pattern
@@ -78,6 +93,22 @@ _IRREGULAR = {
     )
     for column in (*_TEXT_COLUMNS.values(), *_MOMENT_COLUMNS.values())
 }
+_IN_ORDER_OF = {
+    OrderBy.PATIENT_ID: _ST.patient_id,
+    OrderBy.PATIENT_ID_DESCENDING: _ST.patient_id,
+    OrderBy.ACCESSION: _ST.accession,
+    OrderBy.ACCESSION_DESCENDING: _ST.accession,
+}
+# Columns with an index that finds, but does not sort by date; all studies may have the same value
+_BEYOND_RARE = {
+    column.name: prepare(
+        select(_ST.id)
+        .where(column == bindparam("value"))
+        .limit(literal_column("1"))
+        .offset(literal_column(str(RARE)))
+    )
+    for column in (_ST.patient_id, _ST.accession, _ST.study_id, _ST.birth_date)
+}
 _NAME_KINDS = {
     _PATIENT_NAME: (WordKind.NAME_FORM, WordKind.NAME_SORTED),
     0x00080090: (WordKind.REFERRING_FORM, WordKind.REFERRING_SORTED),
@@ -98,9 +129,17 @@ class Conditions:
     Clauses `for_counting` list rows always, because there is no page to fill and to stop at.
     """
 
-    def __init__(self, connection: Connection, level: Level, *, for_counting: bool = False) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        level: Level,
+        *,
+        order: OrderBy = OrderBy.NEWEST,
+        for_counting: bool = False,
+    ) -> None:
         self._connection = connection
         self._level = level
+        self._order = order
         self._for_counting = for_counting
 
     def clause(self, condition: Condition) -> Clause | None:
@@ -136,9 +175,32 @@ class Conditions:
         compare: Callable[[ColumnElement[str], Condition], Clause | None],
     ) -> Clause | None:
         found = compare(column, condition)
-        if found is None or not self._has_irregular(column):
+        if found is None:
+            return None
+        sorted_by_it = _IN_ORDER_OF.get(self._order) is column
+        if column.name in _BEYOND_RARE and not (
+            self._for_counting or sorted_by_it or _seeks_nothing(condition)
+        ):
+            found = self._listed_or_compared(found, column, condition, compare)
+        if not self._has_irregular(column):
             return found
         return Clause(or_(found.sql, column.is_(None)), exact=False)
+
+    def _listed_or_compared(
+        self,
+        found: Clause,
+        column: ColumnElement[str],
+        condition: Condition,
+        compare: Callable[[ColumnElement[str], Condition], Clause | None],
+    ) -> Clause:
+        """The same rows, by the column's index only if they are few."""
+        rows = select(_ST.id).where(found.sql).correlate(None)
+        if condition.kind is Kind.SINGLE:
+            if self._fetched(_BEYOND_RARE[column.name], condition.literals[0]) is None:
+                return found
+        elif self._are_few(rows):
+            return replace(found, sql=_ST.id.in_(rows))
+        return compare(_unindexed(column), condition) or found
 
     def _key(self, condition: Condition) -> Clause | None:
         """UIDs and Modality, of the rows' own level, of a level above, or of anything below."""
@@ -168,10 +230,13 @@ class Conditions:
         return Clause(equal, True) if exact else Clause(or_(equal, column.is_(None)), False)
 
     def _has_irregular(self, column: ColumnElement[str]) -> bool:
+        return self._fetched(_IRREGULAR[column.name]) is not None
+
+    def _fetched(self, prepared: str, *values: str) -> object:
         probe = self._connection.connection.cursor()
         try:
-            probe.execute(_IRREGULAR[column.name])
-            return probe.fetchone() is not None
+            probe.execute(prepared, values)
+            return probe.fetchone()
         finally:
             probe.close()
 
@@ -200,7 +265,7 @@ class Conditions:
         """What each word says about the words, or their sounds, of a name that is alike."""
         found = []
         for word, sound in zip(name.words, name.sounds, strict=True):
-            literal = word.split("*", 1)[0].split("?", 1)[0]
+            literal = _prefix(word)
             if sound:
                 found.append(self.has_word(_W.word == cut_word(sound), WordKind.PHONETIC))
             elif literal:
@@ -244,6 +309,11 @@ def _check_text(text: str) -> None:
         raise QueryError("a key holds half a character, which no text does") from None
 
 
+def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
+    """The column as an expression, of which no index knows."""
+    return literal_column(f"+studies.{column.name}", column.type)
+
+
 def _text(column: ColumnElement[str], condition: Condition) -> Clause | None:
     kind = condition.kind
     if kind is Kind.SINGLE:
@@ -257,14 +327,28 @@ def _text(column: ColumnElement[str], condition: Condition) -> Clause | None:
     return _any_of(column, condition, _text)
 
 
+def _seeks_nothing(condition: Condition) -> bool:
+    """Whether an index must be read whole, because a pattern begins with a wildcard."""
+    if condition.kind is Kind.ANY_OF:
+        return any(_seeks_nothing(alternative) for alternative in condition.conditions)
+    return condition.kind is Kind.WILDCARD and not _prefix(condition.pattern)
+
+
+def _prefix(pattern: str) -> str:
+    return pattern.split("*", 1)[0].split("?", 1)[0]
+
+
 def _like(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
-    prefix = pattern.split("*", 1)[0].split("?", 1)[0]
+    prefix = _prefix(pattern)
     like = column.like(like_pattern(pattern, _ESCAPE), escape=_ESCAPE)
     return and_(begins_with(column, prefix), like) if prefix else like
 
 
 def _moment(column: ColumnElement[str], condition: Condition) -> Clause | None:
     kind = condition.kind
+    if kind is Kind.SINGLE and column is _ST.study_date:
+        # as a range, or SQLite takes the studies of the day, being in order, before those of a patient
+        return Clause(_between(column, condition.span.low, condition.span.low), exact=True)
     if kind is Kind.SINGLE:
         return Clause(column == condition.span.low, exact=True)
     if kind is Kind.LIST:

@@ -144,7 +144,7 @@ class Finder:
             multiple_values=query.multiple_values,
         )
         keys = _with_modalities(query.keys, query.level)
-        builder = Conditions(connection, query.level, for_counting=for_counting)
+        builder = Conditions(connection, query.level, order=query.order, for_counting=for_counting)
         clauses: list[ColumnElement[bool]] = []
         on_rows: list[Condition] = []
         on_files: list[Condition] = []

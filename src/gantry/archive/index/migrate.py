@@ -16,7 +16,7 @@ from gantry.archive.index import schema
 from gantry.archive.index.sqlite import connect_writer, prepare, translated_errors
 from gantry.errors import StorageError
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test compares it with the scripts."""
 
 _EPOCH = prepare(select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name")))

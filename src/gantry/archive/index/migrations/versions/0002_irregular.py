@@ -1,0 +1,21 @@
+"""Irregular text is found by an index where no other index begins with its column."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index(
+        "ix_studies_irregular",
+        "studies",
+        ["study_time"],
+        unique=False,
+        sqlite_where=sa.text("issuer IS NULL OR sex IS NULL OR study_time IS NULL OR description IS NULL"),
+    )
