@@ -22,13 +22,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from typing import Protocol, cast
 
+from gantry.client.sockets import tune_socket
 from gantry.dimse.association import Association, Buffer, Event, Role
 from gantry.dimse.message import Command
 from gantry.errors import CallerError, ConnectError
@@ -44,9 +44,6 @@ WRITE_HIGH_BYTES = 1 << 20
 FLOOD_BYTES = 2 * WRITE_HIGH_BYTES
 """Unsent answers above which nothing more is read: a peer that asks and never listens costs this much. Not
 lower, because a peer may be slow to listen while it sends, and both would wait for the other."""
-
-SOCKET_BUFFER_BYTES = 1 << 20
-"""Kernel buffers: a whole slice of 0.5 MB fits, so the peer need not wait for our next turn."""
 
 STALL_TIMEOUT_S = 60.0
 """How long a peer may take no byte while we have some for it."""
@@ -336,28 +333,3 @@ class Wire(asyncio.BufferedProtocol):
 
 def _next_piece(pieces: Iterator[list[Buffer]]) -> list[Buffer] | None:
     return next(pieces, None)
-
-
-def tune_socket(sock: socket.socket | None) -> None:
-    """No Nagle delay, which costs 40 ms per message on loopback, and room for a slice in the kernel."""
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """A bound TCP socket, not listening yet, whose connections get the receive buffer they need.
-
-    The receive buffer is set here because the window is scaled when a connection is made. Raises OSError.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
-        sock.bind((host, port))
-    except BaseException:
-        sock.close()
-        raise
-    return sock
