@@ -130,9 +130,9 @@ def storescp(folder: Path) -> Peer:
 
 
 def sink() -> Peer:
-    """DCMTK's receiver that throws away what it gets: where a C-MOVE is sent to."""
+    """A receiver of our own that throws away what it gets (`benchmarks.sink`): where a C-MOVE is sent to."""
     port = free_port()
-    return Peer("sink", "SINK", ["storescp", "--fork", "-pdu", "131072", "--ignore", str(port)], port)
+    return Peer("sink", "SINK", [sys.executable, "-m", "benchmarks.sink", str(port)], port)
 
 
 def dcmqrscp(folder: Path) -> Peer:

@@ -1,7 +1,7 @@
 """SCUs made for measuring: every byte is prepared beforehand, so that the server is what is timed.
 
 They speak just enough of PS3.8: one association, one presentation context, C-STORE requests one after
-another, each waiting for its answer; or one C-MOVE. They share no code with Gantry.
+another, each waiting for its answer; or one C-MOVE or C-GET. They share no code with Gantry.
 """
 
 from __future__ import annotations
@@ -13,23 +13,33 @@ import time
 from collections.abc import Iterable, Sequence
 
 from benchmarks.corpus import CT_IMAGE, Slice
+from benchmarks.sink import C_STORE_RQ, Incoming, field, store_rsp
 
 MAX_PDU = 131072
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
+STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
+PENDING = 0xFF00
 
 
 def _item(kind: int, body: bytes) -> bytes:
     return struct.pack(">BBH", kind, 0, len(body)) + body
 
 
+def _context(context_id: int, abstract_syntax: str) -> bytes:
+    syntaxes = _item(0x30, abstract_syntax.encode()) + _item(0x40, EXPLICIT_LE.encode())
+    return _item(0x20, bytes([context_id, 0, 0, 0]) + syntaxes)
+
+
 def _associate_rq(called: str, abstract_syntax: str) -> bytes:
-    context = _item(
-        0x20, bytes([1, 0, 0, 0]) + _item(0x30, abstract_syntax.encode()) + _item(0x40, EXPLICIT_LE.encode())
-    )
-    user = _item(0x50, _item(0x51, struct.pack(">I", MAX_PDU)) + _item(0x52, b"2.25.1"))
+    contexts = _context(1, abstract_syntax)
+    user = _item(0x51, struct.pack(">I", MAX_PDU)) + _item(0x52, b"2.25.1")
+    if abstract_syntax == STUDY_ROOT_GET:
+        contexts += _context(3, CT_IMAGE)
+        # PS3.7 D.3.3.4: SCP of what comes, and not SCU
+        user += _item(0x54, struct.pack(">H", len(CT_IMAGE)) + CT_IMAGE.encode() + bytes([0, 1]))
     body = struct.pack(">HH", 1, 0) + called.ljust(16).encode() + b"BENCH".ljust(16) + bytes(32)
-    body += _item(0x10, b"1.2.840.10008.3.1.1.1") + context + user
+    body += _item(0x10, b"1.2.840.10008.3.1.1.1") + contexts + _item(0x50, user)
     return struct.pack(">BBI", 1, 0, len(body)) + body
 
 
@@ -89,18 +99,7 @@ def _peer_maximum(accept: bytes) -> int:
 
 
 def _status(pdu: bytes) -> int:
-    return _count(pdu, 0x0900)
-
-
-def _count(pdu: bytes, element: int) -> int:
-    """An element of the command set in the one value of a P-DATA-TF; -1 where it is not there."""
-    at = 6
-    while at + 8 <= len(pdu):
-        group, number, length = struct.unpack_from("<HHI", pdu, at)
-        if (group, number) == (0, element):
-            return int.from_bytes(pdu[at + 8 : at + 8 + length], "little")
-        at += 8 + length
-    return -1
+    return field(pdu, 0x0900)
 
 
 class Association:
@@ -148,27 +147,42 @@ class Association:
     def move(self, study_uid: str, destination: str) -> int:
         """Have a study sent to an AE title; answers the number of completed sub-operations (PS3.7 9.1.4)."""
         title = destination.encode() + b" " * (len(destination) % 2)
+        self._ask_for_study(STUDY_ROOT_MOVE, 0x0021, _element(0x0600, title), study_uid)
+        while True:
+            _, answer = _receive_pdu(self._connection)
+            status = _status(answer)
+            if status == 0:
+                return field(answer, 0x1021)
+            if status != PENDING:
+                raise ConnectionError(f"C-MOVE was answered with status {status:04X}")
+
+    def get(self, study_uid: str) -> int:
+        """Have a study sent over this association, and dropped; answers as `move` does (PS3.7 9.1.3)."""
+        self._ask_for_study(STUDY_ROOT_GET, 0x0010, b"", study_uid)
+        for context_id, command in Incoming(self._connection).messages():
+            if field(command, 0x0100) == C_STORE_RQ:
+                self._connection.sendall(store_rsp(context_id, command))
+            elif (status := _status(command)) == 0:
+                return field(command, 0x1021)
+            elif status != PENDING:
+                raise ConnectionError(f"C-GET was answered with status {status:04X}")
+        raise ConnectionError("the association ended within a C-GET")
+
+    def _ask_for_study(self, abstract_syntax: str, command_field: int, destination: bytes, uid: str) -> None:
         command = (
-            _element(0x0002, _uid(STUDY_ROOT_MOVE))
-            + _element(0x0100, b"\x21\0")
+            _element(0x0002, _uid(abstract_syntax))
+            + _element(0x0100, struct.pack("<H", command_field))
             + _element(0x0110, b"\x01\0")
-            + _element(0x0600, title)
+            + destination
             + _element(0x0700, b"\0\0")
             + _element(0x0800, b"\0\0")
         )
         command = _element(0, struct.pack("<I", len(command))) + command
         identifier = _short_element(0x0008, 0x0052, b"CS", b"STUDY ")
-        identifier += _short_element(0x0020, 0x000D, b"UI", _uid(study_uid))
+        identifier += _short_element(0x0020, 0x000D, b"UI", _uid(uid))
         for control, body in ((3, command), (2, identifier)):
             head = struct.pack(">BBIIBB", 4, 0, len(body) + 6, len(body) + 2, 1, control)
             self._connection.sendall(head + body)
-        while True:
-            _, answer = _receive_pdu(self._connection)
-            status = _status(answer)
-            if status == 0:
-                return _count(answer, 0x1021)
-            if status != 0xFF00:
-                raise ConnectionError(f"C-MOVE was answered with status {status:04X}")
 
     def release(self) -> None:
         """Release the association and close the connection."""

@@ -221,7 +221,7 @@ def test_a_peer_that_asks_and_never_listens_is_dropped_and_memory_stays_bounded(
     """Small buffers, so that small answers fill them; the requests are long, so that few fit into a read."""
     monkeypatch.setattr("gantry.client.wire.WRITE_HIGH_BYTES", 32 << 10)
     monkeypatch.setattr("gantry.client.wire.FLOOD_BYTES", 64 << 10)
-    monkeypatch.setattr("gantry.client.wire.SOCKET_BUFFER_BYTES", 4096)
+    monkeypatch.setattr("gantry.client.sockets.SOCKET_BUFFER_BYTES", 4096)
 
     def flood(peer: RawPeer) -> None:
         request = peer.message(ECHO_ID, replace(c_echo_rq(1), extra={0x00009999: bytes(8192)}))

@@ -20,6 +20,7 @@ from typing import Self
 from gantry.client.receiving import StoreReceiver
 from gantry.client.requests import Requests
 from gantry.client.sinks import Arriving, Sink, Verdict
+from gantry.client.sockets import connected_socket, is_loopback
 from gantry.client.wire import Wire
 from gantry.dimse.association import Association, Role
 from gantry.dimse.events import (
@@ -121,7 +122,11 @@ class Connection:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_s):
-                await loop.create_connection(lambda: self.wire, self.peer.host, self.peer.port)
+                if is_loopback(self.peer.host):
+                    sock = await connected_socket(self.peer.host, self.peer.port)
+                    await loop.create_connection(lambda: self.wire, sock=sock)
+                else:
+                    await loop.create_connection(lambda: self.wire, self.peer.host, self.peer.port)
         except (OSError, TimeoutError) as error:
             self._shut_down()
             raise ConnectError(f"{self.peer}: {_words_for(error, timeout_s)}") from error

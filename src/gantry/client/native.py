@@ -41,4 +41,4 @@ def as_native(outgoing: Outgoing, target_uid: str) -> Outgoing:
         ds = scan(b"".join(outgoing.read()), source)
         return [bytes(piece) for piece in reencode(ds, transfer_syntax(target_uid))]
 
-    return replace(outgoing, transfer_syntax_uid=target_uid, read=read)
+    return replace(outgoing, transfer_syntax_uid=target_uid, read=read, open=None)

@@ -25,10 +25,24 @@ META_BYTES = 256 + (64 << 10)
 
 
 @dataclass(frozen=True, slots=True)
+class OpenDataSet:
+    """A Data Set in an open file whose bytes are in memory; it goes on from `offset` to the end.
+
+    `close` lets go of the file; so does whoever forgets this value.
+    """
+
+    file: int
+    offset: int
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """One object to send; `read` gives the Data Set's bytes in order and may block on a disk.
 
-    `label` is what reports call it (a file name), `size` the Data Set's length in bytes.
+    `label` is what reports call it (a file name), `size` the Data Set's length in bytes. Where the Data Set
+    lies in a file as it is sent, `open` gives that file, so that nobody need read it; it may block and fail
+    as `read` does, and gives None where there is no such file after all.
     """
 
     sop_class_uid: str
@@ -37,6 +51,7 @@ class Outgoing:
     size: int
     read: Callable[[], Iterable[bytes]]
     label: str = ""
+    open: Callable[[], OpenDataSet | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

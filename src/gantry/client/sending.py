@@ -14,9 +14,10 @@ from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from gantry.client.objects import Outgoing, StoreResult
+from gantry.client.objects import OpenDataSet, Outgoing, StoreResult
 from gantry.client.requests import Answers, Requests
-from gantry.dimse.message import c_store_rq
+from gantry.dimse.association import Prepared
+from gantry.dimse.message import Command, c_store_rq
 from gantry.errors import ConnectError, GantryError
 from gantry.standard import status
 
@@ -32,7 +33,7 @@ READ_AHEAD = 3
 MAX_WINDOW = 32
 """Requests outstanding at once where the peer sets no limit."""
 
-Loaded = Iterable[bytes | memoryview]
+Loaded = Iterable[bytes | memoryview] | OpenDataSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,17 @@ class MoveOriginator:
 
     aet: str
     message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """A request that only has to be sent."""
+
+    answers: Answers
+    context_id: int
+    command: Command
+    data: Loaded
+    prepared: Prepared | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +86,14 @@ class Sending:
         window = min(self.window or MAX_WINDOW, MAX_WINDOW)
         async with aclosing(_read_ahead(self._while_standing(objects), self.executor)) as ready:
             async for outgoing, data in ready:
-                if is_cancelled():
-                    break
-                waiting.append((outgoing, await self._ask(outgoing, data)))
+                # Made ready while the peer works on the one before: then its answer only lets this one go.
+                message = self._prepared(outgoing, data)
                 while len(waiting) >= window:
                     await self._settle(waiting, on_result)
+                if is_cancelled():
+                    _forget(message)
+                    break
+                waiting.append((outgoing, await self._ask(outgoing, message)))
         while waiting:
             await self._settle(waiting, on_result)
 
@@ -91,7 +106,7 @@ class Sending:
             except StopIteration:
                 return
 
-    async def _ask(self, outgoing: Outgoing, data: Loaded | Exception) -> Answers | StoreResult:
+    def _prepared(self, outgoing: Outgoing, data: Loaded | Exception) -> _Message | StoreResult:
         if isinstance(data, Exception):
             return result_for(outgoing, status.PROCESSING_FAILURE, f"cannot be read: {data}")
         context_id = self.context_for(outgoing)
@@ -109,13 +124,32 @@ class Sending:
             move_originator_aet=self.originator.aet if self.originator else None,
             move_originator_id=self.originator.message_id if self.originator else None,
         )
+        if not isinstance(data, OpenDataSet):
+            return _Message(answers, context_id, command, data)
+        prepared = self.requests.wire.association.prepare(context_id, command, outgoing.size)
+        return _Message(answers, context_id, command, data, prepared)
+
+    async def _ask(self, outgoing: Outgoing, message: _Message | StoreResult) -> Answers | StoreResult:
+        if isinstance(message, StoreResult):
+            return message
         try:
-            executor = None if outgoing.size <= PRELOAD_BYTES else self.executor
-            await self.requests.wire.transmit(context_id, command, data, executor)
+            await self._transmit(outgoing, message)
         except (GantryError, OSError) as error:
-            answers.withdraw()
+            message.answers.withdraw()
             return result_for(outgoing, None, str(error))
-        return answers
+        return message.answers
+
+    async def _transmit(self, outgoing: Outgoing, message: _Message) -> None:
+        wire, data = self.requests.wire, message.data
+        if isinstance(data, OpenDataSet):
+            assert message.prepared is not None
+            try:
+                await wire.transmit_file(message.prepared, data.file, data.offset)
+            finally:
+                data.close()
+        else:
+            executor = None if outgoing.size <= PRELOAD_BYTES else self.executor
+            await wire.transmit(message.context_id, message.command, data, executor)
 
     @staticmethod
     async def _settle(
@@ -130,6 +164,11 @@ class Sending:
             except ConnectError as error:
                 answer = result_for(outgoing, None, str(error))
         on_result(outgoing, answer)
+
+
+def _forget(message: _Message | StoreResult) -> None:
+    if isinstance(message, _Message):
+        message.answers.withdraw()
 
 
 def result_for(outgoing: Outgoing, code: int | None, comment: str) -> StoreResult:
@@ -179,6 +218,9 @@ def _load(group: Sequence[Outgoing]) -> list[Loaded | Exception]:
 
 def _load_one(outgoing: Outgoing) -> Loaded | Exception:
     try:
+        opened = outgoing.open() if outgoing.open is not None else None
+        if opened is not None:
+            return opened
         data = outgoing.read()
         return list(data) if outgoing.size <= PRELOAD_BYTES else data
     except (OSError, GantryError) as error:

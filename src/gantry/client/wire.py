@@ -22,18 +22,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
+import os
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from typing import Protocol, cast
+from typing import Protocol, TypeVar, cast
 
-from gantry.dimse.association import Association, Buffer, Event, Role
+from gantry.client.kernel_copy import KernelCopy, can_copy
+from gantry.client.sockets import tune_socket
+from gantry.dimse.association import Association, Buffer, Event, Prepared, Role
 from gantry.dimse.message import Command
 from gantry.errors import CallerError, ConnectError
 
 log = logging.getLogger("gantry.dimse.wire")
+
+_Batch = TypeVar("_Batch")
 
 READ_BUFFER_BYTES = 256 << 10
 """One read: two PDUs of the largest kind, so that a slice costs a few wake-ups and not dozens."""
@@ -44,9 +48,6 @@ WRITE_HIGH_BYTES = 1 << 20
 FLOOD_BYTES = 2 * WRITE_HIGH_BYTES
 """Unsent answers above which nothing more is read: a peer that asks and never listens costs this much. Not
 lower, because a peer may be slow to listen while it sends, and both would wait for the other."""
-
-SOCKET_BUFFER_BYTES = 1 << 20
-"""Kernel buffers: a whole slice of 0.5 MB fits, so the peer need not wait for our next turn."""
 
 STALL_TIMEOUT_S = 60.0
 """How long a peer may take no byte while we have some for it."""
@@ -98,6 +99,9 @@ class Wire(asyncio.BufferedProtocol):
         self._turn = asyncio.Lock()
         self._waiting_posts: deque[tuple[int, Command, bytes | None]] = deque()
         self._room: asyncio.Future[None] | None = None
+        self._can_copy = False
+        self._copy: KernelCopy | None = None
+        self._is_copying = False
         self._lost_cause: str | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
@@ -107,6 +111,7 @@ class Wire(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         tune_socket(self._transport.get_extra_info("socket"))
+        self._can_copy = can_copy(self._transport)
         if self.association.role is Role.REQUESTOR:
             self.association.request_association()
         self._advance()
@@ -129,6 +134,8 @@ class Wire(asyncio.BufferedProtocol):
             if timer is not None:
                 timer.cancel()
         self._timer = self._stall_timer = None
+        if self._copy is not None:
+            self._copy.close()
         self._waiting_posts.clear()
         self.resume_writing()
         self._handler.on_lost(self._lost_cause)
@@ -180,15 +187,40 @@ class Wire(asyncio.BufferedProtocol):
 
         Raises ConnectError when the connection goes before the last byte was handed over.
         """
+        await self._alone(
+            lambda: self.association.iter_pdata(context_id, command, dataset),
+            lambda pieces: self._write_pieces(pieces, executor),
+        )
+
+    async def transmit_file(self, message: Prepared, file: int, offset: int) -> None:
+        """As `transmit`; the Data Set lies in an open file from `offset` on, in memory: the kernel copies it.
+
+        Raises OSError as well, where the file does not have the bytes.
+        """
+        if not self._can_copy:
+            data = os.pread(file, message.length, offset)
+            if len(data) != message.length:
+                raise OSError("the file ends before its announced length")
+            await self.transmit(message.context_id, message.command, (data,))
+            return
+        await self._alone(
+            lambda: self.association.iter_prepared(message),
+            lambda batches: self._copy_pieces(batches, file, offset),
+        )
+
+    async def _alone(
+        self, begin: Callable[[], Iterator[_Batch]], write: Callable[[Iterator[_Batch]], Awaitable[None]]
+    ) -> None:
+        """Send a message with nothing between its pieces."""
         await self._turn.acquire()
         try:
             self._refuse_if_lost()
             try:
-                pieces = self.association.iter_pdata(context_id, command, dataset)
+                pieces = begin()
             except CallerError as error:
                 raise ConnectError(f"not sent: {error}") from error
             try:
-                await self._write_pieces(pieces, executor)
+                await write(pieces)
             except BaseException:
                 # Half a message cannot be taken back, and nothing may follow it.
                 self.abort()
@@ -260,7 +292,7 @@ class Wire(asyncio.BufferedProtocol):
         self._advance()
 
     def _advance(self) -> None:
-        if self._transport is None:
+        if self._transport is None or self._is_copying:
             return
         output = self.association.take_output(self._loop.time())
         if output:
@@ -300,6 +332,10 @@ class Wire(asyncio.BufferedProtocol):
         if self._lost_cause is None:
             self._dispatch(self.association.tick(self._loop.time()))
 
+    @property
+    def _stall_words(self) -> str:
+        return f"the peer took no data for {self._stall_timeout_s:g} s"
+
     def _watch_progress(self) -> None:
         if self._stall_timer is None and self._transport is not None:
             taken = self._written_bytes - self._transport.get_write_buffer_size()
@@ -312,7 +348,7 @@ class Wire(asyncio.BufferedProtocol):
             return
         unsent = self._transport.get_write_buffer_size()
         if unsent and self._written_bytes - unsent <= taken_before:
-            self.drop(f"the peer took no data for {self._stall_timeout_s:g} s")
+            self.drop(self._stall_words)
         elif unsent:
             self._watch_progress()
 
@@ -329,6 +365,31 @@ class Wire(asyncio.BufferedProtocol):
             self._write(buffers)
             await self.has_room()
 
+    async def _copy_pieces(self, batches: Iterator[list[tuple[bytes, int]]], file: int, offset: int) -> None:
+        if self._copy is None:
+            assert self._transport is not None
+            self._copy = KernelCopy(self._transport)
+        await self._copy.emptied(self.has_room, WRITE_HIGH_BYTES)
+        for heads in batches:
+            self._refuse_if_lost()
+            self._is_copying = True
+            try:
+                await self._copy.send(heads, file, offset, window_s=self._stall_timeout_s)
+            except ConnectionError as error:
+                raise ConnectError(self._lost_cause or "connection closed") from error
+            except TimeoutError:
+                self.drop(self._stall_words)
+                raise ConnectError(self._stall_words) from None
+            except BaseException:
+                # Within a PDU there is no place even for an A-ABORT.
+                self.drop("broken off within a message")
+                raise
+            finally:
+                self._is_copying = False
+            self._advance()
+            offset += sum(length for _, length in heads)
+        self._refuse_if_lost()
+
     def _refuse_if_lost(self) -> None:
         if self.is_lost:
             raise ConnectError(self._lost_cause or "connection closed")
@@ -336,28 +397,3 @@ class Wire(asyncio.BufferedProtocol):
 
 def _next_piece(pieces: Iterator[list[Buffer]]) -> list[Buffer] | None:
     return next(pieces, None)
-
-
-def tune_socket(sock: socket.socket | None) -> None:
-    """No Nagle delay, which costs 40 ms per message on loopback, and room for a slice in the kernel."""
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """A bound TCP socket, not listening yet, whose connections get the receive buffer they need.
-
-    The receive buffer is set here because the window is scaled when a connection is made. Raises OSError.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
-        sock.bind((host, port))
-    except BaseException:
-        sock.close()
-        raise
-    return sock

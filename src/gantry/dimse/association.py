@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from gantry.dimse import fsm, pdata
 from gantry.dimse.events import (
@@ -75,6 +75,7 @@ __all__ = [
     "DataFragment",
     "Event",
     "MessageComplete",
+    "Prepared",
     "Rejected",
     "ReleaseRequested",
     "Released",
@@ -101,6 +102,7 @@ class _Cause:
 
 
 _NO_CAUSE: Final = _Cause()
+_Batch = TypeVar("_Batch")
 _EVENT_OF: Final = {
     PduType.ASSOCIATE_RQ: fsm.Event.ASSOCIATE_RQ,
     PduType.ASSOCIATE_AC: fsm.Event.ASSOCIATE_AC,
@@ -118,6 +120,16 @@ _REFUSED: Final = frozenset(
 _AA_1: Final = fsm.ACTIONS["AA-1"]
 
 _ESTABLISHED: Final = frozenset((State.STA6, State.STA7, State.STA8))
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message cut into PDUs for a Data Set that lies elsewhere; see `Association.prepare`."""
+
+    context_id: int
+    command: Command
+    length: int
+    pieces: list[tuple[bytes, int]]
 
 
 class Association:
@@ -261,18 +273,36 @@ class Association:
         iteration; an iteration given up, or ended by an error of `dataset`, breaks the association. Take the
         output when it ends: a release that waited for this message follows it.
         """
-        if context_id not in self.contexts:
-            raise CallerError(f"presentation context {context_id} is not accepted")
-        if (dataset is not None) != command.has_dataset:
-            word = "without" if dataset is None else "with"
-            raise CallerError(f"{command.field.name} {word} a Data Set, while its command says otherwise")
+        self._check_sendable(context_id, command, has_dataset=dataset is not None)
         self._step(fsm.Event.P_DATA_REQUEST)
         if isinstance(dataset, (bytes, bytearray, memoryview)):
             dataset = (dataset,)
         pdus = pdata.fragment(context_id, encode_command(command), dataset, self.peer_max_pdu)
         return self._send(command, pdus)
 
-    def _send(self, command: Command, pdus: Iterator[list[Buffer]]) -> Iterator[list[Buffer]]:
+    def prepare(self, context_id: int, command: Command, length: int) -> Prepared:
+        """A message whose Data Set of `length` bytes the driver has elsewhere, to be sent by `iter_prepared`.
+
+        Nothing changes here, so a message may be prepared while another is under way, and forgotten.
+        Raises CallerError where the context or the command does not allow it.
+        """
+        self._check_sendable(context_id, command, has_dataset=True)
+        pieces = pdata.heads(context_id, encode_command(command), length, self.peer_max_pdu)
+        return Prepared(context_id, command, length, pieces)
+
+    def iter_prepared(self, message: Prepared) -> Iterator[list[tuple[bytes, int]]]:
+        """As `iter_pdata`: what to write, and how many bytes of the Data Set to write after it."""
+        self._step(fsm.Event.P_DATA_REQUEST)
+        return self._send(message.command, iter((message.pieces,)))
+
+    def _check_sendable(self, context_id: int, command: Command, *, has_dataset: bool) -> None:
+        if context_id not in self.contexts:
+            raise CallerError(f"presentation context {context_id} is not accepted")
+        if has_dataset != command.has_dataset:
+            word = "with" if has_dataset else "without"
+            raise CallerError(f"{command.field.name} {word} a Data Set, while its command says otherwise")
+
+    def _send(self, command: Command, pdus: Iterator[_Batch]) -> Iterator[_Batch]:
         has_begun = is_done = False
         self._sending += 1
         if command.field.is_operation:

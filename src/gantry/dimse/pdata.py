@@ -54,6 +54,33 @@ def fragment(
             batch, size = [], 0
 
 
+def heads(context_id: int, command: bytes, length: int, max_pdu: int) -> list[tuple[bytes, int]]:
+    """The same PDUs for a Data Set of `length` bytes that lies elsewhere.
+
+    Each item is what to write, and how many bytes of the Data Set to write after it.
+    """
+    begun, room = _command_pdus(context_id, command, max_pdu, leave_open=True)
+    before = b"".join(begun[:-1] if room else begun)
+    capacity = (max_pdu - 6) & ~1
+    pieces: list[tuple[bytes, int]] = []
+    while True:
+        part = min(length, room or capacity)
+        length -= part
+        control = 0 if length else _LAST
+        if room:
+            # The PDU that the command set began
+            value = bytes(begun[-1])
+            before += _PDU_HEADER.pack(PduType.P_DATA_TF, len(value) + 6 + part) + value
+            before += _PDV_HEADER.pack(part + 2, context_id, control)
+            room = 0
+        else:
+            before += _BOTH_HEADERS.pack(PduType.P_DATA_TF, part + 6, part + 2, context_id, control)
+        pieces.append((before, part))
+        if not length:
+            return pieces
+        before = b""
+
+
 def _command_pdus(
     context_id: int, command: bytes, max_pdu: int, *, leave_open: bool
 ) -> tuple[list[Buffer], int]:

@@ -27,10 +27,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from gantry.client.kernel_copy import MORE_COMES, KernelCopy
 from gantry.server.asgi import FILE_PIECES, Shortcut
 from gantry.server.body import MIN_RATE, RATE_WINDOW_S
 from gantry.server.http import FilePiece
-from gantry.server.kernel_copy import MORE_COMES, KernelCopy
 from gantry.server.outcome import RETRY_AFTER_S
 from gantry.server.plans import Direct
 
@@ -203,7 +203,7 @@ class GuardedHttp(HttpToolsProtocol):
         await copy.emptied(self.flow.drain)
         try:
             await copy.send(
-                piece.head, piece.file, piece.offset, piece.length,
+                [(piece.head, piece.length)], piece.file, piece.offset,
                 window_s=limits.rate_window_s, min_rate=limits.min_rate,
             )  # fmt: skip
         except TimeoutError:

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from gantry.archive.archive import Archive
-from gantry.client.wire import STALL_TIMEOUT_S, Wire, listening_socket
+from gantry.client.sockets import listening_socket
+from gantry.client.wire import STALL_TIMEOUT_S, Wire
 from gantry.dimse.association import Association, Role
 from gantry.dimse.limits import ARTIM_S, ASSOCIATION_S, DEFAULT_ASYNC_WINDOW, DEFAULT_MAX_PDU, IDLE_S
 from gantry.dimse.negotiation import AcceptorPolicy, Timers

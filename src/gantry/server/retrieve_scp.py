@@ -23,7 +23,7 @@ from gantry.archive.query import Query
 from gantry.archive.records import Location
 from gantry.client.connection import Connection, Options, Peer, connect
 from gantry.client.native import NATIVE_SYNTAXES, as_native, can_convert
-from gantry.client.objects import Outgoing, StoreResult, groups_for_association
+from gantry.client.objects import OpenDataSet, Outgoing, StoreResult, groups_for_association
 from gantry.client.sending import PRELOAD_BYTES, MoveOriginator, Sending, result_for
 from gantry.dataset.encode import encode
 from gantry.dimse.limits import DEFAULT_ASYNC_WINDOW, RESPONSE_S
@@ -331,7 +331,18 @@ def _outgoing(archive: Archive, location: Location) -> Outgoing:
             return (archive.read_range(location, location.dataset_offset, size),)
         return _blocks(archive, location)
 
-    return Outgoing(location.sop_class_uid, location.key.sop_uid, location.transfer_syntax_uid, size, read)
+    def opened() -> OpenDataSet | None:
+        found = archive.open_object(location)
+        return None if found is None else OpenDataSet(found.file, location.dataset_offset, found.close)
+
+    return Outgoing(
+        location.sop_class_uid,
+        location.key.sop_uid,
+        location.transfer_syntax_uid,
+        size,
+        read,
+        open=opened if 0 < size <= PRELOAD_BYTES else None,
+    )
 
 
 def _blocks(archive: Archive, location: Location) -> Iterator[bytes]:

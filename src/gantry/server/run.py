@@ -21,7 +21,7 @@ import msgspec
 import uvicorn
 
 from gantry.archive.archive import Archive, Options
-from gantry.client.wire import listening_socket
+from gantry.client.sockets import listening_socket
 from gantry.errors import ConnectError
 from gantry.server.app import build_app
 from gantry.server.asgi import App

@@ -2,7 +2,8 @@
 
 A frame or a slice of half a megabyte then never passes through this process: the kernel lends the pages of
 its cache to the socket. What the transport still holds must have left before, and nothing may be written to
-it until a copy has ended; both are the caller's to see to, with `emptied` for the first.
+it until a copy has ended; both are the caller's to see to, with `emptied` for the first. Not for a transport
+that encrypts: the bytes would go out as they are.
 """
 
 from __future__ import annotations
@@ -10,10 +11,15 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 # The head waits for the body's first bytes: sent alone it would wake the reader for nothing.
 MORE_COMES = getattr(socket, "MSG_MORE", 0)
+
+
+def can_copy(transport: asyncio.Transport) -> bool:
+    """Whether there is a way past `transport`: a plain TCP connection on a system that has the call."""
+    return hasattr(os, "sendfile") and transport.get_extra_info("sslcontext") is None
 
 
 class KernelCopy:
@@ -47,34 +53,43 @@ class KernelCopy:
             transport.set_write_buffer_limits(high=high)
 
     async def send(
-        self, head: bytes, file: int, offset: int, length: int, *, window_s: float, min_rate: float = 0.0
+        self,
+        pieces: Iterable[tuple[bytes, int]],
+        file: int,
+        offset: int,
+        *,
+        window_s: float,
+        min_rate: float = 0.0,
     ) -> None:
-        """Send `head`, then part of a file, as fast as the peer takes it.
+        """Send each head and so many bytes of a file, from `offset` on, as fast as the peer takes them.
 
         Raises TimeoutError where it takes nothing for `window_s` seconds, or less than `min_rate` bytes a
         second in such a time, and another OSError where connection or file ended.
         """
-        rest, since, count = memoryview(head), self._loop.time(), 0
-        while rest or length:
-            if self._transport.is_closing():
-                raise ConnectionAbortedError("the connection is closed")
-            try:
-                if rest:
-                    taken = self.socket.send(rest, MORE_COMES if length else 0)
-                    rest = rest[taken:]
-                else:
-                    taken = os.sendfile(self.socket.fileno(), file, offset, length)
-                    if not taken:
-                        raise OSError("the file ends before its announced length")
-                    offset, length = offset + taken, length - taken
-                count += taken
-            except BlockingIOError:
-                await self._has_room(window_s)
-                now = self._loop.time()
-                if now - since >= window_s:
-                    if count < min_rate * (now - since):
-                        raise TimeoutError("taken too slowly") from None
-                    since, count = now, 0
+        out, transport = self.socket, self._transport
+        since, count = self._loop.time(), 0
+        for head, length in pieces:
+            rest, left = head, length
+            while rest or left:
+                if transport.is_closing():
+                    raise ConnectionAbortedError("the connection is closed")
+                try:
+                    if rest:
+                        taken = out.send(rest, MORE_COMES if left else 0)
+                        rest = rest[taken:]
+                    else:
+                        taken = os.sendfile(out.fileno(), file, offset, left)
+                        if not taken:
+                            raise OSError("the file ends before its announced length")
+                        offset, left = offset + taken, left - taken
+                    count += taken
+                except BlockingIOError:
+                    await self._has_room(window_s)
+                    now = self._loop.time()
+                    if now - since >= window_s:
+                        if count < min_rate * (now - since):
+                            raise TimeoutError("taken too slowly") from None
+                        since, count = now, 0
 
     def close(self) -> None:
         """The connection is lost: wake who waits for it, let go of the socket."""
