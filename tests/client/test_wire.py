@@ -291,6 +291,8 @@ async def test_timers_run_without_traffic() -> None:
 class BlockedSink:
     """Takes no byte to its disk before `gate` opens."""
 
+    room = 0
+
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.received = 0
@@ -398,6 +400,8 @@ async def test_objects_of_one_uid_are_kept_in_their_order() -> None:
     order: list[bytes] = []
 
     class Keeps:
+        room = 0
+
         def __init__(self) -> None:
             self._data = b""
 
@@ -431,6 +435,8 @@ async def test_objects_of_one_uid_are_kept_in_their_order() -> None:
 @on_each_loop
 async def test_a_sink_that_fails_answers_0110_and_the_association_goes_on() -> None:
     class Fails:
+        room = 0
+
         def begin(self, arriving: Arriving) -> Any:
             return self
 

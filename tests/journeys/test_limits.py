@@ -230,6 +230,7 @@ class DigestSink:
         self._digest = hashlib.sha256()
         self._found = False
         self.backlog = 0
+        self.room = 0
 
     @property
     def digest(self) -> str:

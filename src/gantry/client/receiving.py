@@ -97,7 +97,11 @@ class StoreReceiver:
             current.held_bytes += size
             self._cut(current)
             return
-        if not current.in_pieces and size <= current.reception.room:
+        if (
+            not current.in_pieces
+            and current.held_bytes + size <= PIECE_BYTES
+            and size <= current.reception.room
+        ):
             current.reception.write(data)
             current.held_bytes += size
             return
