@@ -8,6 +8,7 @@ their transaction lasts, whatever is written meanwhile.
 from __future__ import annotations
 
 import sqlite3
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,15 +63,17 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         )
 
 
+def connect_reader(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write."""
+    return _connect(path, "query_only=ON", f"cache_size=-{READER_CACHE_KIB}")
+
+
 def reader_engine(path: Path) -> Engine:
     """Connections that cannot write; each transaction sees one state."""
 
-    def connect() -> sqlite3.Connection:
-        return _connect(path, "query_only=ON", f"cache_size=-{READER_CACHE_KIB}")
-
     engine = create_engine(
         "sqlite://",
-        creator=connect,
+        creator=lambda: connect_reader(path),
         poolclass=QueuePool,
         pool_size=READERS,
         max_overflow=MAX_READERS - READERS,
@@ -128,7 +131,12 @@ class Readers:
     """A few connections for reading, shared by all threads."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._engine = reader_engine(path)
+        # For prepared statements, which a store asks for each object: a pool that keeps books costs as much
+        # as the statement.
+        self._idle: deque[sqlite3.Connection] = deque()
+        self._closed = False
 
     def fetch(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """All rows of a prepared statement, in a transaction of its own."""
@@ -139,12 +147,18 @@ class Readers:
     def raw(self) -> Iterator[sqlite3.Connection]:
         """A connection for prepared statements, each of which is a transaction of its own."""
         with translated_errors("reading the index"):
-            connection = self._engine.raw_connection()
             try:
-                raw = connection.driver_connection
-                assert isinstance(raw, sqlite3.Connection)
-                yield raw
-            finally:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = connect_reader(self._path)
+            try:
+                yield connection
+            except BaseException:
+                connection.close()
+                raise
+            if len(self._idle) < READERS and not self._closed:
+                self._idle.append(connection)
+            else:
                 connection.close()
 
     @contextmanager
@@ -171,5 +185,8 @@ class Readers:
         return [row[3] for row in self.fetch(f"EXPLAIN QUERY PLAN {compiled}", values)]
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; those in use are closed when they are given back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
         self._engine.dispose()
