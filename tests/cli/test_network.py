@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from pydicom import dcmread
 
@@ -53,6 +54,8 @@ def peer(request: pytest.FixtureRequest, server: Server) -> str:
 
 
 def stored(server: Server) -> set[bytes]:
+    """What lies in the folder once the server was asked: files are made before anything is answered."""
+    httpx.get(f"{server.web}/studies").raise_for_status()
     return {path.read_bytes() for path in (server.data / "objects").rglob("*.dcm")}
 
 
