@@ -58,18 +58,22 @@ def reencode(ds: DataSet, syntax: TransferSyntax, pixels: NativePixels | None = 
 
 
 def before_pixels(
-    ds: DataSet, syntax: TransferSyntax, attributes: Mapping[int, tuple[str, bytes]]
+    ds: DataSet,
+    syntax: TransferSyntax,
+    attributes: Mapping[int, tuple[str, bytes]],
+    without: frozenset[int] = frozenset(),
 ) -> Iterator[Buffer]:
     """The elements that stand before Pixel Data, with some replaced or added, each with its VR and value.
 
-    Values are in the byte order of `syntax`. Offset tables of encapsulated pixels are left out unless given.
+    Values are in the byte order of `syntax`. Offset tables of encapsulated pixels are left out unless given,
+    and what is in `without`.
     """
     for tag in sorted(ds.elements.keys() | attributes.keys()):
         if tag >= PIXEL_DATA:
             break
         if tag in attributes:
             yield encode_element(tag, *attributes[tag], syntax)
-        elif tag & 0xFFFF and tag not in _ENCAPSULATION_TAGS:
+        elif tag & 0xFFFF and tag not in _ENCAPSULATION_TAGS and tag not in without:
             yield from _element(ds, ds.elements[tag], syntax)
 
 

@@ -123,6 +123,8 @@ class Plan:
     job: FrameJob | None
     new_sop_instance_uid: str
     notes: tuple[str, ...] = ()
+    left_out: frozenset[int] = frozenset()
+    """Elements that cannot come along."""
 
     @property
     def frames(self) -> int:
@@ -170,7 +172,7 @@ def transcode(
     decoded.
     """
     planned = plan(ds, target_uid, compression or Compression(), new_sop_instance_uid)
-    assembly = Assembly(planned, spool if spool is not None else BytesIO())
+    assembly = Assembly(planned, spool)
     notes = dict.fromkeys(planned.notes)
 
     def frames() -> Iterator[bytes]:
@@ -231,7 +233,25 @@ def plan(ds: DataSet, target_uid: str, compression: Compression, new_sop_instanc
     job, notes = plan_frames(stored_frame(ds, table, 0), ds.syntax.uid, header, target_uid, compression)
     if job.loses and not new_sop_instance_uid:
         raise CallerError("what loses something needs a SOP Instance UID of its own")
-    return Plan(ds, target, table, job, new_sop_instance_uid, notes)
+    left_out = _with_compressed_pixels(ds)
+    for tag in sorted(left_out):
+        name = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        notes = (*notes, f"{name} is left out: it holds pixels compressed in the transfer syntax that was")
+    return Plan(ds, target, table, job, new_sop_instance_uid, notes, left_out)
+
+
+def _with_compressed_pixels(ds: DataSet) -> frozenset[int]:
+    """Sequences that hold compressed pixels, which are in the transfer syntax of the whole object (PS3.5
+    A.4)."""
+    if not ds.syntax.encapsulated:
+        return frozenset()
+    sequences = (tag for tag, element in ds.elements.items() if element[1] == "SQ")
+    return frozenset(tag for tag in sequences if any(_holds_compressed(item) for item in ds.items(tag)))
+
+
+def _holds_compressed(ds: DataSet) -> bool:
+    pixels = ds.elements.get(PIXEL_DATA)
+    return (pixels is not None and pixels[4]) or bool(_with_compressed_pixels(ds))
 
 
 def plan_frames(
@@ -254,6 +274,16 @@ def _as_words(header: ImageHeader, *, keeps_words: bool) -> ImageHeader:
     if keeps_words or header.is_float or not header.signed:
         return header
     return replace(header, high_bit=header.bits_stored - 1)
+
+
+def keeps_pixels(source_uid: str, target_uid: str) -> bool:
+    """Whether what is in one transfer syntax can be had in the other with nothing lost."""
+    pair = source_uid, target_uid
+    return (
+        pair in _FITS_AS_IT_IS
+        or pair in _RECOMPRESSED
+        or (can_encode(target_uid) and not is_lossy_encoder(target_uid))
+    )
 
 
 def transcode_frame(data: bytes, job: FrameJob) -> tuple[bytes, tuple[str, ...]]:
@@ -343,9 +373,9 @@ class Assembly:
     first, to lie in the spool; `needs_all_first` says which it is.
     """
 
-    def __init__(self, plan: Plan, spool: IO[bytes]) -> None:
+    def __init__(self, plan: Plan, spool: IO[bytes] | None = None) -> None:
         self._plan = plan
-        self._spool = spool
+        self._spool = spool if spool is not None else BytesIO()
         self._lengths: list[int] = []
 
     @property
@@ -379,18 +409,22 @@ class Assembly:
             yield from reencode(ds, target)
             return
         if target.encapsulated:
-            yield from before_pixels(ds, target, self._attributes())
+            yield from before_pixels(ds, target, self._attributes(), self._plan.left_out)
             yield from self._encapsulated()
         else:
             yield from self.head()
             yield from join_native(frames, job.target, target)
-        yield from behind_pixels(ds, target)
+        yield from self.tail()
+
+    def tail(self) -> Iterator[Buffer]:
+        """What stands behind Pixel Data."""
+        return behind_pixels(self._plan.ds, self._plan.target)
 
     def head(self) -> Iterator[Buffer]:
         """What stands before the first native frame."""
-        job = self._plan.job
+        ds, job = self._plan.ds, self._plan.job
         assert job is not None
-        yield from before_pixels(self._plan.ds, self._plan.target, self._attributes())
+        yield from before_pixels(ds, self._plan.target, self._attributes(), self._plan.left_out)
         vr = "OB" if job.target.bits_allocated <= 8 else "OW"
         yield pixel_data_header(vr, self.native_bytes, self._plan.target)
 

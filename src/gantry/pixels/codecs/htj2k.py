@@ -15,13 +15,19 @@ import numpy as np
 from gantry.pixels.codecs.codec import Codec, Compression, Pixels, StreamFacts, cannot
 from gantry.pixels.codecs.jpeg import to_ratio
 from gantry.pixels.codecs.jpeg_2000 import look, noise_ratio, plan, signed_as_said
+from gantry.pixels.codecs.jpeg_2000_stream import read_codestream
 from gantry.pixels.image import ImageHeader
 from gantry.standard.transfer_syntaxes import HTJ2K, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL
 
 _BY_RESOLUTION = 1
+_MOST_LOSSY_BITS = 16
+"""Transforms are in single precision, which holds 24 bits with what they add."""
 
 
 def _decode(data: bytes, _: str, header: ImageHeader, __: StreamFacts | None) -> Pixels:
+    if read_codestream(data).is_reversible is False:
+        # What quantization pushes past the range OpenJPH lets in again at the other end; OpenJPEG does not.
+        return signed_as_said(np.asarray(imagecodecs.jpeg2k_decode(data)), header)
     return signed_as_said(np.asarray(imagecodecs.htj2k_decode(data, planar=False)), header)
 
 
@@ -29,7 +35,9 @@ def _plan(syntax_uid: str, header: ImageHeader) -> ImageHeader:
     lossless = syntax_uid != HTJ2K
     if header.bits_allocated < 8:
         raise cannot("HTJ2K", f"Bits Allocated is {header.bits_allocated}")
-    planned = plan("HTJ2K", syntax_uid, header, most_bits=32, lossless=lossless)
+    planned = plan(
+        "HTJ2K", syntax_uid, header, most_bits=32 if lossless else _MOST_LOSSY_BITS, lossless=lossless
+    )
     if lossless:
         return planned
     return replace(planned, bits_stored=header.bits_allocated, high_bit=header.bits_allocated - 1)

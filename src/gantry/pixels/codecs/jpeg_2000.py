@@ -82,6 +82,8 @@ def plan(name: str, syntax_uid: str, header: ImageHeader, *, most_bits: int, los
     """The header of a frame in JPEG 2000 or HTJ2K."""
     require_samples(name, header, most_bits)
     photometric = header.photometric_interpretation
+    if header.bits_stored == 1 and not lossless:
+        raise cannot(name, "of one bit nothing may be lost")
     if photometric == "PALETTE COLOR" and not lossless:
         raise cannot(name, "they are indexes of a palette, of which none may be lost")
     if header.samples_per_pixel == 1:
@@ -104,7 +106,8 @@ def _encode(pixels: Pixels, syntax_uid: str, header: ImageHeader, compression: C
         if bits > _MOST_BITS:
             raise cannot("JPEG 2000", f"bits beside those stored are used, and {_MOST_BITS} is the most")
     samples = np.ascontiguousarray(pixels)
-    if syntax_uid == JPEG_2000_LOSSLESS:
+    if syntax_uid == JPEG_2000_LOSSLESS or samples.min() == samples.max():
+        # Of a frame that is all one value the library's rate control would keep nothing.
         return _encode_at(samples, header, bits, 0)
     if compression.ratio:
         scale = lambda share: _encode_at(samples, header, bits, 20 + 100 * share)  # noqa: E731
@@ -116,7 +119,8 @@ def noise_ratio(samples: Pixels, bits: int, quality: int) -> float:
     """Peak signal to noise in dB for a quality, the peak being that of the type: what the samples use of it
     counts."""
     used = max(1, int(samples.max()) - int(samples.min()))
-    return 25 + quality * 0.3 + 20 * math.log10((1 << bits) / used)
+    most = 20 * math.log10(1 << bits) + 6  # half of one step
+    return min(most, 25 + quality * 0.3 + 20 * math.log10((1 << bits) / used))
 
 
 def _encode_at(samples: Pixels, header: ImageHeader, bits: int, level: float) -> bytes:

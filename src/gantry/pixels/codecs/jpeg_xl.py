@@ -39,7 +39,7 @@ from gantry.standard.transfer_syntaxes import (
 _EFFORT = 3
 """Of the encoder: above this each step costs twice the time for a hundredth of the bytes."""
 
-_MOST_DISTANCE = 25.0
+_LEAST_DISTANCE, _MOST_DISTANCE = 0.01, 25.0
 
 
 def _look(data: bytes, _: str, header: ImageHeader) -> StreamFacts:
@@ -74,6 +74,8 @@ def _plan(syntax_uid: str, header: ImageHeader) -> ImageHeader:
         return by_pixel(header)
     if header.signed:
         raise cannot("lossy JPEG XL", "they are signed")
+    if header.bits_stored == 1:
+        raise cannot("lossy JPEG XL", "of one bit nothing may be lost")
     planned = replace(by_pixel(header), high_bit=header.bits_stored - 1)
     return planned if header.samples_per_pixel == 1 else replace(planned, photometric_interpretation="XYB")
 
@@ -86,21 +88,29 @@ def _encode(pixels: Pixels, syntax_uid: str, header: ImageHeader, compression: C
     if syntax_uid == JPEG_XL_LOSSLESS:
         whole = header.signed or has_stray_bits(pixels, header)
         bits = words.dtype.itemsize * 8 if whole else header.bits_stored
+        words = words.astype(np.uint8) if bits <= 8 else words
         return bytes(
             imagecodecs.jpegxl_encode(words, lossless=True, bitspersample=bits, effort=_EFFORT, numthreads=1)
         )
     if compression.ratio:
         scale = lambda share: _encode_at(words, header, _MOST_DISTANCE * (1 - share) + 0.01)  # noqa: E731
         return to_ratio(words, compression.ratio, scale)
-    return _encode_at(words, header, _distance(compression.quality))
+    return _encode_at(words, header, _distance(words, header, compression.quality))
 
 
-def _distance(quality: int) -> float:
-    """The library's own scale of 100 steps: 90 is 1, where a difference begins to be seen."""
-    return max(0.01, 0.1 + (100 - quality) * 0.09)
+def _distance(words: Pixels, header: ImageHeader, quality: int) -> float:
+    """The library's own scale of 100 steps: 90 is 1, where a difference begins to be seen.
+
+    It takes the type's whole range to be what is seen; grayscale uses a part of it, which a window spreads.
+    """
+    used = 1.0
+    if words.ndim == 2:
+        used = max(1, int(words.max()) - int(words.min())) / (1 << header.bits_stored)
+    return max(_LEAST_DISTANCE, (0.1 + (100 - quality) * 0.09) * min(1.0, used))
 
 
 def _encode_at(words: Pixels, header: ImageHeader, distance: float) -> bytes:
+    words = words.astype(np.uint8) if header.bits_stored <= 8 else words
     return bytes(
         imagecodecs.jpegxl_encode(
             words, distance=distance, bitspersample=header.bits_stored, effort=_EFFORT, numthreads=1

@@ -93,6 +93,10 @@ def plan(_: str, header: ImageHeader) -> ImageHeader:
 
 
 def encode(pixels: Pixels, syntax_uid: str, header: ImageHeader, _: Compression) -> bytes:
+    return octets(pixels, header)
+
+
+def octets(pixels: Pixels, header: ImageHeader) -> bytes:
     """One frame as octets, little endian, color by pixel."""
     if header.bits_allocated == 1:
         return np.packbits(pixels.reshape(-1).astype(bool), bitorder="little").tobytes()
