@@ -2,7 +2,8 @@
 
 Between native syntaxes only headers and byte order change, never a value (PS3.5 Annex A), which is cheap
 enough to do while sending. Compressed objects are decompressed, and images compressed without loss for a peer
-that takes nothing else; the frames go through a function that may run codecs elsewhere.
+that takes nothing else; the frames go through a function that may run codecs elsewhere. Codecs are imported
+when something is sent: commands that send nothing do without.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING
 
 from gantry.client.objects import Outgoing
 from gantry.dataset.deflate import inflate
 from gantry.dataset.scan import scan
 from gantry.dimse.negotiation import AcceptedContext, ProposedContext
 from gantry.errors import CallerError, DataSetError
-from gantry.pixels.codecs.codec import Compression
-from gantry.pixels.codecs.registry import can_decode
-from gantry.pixels.transcode import Assembly, FrameJob, frame_error, keeps_pixels, plan, transcode_frame
 from gantry.standard import transfer_syntaxes as ts
 from gantry.standard.sop_classes import name_of
 from gantry.standard.transfer_syntaxes import (
@@ -27,6 +26,9 @@ from gantry.standard.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     transfer_syntax,
 )
+
+if TYPE_CHECKING:
+    from gantry.pixels.transcode import FrameJob
 
 NATIVE_SYNTAXES = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN)
 """The syntaxes that differ in headers and byte order only, those preferred for sending first."""
@@ -39,12 +41,14 @@ MAX_CONVERTED_BYTES = 64 << 20
 
 SPOOL_BYTES = 8 << 20
 
-RunFrame = Callable[[bytes, FrameJob], bytes]
+RunFrame = Callable[[bytes, "FrameJob"], bytes]
 """Makes one frame in another transfer syntax; called in threads, and may block."""
 
 
 def run_here(data: bytes, job: FrameJob) -> bytes:
     """Codecs in this process."""
+    from gantry.pixels.transcode import transcode_frame
+
     return transcode_frame(data, job)[0]
 
 
@@ -58,6 +62,9 @@ def other_syntaxes(outgoing: Outgoing) -> tuple[str, ...]:
 
     Nothing is lost in any of them. Whether pixels fit into one shows when they are read.
     """
+    from gantry.pixels.codecs.registry import can_decode
+    from gantry.pixels.transcode import keeps_pixels
+
     own = outgoing.transfer_syntax_uid
     syntax = transfer_syntax(own)
     if outgoing.size > MAX_CONVERTED_BYTES or not syntax.known:
@@ -94,6 +101,9 @@ def as_native(outgoing: Outgoing, target_uid: str, run: RunFrame = run_here) -> 
     """
 
     def read() -> Iterable[bytes]:
+        from gantry.pixels.codecs.codec import Compression
+        from gantry.pixels.transcode import Assembly, plan
+
         source = transfer_syntax(outgoing.transfer_syntax_uid)
         pieces = outgoing.read()
         ds = scan(b"".join(inflate(pieces) if source.deflated else pieces), source)
@@ -113,6 +123,8 @@ def as_native(outgoing: Outgoing, target_uid: str, run: RunFrame = run_here) -> 
 
 
 def _frame(run: RunFrame, data: bytes, job: FrameJob | None, index: int) -> bytes:
+    from gantry.pixels.transcode import frame_error
+
     assert job is not None
     try:
         return run(data, job)
