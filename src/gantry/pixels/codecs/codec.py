@@ -149,6 +149,12 @@ def stored_values(pixels: Pixels, header: ImageHeader) -> Pixels:
     return np.asarray(words >> (width - stored))
 
 
+def narrowed(pixels: Pixels, bits: int) -> Pixels:
+    """Samples in the smallest type that holds so many bits, as encoders want them."""
+    size = next(size for size in (1, 2, 4, 8) if size * 8 >= bits)
+    return np.ascontiguousarray(pixels, np.dtype(f"{pixels.dtype.kind}{size}"))
+
+
 def has_stray_bits(pixels: Pixels, header: ImageHeader) -> bool:
     """Whether bits outside of Bits Stored hold anything but an extended sign, or the values stand higher."""
     if pixels.dtype.kind not in "iu" or not pixels.size:

@@ -35,8 +35,8 @@ def _decode(data: bytes, _: str, header: ImageHeader, __: StreamFacts | None) ->
         raise broken(f"the deflated frame is broken: {error}") from error
     if len(octets) >= size + _SLACK_BYTES:
         raise broken(f"the deflated frame holds more than the {size} bytes of its pixels")
-    if len(octets) < size and not inflater.eof:
-        raise broken("the deflated frame is cut")
+    if len(octets) < size:
+        raise broken(f"the deflated frame holds {len(octets)} of the {size} bytes of its pixels")
     return native.from_octets(octets, header)
 
 

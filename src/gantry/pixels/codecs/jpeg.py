@@ -25,6 +25,7 @@ from gantry.pixels.codecs.codec import (
     by_pixel,
     cannot,
     has_stray_bits,
+    narrowed,
     require_samples,
     sign_extended,
     unsigned,
@@ -148,7 +149,7 @@ def _encode_losslessly(pixels: Pixels, header: ImageHeader) -> bytes:
     # extended into them, which readers disagree about.
     whole = header.signed or has_stray_bits(pixels, header)
     bits = header.bits_allocated if whole else max(header.bits_stored, _LEAST_LOSSLESS_BITS)
-    words = np.ascontiguousarray(unsigned(pixels))
+    words = narrowed(unsigned(pixels), bits)
     if words.ndim == 2:
         data = imagecodecs.jpeg8_encode(words, lossless=True, predictor=1, bitspersample=bits)
     else:

@@ -21,6 +21,7 @@ from gantry.pixels.codecs.codec import (
     by_pixel,
     cannot,
     has_stray_bits,
+    narrowed,
     require_samples,
     sign_extended,
 )
@@ -105,7 +106,7 @@ def _encode(pixels: Pixels, syntax_uid: str, header: ImageHeader, compression: C
         bits = header.bits_allocated
         if bits > _MOST_BITS:
             raise cannot("JPEG 2000", f"bits beside those stored are used, and {_MOST_BITS} is the most")
-    samples = np.ascontiguousarray(pixels)
+    samples = narrowed(pixels, bits)
     if syntax_uid == JPEG_2000_LOSSLESS or samples.min() == samples.max():
         # Of a frame that is all one value the library's rate control would keep nothing.
         return _encode_at(samples, header, bits, 0)

@@ -22,6 +22,7 @@ from gantry.pixels.codecs.codec import (
     by_pixel,
     cannot,
     has_stray_bits,
+    narrowed,
     require_samples,
     sign_extended,
     unsigned,
@@ -88,7 +89,7 @@ def _encode(pixels: Pixels, syntax_uid: str, header: ImageHeader, compression: C
     if syntax_uid == JPEG_XL_LOSSLESS:
         whole = header.signed or has_stray_bits(pixels, header)
         bits = words.dtype.itemsize * 8 if whole else header.bits_stored
-        words = words.astype(np.uint8) if bits <= 8 else words
+        words = narrowed(words, bits)
         return bytes(
             imagecodecs.jpegxl_encode(words, lossless=True, bitspersample=bits, effort=_EFFORT, numthreads=1)
         )
@@ -110,7 +111,7 @@ def _distance(words: Pixels, header: ImageHeader, quality: int) -> float:
 
 
 def _encode_at(words: Pixels, header: ImageHeader, distance: float) -> bytes:
-    words = words.astype(np.uint8) if header.bits_stored <= 8 else words
+    words = narrowed(words, header.bits_stored)
     return bytes(
         imagecodecs.jpegxl_encode(
             words, distance=distance, bitspersample=header.bits_stored, effort=_EFFORT, numthreads=1

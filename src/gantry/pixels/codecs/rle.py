@@ -62,6 +62,8 @@ def _planes(data: bytes, count: int, area: int) -> NDArray[np.uint8]:
     offsets = [*numbers[1 : count + 1], len(data)]
     if offsets[0] < _HEADER_BYTES or any(start > stop for start, stop in pairwise(offsets)):
         raise broken("an RLE header points at segments that are not there")
+    if any((stop - start) * _MOST_EXPANSION < area for start, stop in pairwise(offsets)):
+        raise broken("an RLE segment is too short for the image")
     planes = np.zeros((count, area), np.uint8)
     for plane, (start, stop) in zip(planes, pairwise(offsets), strict=True):
         _unpack(data[start:stop], plane)
@@ -70,8 +72,6 @@ def _planes(data: bytes, count: int, area: int) -> NDArray[np.uint8]:
 
 def _unpack(segment: bytes, plane: NDArray[np.uint8]) -> None:
     """One segment; what is missing stays zero (B55), what is too much is not unpacked."""
-    if len(segment) * _MOST_EXPANSION < len(plane):
-        raise broken("an RLE segment is too short for the image")
     try:
         octets = imagecodecs.packbits_decode(segment, out=bytearray(len(plane) + _SLACK_BYTES))
     except imagecodecs.PackbitsError:
@@ -118,7 +118,7 @@ def _encode(pixels: Pixels, _: str, header: ImageHeader, compression: Compressio
             for sample in range(header.samples_per_pixel)
             for byte in reversed(range(width))
         ]
-        segments = [_packed(np.ascontiguousarray(octets[..., n])) for n in order]
+        segments = [_packed(octets[..., n].copy()) for n in order]
     offsets = [_HEADER_BYTES]
     for segment in segments[:-1]:
         offsets.append(offsets[-1] + len(segment))
