@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
+import pydicom
 from pydicom.dataset import Dataset
 
+from gantry.dataset.part10 import encode_file_meta, read_part10
+from gantry.errors import DataSetError
+from gantry.pixels.codecs.registry import NAMES
+from gantry.pixels.decode import decode, stored_values
+from gantry.pixels.encapsulation import frame_table
 from gantry.pixels.image import ImageHeader
+from gantry.pixels.transcode import Transcoded, stored_frame, transcode
 from serving import dataset, part10
 
 SC = "1.2.840.10008.5.1.4.1.1.7"
+NEW_UID = "1.2.826.0.1.3680043.10.1.77"
 
 
 def header(**changes: Any) -> ImageHeader:
@@ -69,3 +78,51 @@ def image_object(
     for keyword, value in attributes.items():
         setattr(ds, keyword, value)
     return part10(ds, syntax)
+
+
+def decoded(file: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Stored values of all frames, and where their streams disagree with the header."""
+    meta, ds = read_part10(file, tolerate_missing_preamble=True)
+    header, table = ImageHeader.from_dataset(ds), frame_table(ds)
+    assert table is not None
+    frames, notes = [], dict[str, None]()
+    for index in range(len(table)):
+        frame = decode(stored_frame(ds, table, index), meta.transfer_syntax_uid, header)
+        frames.append(stored_values(frame.pixels, frame.header))
+        notes |= dict.fromkeys(frame.notes)
+    if not frames:
+        raise DataSetError("no frames")
+    return np.stack(frames), tuple(notes)
+
+
+def made(file: bytes, name: str, **options: Any) -> tuple[bytes, Transcoded]:
+    """A whole file in the transfer syntax of that name."""
+    _, ds = read_part10(file)
+    found = transcode(ds, NAMES[name], new_sop_instance_uid=NEW_UID, **options)
+    head = encode_file_meta(
+        sop_class_uid=found.sop_class_uid,
+        sop_instance_uid=found.sop_instance_uid,
+        transfer_syntax_uid=found.transfer_syntax_uid,
+    )
+    return head + b"".join(bytes(piece) for piece in found.pieces), found
+
+
+def reading(file: bytes) -> pydicom.Dataset:
+    return pydicom.dcmread(io.BytesIO(file))
+
+
+def gray(frames: int = 1, bits: int = 16, *, size: int = 32) -> np.ndarray:
+    image = header(rows=size, columns=size, bits_allocated=8 if bits <= 8 else 16, bits_stored=bits)
+    return np.stack([samples(image, seed) for seed in range(frames)])
+
+
+def color(frames: int = 1) -> np.ndarray:
+    image = header(
+        rows=24,
+        columns=32,
+        bits_allocated=8,
+        bits_stored=8,
+        samples_per_pixel=3,
+        photometric_interpretation="RGB",
+    )
+    return np.stack([samples(image, seed) for seed in range(frames)])

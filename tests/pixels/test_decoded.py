@@ -10,12 +10,8 @@ import numpy as np
 import pydicom
 import pytest
 
-from gantry.dataset.part10 import read_part10
 from gantry.errors import DataSetError
-from gantry.pixels.decode import decode, stored_values
-from gantry.pixels.encapsulation import frame_table
-from gantry.pixels.image import ImageHeader
-from gantry.pixels.transcode import stored_frame
+from image_values import decoded
 from support import shared_data
 
 # Refused before there is a pixel to decode, and why
@@ -23,19 +19,6 @@ REFUSED = {
     # [B43] after a sequence of defined length comes an Item that belongs to none
     "us/GH364.dcm": "belongs to no sequence",
 }
-
-
-def decoded(file: bytes) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Stored values of all frames, and where their streams disagree with the header."""
-    meta, ds = read_part10(file, tolerate_missing_preamble=True)
-    header, table = ImageHeader.from_dataset(ds), frame_table(ds)
-    assert table is not None
-    frames, notes = [], dict[str, None]()
-    for index in range(len(table)):
-        frame = decode(stored_frame(ds, table, index), meta.transfer_syntax_uid, header)
-        frames.append(stored_values(frame.pixels, frame.header))
-        notes |= dict.fromkeys(frame.notes)
-    return np.stack(frames), tuple(notes)
 
 
 def digest(pixels: np.ndarray) -> str:
