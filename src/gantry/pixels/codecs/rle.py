@@ -34,6 +34,7 @@ _MOST_SEGMENTS: Final = 15
 _MOST_EXPANSION: Final = 64
 """Two bytes of PackBits give 128 at most, so that a segment's size bounds what it can become."""
 
+_SAYS_NOTHING: Final = b"\x80"
 _SLACK_BYTES: Final = 256
 """Room for a last run past the image's end; of more, only what the image takes is unpacked."""
 
@@ -73,7 +74,11 @@ def _planes(data: bytes, count: int, area: int) -> NDArray[np.uint8]:
 def _unpack(segment: bytes, plane: NDArray[np.uint8]) -> None:
     """One segment; what is missing stays zero (B55), what is too much is not unpacked."""
     try:
-        octets = imagecodecs.packbits_decode(segment, out=bytearray(len(plane) + _SLACK_BYTES))
+        # Behind the null byte that makes a segment even the library misses a literal: give it one, or, where
+        # there is none, an octet that says nothing.
+        octets = imagecodecs.packbits_decode(
+            segment + _SAYS_NOTHING, out=bytearray(len(plane) + _SLACK_BYTES)
+        )
     except imagecodecs.PackbitsError:
         octets = _unpacked_slowly(segment, len(plane))
     held = min(len(octets), len(plane))
