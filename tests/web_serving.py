@@ -116,7 +116,7 @@ def web_served(
     decoders = Decoders(1)
     if pictures:
         renderer = Renderer(archive, decoders)
-        app |= {"render": renderer, "decode": renderer.decode}
+        app |= {"render": renderer, "decode": renderer.decode, "transcode": decoders.transcode}
     built = build_app(archive, policy, **app)
     server = uvicorn.Server(
         uvicorn.Config(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gantry.dimse import limits, negotiation
 from gantry.dimse.extended import QueryOptions
+from gantry.pixels.codecs.registry import can_decode, can_encode
 from gantry.settings import Settings, help_for, names
 from gantry.standard.dictionary import keyword_of
 from gantry.standard.query_keys import DEFAULT_ANSWERS, MODEL_LEVELS, QUERY_KEYS
@@ -55,8 +56,13 @@ def transfer_syntaxes() -> str:
         if syntax.uid.startswith(negotiation._NOT_FOR_STORAGE):
             continue
         loss = {True: "lossy", False: "lossless", None: "either"}[syntax.lossy]
-        rows.append((syntax.name + (" (retired)" if syntax.retired else ""), syntax.uid, loss))
-    return _table(["transfer syntax", "UID", "compression"], rows)
+        name = syntax.name + (" (retired)" if syntax.retired else "")
+        rows.append((name, syntax.uid, loss, _yes(can_decode(syntax.uid)), _yes(can_encode(syntax.uid))))
+    return _table(["transfer syntax", "UID", "compression", "decoded", "encoded"], rows)
+
+
+def _yes(what: bool) -> str:
+    return "yes" if what else "no"
 
 
 def query_keys() -> str:

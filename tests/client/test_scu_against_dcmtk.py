@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from pydicom.uid import ImplicitVRLittleEndian, JPEGBaseline8Bit
+from pydicom.uid import MPEG2MPML, ImplicitVRLittleEndian
 
 from dcmtk import free_port, storescp
 from gantry.client import sync
@@ -54,7 +54,7 @@ def test_an_object_without_context_fails_and_the_next_is_sent(tmp_path: Path) ->
     )  # fmt: skip
     compressed["PixelData"].VR = "OB"
     compressed["PixelData"].is_undefined_length = True
-    first = part10(compressed, JPEGBaseline8Bit)
+    first = part10(compressed, MPEG2MPML)
     with storescp(tmp_path, "+xi") as port:
         peer = Peer("127.0.0.1", port, "STORESCP")
         results = sync.store(peer, [first, part10(dataset(2), ImplicitVRLittleEndian)])

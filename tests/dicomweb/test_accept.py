@@ -36,8 +36,8 @@ def wrapped(media_type: str, syntax: str) -> str:
     return f'multipart/related; type="{media_type}"; transfer-syntax={syntax}'
 
 
-IMPLICIT_OBJECT = instance_offers(IMPLICIT, convertible=True, single_part=True)
-COMPRESSED_OBJECT = instance_offers(J2K, convertible=False, single_part=True)
+IMPLICIT_OBJECT = instance_offers(IMPLICIT, ["1.2.840.10008.1.2.1"], single_part=True)
+COMPRESSED_OBJECT = instance_offers(J2K, single_part=True)
 
 
 @pytest.mark.parametrize(

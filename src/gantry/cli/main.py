@@ -36,6 +36,7 @@ COMMANDS = {
     "get": ("get", "Fetch objects from a peer: C-GET or WADO-RS."),
     "move": ("move", "Have a peer send objects to a third: C-MOVE."),
     "dump": ("dump", "Print what is in a DICOM file."),
+    "transcode": ("transcode", "Write files in another transfer syntax."),
     "verify": ("verify", "Compare every stored byte and row with its digest."),
     "reindex": ("reindex", "Rebuild the index from the folder."),
     "stats": ("stats", "Print how much the archive holds."),

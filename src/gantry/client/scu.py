@@ -16,7 +16,8 @@ from typing import Any
 
 from gantry.client.connection import Connection, Options, Peer, connect
 from gantry.client.keys import Keys, keys_model
-from gantry.client.objects import Outgoing, StoreResult, contexts_for, groups_for_association, outgoing
+from gantry.client.native import in_accepted_form, proposals
+from gantry.client.objects import Outgoing, StoreResult, groups_for_association, outgoing
 from gantry.client.requests import Answers, Response
 from gantry.client.sending import Sending, result_for
 from gantry.client.sinks import Sink
@@ -180,10 +181,11 @@ async def store_files(
     objects, unreadable = await asyncio.to_thread(_readable, list(sources))
     for result in unreadable:
         report.add(result)
-    for group in groups_for_association(objects, lambda o: contexts_for([o])):
+    for group in groups_for_association(objects, proposals):
         waiting = iter(group)
+        proposed = list(dict.fromkeys(p for o in group for p in proposals(o)))
         sending = [
-            _store_share(peer, waiting, contexts_for(group), calling_aet, options, report)
+            _store_share(peer, waiting, proposed, calling_aet, options, report)
             for _ in range(min(associations, len(group)))
         ]
         ended = await asyncio.gather(*sending)
@@ -308,7 +310,9 @@ async def _send_over(connection: Connection, objects: Iterable[Outgoing], report
         lambda o: _id_of(connection.context(o.sop_class_uid, o.transfer_syntax_uid)),
         window=connection.window,
     )
-    await sending.send(objects, lambda _, result: report.add(result))
+    contexts = list(connection.contexts.values())
+    forms = (in_accepted_form(outgoing, contexts) for outgoing in objects)
+    await sending.send(forms, lambda _, result: report.add(result))
 
 
 async def _store_share(

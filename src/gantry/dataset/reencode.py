@@ -27,6 +27,7 @@ _WORD_CODES: Final = {
 }  # fmt: skip
 _LONG_FORM: Final = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 _COPIED_WHOLE: Final = 1 << 16
+_TRAILING_GROUPS: Final = frozenset({0xFFFA, 0xFFFC})
 _ENCAPSULATION_TAGS: Final = frozenset({PIXEL_DATA, 0x7FE00001, 0x7FE00002, 0x7FE00003})
 
 
@@ -52,17 +53,42 @@ def reencode(ds: DataSet, syntax: TransferSyntax, pixels: NativePixels | None = 
     if pixels is None:
         yield from _elements(ds, syntax)
         return
-    replaced = dict(pixels.attributes)
-    for tag in sorted(ds.elements.keys() | replaced.keys()):
+    yield from before_pixels(ds, syntax, pixels.attributes)
+    yield _header(PIXEL_DATA, pixels.vr, pixels.length, syntax)
+
+
+def before_pixels(
+    ds: DataSet,
+    syntax: TransferSyntax,
+    attributes: Mapping[int, tuple[str, bytes]],
+    without: frozenset[int] = frozenset(),
+) -> Iterator[Buffer]:
+    """The elements that stand before Pixel Data, with some replaced or added, each with its VR and value.
+
+    Values are in the byte order of `syntax`. Offset tables of encapsulated pixels are left out unless given,
+    and what is in `without`.
+    """
+    for tag in sorted(ds.elements.keys() | attributes.keys()):
         if tag >= PIXEL_DATA:
             break
-        if tag in _ENCAPSULATION_TAGS:
-            continue
-        if tag in replaced:
-            yield encode_element(tag, *replaced[tag], syntax)
-        elif tag & 0xFFFF:
+        if tag in attributes:
+            yield encode_element(tag, *attributes[tag], syntax)
+        elif tag & 0xFFFF and tag not in _ENCAPSULATION_TAGS and tag not in without:
             yield from _element(ds, ds.elements[tag], syntax)
-    yield _header(PIXEL_DATA, pixels.vr, pixels.length, syntax)
+
+
+def behind_pixels(ds: DataSet, syntax: TransferSyntax) -> Iterator[Buffer]:
+    """The elements that stand behind Pixel Data, without padding and signatures over what the pixels were."""
+    for tag in sorted(ds.elements):
+        if tag > PIXEL_DATA and tag & 0xFFFF and tag >> 16 not in _TRAILING_GROUPS:
+            yield from _element(ds, ds.elements[tag], syntax)
+
+
+def item_bytes(ds: DataSet, tag: int, syntax: TransferSyntax) -> list[bytes]:
+    """The Items of a sequence, each as it would be written, with its header."""
+    items = [b"".join(bytes(piece) for piece in _elements(item, syntax)) for item in ds.items(tag)]
+    header = Struct("<HHL" if syntax.little_endian else ">HHL")
+    return [header.pack(0xFFFE, 0xE000, len(item)) + item for item in items]
 
 
 def _elements(ds: DataSet, syntax: TransferSyntax) -> Iterator[Buffer]:
@@ -92,12 +118,9 @@ def _element(ds: DataSet, element: Element, syntax: TransferSyntax) -> Iterator[
 
 
 def _sequence(ds: DataSet, tag: int, syntax: TransferSyntax) -> Iterator[Buffer]:
-    items = [b"".join(bytes(piece) for piece in _elements(item, syntax)) for item in ds.items(tag)]
-    yield _header(tag, "SQ", sum(8 + len(item) for item in items), syntax)
-    item_header = Struct("<HHL" if syntax.little_endian else ">HHL")
-    for item in items:
-        yield item_header.pack(0xFFFE, 0xE000, len(item))
-        yield item
+    items = item_bytes(ds, tag, syntax)
+    yield _header(tag, "SQ", sum(map(len, items)), syntax)
+    yield from items
 
 
 def _header(tag: int, vr: str, length: int, syntax: TransferSyntax) -> bytes:

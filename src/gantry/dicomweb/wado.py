@@ -13,6 +13,7 @@ preferred: the answer's Content-Type names the syntax, and the letter (only the 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gantry.dicomweb.accept import DICOM, OCTET_STREAM, Offer
@@ -69,6 +70,19 @@ _MEDIA_TYPES_OF_SYNTAX: dict[str, tuple[str, ...]] = {
 """PS3.18 Table 8.7.3-5, with the names that earlier editions and other servers use behind the current one."""
 
 
+_DEFAULT_SYNTAXES = frozenset(
+    {
+        "1.2.840.10008.1.2.4.70",
+        "1.2.840.10008.1.2.5",
+        "1.2.840.10008.1.2.4.80",
+        "1.2.840.10008.1.2.4.90",
+        "1.2.840.10008.1.2.4.110",
+        "1.2.840.10008.1.2.4.201",
+    }
+)
+"""What a compressed media type means without a transfer-syntax parameter (PS3.18 Table 8.7.3-5)."""
+
+
 def media_types_of(syntax_uid: str) -> tuple[str, ...]:
     """Media types that carry frames of a compressed transfer syntax, the current name first."""
     return _MEDIA_TYPES_OF_SYNTAX.get(syntax_uid, ())
@@ -85,14 +99,11 @@ def can_reencode(syntax_uid: str) -> bool:
     return syntax.known and not syntax.encapsulated and syntax.little_endian
 
 
-def instance_offers(stored_syntax: str, *, convertible: bool, single_part: bool) -> tuple[Offer, ...]:
-    """Forms of a whole object (PS3.18 8.7.3.1).
-
-    `convertible` says that Explicit VR Little Endian can be made of it.
-    """
-    syntaxes = [stored_syntax]
-    if convertible and stored_syntax != EXPLICIT_VR_LITTLE_ENDIAN:
-        syntaxes.append(EXPLICIT_VR_LITTLE_ENDIAN)
+def instance_offers(
+    stored_syntax: str, others: Sequence[str] = (), *, single_part: bool
+) -> tuple[Offer, ...]:
+    """Forms of a whole object (PS3.18 8.7.3.1): its own transfer syntax, and the others it can be had in."""
+    syntaxes = (stored_syntax, *others)
     wrappings = (True, False) if single_part else (True,)
     return tuple(
         Offer(DICOM, uid, multipart, default_syntax=uid == EXPLICIT_VR_LITTLE_ENDIAN)
@@ -101,8 +112,13 @@ def instance_offers(stored_syntax: str, *, convertible: bool, single_part: bool)
     )
 
 
-def frame_offers(stored_syntax: str, *, decodable: bool, single_part: bool) -> tuple[Offer, ...]:
-    """Forms of frames and of Pixel Data as bulk data (PS3.18 Tables 8.7.3-4 and 8.7.3-5)."""
+def frame_offers(
+    stored_syntax: str, others: Sequence[str] = (), *, decodable: bool, single_part: bool
+) -> tuple[Offer, ...]:
+    """Forms of frames and of Pixel Data as bulk data (PS3.18 Tables 8.7.3-4 and 8.7.3-5).
+
+    `others` are the compressed syntaxes that frames can be had in besides the stored one.
+    """
     wrappings = (True, False) if single_part else (True,)
     native = not transfer_syntax(stored_syntax).encapsulated
     offers: list[Offer] = []
@@ -111,6 +127,9 @@ def frame_offers(stored_syntax: str, *, decodable: bool, single_part: bool) -> t
         offers += [Offer(OCTET_STREAM, stored_syntax, w, default_syntax=False) for w in wrappings]
     if native or decodable:
         offers += [Offer(OCTET_STREAM, EXPLICIT_VR_LITTLE_ENDIAN, w) for w in wrappings]
+    for uid in others:
+        default = uid in _DEFAULT_SYNTAXES
+        offers += [Offer(m, uid, w, default_syntax=default) for m in media_types_of(uid) for w in wrappings]
     return tuple(offers)
 
 

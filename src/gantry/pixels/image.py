@@ -70,6 +70,13 @@ class ImageHeader:
     pixel_padding_value: int | None
     palette: tuple[PaletteChannel, PaletteChannel, PaletteChannel] | None
     pixel_aspect: tuple[float, float]
+    pixel_vr: str = ""
+    """VR of the pixels: OB, OW; OF and OD where they are floating point (PS3.3 C.7.6.24)."""
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the samples are floating point."""
+        return self.pixel_vr in ("OF", "OD")
 
     @classmethod
     def from_dataset(cls, ds: DataSet) -> ImageHeader:
@@ -97,6 +104,7 @@ class ImageHeader:
             pixel_padding_value=_padding(ds),
             palette=_palette(ds),
             pixel_aspect=_aspect(ds),
+            pixel_vr=_pixel_vr(ds),
         )
 
     @property
@@ -179,6 +187,14 @@ def _palette_channel(ds: DataSet, descriptor_tag: int, data_tag: int) -> Palette
     if len(descriptor) != 3 or not data:
         return None
     return PaletteChannel(first_mapped=descriptor[1], bits=descriptor[2], data=data)
+
+
+def _pixel_vr(ds: DataSet) -> str:
+    for tag, vr in ((0x7FE00010, ""), (0x7FE00008, "OF"), (0x7FE00009, "OD")):
+        element = ds.elements.get(tag)
+        if element is not None:
+            return vr or element[1]
+    return ""
 
 
 def _aspect(ds: DataSet) -> tuple[float, float]:

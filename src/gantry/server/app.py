@@ -19,7 +19,7 @@ from gantry.server.bulk import BulkRetrievals
 from gantry.server.capabilities import Capabilities
 from gantry.server.changes import EVENT_STREAM, Feed
 from gantry.server.conflicts import Conflicts
-from gantry.server.conversion import Conversion, Decode
+from gantry.server.conversion import Conversion, Decode, TranscodeFrame
 from gantry.server.delete import Deletions
 from gantry.server.frames import FrameRetrievals
 from gantry.server.generation import Generation
@@ -80,22 +80,24 @@ def build_app(
     *,
     render: Render | None = None,
     decode: Decode | None = None,
+    transcode: TranscodeFrame | None = None,
     pages: Pages | None = None,
     dicom: DicomDoor | None = None,
 ) -> App:
     """The ASGI application over an archive.
 
-    `render` makes pictures (without it, rendered resources are answered 406), `decode` decompresses
-    frames (without it, compressed objects are had as stored only), `pages` is the viewer, `dicom` says where
-    objects are sent to.
+    `render` makes pictures (without it, rendered resources are answered 406), `decode` decompresses frames
+    and `transcode` makes others of them (without, compressed objects are had as stored only), `pages` is the
+    viewer, `dicom` says where objects are sent to.
     """
     policy = policy or HttpPolicy()
     generation = Generation(archive)
     holdings = Holdings(archive)
     metadata = Metadata(archive, holdings)
     plans = Plans(archive, generation, policy, [*BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY])
-    whole = Retrievals(holdings, Conversion(archive, decode), plans)
-    frames = FrameRetrievals(holdings, decode, plans)
+    conversion = Conversion(archive, transcode)
+    whole = Retrievals(holdings, conversion, plans)
+    frames = FrameRetrievals(holdings, decode, conversion, plans)
     rendered = RenderedRetrievals(holdings, render)
     admission = Admission(policy.max_uploads)
     feed = Feed(archive)

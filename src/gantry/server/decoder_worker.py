@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gantry.errors import DataSetError
+from gantry.errors import CallerError, DataSetError
 from gantry.pixels.image import ImageHeader, Rendering
+from gantry.pixels.transcode import FrameJob, transcode_frame
 
 LENGTHS = struct.Struct("<II")
 
@@ -30,11 +31,15 @@ MEMORY_LIMIT_BYTES = 4 << 30
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Decode the payload, one frame; `rendering` None gives the plain samples, little endian."""
+    """Decode the payload, one frame; `rendering` None gives the plain samples, little endian.
+
+    With `job` the frame comes back in another transfer syntax.
+    """
 
     syntax_uid: str
     header: ImageHeader
     rendering: Rendering | None
+    job: FrameJob | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +70,22 @@ def _limit_resources() -> None:
 
 
 def _answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
-    from gantry.pixels.decode import decode_frame, decoded_photometric
+    from gantry.pixels.codecs import native
+    from gantry.pixels.decode import decode
     from gantry.pixels.render import render
 
     try:
-        pixels = decode_frame(data, request.syntax_uid, request.header)
-        photometric = decoded_photometric(request.syntax_uid, request.header)
+        if request.job is not None:
+            return Reply(), transcode_frame(data, request.job)[0]
+        decoded = decode(data, request.syntax_uid, request.header)
+        photometric = decoded.header.photometric_interpretation
         if request.rendering is not None:
             return Reply(photometric=photometric), render(
-                pixels, photometric, request.header, request.rendering
+                decoded.pixels, photometric, decoded.header, request.rendering
             )
-        return Reply(photometric=photometric), pixels.tobytes()
+        return Reply(photometric=photometric), native.octets(decoded.pixels, decoded.header)
+    except CallerError as error:
+        return Reply(error=str(error)), b""
     except DataSetError as error:
         return Reply(error=error.cause, tag=error.tag), b""
     except MemoryError:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
 from gantry.errors import DataSetError
 from gantry.pixels.image import ImageHeader, Rendering
+from gantry.pixels.transcode import FrameJob
 from gantry.server.decoder_worker import LENGTHS, Reply, Request
 
 DEADLINE_S = 20.0
@@ -85,6 +86,20 @@ class Decoders:
         """Photometric interpretation and plain samples, little endian and colour by pixel, of one frame."""
         reply, samples = await self._call(Request(syntax_uid, header, None), data)
         return reply.photometric, samples
+
+    async def transcode(self, data: bytes, job: FrameJob) -> bytes:
+        """One stored frame in another transfer syntax."""
+        _, frame = await self._call(Request(job.source_uid, job.source, None, job), data)
+        return frame
+
+    def run_frame(self) -> Callable[[bytes, FrameJob], bytes]:
+        """`transcode` for threads, which wait for the loop that runs now."""
+        loop = asyncio.get_running_loop()
+
+        def run(data: bytes, job: FrameJob) -> bytes:
+            return asyncio.run_coroutine_threadsafe(self.transcode(data, job), loop).result()
+
+        return run
 
     async def close(self) -> None:
         """End all workers."""

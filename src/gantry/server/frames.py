@@ -23,7 +23,7 @@ from gantry.dicomweb.wado import (
     parse_frame_list,
 )
 from gantry.errors import NotFound
-from gantry.server.conversion import Decode
+from gantry.server.conversion import Conversion, Decode
 from gantry.server.holdings import Holdings, etag
 from gantry.server.http import Headers, Request, Response, new_boundary
 from gantry.server.plans import Plan, Plans
@@ -44,7 +44,16 @@ class _Frames:
     def decoded(self) -> bool:
         """Whether the frames are to be decompressed."""
         stored = self.location.transfer_syntax_uid
-        return transfer_syntax(stored).encapsulated and self.offer.transfer_syntax != stored
+        return (
+            transfer_syntax(stored).encapsulated and self.offer.transfer_syntax == EXPLICIT_VR_LITTLE_ENDIAN
+        )
+
+    @property
+    def transcoded_to(self) -> str | None:
+        """The compressed transfer syntax to make of the stored one."""
+        wanted = self.offer.transfer_syntax or EXPLICIT_VR_LITTLE_ENDIAN
+        stored = self.location.transfer_syntax_uid
+        return wanted if wanted != stored and transfer_syntax(wanted).encapsulated else None
 
     @property
     def content_type(self) -> str:
@@ -55,9 +64,12 @@ class _Frames:
 class FrameRetrievals:
     """Frames by number, and all of them."""
 
-    def __init__(self, holdings: Holdings, decode: Decode | None, plans: Plans) -> None:
+    def __init__(
+        self, holdings: Holdings, decode: Decode | None, conversion: Conversion, plans: Plans
+    ) -> None:
         self._holdings = holdings
         self._decode = decode
+        self._conversion = conversion
         self._plans = plans
 
     async def frames(
@@ -127,7 +139,10 @@ class FrameRetrievals:
     async def _choose(self, request: Request, location: Location, *, single_part: bool) -> _Frames:
         table = await self._holdings.frames(location)
         offers = frame_offers(
-            location.transfer_syntax_uid, decodable=self._decode is not None, single_part=single_part
+            location.transfer_syntax_uid,
+            self._conversion.frame_targets(location),
+            decodable=self._decode is not None,
+            single_part=single_part,
         )
         return _Frames(location, table, accept.require(request.accepted(), offers, "the frames"))
 
@@ -171,12 +186,20 @@ class FrameRetrievals:
             assert self._decode is not None
             return (await self._decode(found.location, frame))[1]
         data = await self._holdings.read_spans(found.location, found.table.spans(frame))
+        if found.transcoded_to is not None:
+            shifted = data if not found.table.first_bit(frame) else _at_first_bit(found.table, frame, data)
+            return await self._conversion.frame(found.location, shifted, found.transcoded_to)
         return native_frame(found.location, found.table, frame, data)
 
     def _remember(self, request: Request, found: _Frames, frame: int, generation: int) -> None:
         """Let the next request for the same frame in the same form take the short way."""
         spans = found.table.spans(frame)
-        if found.decoded or len(spans) != 1 or not _is_plain(found.location, found.table, frame):
+        if (
+            found.decoded
+            or found.transcoded_to
+            or len(spans) != 1
+            or not _is_plain(found.location, found.table, frame)
+        ):
             return
         key = found.location.key
         root = f"/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}"
@@ -202,9 +225,11 @@ def native_frame(location: Location, table: FrameTable, frame: int, data: bytes)
     syntax = transfer_syntax(location.transfer_syntax_uid)
     if not syntax.little_endian:
         data = swapped_words(data)
+    return _at_first_bit(table, frame, data) if table.first_bit(frame) else data
+
+
+def _at_first_bit(table: FrameTable, frame: int, data: bytes) -> bytes:
     shift = table.first_bit(frame)
-    if not shift:
-        return data
     # Frames of single bits follow one another without padding (PS3.5 8.1.1).
     bits = table.frame_bits or 0
     number = int.from_bytes(data, "little") >> shift & (1 << bits) - 1

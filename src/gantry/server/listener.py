@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from gantry.archive.archive import Archive
+from gantry.client.native import RunFrame, run_here
 from gantry.client.sockets import listening_socket
 from gantry.client.wire import STALL_TIMEOUT_S, Wire
 from gantry.dimse.association import Association, Role
@@ -112,10 +113,13 @@ class DimseOptions:
 class DicomServer:
     """The DICOM side of one archive. `start`, then `drain`; both on the loop that serves.
 
-    `address` is where it listens, with the port that the system chose for port 0.
+    `run_frame` makes frames in other transfer syntaxes. `address` is where it listens, with the port that the
+    system chose for port 0.
     """
 
-    def __init__(self, archive: Archive, options: DimseOptions | None = None) -> None:
+    def __init__(
+        self, archive: Archive, options: DimseOptions | None = None, run_frame: RunFrame = run_here
+    ) -> None:
         self._options = options or DimseOptions()
         self._policy = self._options.policy()
         self._store_executor = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="gantry-store")
@@ -129,6 +133,7 @@ class DicomServer:
             find_limit=self._options.find_limit,
             destination_timeout_s=self._options.destination_timeout_s,
             calling_host_port=self._options.calling_host_port,
+            run_frame=run_frame,
         )
         self._server: asyncio.Server | None = None
         self._sessions: set[Session] = set()

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from gantry.archive.archive import Archive
+from gantry.client.native import RunFrame, run_here
 from gantry.client.requests import Requests
 from gantry.client.wire import Wire
 from gantry.dimse.association import Association
@@ -35,6 +36,8 @@ class DimseServices:
     find_limit: int
     destination_timeout_s: float
     calling_host_port: int | None
+    run_frame: RunFrame = run_here
+    """Makes a frame in another transfer syntax, called in the threads of `executor`."""
 
 
 @dataclass(slots=True)

@@ -3,7 +3,8 @@
 C-GET sends over the association that asked, in the contexts for which the peer took the SCP role. C-MOVE
 opens an association to the destination, an AE of the settings, and proposes what the objects are. Objects
 leave bit for bit as they are kept, the Data Set after its File Meta Information; only where the peer took no
-context for an object's native transfer syntax it is rewritten in another native one.
+context for an object's transfer syntax it goes in another that the peer took: decompressed, or compressed
+without loss, by the guarded processes.
 
 How far it is, is told in pending answers, a few a second. A sub-operation that fails is counted and listed,
 and the next goes on.
@@ -22,7 +23,7 @@ from gantry.archive.archive import Archive
 from gantry.archive.query import Query
 from gantry.archive.records import Location
 from gantry.client.connection import Connection, Options, Peer, connect
-from gantry.client.native import NATIVE_SYNTAXES, as_native, can_convert
+from gantry.client.native import in_accepted_form, proposals
 from gantry.client.objects import OpenDataSet, Outgoing, StoreResult, groups_for_association
 from gantry.client.sending import PRELOAD_BYTES, MoveOriginator, Sending, result_for
 from gantry.dataset.encode import encode
@@ -158,18 +159,18 @@ async def _send_back(operation: Operation, objects: Sequence[Outgoing], report: 
         _ContextFinder(contexts).find,
         window=operation.association.window.performed,
     )
-    await sending.send(_in_accepted_forms(objects, contexts), report, lambda: operation.is_over)
+    await sending.send(_in_accepted_forms(operation, objects, contexts), report, lambda: operation.is_over)
 
 
 async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing], report: _Report) -> None:
     """C-MOVE over associations to the destination; another where one has too few contexts or broke off."""
-    for group in groups_for_association(objects, _proposals):
+    for group in groups_for_association(objects, proposals):
         waiting = deque(group)
-        proposals = list(dict.fromkeys(p for o in group for p in _proposals(o)))
+        proposed = list(dict.fromkeys(p for o in group for p in proposals(o)))
         fruitless, cause = 0, ""
         while waiting and not operation.is_over and fruitless < FRUITLESS_ASSOCIATIONS:
             try:
-                connection = await _connect_to(peer, operation, proposals)
+                connection = await _connect_to(peer, operation, proposed)
             except ConnectError as error:
                 cause = str(error)
                 break
@@ -181,10 +182,10 @@ async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing]
                 report(left, result_for(left, None, cause))
 
 
-async def _connect_to(peer: Peer, operation: Operation, proposals: Sequence[ProposedContext]) -> Connection:
+async def _connect_to(peer: Peer, operation: Operation, proposed: Sequence[ProposedContext]) -> Connection:
     return await connect(
         peer,
-        contexts=proposals,
+        contexts=proposed,
         calling_aet=operation.services.ae_title,
         options=_move_options(operation.services.destination_timeout_s),
     )
@@ -219,7 +220,7 @@ async def _send_over(
 
     try:
         await sending.send(
-            _in_accepted_forms(_taken_from(waiting), contexts), note, lambda: operation.is_over
+            _in_accepted_forms(operation, _taken_from(waiting), contexts), note, lambda: operation.is_over
         )
     finally:
         await connection.release()
@@ -242,13 +243,6 @@ def _move_options(timeout_s: float) -> Options:
     )
 
 
-def _proposals(outgoing: Outgoing) -> tuple[ProposedContext, ...]:
-    """The object's own syntax, and for native pixels the other native ones, a context each."""
-    own = outgoing.transfer_syntax_uid
-    others = [s for s in NATIVE_SYNTAXES if s != own] if can_convert(outgoing) else []
-    return tuple(ProposedContext(outgoing.sop_class_uid, (syntax,)) for syntax in (own, *others))
-
-
 class _ContextFinder:
     """Looks contexts up by SOP class and transfer syntax."""
 
@@ -262,17 +256,11 @@ class _ContextFinder:
 
 
 def _in_accepted_forms(
-    objects: Iterable[Outgoing], contexts: Sequence[AcceptedContext]
+    operation: Operation, objects: Iterable[Outgoing], contexts: Sequence[AcceptedContext]
 ) -> Iterator[Outgoing]:
-    """Each object as it is where a context takes it, else in a native syntax that one takes."""
-    accepted = {(c.abstract_syntax, c.transfer_syntax) for c in contexts}
+    """Each object as it is where a context takes it, else in another syntax that one takes."""
     for outgoing in objects:
-        pair = (outgoing.sop_class_uid, outgoing.transfer_syntax_uid)
-        if pair in accepted or not can_convert(outgoing):
-            yield outgoing
-            continue
-        target = next((s for s in NATIVE_SYNTAXES if (pair[0], s) in accepted), None)
-        yield outgoing if target is None else as_native(outgoing, target)
+        yield in_accepted_form(outgoing, contexts, operation.services.run_frame)
 
 
 def _matching_objects(operation: Operation) -> list[Outgoing]:

@@ -86,13 +86,14 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
     archive = await asyncio.to_thread(Archive.open, settings.data, archive_options(settings))
     decoders = Decoders()
     try:
-        dicom = DicomServer(archive, DimseOptions.from_settings(settings))
+        dicom = DicomServer(archive, DimseOptions.from_settings(settings), decoders.run_frame())
         renderer = Renderer(archive, decoders)
         app = build_app(
             archive,
             HttpPolicy.from_settings(settings),
             render=renderer,
             decode=renderer.decode,
+            transcode=decoders.transcode,
             dicom=lambda: (settings.aet, dicom.address.port),
         )
         http = _HttpServer(app, settings.http)

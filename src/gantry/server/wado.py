@@ -1,8 +1,8 @@
 """WADO-RS: studies, series and instances as DICOM (PS3.18 10.4).
 
-Objects go out as they are stored wherever the client takes that; otherwise as Explicit VR Little
-Endian, made on the way. Nothing larger than a piece of an object is held in memory, whatever the size of
-the study. Metadata, frames, bulk data and renderings are in files of their own.
+Objects go out as they are stored wherever the client takes that; otherwise in a transfer syntax that it
+takes, made on the way. Nothing larger than a piece of an object is held in memory, whatever the size of the
+study. Metadata, frames, bulk data and renderings are in files of their own.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ class _Sent:
 
     location: Location
     offer: accept.Offer
+
+    @property
+    def syntax(self) -> str:
+        return self.offer.transfer_syntax or self.location.transfer_syntax_uid
 
     @property
     def as_stored(self) -> bool:
@@ -80,7 +84,7 @@ class Retrievals:
         sent = _Sent(location, accept.require(ranges, offers, "the object"))
         if sent.offer.multipart:
             return self._in_parts(request, [sent], whole=True)
-        tag = etag(location, "" if sent.as_stored else "le")
+        tag = etag(location, "" if sent.as_stored else sent.syntax)
         headers: Headers = [
             (b"content-type", _dicom_type(sent.offer).encode()),
             _attachment(location),
@@ -91,7 +95,7 @@ class Retrievals:
             return Response(304, b"", headers)
         if sent.as_stored:
             return await self._stored(request, location, headers)
-        size, body = await self._conversion.explicit(location)
+        size, body = await self._conversion.made(location, sent.syntax)
         return Response(200, body, headers, length=size)
 
     async def _stored(self, request: Request, location: Location, headers: Headers) -> Response:
@@ -105,17 +109,17 @@ class Retrievals:
         return Response(206 if span else 200, body, headers, length=stop - start)
 
     def _offers(self, location: Location, *, single_part: bool) -> tuple[accept.Offer, ...]:
-        convertible = self._conversion.can_make_explicit(location)
-        return instance_offers(location.transfer_syntax_uid, convertible=convertible, single_part=single_part)
+        others = self._conversion.targets(location)
+        return instance_offers(location.transfer_syntax_uid, others, single_part=single_part)
 
     async def _many(self, request: Request, locations: Sequence[Location]) -> Response:
         ranges = request.accepted()
-        sent, chosen = [], dict[str, accept.Offer | None]()
+        sent, chosen = [], dict[tuple[str, bool, bool], accept.Offer | None]()
         for location in self._holdings.sound(locations):
-            syntax = location.transfer_syntax_uid
-            if syntax not in chosen:
-                chosen[syntax] = accept.choose(ranges, self._offers(location, single_part=False))
-            offer = chosen[syntax]
+            kind = (location.transfer_syntax_uid, location.pixel is None, self._conversion.is_large(location))
+            if kind not in chosen:
+                chosen[kind] = accept.choose(ranges, self._offers(location, single_part=False))
+            offer = chosen[kind]
             if offer is not None:
                 sent.append(_Sent(location, offer))
         if not sent:
@@ -172,7 +176,7 @@ class Retrievals:
     async def _streamed(self, item: _Sent) -> AsyncIterator[bytes | memoryview]:
         if item.as_stored:
             return await self._holdings.stream(item.location, 0, item.location.file_size)
-        return (await self._conversion.explicit(item.location))[1]
+        return (await self._conversion.made(item.location, item.syntax))[1]
 
 
 _Opened = OpenObject | AsyncIterator[bytes | memoryview]
