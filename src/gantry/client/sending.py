@@ -1,6 +1,6 @@
 """Sends objects by C-STORE over one association: for `store`, and for the sub-operations of C-GET and C-MOVE.
 
-While the peer works on one object the next are read from disk in threads, so neither waits for the other. As
+While the peer works on one object the next are opened or read in threads, so neither waits for the other. As
 many requests are outstanding as the asynchronous operations window allows (PS3.7 D.3.3.3); without one, each
 waits for the answer before it. An object that fails is reported, and the next is sent.
 """
@@ -24,11 +24,11 @@ from gantry.standard import status
 PRELOAD_BYTES = 4 << 20
 """Objects up to this are read whole, ahead of time; larger ones in pieces while they are sent."""
 
-GROUP_OBJECTS, GROUP_BYTES = 4, 2 << 20
-"""Objects read in one go: four slices, or one larger object."""
+GROUP_OBJECTS, GROUP_BYTES = 8, 2 << 20
+"""Objects opened or read in one go: eight open files, or four slices to be read, or one larger object."""
 
-READ_AHEAD = 3
-"""Such groups being read while another is sent; at most 16 MiB with `PRELOAD_BYTES`."""
+READ_AHEAD = 2
+"""Such groups being opened or read while another is sent: at most 24 files, or 12 MiB."""
 
 MAX_WINDOW = 32
 """Requests outstanding at once where the peer sets no limit."""
@@ -203,11 +203,12 @@ def _groups(objects: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
     group: list[Outgoing] = []
     size = 0
     for outgoing in objects:
-        if len(group) == GROUP_OBJECTS or (group and size + outgoing.size > GROUP_BYTES):
+        weight = outgoing.size if outgoing.open is None else 0
+        if len(group) == GROUP_OBJECTS or (group and size + weight > GROUP_BYTES):
             yield group
             group, size = [], 0
         group.append(outgoing)
-        size += outgoing.size
+        size += weight
     if group:
         yield group
 

@@ -17,6 +17,8 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby
 
 from gantry.archive.archive import Archive
 from gantry.archive.query import Query
@@ -165,7 +167,7 @@ async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing]
     """C-MOVE over associations to the destination; another where one has too few contexts or broke off."""
     for group in groups_for_association(objects, _proposals):
         waiting = deque(group)
-        proposals = list(dict.fromkeys(p for o in group for p in _proposals(o)))
+        proposals = list(dict.fromkeys(p for run, _ in groupby(map(_proposals, group)) for p in run))
         fruitless, cause = 0, ""
         while waiting and not operation.is_over and fruitless < FRUITLESS_ASSOCIATIONS:
             try:
@@ -244,9 +246,14 @@ def _move_options(timeout_s: float) -> Options:
 
 def _proposals(outgoing: Outgoing) -> tuple[ProposedContext, ...]:
     """The object's own syntax, and for native pixels the other native ones, a context each."""
-    own = outgoing.transfer_syntax_uid
-    others = [s for s in NATIVE_SYNTAXES if s != own] if can_convert(outgoing) else []
-    return tuple(ProposedContext(outgoing.sop_class_uid, (syntax,)) for syntax in (own, *others))
+    return _proposals_for(outgoing.sop_class_uid, outgoing.transfer_syntax_uid, can_convert(outgoing))
+
+
+@lru_cache(maxsize=256)
+def _proposals_for(sop_class_uid: str, own: str, convertible: bool) -> tuple[ProposedContext, ...]:
+    # Remembered, because the objects of a study are nearly always all of one kind.
+    others = [s for s in NATIVE_SYNTAXES if s != own] if convertible else []
+    return tuple(ProposedContext(sop_class_uid, (syntax,)) for syntax in (own, *others))
 
 
 class _ContextFinder:
