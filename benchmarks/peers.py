@@ -179,4 +179,13 @@ def versions() -> dict[str, str]:
         "Orthanc": first_line("Orthanc", "--version"),
         "DCMTK": first_line("storescp", "--version"),
         "nginx": first_line(shutil.which("nginx") or "/usr/sbin/nginx", "-v"),
+        "TCP congestion control": _congestion_control(),
     }
+
+
+def _congestion_control() -> str:
+    try:
+        default = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    except OSError:
+        return "unknown"
+    return f"{default}; reno for Gantry, which does not pace within the machine"

@@ -18,6 +18,7 @@ import struct
 import sys
 import threading
 from collections.abc import Iterator
+from functools import lru_cache
 
 MAX_PDU = 131072
 ASSOCIATE_RQ, ASSOCIATE_AC, P_DATA, RELEASE_RQ, RELEASE_RP = 1, 2, 4, 5, 6
@@ -25,6 +26,7 @@ COMMAND, LAST = 1, 2
 C_STORE_RQ = 0x0001
 NO_DATASET = 0x0101
 _GROUP_LENGTH = struct.pack("<HHI", 0, 0, 4)
+_MESSAGE_ID = struct.pack("<HHI", 0, 0x0110, 2)
 
 
 class Incoming:
@@ -108,12 +110,21 @@ def field(command: bytes, element: int) -> int:
 
 def store_rsp(context_id: int, command: bytes) -> bytes:
     """The PDU that answers a C-STORE request with Success."""
-    elements = ((0x0100, 0x8001), (0x0120, field(command, 0x0110)), (0x0800, NO_DATASET), (0x0900, 0))
-    value = b"".join(struct.pack("<HHIH", 0, element, 2, number) for element, number in elements)
-    value = struct.pack("<HHII", 0, 0, 4, len(value)) + value
-    return (
-        struct.pack(">BBIIBB", P_DATA, 0, len(value) + 6, len(value) + 2, context_id, COMMAND | LAST) + value
-    )
+    before, after = _store_rsp_around_id(context_id)
+    at = command.find(_MESSAGE_ID)
+    return before + command[at + 8 : at + 10] + after
+
+
+@lru_cache
+def _store_rsp_around_id(context_id: int) -> tuple[bytes, bytes]:
+    def element(number: int, value: int) -> bytes:
+        return struct.pack("<HHIH", 0, number, 2, value)
+
+    before = element(0x0100, 0x8001) + struct.pack("<HHI", 0, 0x0120, 2)
+    after = element(0x0800, NO_DATASET) + element(0x0900, 0)
+    size = len(before) + 2 + len(after)
+    head = struct.pack(">BBIIBB", P_DATA, 0, size + 18, size + 14, context_id, COMMAND | LAST)
+    return head + struct.pack("<HHII", 0, 0, 4, size) + before, after
 
 
 def _associate_ac(request: bytes) -> bytes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -269,6 +271,163 @@ async def test_a_slow_reader_is_not_dropped() -> None:
 
     async with accepting(react, stall_timeout_s=0.3) as (port, _):
         assert await in_thread(lambda: talk(port)) == size
+
+
+# Data Sets that the kernel copies
+
+
+@contextmanager
+def file_of(content: bytes) -> Iterator[int]:
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        yield file.fileno()
+
+
+def sends_file(
+    file: int, length: int, outcome: list[str], *, copies: bool = True
+) -> Callable[[Acceptor, Event], None]:
+    """Answers the first C-ECHO with a C-STORE of a file from byte 100 on, others as usual."""
+
+    async def transmit(wire: Wire) -> None:
+        wire._can_copy &= copies
+        message = wire.association.prepare(CT_ID, c_store_rq(1, CT, "1.2.3"), length)
+        try:
+            await wire.transmit_file(message, file, 100)
+        except (ConnectError, OSError) as error:
+            outcome.append(str(error))
+        else:
+            outcome.append("sent")
+
+    def react(acceptor: Acceptor, event: Event) -> None:
+        if isinstance(event, MessageComplete) and event.command.field is CommandField.C_ECHO_RQ:
+            if event.command.message_id == 1:
+                acceptor.sending = asyncio.ensure_future(transmit(acceptor.wire))  # type: ignore[attr-defined]
+            else:
+                acceptor.wire.post(event.context_id, c_echo_rsp(event.command))
+
+    return react
+
+
+@pytest.mark.parametrize("copies", [True, False], ids=["copied", "read"])
+@pytest.mark.parametrize("loop_factory", LOOPS, ids=LOOP_IDS)
+def test_a_file_arrives_whole_and_what_is_posted_meanwhile_follows_it(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop], copies: bool
+) -> None:
+    """More than the socket's buffers hold, taken slowly, so that it waits for room."""
+    content = random.Random(1).randbytes(8 << 20)
+    outcome: list[str] = []
+
+    def talk(port: int) -> tuple[bytes, CommandField]:
+        with RawPeer(port) as peer:
+            peer.associate()
+            peer.send(peer.echo_bytes(1))
+            peer.wait_for(CommandReceived)
+            peer.send(peer.echo_bytes(2))
+            received, pause = bytearray(), threading.Event()
+            while len(received) < len(content) - 100:
+                received += peer.wait_for(DataFragment).data
+                pause.wait(0.001)
+            return bytes(received), peer.wait_for(CommandReceived).command.field
+
+    async def main() -> None:
+        with file_of(content) as file:
+            react = sends_file(file, len(content) - 100, outcome, copies=copies)
+            async with accepting(react) as (port, came):
+                received, then = await in_thread(lambda: talk(port))
+                assert received == content[100:]
+                assert then is CommandField.C_ECHO_RSP
+                await (await came).lost
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(_within(main()))
+    assert outcome == ["sent"]
+
+
+@on_each_loop
+async def test_a_file_that_ends_early_ends_the_connection() -> None:
+    """Within a PDU there is no place for an A-ABORT: the peer must not take it for data."""
+    outcome: list[str] = []
+
+    def talk(port: int) -> int:
+        with RawPeer(port) as peer:
+            peer.associate()
+            peer.send(peer.echo_bytes())
+            received = 0
+            with contextlib.suppress(AssertionError, OSError):
+                while True:
+                    received += len(peer.wait_for(DataFragment).data)
+            return received
+
+    with file_of(bytes(1 << 20)) as file:
+        async with accepting(sends_file(file, 2 << 20, outcome)) as (port, came):
+            assert await in_thread(lambda: talk(port)) < 1 << 20
+            assert await (await came).lost == "broken off within a message"
+    assert outcome == ["the file ends before its announced length"]
+
+
+@on_each_loop
+async def test_a_peer_that_takes_no_more_of_a_file_is_dropped() -> None:
+    outcome: list[str] = []
+    with file_of(bytes(16 << 20)) as file:
+        react = sends_file(file, (16 << 20) - 100, outcome)
+        async with accepting(react, stall_timeout_s=0.2) as (port, came):
+            peer = await in_thread(lambda: RawPeer(port))
+            with peer:
+                await in_thread(peer.associate)
+                peer.send(peer.echo_bytes())
+                acceptor = await came
+                assert "took no data" in await acceptor.lost
+                await acceptor.sending  # type: ignore[attr-defined]
+    assert "took no data" in outcome[0]
+
+
+@on_each_loop
+async def test_a_peer_that_goes_while_a_file_is_sent_ends_the_sending() -> None:
+    outcome: list[str] = []
+
+    def talk(port: int) -> None:
+        with RawPeer(port) as peer:
+            peer.associate()
+            peer.send(peer.echo_bytes())
+            peer.wait_for(DataFragment)
+
+    with file_of(bytes(16 << 20)) as file:
+        async with accepting(sends_file(file, (16 << 20) - 100, outcome)) as (port, came):
+            await in_thread(lambda: talk(port))
+            acceptor = await came
+            await acceptor.lost
+            await acceptor.sending  # type: ignore[attr-defined]
+    assert len(outcome) == 1
+    assert outcome[0] != "sent"
+
+
+@on_each_loop
+async def test_an_abort_follows_the_message_that_the_kernel_is_copying() -> None:
+    outcome: list[str] = []
+    size = (8 << 20) - 100
+
+    def begin(port: int) -> RawPeer:
+        peer = RawPeer(port)
+        peer.associate()
+        peer.send(peer.echo_bytes())
+        peer.wait_for(CommandReceived)
+        return peer
+
+    def rest(peer: RawPeer) -> Aborted:
+        received = 0
+        while received < size:
+            received += len(peer.wait_for(DataFragment).data)
+        return peer.aborted()
+
+    with file_of(bytes(8 << 20)) as file:
+        async with accepting(sends_file(file, size, outcome)) as (port, came):
+            peer = await in_thread(lambda: begin(port))
+            with peer:
+                acceptor = await came
+                acceptor.wire.abort()
+                assert (await in_thread(lambda: rest(peer))).by_peer
+            await acceptor.sending  # type: ignore[attr-defined]
 
 
 @on_each_loop

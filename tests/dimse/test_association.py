@@ -283,6 +283,48 @@ def test_a_broken_association_ends_the_iteration() -> None:
     assert output(asking) == b""
 
 
+# A Data Set that lies elsewhere
+
+
+def test_a_prepared_message_is_the_message() -> None:
+    asking, answering = associated()
+    command, dataset = message.c_store_rq(1, CT, "1.2.3"), bytes(range(250)) * 2000
+    prepared = asking.prepare(CT_ID, command, len(dataset))
+    wire, at = b"", 0
+    for pieces in asking.iter_prepared(prepared):
+        for head, length in pieces:
+            wire += head + dataset[at : at + length]
+            at += length
+    assert asking.operations.invoked == 1
+    received = b"".join(bytes(e.data) for e in answering.receive(wire, 0.0) if isinstance(e, DataFragment))
+    assert received == dataset
+
+
+def test_a_message_prepared_and_forgotten_changes_nothing() -> None:
+    asking, answering = associated()
+    asking.prepare(CT_ID, message.c_store_rq(1, CT, "1.2.3"), 1000)
+    assert output(asking) == b""
+    assert asking.operations.invoked == 0
+    asking.send_message(ECHO_ID, message.c_echo_rq(2))
+    assert len(messages(exchange(asking, answering)[1])) == 1
+
+
+def test_preparing_needs_an_accepted_context_and_a_command_with_a_data_set() -> None:
+    asking, _ = associated()
+    with pytest.raises(CallerError, match="context 9 is not accepted"):
+        asking.prepare(9, message.c_store_rq(1, CT, "1.2.3"), 1000)
+    with pytest.raises(CallerError, match="with a Data Set"):
+        asking.prepare(ECHO_ID, message.c_echo_rq(1), 1000)
+
+
+def test_a_prepared_message_given_up_half_way_breaks_the_association() -> None:
+    asking, _ = associated()
+    pieces = asking.iter_prepared(asking.prepare(CT_ID, message.c_store_rq(1, CT, "1.2.3"), 1000))
+    next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert pdus(output(asking)) == [Abort(2, 0)]
+
+
 # Operations
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dimse_pair import pdus
 from gantry.dimse.limits import WRITE_BATCH_BYTES
-from gantry.dimse.pdata import fragment
+from gantry.dimse.pdata import fragment, heads
 from gantry.dimse.pdu import PDataTF, PresentationDataValue
 
 COMMAND = bytes(range(100))
@@ -110,3 +110,18 @@ def test_what_is_not_yet_needed_is_not_yet_asked_for() -> None:
 def test_any_kind_of_buffer_will_do(kind: type) -> None:
     raw = joined(fragment(1, COMMAND, [kind(b"abcdefgh")], 1000))
     assert values_of(raw)[0][1].data == b"abcdefgh"
+
+
+@given(
+    command=st.binary(min_size=1, max_size=400).map(lambda raw: raw[: len(raw) & ~1] or b"ab"),
+    dataset=st.binary(min_size=2, max_size=2000).map(lambda raw: raw[: len(raw) & ~1]),
+    max_pdu=st.integers(14, 500),
+)
+def test_heads_before_a_data_set_that_lies_elsewhere_make_the_same_bytes(
+    command: bytes, dataset: bytes, max_pdu: int
+) -> None:
+    raw, at = b"", 0
+    for head, length in heads(5, command, len(dataset), max_pdu):
+        raw += head + dataset[at : at + length]
+        at += length
+    assert raw == joined(fragment(5, command, [dataset], max_pdu))

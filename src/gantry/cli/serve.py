@@ -56,9 +56,11 @@ def command(
 def run(settings: Settings, as_json: bool) -> None:
     """Serve with these settings on the fastest event loop there is."""
     from gantry.server.allocator import keep_buffers
+    from gantry.server.open_files import allow_open_files
     from gantry.server.run import serve
 
     keep_buffers()
+    allow_open_files()
 
     def ready(running: Serving) -> None:
         if as_json:

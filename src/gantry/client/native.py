@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import lru_cache
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 
@@ -62,25 +63,37 @@ def other_syntaxes(outgoing: Outgoing) -> tuple[str, ...]:
 
     Nothing is lost in any of them. Whether pixels fit into one shows when they are read.
     """
+    if outgoing.size > MAX_CONVERTED_BYTES:
+        return ()
+    return _others(outgoing.sop_class_uid, outgoing.transfer_syntax_uid)
+
+
+@lru_cache(maxsize=256)
+def _others(sop_class_uid: str, own: str) -> tuple[str, ...]:
+    # Remembered, because the objects of a study are nearly always all of one kind.
     from gantry.pixels.codecs.registry import can_decode
     from gantry.pixels.transcode import keeps_pixels
 
-    own = outgoing.transfer_syntax_uid
     syntax = transfer_syntax(own)
-    if outgoing.size > MAX_CONVERTED_BYTES or not syntax.known:
+    if not syntax.known:
         return ()
     if syntax.encapsulated and not can_decode(own):
         return ()
     others = [uid for uid in NATIVE_SYNTAXES if uid != own]
-    if "Image" in name_of(outgoing.sop_class_uid):
+    if "Image" in name_of(sop_class_uid):
         others += [uid for uid in COMPRESSED_SYNTAXES if uid != own and keeps_pixels(own, uid)]
     return tuple(others)
 
 
 def proposals(outgoing: Outgoing) -> tuple[ProposedContext, ...]:
     """The object's own syntax and the others it can be sent in, a context each."""
-    syntaxes = (outgoing.transfer_syntax_uid, *other_syntaxes(outgoing))
-    return tuple(ProposedContext(outgoing.sop_class_uid, (syntax,)) for syntax in syntaxes)
+    others = other_syntaxes(outgoing)
+    return _proposals(outgoing.sop_class_uid, (outgoing.transfer_syntax_uid, *others))
+
+
+@lru_cache(maxsize=256)
+def _proposals(sop_class_uid: str, syntaxes: tuple[str, ...]) -> tuple[ProposedContext, ...]:
+    return tuple(ProposedContext(sop_class_uid, (syntax,)) for syntax in syntaxes)
 
 
 def in_accepted_form(

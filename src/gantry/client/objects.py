@@ -7,7 +7,7 @@ what lies in the file is what the peer gets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,17 +151,20 @@ def contexts_for(objects: Iterable[Outgoing]) -> list[ProposedContext]:
 
 
 def groups_for_association(
-    objects: Iterable[Outgoing], proposals: Callable[[Outgoing], Iterable[ProposedContext]]
+    objects: Iterable[Outgoing], proposals: Callable[[Outgoing], Sequence[ProposedContext]]
 ) -> Iterator[list[Outgoing]]:
     """`objects`, in their order, in runs whose contexts fit into one association each."""
     group: list[Outgoing] = []
     contexts: set[ProposedContext] = set()
+    before: Sequence[ProposedContext] = ()
     for item in objects:
-        wanted = set(proposals(item))
-        if len(contexts | wanted) > MAX_CONTEXTS and group:
-            yield group
-            group, contexts = [], set()
-        contexts |= wanted
+        wanted = proposals(item)
+        if wanted != before:  # those of a study mostly follow others of their kind
+            if len(contexts.union(wanted)) > MAX_CONTEXTS and group:
+                yield group
+                group, contexts = [], set()
+            contexts.update(wanted)
+            before = wanted
         group.append(item)
     if group:
         yield group

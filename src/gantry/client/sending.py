@@ -25,10 +25,10 @@ PRELOAD_BYTES = 4 << 20
 """Objects up to this are read whole, ahead of time; larger ones in pieces while they are sent."""
 
 GROUP_OBJECTS, GROUP_BYTES = 8, 2 << 20
-"""Opened or read in one go: eight open files, or what is read up to four slices, or one larger object."""
+"""Objects opened or read in one go: eight open files, or four slices to be read, or one larger object."""
 
 READ_AHEAD = 2
-"""Such groups opened or read while another is sent; at most 24 files, or 12 MiB with `PRELOAD_BYTES`."""
+"""Such groups being opened or read while another is sent: at most 24 files, or 12 MiB."""
 
 MAX_WINDOW = 32
 """Requests outstanding at once where the peer sets no limit."""

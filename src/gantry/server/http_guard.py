@@ -36,6 +36,9 @@ from gantry.server.plans import Direct
 
 log = logging.getLogger("gantry.server.http")
 
+_TURN_BYTES = 4 << 20
+"""What one client may take before others have their turn: a millisecond where it takes all it can get."""
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 
 
@@ -72,6 +75,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._unsent = 0
         self._answered = False
         self._copy: KernelCopy | None = None
+        self._since_turn = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -214,8 +218,11 @@ class GuardedHttp(HttpToolsProtocol):
             self.transport.abort()
         else:
             cycle.expected_content_length -= len(piece.head) + piece.length
-            # One client that takes all it can get is no reason for others to wait.
-            await asyncio.sleep(0)
+            self._since_turn += piece.length
+            if self._since_turn >= _TURN_BYTES:
+                # One client that takes all it can get is no reason for others to wait.
+                self._since_turn = 0
+                await asyncio.sleep(0)
             return True
         cycle.disconnected = True
         return False

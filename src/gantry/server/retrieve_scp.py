@@ -18,6 +18,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from gantry.archive.archive import Archive
 from gantry.archive.query import Query
@@ -166,7 +167,7 @@ async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing]
     """C-MOVE over associations to the destination; another where one has too few contexts or broke off."""
     for group in groups_for_association(objects, proposals):
         waiting = deque(group)
-        proposed = list(dict.fromkeys(p for o in group for p in proposals(o)))
+        proposed = list(dict.fromkeys(p for run, _ in groupby(map(proposals, group)) for p in run))
         fruitless, cause = 0, ""
         while waiting and not operation.is_over and fruitless < FRUITLESS_ASSOCIATIONS:
             try:

@@ -206,7 +206,7 @@ def _look_at_error(task: asyncio.Task[list[_Opened]]) -> None:
         task.exception()
 
 
-_GROUP_OBJECTS, _GROUP_BYTES = 8, 4 << 20
+_GROUP_OBJECTS, _GROUP_BYTES = 16, 16 << 20
 _RANGES = (b"accept-ranges", b"bytes")
 
 
