@@ -6,6 +6,7 @@ import struct
 import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
 
 from cli.conftest import Gantry
@@ -209,6 +210,8 @@ def test_beside_a_running_server(server: Server, gantry: Gantry, tmp_path: Path)
     done = gantry("import", "--data", server.data, path, given)
     assert (done.code, done.out) == (Exit.PROBLEMS, "1 not DICOM, 1 refused, 2 stored\n")
     assert "cut: " in done.err
+    # Files are made before anything is answered.
+    httpx.get(f"{server.web}/studies").raise_for_status()
     assert set(files) <= set(kept(server.data))
     assert server.process.poll() is None
 
