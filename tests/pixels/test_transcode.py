@@ -205,6 +205,7 @@ def test_objects_without_pixels_have_their_headers_written_anew() -> None:
         assert after.to_json_dict() == ds.to_json_dict()
 
 
+@pytest.mark.slow
 def test_files_of_pydicom_go_through_every_lossless_syntax() -> None:
     count = 0
     for file in packaged_files():

@@ -117,6 +117,7 @@ def test_b56_headers_that_contradict_themselves_end_in_pixels_or_an_error(
     assert found.pixels.shape[:2] == (64, 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPRESSED)
 def test_b57_truncated_streams_are_errors_or_pixels_of_the_right_size(name: str) -> None:
     data, image = frame(name)
