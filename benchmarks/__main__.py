@@ -146,7 +146,7 @@ def lines(run: Run) -> Iterator[Line]:
 
 
 def _growth() -> list[str]:
-    return growth.section(list(growth.measure()))
+    return growth.section(growth.measure())
 
 
 def _memory() -> list[str]:
