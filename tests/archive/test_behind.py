@@ -10,14 +10,17 @@ import pytest
 
 from gantry.archive import commit
 from gantry.archive.archive import Archive, Options
-from gantry.archive.blobs.files import object_path
+from gantry.archive.blobs.files import SyncFailed, object_path
 from gantry.archive.blocks import Blocks, zero_tail
+from gantry.archive.commit import Committer
 from gantry.archive.disk import OsDisk
+from gantry.archive.index.sql_index import SqlIndex
 from gantry.archive.log import ArrivalLog, Entry
 from gantry.archive.outcome import NewVersion, Refused, Stored, Unchanged
 from gantry.archive.query import Query
 from gantry.archive.received import Receipt
 from gantry.archive.store import examine_file
+from gantry.archive.verify import EXTRA_FILE
 from gantry.errors import StorageError
 from gantry.standard.query_keys import Level
 from stored_objects import SCANNER, SMALL, WITHOUT_LOG, Simulation, key_of, part10, simulated, uid
@@ -258,6 +261,43 @@ def test_a_thread_makes_them_soon_and_close_makes_the_rest(
     with Archive.open(tmp_path, options) as archive:
         assert archive.stats().instances == 2
         assert archive.verify().is_clean
+
+
+def test_an_object_that_the_index_cannot_take_does_not_keep_the_archive_shut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with simulated() as simulation:
+        simulation.store(part10(instance=1))
+        simulation.kill()
+        with monkeypatch.context() as broken:
+            broken.setattr(SqlIndex, "apply", _fault_of_ours)
+            assert simulation.archive.stats().instances == 0
+        assert [finding.kind for finding in simulation.archive.verify().findings] == [EXTRA_FILE]
+        assert isinstance(simulation.store(part10(instance=2)), Stored)
+        simulation.archive.verify(repair=True)
+        assert simulation.archive.stats().instances == 2
+
+
+def _fault_of_ours(*_: object) -> int:
+    raise ValueError("a fault of ours")
+
+
+def test_n06_a_failed_sync_counts_also_beside_another_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "LINGER_S", 3600)
+    with Archive.open(tmp_path, Options(reserve_bytes=0)) as archive:
+        for n in (1, 2):
+            assert isinstance(archive.store([part10(instance=n)], SCANNER), Stored)
+        errors: list[OSError] = [SyncFailed(errno.EIO, "sync"), OSError(errno.EMFILE, "too many")]
+
+        def failing(*_: object) -> None:
+            raise errors.pop() if errors else OSError(errno.EMFILE, "too many")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(Committer, "_write_file", failing)
+            archive.settle()
+        assert archive.read_only
 
 
 def test_a_delete_hides_what_was_only_just_acknowledged() -> None:

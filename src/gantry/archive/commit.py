@@ -456,11 +456,20 @@ class Committer:
     def _stage(self, objects: Sequence[tuple[Block, int]]) -> list[str]:
         """Files under temporary names, durable unless writing has ended. Raises OSError, SyncFailed."""
         names = [f"{INCOMING}/{next(self._names)}" for _ in objects]
-        # A disk that is asked for several at once makes them durable together
-        several = self._stagers.map if self._stagers is not None and len(objects) > 1 else map
         try:
-            for _ in several(self._write_file, names, objects):
-                continue
+            if self._stagers is None or len(objects) == 1:
+                for name, content in zip(names, objects, strict=True):
+                    self._write_file(name, content)
+            else:
+                # A disk that is asked for several at once makes them durable together
+                writing = [
+                    beside(self._stagers, self._write_file, name, content)
+                    for name, content in zip(names, objects, strict=True)
+                ]
+                # All are waited for, so that nothing is written any more, and no failed sync is passed over
+                errors = [error for one in writing if (error := one.exception()) is not None]
+                if errors:
+                    raise next((error for error in errors if isinstance(error, SyncFailed)), errors[0])
         except BaseException:
             self._remove(names)
             raise

@@ -19,6 +19,7 @@ from gantry.archive.log import Logged, logged_objects
 from gantry.archive.received import Receipt
 from gantry.archive.reindex import describe_file
 from gantry.archive.store import Unfit
+from gantry.errors import StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -89,9 +90,20 @@ def settle(disk: Disk, index: Index, receipts: Sequence[Receipt]) -> int:
         change = _missing_change(disk, index, receipt)
         if change is not None:
             sync_folders(disk, _folders_of(receipt.path))
-            index.apply([change])
-            settled += 1
+            settled += _applied(index, change)
     return settled
+
+
+def _applied(index: Index, change: AddVersion) -> bool:
+    """Whether the index took a row. Raises StorageError."""
+    try:
+        index.apply([change])
+    except StorageError:
+        raise
+    except Exception:  # noqa: BLE001 - one object that the index cannot take must not keep the archive shut
+        _log.exception("%s has no row; `gantry verify` lists it", change.record.path)
+        return False
+    return True
 
 
 def _missing_change(disk: Disk, index: Index, receipt: Receipt) -> AddVersion | None:
