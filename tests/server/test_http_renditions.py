@@ -409,7 +409,7 @@ def test_the_same_picture_at_once_is_made_once(web: WebServed, monkeypatch: pyte
         return await real(self, *arguments)
 
     monkeypatch.setattr(Decoders, "render", counted)
-    where = f"{path(1)}/rendered?viewport=33,33"
+    where = f"{path(2)}/rendered?viewport=33,33"
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: web.http.get(where).content, range(16)))
     assert len(set(answers)) == 1

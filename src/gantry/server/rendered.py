@@ -23,7 +23,6 @@ from gantry.dicomweb.ranges import not_modified, parse_range
 from gantry.dicomweb.rendering import (
     GIF,
     RenderingParameters,
-    Viewport,
     check_profile,
     moving_offers,
     parse_rendering,
@@ -39,9 +38,6 @@ from gantry.server.http import Headers, Request, Response, add_warnings, new_bou
 from gantry.server.moving import MovingPictures
 from gantry.server.order import in_order
 from gantry.server.renderer import Renderer, digest_of
-
-THUMBNAIL_PIXELS = 128
-"""Longest side of a thumbnail unless a viewport is asked for."""
 
 MAX_RENDERED_PARTS = 10_000
 """Most pictures of one answer: each costs a decode."""
@@ -65,9 +61,9 @@ class Picture:
     media_type: str
 
     @property
-    def tag(self) -> str:
-        words = digest_of([(self.location, self.frame)], self.asked, self.media_type)
-        return etag(self.location, words[:16])
+    def key(self) -> str:
+        """What it is kept by."""
+        return digest_of([(self.location, self.frame)], self.asked, self.media_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +124,14 @@ class RenderedRetrievals:
         self, request: Request, study_uid: str, series_uid: str, sop_uid: str, numbers: str
     ) -> Response:
         frames = await self._listed(request, study_uid, series_uid, sop_uid, numbers)
-        return await self._answer(request, _Wanted(frames[:1], frames[0]), _small(request))
+        return await self._answer(request, _Wanted(frames[:1], frames[0]), parse_thumbnail(request.query))
 
     async def picture(self, request: Request, picture: Picture) -> Response:
         """One picture as the whole answer."""
         check_profile(picture.asked.icc_profile, picture.media_type)
-        headers: Headers = [(b"etag", picture.tag.encode()), _REVALIDATE]
-        if not_modified(request.header(b"if-none-match"), picture.tag):
+        tag = etag(picture.location, picture.key[:16])
+        headers: Headers = [(b"etag", tag.encode()), _REVALIDATE]
+        if not_modified(request.header(b"if-none-match"), tag):
             return Response(304, b"", headers)
         headers.append((b"content-type", picture.media_type.encode()))
         response = Response(200, await self._made(picture), headers)
@@ -183,7 +180,7 @@ class RenderedRetrievals:
         location = shown[len(shown) // 2]
         count = await self._count(location)
         frame = await self.representative(location, count, otherwise=(count + 1) // 2)
-        return await self._answer(request, _Wanted([], (location, frame)), _small(request))
+        return await self._answer(request, _Wanted([], (location, frame)), parse_thumbnail(request.query))
 
     async def _all(self, request: Request, locations: Sequence[Location], *, moves: bool) -> Response:
         sound = self._holdings.sound(locations)
@@ -317,13 +314,6 @@ def _no_image() -> WebRequestError:
 def _no_picture(error: DataSetError) -> WebRequestError:
     # B54 to B58: the object is kept and served as it is; only a picture of it cannot be made.
     return WebRequestError(422, f"no picture can be made: {error}")
-
-
-def _small(request: Request) -> RenderingParameters:
-    asked = parse_thumbnail(request.query)
-    if asked.viewport is None:
-        return RenderingParameters(Viewport(THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-    return asked
 
 
 def _head(
