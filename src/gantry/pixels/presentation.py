@@ -17,15 +17,38 @@ YELLOW: Color = (255, 255, 0)
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """What lies behind a line or words; `offset` is right and down, in the thinnest lines' width.
+
+    An `outlined` one lies on all sides, as far as the offset is long.
+    """
+
+    color: Color
+    opacity: float
+    offset: Point
+    outlined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Graphic:
     """A drawing of points, x before y. `units` is PIXEL (of the image, its corner is 0, 0) or DISPLAY (0 to 1
-    of the displayed area); `kind` is POINT, POLYLINE, INTERPOLATED, CIRCLE or ELLIPSE."""
+    of the displayed area); `kind` is POINT, POLYLINE, INTERPOLATED, CIRCLE or ELLIPSE.
+
+    `thickness` is 1 for the line that one sees well. `fill` is the colour inside, `color` where it is None.
+    Without a `shadow` of its own the line has a thin dark edge, so that it is seen on white.
+    """
 
     kind: str
     units: str
     points: tuple[Point, ...]
     filled: bool
     color: Color
+    thickness: float = 1.0
+    dashed: bool = False
+    opacity: float = 1.0
+    fill: Color | None = None
+    fill_opacity: float = 1.0
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +70,8 @@ class Presentation:
     """`area` is the displayed area: left, top, width and height in pixels of the image, its corner 0, 0.
 
     `rotation` is clockwise in degrees, 0, 90, 180 or 270, and comes before the horizontal `flip`.
-    `magnification` is output pixels per image pixel where the state asks for that, else None. `palette`
-    colours what the grayscale pipeline gives (pseudo-color).
+    `magnification` is output pixels per image pixel where the state asks for that, else None. `annotations`
+    lie over each other in this order. `palette` colours what the grayscale pipeline gives (pseudo-color).
     """
 
     area: tuple[float, float, float, float] | None = None
@@ -56,6 +79,5 @@ class Presentation:
     flip: bool = False
     magnification: float | None = None
     pixel_aspect: tuple[float, float] | None = None
-    graphics: tuple[Graphic, ...] = ()
-    texts: tuple[Text, ...] = ()
+    annotations: tuple[Graphic | Text, ...] = ()
     palette: Palette | None = None
