@@ -65,7 +65,7 @@ def test_b54_rows_and_columns_that_lie_are_refused_before_memory_is_taken(
     lying = header(
         rows=rows, columns=columns, bits_allocated=image.bits_allocated, bits_stored=image.bits_stored
     )
-    if name == "rle" and rows * columns in (65535, 63 * 64):
+    if name in ("rle", "deflated-frames") and rows * columns in (65535, 63 * 64):
         return  # it has no size of its own: what is missing is B55
     refused_in_little_memory(lambda: decode_frame(data, NAMES[name], lying))
 
