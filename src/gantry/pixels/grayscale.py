@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gantry.pixels.codecs.codec import stored_values
 from gantry.pixels.image import ImageHeader, Rendering
 from gantry.pixels.lut import LookupTable
-from gantry.pixels.voi import Window, default_window, spanning, thinned, windowed
+from gantry.pixels.voi import Window, default_window, function_for, spanning, thinned, windowed
 
 Picture = NDArray[np.uint8]
 
@@ -58,9 +58,14 @@ Voi = LookupTable | tuple[Window, str]
 def _voi(stored: NDArray[Any], header: ImageHeader, wanted: Rendering) -> Voi:
     """The VOI asked for, else the header's first, table before window, else the default."""
     function = wanted.voi_function or header.voi_lut_function
+    whole = _is_whole(stored, header)
     if wanted.window is not None:
-        return wanted.window, function
-    choices: list[Voi] = [*header.voi_luts, *((one, function) for one in header.windows if one.is_usable)]
+        return wanted.window, function_for(wanted.window, function, whole=whole)
+    windows = (one for one in header.windows if one.is_usable)
+    choices: list[Voi] = [
+        *header.voi_luts,
+        *((one, function_for(one, function, whole=whole)) for one in windows),
+    ]
     chosen = _chosen(choices, wanted)
     if chosen is not None:
         return chosen
@@ -79,6 +84,14 @@ def _voi(stored: NDArray[Any], header: ImageHeader, wanted: Rendering) -> Voi:
         hounsfield=header.rescale_type == "HU" or header.rescale_intercept < 0,
         bits_stored=header.bits_stored if plain and header.modality != "SEG" else None,
     )
+
+
+def _is_whole(stored: NDArray[Any], header: ImageHeader) -> bool:
+    """Whether the output of the Modality LUT is whole numbers."""
+    if stored.dtype.kind == "f":
+        return False
+    rescale = (header.rescale_slope, header.rescale_intercept)
+    return header.modality_lut is not None or all(value.is_integer() for value in rescale)
 
 
 def _chosen(choices: list[Voi], wanted: Rendering) -> Voi | None:
