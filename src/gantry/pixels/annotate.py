@@ -20,11 +20,14 @@ _WHITE: Color = (255, 255, 255)
 _SMALLEST_NOTED = 64
 """A picture with a shorter side has no room for words."""
 
-_SMALLEST_LETTERS = 9
+_SMALLEST_LETTERS = 11
 """Pixels of height below which words are not read."""
 
 _CURVE_STEPS = 12
 """Straight pieces between two points of an interpolated curve."""
+
+_DASH = 5
+"""Length of a dash in widths of its line."""
 
 _EDGE = 0.45
 """Opacity of the dark edge on both sides of a line that has no shadow of its own."""
@@ -63,14 +66,15 @@ def _draw_graphic(canvas: Canvas, graphic: Graphic, to_output: Callable[[Point],
         canvas.dot(placed[0], 2 * width, graphic.color, graphic.opacity)
         return
     path = _outline(graphic.kind, placed)
+    dash = _DASH * max(width, canvas.unit) if graphic.dashed else 0.0
     if graphic.filled and path[0] == path[-1]:
         canvas.area(path, graphic.fill or graphic.color, graphic.fill_opacity)
     if graphic.shadow is not None:
         _draw_shadow(canvas, path, width, graphic.shadow)
     else:
         edge = width + 2 * canvas.unit
-        canvas.stroke(path, edge, _edge_of(graphic.color), graphic.opacity * _EDGE, dashed=graphic.dashed)
-    canvas.stroke(path, width, graphic.color, graphic.opacity, dashed=graphic.dashed)
+        canvas.stroke(path, edge, _edge_of(graphic.color), graphic.opacity * _EDGE, dash=dash)
+    canvas.stroke(path, width, graphic.color, graphic.opacity, dash=dash)
 
 
 def _draw_shadow(canvas: Canvas, path: tuple[Point, ...], width: float, shadow: Shadow) -> None:
@@ -140,14 +144,17 @@ def _draw_text(canvas: Canvas, text: Text, placement: Placement) -> None:
     if text.box is not None:
         place = _placer(placement, text.box_units)
         (x1, y1), (x2, y2) = (place(corner) for corner in text.box)
-        left, top, room = min(x1, x2), min(y1, y2), abs(x2 - x1)
-        size = _fitted(words, size, room)
-        slack = room - extent(words, size)[0]
-        left += {"RIGHT": slack, "CENTER": slack / 2}.get(text.justification, 0.0)
+        left, top, right, bottom = min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
+        size = _fitted(words, size, right - left)
+        width, height = extent(words, size)
     else:
         assert anchor is not None
+        width, height = extent(words, size)
         left, top = anchor[0] + size / 2, anchor[1] - size / 2
-    width, height = extent(words, size)
+        right, bottom = left + width, top + height
+    if right < 0 or bottom < 0 or left > canvas.width or top > canvas.height:
+        return  # the part of the image that it belongs to is not shown
+    left += {"RIGHT": right - left - width, "CENTER": (right - left - width) / 2}.get(text.justification, 0.0)
     left = max(0.0, min(left, canvas.width - width))
     top = max(0.0, min(top, canvas.height - height))
     if anchor is not None and text.anchor_visible:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from gantry.pixels.lettering import font_for
 from gantry.pixels.presentation import Color, Point
 
 Picture = NDArray[np.uint8]
@@ -45,12 +45,12 @@ class Canvas:
         return np.asarray(self.image)
 
     def stroke(
-        self, path: Sequence[Point], width: float, color: Color, opacity: float = 1.0, *, dashed: bool = False
+        self, path: Sequence[Point], width: float, color: Color, opacity: float = 1.0, *, dash: float = 0.0
     ) -> None:
-        """A line through points, in pixels of the picture from its corner."""
+        """A line through points, in pixels of the picture from its corner; `dash` is the length of a dash."""
         runs = clipped(path, (-width, -width, self.width + width, self.height + width))
-        if dashed:
-            runs = self._dashed(runs, width)
+        if dash:
+            runs = self._dashed(runs, dash)
         if not runs:
             return
 
@@ -92,7 +92,7 @@ class Canvas:
         level = 0 if max(color) > 127 else 255
         dark = level if is_gray else (level, level, level)
         ImageDraw.Draw(self.image).multiline_text(
-            position, text, fill=color[0] if is_gray else color, font=font(size), align=align,
+            position, text, fill=color[0] if is_gray else color, font=font_for(text, size), align=align,
             stroke_width=max(1, size // 12), stroke_fill=dark,
         )  # fmt: skip
 
@@ -123,24 +123,17 @@ class Canvas:
             mask = mask.point([round(level * opacity) for level in range(256)])
         self.image.paste(color[0] if self.image.mode == "L" else color, (left, top), mask)
 
-    def _dashed(self, runs: list[list[Point]], width: float) -> list[list[Point]]:
+    def _dashed(self, runs: list[list[Point]], dash: float) -> list[list[Point]]:
         lengths = [math.dist(a, b) for run in runs for a, b in pairwise(run)]
         if sum(lengths) > _MAX_DASHED * (self.width + self.height):
             return runs
-        on, off = 5 * width, 4 * width
-        return [dash for run in runs for dash in _dashes(run, on, off)]
-
-
-@lru_cache(maxsize=8)
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The font that comes with the library, in pixels of height."""
-    return ImageFont.load_default(size)
+        return [piece for run in runs for piece in _dashes(run, dash, 0.8 * dash)]
 
 
 def extent(text: str, size: int) -> tuple[float, float]:
     """Width and height of lines of text."""
     draw = ImageDraw.Draw(Image.new("L", (1, 1)))
-    box = draw.multiline_textbbox((0, 0), text, font=font(size))
+    box = draw.multiline_textbbox((0, 0), text, font=font_for(text, size))
     return box[2], box[3]
 
 
