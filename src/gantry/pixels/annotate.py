@@ -35,10 +35,11 @@ _EDGE = 0.45
 
 def draw_presentation(picture: Picture, state: Presentation, placement: Placement) -> Picture:
     """The picture with the graphics and texts of a presentation state (PS3.3 C.10.5)."""
-    if not state.annotations:
+    annotations: list[Graphic | Text] = [*state.graphics, *state.texts]
+    if not annotations:
         return picture
-    canvas = Canvas(picture, [color for one in state.annotations for color in _colors(one)])
-    for one in state.annotations:
+    canvas = Canvas(picture, [color for one in annotations for color in _colors(one)])
+    for one in sorted(annotations, key=lambda one: one.order):  # words over drawings of the same layer
         if isinstance(one, Graphic):
             _draw_graphic(canvas, one, _placer(placement, one.units))
         else:

@@ -68,39 +68,39 @@ def read_layers(state: DataSet) -> dict[str, Layer]:
 
 def read_annotations(
     state: DataSet, target: Target, layers: dict[str, Layer], matrix_origin: Point
-) -> tuple[Graphic | Text, ...]:
-    """What is drawn over the target, the lowest first. `matrix_origin` is where its frame begins, column
-    before row from 0, in the total pixel matrix that MATRIX units count in."""
-    found: list[tuple[int, Graphic | Text]] = []
+) -> tuple[tuple[Graphic, ...], tuple[Text, ...]]:
+    """What is drawn over the target. `matrix_origin` is where its frame begins, column before row from 0, in
+    the total pixel matrix that MATRIX units count in."""
+    graphics: list[Graphic] = []
+    texts: list[Text] = []
     points = 0
     for item in state.items(_ANNOTATIONS):
         if not target.is_meant_by(item):
             continue
         layer = layers.get(item.text(_LAYER) or "", Layer(0, YELLOW))
-        for one in _in_item(item, layer.color):
+        for one in _in_item(item, layer):
             points += len(one.points) if isinstance(one, Graphic) else 1
-            if len(found) >= MAX_ANNOTATIONS or points > MAX_POINTS:
-                return _ordered(found)
-            found.append((layer.order, _in_frame(one, matrix_origin)))
-    return _ordered(found)
+            if len(graphics) + len(texts) >= MAX_ANNOTATIONS or points > MAX_POINTS:
+                return tuple(graphics), tuple(texts)
+            if isinstance(one, Graphic):
+                graphics.append(_graphic_in_frame(one, matrix_origin))
+            else:
+                texts.append(_text_in_frame(one, matrix_origin))
+    return tuple(graphics), tuple(texts)
 
 
-def _ordered(found: list[tuple[int, Graphic | Text]]) -> tuple[Graphic | Text, ...]:
-    return tuple(one for _, one in sorted(found, key=lambda pair: pair[0]))
-
-
-def _in_item(item: DataSet, color: Color) -> Iterator[Graphic | Text]:
+def _in_item(item: DataSet, layer: Layer) -> Iterator[Graphic | Text]:
     for graphic in item.items(_GRAPHICS):
-        read = _graphic(graphic, color)
+        read = _graphic(graphic, layer)
         if read is not None:
             yield read
     for text in item.items(_TEXTS):
-        words = _text(text, color)
+        words = _text(text, layer)
         if words is not None:
             yield words
 
 
-def _graphic(item: DataSet, layer_color: Color) -> Graphic | None:
+def _graphic(item: DataSet, layer: Layer) -> Graphic | None:
     kind = (item.text(_KIND) or "").upper()
     points = _points(item)
     if kind not in _FEWEST or len(points) < _FEWEST[kind]:
@@ -112,13 +112,14 @@ def _graphic(item: DataSet, layer_color: Color) -> Graphic | None:
         units=_units(item, _UNITS),
         points=points[: _MOST.get(kind)],
         filled=(item.text(_FILLED) or "").upper() == "Y",
-        color=(_color(line, _ON_COLOR) if line else None) or layer_color,
+        color=(_color(line, _ON_COLOR) if line else None) or layer.color,
         thickness=min(max(_number(line, _THICKNESS, 1.0), 0.1), _THICKEST),
         dashed=line is not None and (line.text(_DASHING) or "").upper() == "DASHED",
         opacity=_share(line, _ON_OPACITY),
         fill=_color(fill, _ON_COLOR) if fill else None,
         fill_opacity=_share(fill, _ON_OPACITY),
         shadow=_shadow(line) if line else None,
+        order=layer.order,
     )
 
 
@@ -134,7 +135,7 @@ def _points(item: DataSet) -> tuple[Point, ...]:
     return points if not declared or len(points) >= declared[0] else ()
 
 
-def _text(item: DataSet, layer_color: Color) -> Text | None:
+def _text(item: DataSet, layer: Layer) -> Text | None:
     words = (item.text(_WORDS) or "")[:MAX_TEXT_CHARS]
     corners = [point for tag in _BOX if (point := _point(item, tag)) is not None]
     anchor = _point(item, _ANCHOR)
@@ -149,25 +150,28 @@ def _text(item: DataSet, layer_color: Color) -> Text | None:
         anchor_units=_units(item, _ANCHOR_UNITS),
         anchor_visible=(item.text(_VISIBLE) or "").upper() == "Y",
         justification=(item.text(_JUSTIFICATION) or "LEFT").upper(),
-        color=(_color(style, _TEXT_COLOR) if style else None) or layer_color,
+        color=(_color(style, _TEXT_COLOR) if style else None) or layer.color,
+        order=layer.order,
     )
 
 
-def _in_frame(one: Graphic | Text, origin: Point) -> Graphic | Text:
+def _graphic_in_frame(one: Graphic, origin: Point) -> Graphic:
     """MATRIX units told as PIXEL of the frame that is shown."""
+    if one.units != "MATRIX":
+        return one
+    return replace(one, units="PIXEL", points=tuple(_moved(point, origin) for point in one.points))
 
-    def moved(point: Point) -> Point:
-        return point[0] - origin[0], point[1] - origin[1]
 
-    if isinstance(one, Graphic):
-        if one.units != "MATRIX":
-            return one
-        return replace(one, units="PIXEL", points=tuple(map(moved, one.points)))
+def _text_in_frame(one: Text, origin: Point) -> Text:
     if one.box is not None and one.box_units == "MATRIX":
-        one = replace(one, box_units="PIXEL", box=(moved(one.box[0]), moved(one.box[1])))
+        one = replace(one, box_units="PIXEL", box=(_moved(one.box[0], origin), _moved(one.box[1], origin)))
     if one.anchor is not None and one.anchor_units == "MATRIX":
-        one = replace(one, anchor_units="PIXEL", anchor=moved(one.anchor))
+        one = replace(one, anchor_units="PIXEL", anchor=_moved(one.anchor, origin))
     return one
+
+
+def _moved(point: Point, origin: Point) -> Point:
+    return point[0] - origin[0], point[1] - origin[1]
 
 
 def _shadow(line: DataSet) -> Shadow | None:

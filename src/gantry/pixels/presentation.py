@@ -35,7 +35,8 @@ class Graphic:
     of the displayed area); `kind` is POINT, POLYLINE, INTERPOLATED, CIRCLE or ELLIPSE.
 
     `thickness` is 1 for the line that one sees well. `fill` is the colour inside, `color` where it is None.
-    Without a `shadow` of its own the line has a thin dark edge, so that it is seen on white.
+    Without a `shadow` of its own the line has a thin dark edge, so that it is seen on white. Higher `order`
+    lies over lower.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Graphic:
     fill: Color | None = None
     fill_opacity: float = 1.0
     shadow: Shadow | None = None
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Text:
     anchor_visible: bool
     justification: str
     color: Color
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,8 @@ class Presentation:
     """`area` is the displayed area: left, top, width and height in pixels of the image, its corner 0, 0.
 
     `rotation` is clockwise in degrees, 0, 90, 180 or 270, and comes before the horizontal `flip`.
-    `magnification` is output pixels per image pixel where the state asks for that, else None. `annotations`
-    lie over each other in this order. `palette` colours what the grayscale pipeline gives (pseudo-color).
+    `magnification` is output pixels per image pixel where the state asks for that, else None. `palette`
+    colours what the grayscale pipeline gives (pseudo-color).
     """
 
     area: tuple[float, float, float, float] | None = None
@@ -79,5 +82,6 @@ class Presentation:
     flip: bool = False
     magnification: float | None = None
     pixel_aspect: tuple[float, float] | None = None
-    annotations: tuple[Graphic | Text, ...] = ()
+    graphics: tuple[Graphic, ...] = ()
+    texts: tuple[Text, ...] = ()
     palette: Palette | None = None

@@ -181,6 +181,7 @@ def _presentation(
     if rotation[0] % 90:
         raise DataSetError(f"Image Rotation is {rotation[0]}, not of 0, 90, 180, 270", tag=_ROTATION)
     area = target.first(state.items(_AREAS))
+    graphics, texts = read_annotations(state, target, layers, _matrix_origin(image, target.frame))
     magnifies = area is not None and (area.text(_MODE) or "").upper() == "MAGNIFY"
     ratio = _finite(area.floats(_MAGNIFICATION), 0.0) if area is not None else 0.0
     return Presentation(
@@ -189,7 +190,8 @@ def _presentation(
         flip=(state.text(_FLIP) or "").upper() == "Y",
         magnification=ratio if magnifies and ratio > 0 else None,
         pixel_aspect=_pixel_aspect(area) if area is not None else None,
-        annotations=read_annotations(state, target, layers, _matrix_origin(image, target.frame)),
+        graphics=graphics,
+        texts=texts,
         palette=palette,
     )
 

@@ -6,7 +6,8 @@
         pixels, header = subtracted(pixels, masks, header, subtraction)
 
 It follows the Modality LUT and comes before the VOI LUT (PS3.4 N.2.1.2), so the pixels that it gives are what
-that takes. AVG_SUB and TID are done; REV_TID is not.
+that takes. AVG_SUB and TID are done; REV_TID, Contrast Frame Averaging and shifts of regions are not. A mask
+frame past the end of the image is for the caller to leave out.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _mask_frames(item: DataSet, frame: int) -> tuple[int, ...]:
         return tuple(number for number in item.ints(_MASKS)[:MAX_MASK_FRAMES] if number >= 1)
     if operation == "TID":
         offset = next(iter(item.ints(_OFFSET)), 1)
-        return (frame - offset,) if frame > offset else ()
+        return (frame - offset,) if frame > offset and offset else ()
     return ()
 
 

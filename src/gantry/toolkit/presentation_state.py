@@ -136,10 +136,25 @@ def write_presentation_state(
     _add_overlays(ds, look, layers)
     _add_shutter(ds, look.shutter, len(look.overlays))
     _add_area(ds, first, look.presentation)
-    _annotate(ds, look.presentation.annotations, layers)
+    _annotate(ds, look.presentation, layers)
     if layers:
         ds.GraphicLayerSequence = layers
+    character_set = _character_set(ds)
+    if character_set:
+        ds.SpecificCharacterSet = character_set
     return _part10(ds)
+
+
+def _character_set(ds: Dataset) -> str:
+    """The plainest that has all letters: not every reader knows UTF-8."""
+    texts = [str(element.value) for element in ds.iterall() if element.VR in ("LO", "PN", "SH", "ST")]
+    for encoding, name in (("ascii", ""), ("latin-1", "ISO_IR 100")):
+        try:
+            "".join(texts).encode(encoding)
+        except UnicodeEncodeError:
+            continue
+        return name
+    return "ISO_IR 192"
 
 
 def _check(images: Sequence[DataSet], look: Look, frames: Sequence[int]) -> None:
@@ -170,7 +185,6 @@ def _identify(ds: Dataset, image: DataSet, about: About, made: datetime) -> None
     label = about.label.upper()[:16]
     if not label or not all(letter.isascii() and (letter.isalnum() or letter in " _") for letter in label):
         raise CallerError("a content label has letters, digits, spaces and underscores")
-    ds.SpecificCharacterSet = "ISO_IR 192"
     for tag, keyword in _PATIENT_AND_STUDY:
         setattr(ds, keyword, image.text(tag) or "")
     ds.SOPInstanceUID = about.sop_instance_uid or _new_uid()
@@ -286,10 +300,14 @@ def _of_16_bits(table: LookupTable) -> LookupTable:
 
 
 def _add_palette(ds: Dataset, palette: Palette) -> None:
+    """Presentation states have palettes of 16 bits (PS3.3 A.33.3, A.33.4)."""
     for color, table in zip(("Red", "Green", "Blue"), palette, strict=True):
-        descriptor = [table.count & 0xFFFF, table.first_mapped & 0xFFFF, table.bits]
+        data = table.data
+        if table.bits <= 8:
+            data = (table.entries() * 0x0101).astype("<u2").tobytes()
+        descriptor = [table.count & 0xFFFF, table.first_mapped & 0xFFFF, 16]
         setattr(ds, f"{color}PaletteColorLookupTableDescriptor", descriptor)
-        setattr(ds, f"{color}PaletteColorLookupTableData", _entries(table))
+        setattr(ds, f"{color}PaletteColorLookupTableData", data)
         ds[f"{color}PaletteColorLookupTableDescriptor"].VR = "US"
         ds[f"{color}PaletteColorLookupTableData"].VR = "OW"
 
@@ -349,7 +367,7 @@ def _add_shutter(ds: Dataset, shutter: Shutter | None, overlays: int) -> None:
         shapes.append("BITMAP")
     ds.ShutterShape = shapes
     ds.ShutterPresentationValue = _p_value(shutter.color)
-    if len(set(shutter.color)) > 1 or ds.SOPClassUID != GRAYSCALE:
+    if ds.SOPClassUID != GRAYSCALE:  # which has gray only
         ds.ShutterPresentationColorCIELabValue = list(rgb_to_cielab(shutter.color))
 
 
@@ -380,22 +398,20 @@ def _add_area(ds: Dataset, header: ImageHeader, state: Presentation) -> None:
         ds.ImageHorizontalFlip = "Y" if state.flip else "N"
 
 
-def _annotate(ds: Dataset, annotations: tuple[Graphic | Text, ...], layers: list[Dataset]) -> None:
-    """One layer for each run of annotations of one colour: layers keep the order."""
-    items: list[Dataset] = []
-    color: Color | None = None
-    for one in annotations:
-        after_text = bool(items) and "TextObjectSequence" in items[-1] and isinstance(one, Graphic)
-        if one.color != color or after_text:
-            color = one.color
-            items.append(_item(GraphicLayer=_new_layer(layers, color)))
+def _annotate(ds: Dataset, state: Presentation, layers: list[Dataset]) -> None:
+    """One layer for all annotations of one order and colour: layers keep both."""
+    items: dict[tuple[int, Color], Dataset] = {}
+    annotations: list[Graphic | Text] = [*state.graphics, *state.texts]
+    for one in sorted(annotations, key=lambda one: one.order):
+        item = items.get((one.order, one.color))
+        if item is None:
+            item = items[one.order, one.color] = _item(GraphicLayer=_new_layer(layers, one.color))
         keyword = "GraphicObjectSequence" if isinstance(one, Graphic) else "TextObjectSequence"
-        if keyword not in items[-1]:
-            setattr(items[-1], keyword, [])
-        written = _graphic(one) if isinstance(one, Graphic) else _text(one)
-        getattr(items[-1], keyword).append(written)
+        if keyword not in item:
+            setattr(item, keyword, [])
+        getattr(item, keyword).append(_graphic(one) if isinstance(one, Graphic) else _text(one))
     if items:
-        ds.GraphicAnnotationSequence = items
+        ds.GraphicAnnotationSequence = list(items.values())
 
 
 def _graphic(graphic: Graphic) -> Dataset:
@@ -416,6 +432,7 @@ def _graphic(graphic: Graphic) -> Dataset:
             _item(
                 PatternOnColorCIELabValue=list(rgb_to_cielab(graphic.fill)),
                 PatternOnOpacity=graphic.fill_opacity,
+                PatternOffOpacity=0.0,
                 FillMode="SOLID",
             )
         ]
@@ -437,7 +454,7 @@ def _line_style(graphic: Graphic) -> Dataset:
         ShadowOpacity=shadow.opacity,
     )
     if graphic.dashed:
-        item.LinePattern = 0x00FF
+        item.LinePattern, item.PatternOffOpacity = 0x00FF, 0.0
     return item
 
 
