@@ -20,7 +20,7 @@ from gantry.pixels.functional_groups import (
 )
 
 Picture = NDArray[np.uint8]
-Vector = NDArray[np.float64]
+Vector = tuple[float, float, float]
 
 _FRAME_OF_REFERENCE, _POSITION, _ORIENTATION = 0x00200052, 0x00200032, 0x00200037
 _SPACING, _THICKNESS, _BETWEEN = 0x00280030, 0x00180050, 0x00180088
@@ -41,7 +41,7 @@ class Plane:
     thickness: float
 
     @property
-    def normal(self) -> Vector:
+    def normal(self) -> NDArray[np.float64]:
         """Of length one."""
         normal = np.cross(self.along_row, self.along_column)
         return np.asarray(normal / np.linalg.norm(normal))
@@ -51,7 +51,7 @@ class Plane:
         same_space = self.frame_of_reference == other.frame_of_reference
         if not same_space or abs(float(self.normal @ other.normal)) < _PARALLEL:
             return math.inf
-        return abs(float(self.normal @ (other.position - self.position)))
+        return abs(float(self.normal @ np.subtract(other.position, self.position)))
 
 
 def read_plane(ds: DataSet, frame: int, groups: FunctionalGroups | None = None) -> Plane | None:
@@ -65,11 +65,20 @@ def read_plane(ds: DataSet, frame: int, groups: FunctionalGroups | None = None) 
     if (len(position), len(axes), len(spacing)) != (3, 6, 2) or not all(map(math.isfinite, numbers)):
         return None
     thickness = next((value for tag in (_BETWEEN, _THICKNESS) for value in measures.floats(tag)), 1.0)
-    along_row, along_column = np.array(axes[:3]) * spacing[1], np.array(axes[3:]) * spacing[0]
+    along_row, along_column = (
+        [part * step for part in axes[n : n + 3]] for n, step in ((0, spacing[1]), (3, spacing[0]))
+    )
     if not np.linalg.norm(np.cross(along_row, along_column)) > 0:
         return None
     reference = ds.text(_FRAME_OF_REFERENCE) or ""
-    return Plane(reference, np.array(position), along_row, along_column, abs(thickness) or 1.0)
+    return Plane(
+        reference, _vector(position), _vector(along_row), _vector(along_column), abs(thickness) or 1.0
+    )
+
+
+def _vector(values: Sequence[float]) -> Vector:
+    x, y, z = values
+    return x, y, z
 
 
 def nearest(plane: Plane, others: Sequence[Plane | None]) -> int | None:
@@ -78,7 +87,7 @@ def nearest(plane: Plane, others: Sequence[Plane | None]) -> int | None:
     best = min(range(len(others)), key=distances.__getitem__, default=None)
     if best is None or (found := others[best]) is None:
         return None
-    reach = (plane.thickness + found.thickness) / 2
+    reach = (plane.thickness + found.thickness) / 2  # slices that touch
     return best if distances[best] <= reach else None
 
 
@@ -98,7 +107,9 @@ def resampled(
     axes = np.stack([source.along_row, source.along_column], axis=1)
     to_source = np.linalg.lstsq(
         axes,
-        np.stack([target.along_row, target.along_column, target.position - source.position], axis=1),
+        np.stack(
+            [target.along_row, target.along_column, np.subtract(target.position, source.position)], axis=1
+        ),
         rcond=None,
     )[0]
     (a, b, c), (d, e, f) = to_source

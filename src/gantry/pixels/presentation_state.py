@@ -78,11 +78,14 @@ def applied(
     if not target.is_in(referenced_images(state)):
         raise DataSetError("the presentation state is for other images or frames", tag=_REFERENCED_SERIES)
     source = _blending_item(state, target, position) if kind == BLENDING else state
+    is_above = (source.text(_BLENDING_POSITION) or "").upper() == SUPERIMPOSED
     layers = read_layers(state)
     changes: dict[str, Any] = {
-        "overlays": _overlays(header, state, layers, frame),
-        "shutter": _shutter(state, target),
-        "presentation": _presentation(image, state, target, layers, _palette(kind, source, state)),
+        "overlays": () if is_above else _overlays(header, state, layers, frame),
+        "shutter": None if is_above else _shutter(state, target),
+        "presentation": _presentation(
+            image, state, target, layers, read_palette(state) if kind == PSEUDO_COLOR or is_above else None
+        ),
         "is_supplemental": False,
     }
     if kind != COLOR:
@@ -100,13 +103,6 @@ def _blending_item(state: DataSet, target: Target, position: str) -> DataSet:
         ):
             return item
     raise DataSetError(f"the image is not in the {position.lower()} set", tag=_BLENDING_SEQUENCE)
-
-
-def _palette(kind: str, source: DataSet, state: DataSet) -> Palette | None:
-    superimposed = (source.text(_BLENDING_POSITION) or "").upper() == SUPERIMPOSED
-    if kind == PSEUDO_COLOR or (kind == BLENDING and superimposed):
-        return read_palette(state)
-    return None
 
 
 def _modality(source: DataSet, target: Target, header: ImageHeader) -> dict[str, Any]:

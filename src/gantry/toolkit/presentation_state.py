@@ -270,13 +270,10 @@ def _transform_to_p_values(ds: Dataset, look: Look) -> None:
 
 
 def _table(table: LookupTable, *, signed: bool) -> Dataset:
-    """An Item of a LUT sequence. Its descriptor is SS as a whole where the first value may be negative."""
+    """An Item of a LUT sequence. The first mapped value may be negative, the others of its descriptor not."""
     item = _item()
-    count = table.count & 0xFFFF
-    descriptor = [count, table.first_mapped & 0xFFFF, table.bits]
-    if signed:
-        descriptor = [count - (count > 0x7FFF) * 0x10000, table.first_mapped, table.bits]
-    item.add_new(0x00283002, "SS" if signed else "US", descriptor)
+    first = table.first_mapped if signed else table.first_mapped & 0xFFFF
+    item.add_new(0x00283002, "SS" if signed else "US", [table.count & 0xFFFF, first, table.bits])
     if table.explanation:
         item.LUTExplanation = table.explanation[:64]
     item.add_new(0x00283006, "OW", _entries(table))
