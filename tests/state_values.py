@@ -20,7 +20,8 @@ from gantry.pixels.image import ImageHeader, Rendering, Window
 from gantry.pixels.lut import LookupTable
 from gantry.pixels.palette import Palette
 from gantry.pixels.presentation import Graphic, Text
-from gantry.pixels.presented import Coded, presented, render_presented
+from gantry.pixels.presented import Coded, presented
+from gantry.pixels.render_presented import render_presented
 from gantry.pixels.transcode import stored_frame
 from gantry.toolkit.presentation_state import Look, write_presentation_state
 from image_values import image_object

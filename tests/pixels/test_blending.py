@@ -105,14 +105,13 @@ def test_the_slice_that_is_near_enough_is_found() -> None:
     ]
     state = blend(first, others[0])
     plan = presented(Coded(scanned(first), "1.2.840.10008.1.2.1"), scanned(state))
-    found = superimposed(plan, [(scanned(other), 1) for other in others])
+    found = superimposed(plan, [read_plane(scanned(other), 1) for other in others])
     assert found == 1
-    assert superimposed(plan, [(scanned(others[3]), 1)]) is None
+    assert superimposed(plan, [read_plane(scanned(others[3]), 1)]) is None
     sagittal = above(ImageOrientationPatient=[0, 1, 0, 0, 0, 1])
-    assert superimposed(plan, [(scanned(sagittal), 1)]) is None
-    nowhere = image_object(OVER[None])
-    assert superimposed(plan, [(scanned(nowhere), 1)]) == 0
-    assert superimposed(plan, [(scanned(nowhere), 1)] * 2) is None
+    assert superimposed(plan, [read_plane(scanned(sagittal), 1)]) is None
+    assert superimposed(plan, [None]) == 0
+    assert superimposed(plan, [None, None]) is None
 
 
 def test_planes_that_cannot_be_laid_on_each_other() -> None:

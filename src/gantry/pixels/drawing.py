@@ -93,7 +93,7 @@ class Canvas:
         dark = level if is_gray else (level, level, level)
         ImageDraw.Draw(self.image).multiline_text(
             position, text, fill=color[0] if is_gray else color, font=font_for(text, size), align=align,
-            stroke_width=max(1, size // 12), stroke_fill=dark,
+            stroke_width=_edge(size), stroke_fill=dark,
         )  # fmt: skip
 
     def _paint(
@@ -131,10 +131,15 @@ class Canvas:
 
 
 def extent(text: str, size: int) -> tuple[float, float]:
-    """Width and height of lines of text."""
+    """Width and height of lines of text, their dark edge included."""
     draw = ImageDraw.Draw(Image.new("L", (1, 1)))
-    box = draw.multiline_textbbox((0, 0), text, font=font_for(text, size))
+    box = draw.multiline_textbbox((0, 0), text, font=font_for(text, size), stroke_width=_edge(size))
     return box[2], box[3]
+
+
+def _edge(size: int) -> int:
+    """Width of the dark edge around letters."""
+    return max(1, size // 12)
 
 
 def text_size(width: int, height: int) -> int:

@@ -199,6 +199,8 @@ def _area(item: DataSet, image: DataSet) -> tuple[float, float, float, float] | 
     if in_matrix or any(len(corner) != 2 for corner in corners):
         return None  # the area of a whole slide says nothing of one of its tiles
     (x1, y1), (x2, y2) = corners
+    if {(x1, y1), (x2, y2)} == {(0, 0), (_first_int(image, _COLUMNS), _first_int(image, _ROWS))}:
+        return None  # counted from 0, as many writers do: the whole image is meant
     return min(x1, x2) - 1.0, min(y1, y2) - 1.0, abs(x2 - x1) + 1.0, abs(y2 - y1) + 1.0
 
 

@@ -1,11 +1,11 @@
-"""A picture by a presentation state, from all the stored frames that it takes.
+"""The plan of a picture by a presentation state: all the stored frames that it takes.
 
     plan = presented(Coded(image, syntax_uid), state, frame)
     coded = render_presented(plan, [stored bytes of each frame of plan.frames], Rendering())
 
-`plan` is made of headers, without pixels; `render_presented` runs codecs, and is for a guarded process. All
-that goes in between is plain values. For a blending state `above` says which image and frame comes on top:
-`superimposed` finds it among those that the state names.
+It is made of headers, without pixels, and is plain values, so that it travels to the process that decodes
+and calls `render_presented`. For a blending state `above` says which image and frame comes on top:
+`superimposed` finds it by the planes of those that the state names.
 """
 
 from __future__ import annotations
@@ -14,15 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gantry.dataset.scan import DataSet
-from gantry.errors import DataSetError
-from gantry.pixels.blending import blended, is_image, relative_opacity
-from gantry.pixels.codecs.codec import Pixels
-from gantry.pixels.decode import decode
-from gantry.pixels.image import ImageHeader, Rendering
-from gantry.pixels.plane import Plane, nearest, read_plane, resampled
+from gantry.pixels.blending import relative_opacity
+from gantry.pixels.image import ImageHeader
+from gantry.pixels.plane import Plane, nearest, read_plane
 from gantry.pixels.presentation_state import BLENDING, SUPERIMPOSED, UNDERLYING, applied
-from gantry.pixels.render import Picture, finished, to_picture
-from gantry.pixels.subtraction import Subtraction, subtracted, subtraction_of
+from gantry.pixels.subtraction import Subtraction, subtraction_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,50 +74,18 @@ def presented(
     return Presented(below, subtraction, over, relative_opacity(state))
 
 
-def superimposed(plan: Presented, candidates: Sequence[tuple[DataSet, int]]) -> int | None:
-    """Which image and frame of the superimposed set shows the slice of the plan; None where none does.
+def superimposed(plan: Presented, planes: Sequence[Plane | None]) -> int | None:
+    """Which frame of the superimposed set shows the slice of the plan; None where none does.
 
-    Where there is one candidate and positions are missing, it is that one.
+    `planes` are theirs, as `read_plane` finds them. Where there is one frame and positions are missing, it is
+    that one.
     """
-    planes = [read_plane(ds, frame) for ds, frame in candidates]
     if plan.below.plane is None or not any(planes):
-        return 0 if len(candidates) == 1 else None
+        return 0 if len(planes) == 1 else None
     return nearest(plan.below.plane, planes)
-
-
-def render_presented(plan: Presented, frames: Sequence[bytes], wanted: Rendering) -> bytes:
-    """An encoded picture. `frames` are the stored bytes of `plan.frames`, then that of `plan.above`.
-
-    Raises DataSetError where one cannot be decoded or shown, or some are missing.
-    """
-    own = len(plan.frames)
-    if len(frames) != own + (plan.above is not None):
-        raise DataSetError(f"{len(frames)} frames for a picture that takes {own + (plan.above is not None)}")
-    picture, header, _ = _shown(plan.below, frames[:own], wanted, plan.subtraction)
-    if plan.above is not None:
-        above, above_header, pixels = _shown(plan.above, frames[own:], Rendering(), None)
-        covers = is_image(pixels, above_header)
-        if plan.below.plane is not None and plan.above.plane is not None:
-            rows, columns = picture.shape[:2]
-            places = plan.above.plane, plan.below.plane, (rows, columns)
-            mask, inside = resampled(covers.astype("u1") * 255, *places)
-            above, covers = resampled(above, *places)[0], inside & (mask > 127)
-        picture = blended(picture, above, plan.opacity, covers)
-    return finished(picture, header, wanted)
 
 
 def _source(image: Coded, state: DataSet, frame: int, position: str) -> Source:
     header = ImageHeader.from_dataset(image.ds, frame)
     shown = applied(header, image.ds, state, frame, position)
     return Source(frame, image.syntax_uid, shown, read_plane(image.ds, frame))
-
-
-def _shown(
-    source: Source, frames: Sequence[bytes], wanted: Rendering, subtraction: Subtraction | None
-) -> tuple[Picture, ImageHeader, Pixels]:
-    decoded = [decode(frame, source.syntax_uid, source.header) for frame in frames]
-    pixels, header = decoded[0].pixels, decoded[0].header
-    if subtraction is not None:
-        masks = [one.pixels for one in decoded[1:]]
-        pixels, header = subtracted(pixels, masks, header, subtraction)
-    return to_picture(pixels, header.photometric_interpretation, header, wanted), header, pixels
