@@ -21,6 +21,7 @@ from gantry.server.flights import Flights
 from gantry.server.images import Images
 from gantry.server.kept import Kept
 from gantry.server.renditions import Renditions
+from gantry.server.states import State, States
 
 CACHE_BYTES = 64 << 20
 DEFAULT_QUALITY = 90
@@ -37,6 +38,7 @@ class Renderer:
 
     def __init__(self, archive: Archive, decoders: Decoders, renditions: Renditions | None = None) -> None:
         self.images = Images(archive)
+        self.states = States(archive, self.images)
         self.renditions = renditions
         self._decoders = decoders
         self._kept = Kept[bytes](CACHE_BYTES, len)
@@ -44,17 +46,22 @@ class Renderer:
         self._writes: set[asyncio.Future[None]] = set()
 
     async def picture(
-        self, location: Location, frame: int, asked: RenderingParameters, media_type: str
+        self,
+        location: Location,
+        frame: int,
+        asked: RenderingParameters,
+        media_type: str,
+        state: State | None = None,
     ) -> bytes:
-        """The picture of frame `frame`, from 1.
+        """The picture of frame `frame`, from 1, by a presentation state if one is given.
 
         Raises DataSetError where it cannot be made, WebRequestError 400 for a region outside of it.
         """
-        key = digest_of([(location, frame)], asked, media_type)
+        key = digest_of([(location, frame)], asked, media_type, *by_state(state))
         picture = self._kept.get(key)
         if picture is None:
             picture = await self._flights.join(
-                key, lambda: self._make(key, location, frame, asked, media_type)
+                key, lambda: self._make(key, location, frame, asked, media_type, state)
             )
         return picture
 
@@ -73,27 +80,32 @@ class Renderer:
         return await self._decoders.decode(data, location.transfer_syntax_uid, header)
 
     async def _make(
-        self, key: str, location: Location, frame: int, asked: RenderingParameters, media_type: str
+        self,
+        key: str,
+        location: Location,
+        frame: int,
+        asked: RenderingParameters,
+        media_type: str,
+        state: State | None,
     ) -> bytes:
-        found = await asyncio.to_thread(self._found_or_read, key, location, frame, asked, media_type)
-        if isinstance(found, bytes):
-            picture = found
-        else:
-            header, data, wanted = found
-            picture = await self._decoders.render(data, location.transfer_syntax_uid, header, wanted)
+        picture = await asyncio.to_thread(self._found, key)
+        if picture is None:
+            if state is None:
+                header, data = await asyncio.to_thread(self._stored, location, frame)
+                wanted = await asyncio.to_thread(self._rendering, location, header, asked, media_type)
+                picture = await self._decoders.render(data, location.transfer_syntax_uid, header, wanted)
+            else:
+                plan, frames = await asyncio.to_thread(self.states.planned, state, location, frame)
+                header = plan.below.header
+                wanted = await asyncio.to_thread(self._rendering, location, header, asked, media_type)
+                picture = await self._decoders.present(frames, plan, wanted)
             self._write(key, picture)
         self._kept.put(key, picture)
         return picture
 
-    def _found_or_read(
-        self, key: str, location: Location, frame: int, asked: RenderingParameters, media_type: str
-    ) -> bytes | tuple[ImageHeader, bytes, Rendering]:
-        """The rendition from disk, or all that it is made of."""
-        picture = self.renditions.get(key) if self.renditions is not None else None
-        if picture is not None:
-            return picture
-        header, data = self._stored(location, frame)
-        return header, data, self._rendering(location, header, asked, media_type)
+    def _found(self, key: str) -> bytes | None:
+        """The rendition from disk."""
+        return self.renditions.get(key) if self.renditions is not None else None
 
     def _stored(self, location: Location, frame: int) -> tuple[ImageHeader, bytes]:
         return self.images.header(location, frame), self.images.frame(location, frame)
@@ -134,6 +146,11 @@ class Renderer:
         write = loop.run_in_executor(None, self.renditions.put, key, picture)
         self._writes.add(write)
         write.add_done_callback(self._writes.discard)
+
+
+def by_state(state: State | None) -> tuple[str, ...]:
+    """What more a rendition is kept by where a presentation state made it."""
+    return () if state is None else (state.digest,)
 
 
 def digest_of(
