@@ -161,6 +161,14 @@ def _viewport(text: str | None) -> tuple[Viewport | None, Region | None, tuple[b
     return Viewport(width, height), region, (w is not None and w < 0, h is not None and h < 0)
 
 
+def refuse_with_state(asked: RenderingParameters) -> None:
+    """Of a presentation state only annotation, quality, viewport and profile can be chosen; raises
+    WebRequestError 400 for the rest (PS3.18 8.3.5.1.3, 8.3.5.1.4)."""
+    is_turned = asked.flip_horizontal or asked.flip_vertical
+    if asked.window is not None or asked.region is not None or asked.voi or is_turned:
+        raise WebRequestError(400, "window, region and turning are the presentation state's own")
+
+
 def parse_window(text: str) -> Window:
     """``center,width,function``, all three (PS3.18 8.3.5.1.4)."""
     parts = text.split(",", 3)

@@ -3,7 +3,8 @@
 One frame is one picture. Several are one part each of a multipart answer, or one moving picture where GIF
 or MP4 is what the client takes. Asked for one picture of an object with many frames, the frame shown is the
 one that the object names as its representative, else the first; a thumbnail shows that, else the middle
-one, of the middle object of the largest series. What is no image is not rendered.
+one, of the middle object of the largest series. What is no image is not rendered. A presentation state is
+rendered as the images that it is for, by it; among other objects it is left out (8.3.5, 10.4.1.1.3).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gantry.archive.records import Location
@@ -29,6 +30,7 @@ from gantry.dicomweb.rendering import (
     parse_thumbnail,
     picture_offers,
     refuse_mixture,
+    refuse_with_state,
 )
 from gantry.dicomweb.wado import parse_frame_list
 from gantry.errors import Corrupt, DataSetError, GantryError, NotFound, StorageError, WebRequestError
@@ -37,7 +39,8 @@ from gantry.server.holdings import Holdings, etag
 from gantry.server.http import Headers, Request, Response, add_warnings, new_boundary
 from gantry.server.moving import MovingPictures
 from gantry.server.order import in_order
-from gantry.server.renderer import Renderer, digest_of
+from gantry.server.renderer import Renderer, by_state, digest_of
+from gantry.server.states import State, is_state
 
 MAX_RENDERED_PARTS = 10_000
 """Most pictures of one answer: each costs a decode."""
@@ -59,20 +62,23 @@ class Picture:
     frame: int
     asked: RenderingParameters
     media_type: str
+    state: State | None = None
 
     @property
     def key(self) -> str:
         """What it is kept by."""
-        return digest_of([(self.location, self.frame)], self.asked, self.media_type)
+        return digest_of([(self.location, self.frame)], self.asked, self.media_type, *by_state(self.state))
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """All frames of a resource, the one that stands for them if one does, and whether none was left out."""
+    """All frames of a resource, the one that stands for them if one does, whether none was left out, and the
+    presentation state that shows them."""
 
     frames: Frames
     single: tuple[Location, int] | None
     is_whole: bool = True
+    state: State | None = None
 
 
 class RenderedRetrievals:
@@ -93,6 +99,10 @@ class RenderedRetrievals:
 
     async def instance(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Response:
         location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
+        if is_state(location):
+            asked = parse_rendering(request.query)
+            refuse_with_state(asked)
+            return await self._answer(request, await self._by_state(location), asked, moves=False)
         count = await self._count(location)
         if not count:
             raise _no_image()
@@ -116,9 +126,14 @@ class RenderedRetrievals:
     async def instance_thumbnail(
         self, request: Request, study_uid: str, series_uid: str, sop_uid: str
     ) -> Response:
-        return await self._thumbnail(
-            request, [await self._holdings.one(request, study_uid, series_uid, sop_uid)]
-        )
+        location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
+        if is_state(location):
+            wanted = await self._by_state(location)
+            one = wanted.frames[len(wanted.frames) // 2]
+            return await self._answer(
+                request, _Wanted([], one, state=wanted.state), parse_thumbnail(request.query)
+            )
+        return await self._thumbnail(request, [location])
 
     async def frame_thumbnail(
         self, request: Request, study_uid: str, series_uid: str, sop_uid: str, numbers: str
@@ -148,6 +163,25 @@ class RenderedRetrievals:
     async def count(self, location: Location) -> int:
         """How many frames of an object can be shown; 0 for what is no image, and without a renderer."""
         return await self._count(location) if self._renderer is not None else 0
+
+    async def opened(self, state: Location) -> State:
+        """A presentation state to show by. Raises WebRequestError 422 for one that cannot be read."""
+        try:
+            return await asyncio.to_thread(self._need_renderer().states.open, state)
+        except DataSetError as error:
+            raise _no_picture(error) from error
+
+    async def _by_state(self, state: Location) -> _Wanted:
+        """All frames that a presentation state is for, the first of which stands for them."""
+        try:
+            shown = await asyncio.to_thread(self._need_renderer().states.shown, state)
+        except DataSetError as error:
+            raise _no_picture(error) from error
+        if len(shown.frames) > MAX_RENDERED_PARTS:
+            raise WebRequestError(
+                413, f"{len(shown.frames)} pictures in one answer; at most {MAX_RENDERED_PARTS}"
+            )
+        return _Wanted(shown.frames, shown.frames[0], shown.is_whole, shown.state)
 
     def _need_renderer(self) -> Renderer:
         if self._renderer is None:
@@ -214,11 +248,11 @@ class RenderedRetrievals:
         )
         check_profile(asked.icc_profile, form.media_type)
         if form.multipart:
-            return await self._parts(request, frames, asked, form.media_type, is_whole=wanted.is_whole)
+            return await self._parts(request, replace(wanted, frames=frames), asked, form.media_type)
         if form in moving:
             return await self._move(request, frames, asked, form.media_type)
         assert wanted.single is not None
-        return await self.picture(request, Picture(*wanted.single, asked, form.media_type))
+        return await self.picture(request, Picture(*wanted.single, asked, form.media_type, wanted.state))
 
     async def _move(
         self, request: Request, frames: Frames, asked: RenderingParameters, media_type: str
@@ -240,16 +274,11 @@ class RenderedRetrievals:
         return _warned(response, request, asked)
 
     async def _parts(
-        self,
-        request: Request,
-        frames: Frames,
-        asked: RenderingParameters,
-        media_type: str,
-        *,
-        is_whole: bool,
+        self, request: Request, wanted: _Wanted, asked: RenderingParameters, media_type: str
     ) -> Response:
-        boundary = new_boundary()
-        pictures = ahead([Picture(*one, asked, media_type) for one in frames], self._made, _PARTS_AHEAD)
+        boundary, frames = new_boundary(), wanted.frames
+        made = [Picture(*one, asked, media_type, wanted.state) for one in frames]
+        pictures = ahead(made, self._made, _PARTS_AHEAD)
         # The first that can be made is made before anything is sent: if there is none, that is the answer.
         skipped, first, refusal = 0, b"", None
         async for task in pictures:
@@ -263,7 +292,7 @@ class RenderedRetrievals:
         body = self._made_parts(request, boundary, frames, skipped, first, media_type, pictures)
         content_type = related_content_type(media_type, boundary)
         # PS3.18 Table 10.4.3-1: 206 where it is known that some of the resource is not in the answer.
-        status = 200 if is_whole and not skipped else 206
+        status = 200 if wanted.is_whole and not skipped else 206
         response = Response(status, body, [(b"content-type", content_type.encode())])
         return _warned(response, request, asked)
 
@@ -291,7 +320,7 @@ class RenderedRetrievals:
     async def _made(self, picture: Picture) -> bytes:
         try:
             return await self._need_renderer().picture(
-                picture.location, picture.frame, picture.asked, picture.media_type
+                picture.location, picture.frame, picture.asked, picture.media_type, picture.state
             )
         except DataSetError as error:
             raise _no_picture(error) from error

@@ -19,12 +19,14 @@ from gantry.dicomweb.rendering import RenderingParameters
 from gantry.errors import DataSetError
 from gantry.pixels.image import ImageHeader, Rendering, Window
 from gantry.pixels.picture_format import PNM
+from gantry.pixels.presented import Presented
 from gantry.server.decoder_worker import Request, answer
 from gantry.server.decoders import Decoders
 from gantry.server.flights import Flights
 from gantry.server.images import Images
 from gantry.server.kept import Kept
 from gantry.server.renditions import Renditions
+from gantry.server.states import State, States
 from gantry.standard.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 CACHE_BYTES = 64 << 20
@@ -46,7 +48,7 @@ class _Found:
     """A picture, or what a guarded process is to make it of."""
 
     picture: bytes = b""
-    source: tuple[bytes, ImageHeader, Rendering] | None = None
+    source: tuple[list[bytes], ImageHeader | Presented, Rendering] | None = None
 
 
 class Renderer:
@@ -54,6 +56,7 @@ class Renderer:
 
     def __init__(self, archive: Archive, decoders: Decoders, renditions: Renditions | None = None) -> None:
         self.images = Images(archive)
+        self.states = States(archive, self.images)
         self.renditions = renditions
         self._decoders = decoders
         self._kept = Kept[bytes](CACHE_BYTES, len)
@@ -62,28 +65,53 @@ class Renderer:
         self._threads = ThreadPoolExecutor(max(1, os.cpu_count() or 1), "gantry-pictures")
 
     async def picture(
-        self, location: Location, frame: int, asked: RenderingParameters, media_type: str
+        self,
+        location: Location,
+        frame: int,
+        asked: RenderingParameters,
+        media_type: str,
+        state: State | None = None,
     ) -> bytes:
-        """The picture of frame `frame`, from 1.
+        """The picture of frame `frame`, from 1, by a presentation state if one is given.
 
         Raises DataSetError where it cannot be made, WebRequestError 400 for a region outside of it.
         """
-        key = digest_of([(location, frame)], asked, media_type)
+        key = digest_of([(location, frame)], asked, media_type, *by_state(state))
         picture = self._kept.get(key)
         if picture is None:
             picture = await self._flights.join(
-                key, lambda: self._make(key, location, frame, asked, media_type)
+                key, lambda: self._make(key, location, frame, asked, media_type, state)
             )
         return picture
 
     async def plain(self, location: Location, frame: int, asked: RenderingParameters, side: int) -> bytes:
         """The picture as PNM, no side longer than `side`; not kept. Raises as `picture`."""
-        header, data = await asyncio.to_thread(self._stored, location, frame)
-        wanted = await asyncio.to_thread(self._rendering, location, header, asked, PNM)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, self._plain, location, frame, asked, side)
+        if isinstance(found, bytes):
+            return found
+        data, header, wanted = found
+        return await self._decoders.render(data, location.transfer_syntax_uid, header, wanted)
+
+    def _plain(
+        self, location: Location, frame: int, asked: RenderingParameters, side: int
+    ) -> bytes | tuple[bytes, ImageHeader, Rendering]:
+        header = self.images.header(location, frame)
+        wanted = self._rendering(location, header, asked, PNM)
         width, height = wanted.width or header.columns, wanted.height or header.rows
         if max(width, height) > side:
             wanted = replace(wanted, width=min(width, side), height=min(height, side))
-        return await self._decoders.render(data, location.transfer_syntax_uid, header, wanted)
+        if not _needs_guard(location, header):
+            return self._made_here(location, frame, header, wanted)
+        return self.images.frame(location, frame), header, wanted
+
+    def _made_here(self, location: Location, frame: int, header: ImageHeader, wanted: Rendering) -> bytes:
+        """The picture of a frame that needs no guard."""
+        request = Request(location.transfer_syntax_uid, header, wanted)
+        reply, picture = answer(request, self.images.frame(location, frame))
+        if reply.error:
+            raise DataSetError(reply.error, tag=reply.tag)
+        return picture
 
     async def decode(self, location: Location, frame: int) -> tuple[str, bytes]:
         """Photometric interpretation and samples (little endian, colour by pixel) of a frame, from 1."""
@@ -91,36 +119,52 @@ class Renderer:
         return await self._decoders.decode(data, location.transfer_syntax_uid, header)
 
     async def _make(
-        self, key: str, location: Location, frame: int, asked: RenderingParameters, media_type: str
+        self,
+        key: str,
+        location: Location,
+        frame: int,
+        asked: RenderingParameters,
+        media_type: str,
+        state: State | None,
     ) -> bytes:
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(
-            self._threads, self._found_or_read, key, location, frame, asked, media_type
+            self._threads, self._found_or_read, key, location, frame, asked, media_type, state
         )
         picture = found.picture
         if found.source is not None:
-            data, header, wanted = found.source
-            picture = await self._decoders.render(data, location.transfer_syntax_uid, header, wanted)
+            frames, plan, wanted = found.source
+            if isinstance(plan, ImageHeader):
+                picture = await self._decoders.render(frames[0], location.transfer_syntax_uid, plan, wanted)
+            else:
+                picture = await self._decoders.present(frames, plan, wanted)
             self._write(key, picture)
         self._kept.put(key, picture)
         return picture
 
     def _found_or_read(
-        self, key: str, location: Location, frame: int, asked: RenderingParameters, media_type: str
+        self,
+        key: str,
+        location: Location,
+        frame: int,
+        asked: RenderingParameters,
+        media_type: str,
+        state: State | None,
     ) -> _Found:
         """The rendition from disk, or made here; else all that it is to be made of."""
         header = self.images.header(location, frame)
-        wanted = self._rendering(location, header, asked, media_type)
-        if not _needs_guard(location, header):
-            data = self.images.frame(location, frame)
-            reply, picture = answer(Request(location.transfer_syntax_uid, header, wanted), data)
-            if reply.error:
-                raise DataSetError(reply.error, tag=reply.tag)
-            return _Found(picture)
+        if state is None and not _needs_guard(location, header):
+            wanted = self._rendering(location, header, asked, media_type)
+            return _Found(self._made_here(location, frame, header, wanted))
         kept = self.renditions.get(key) if self.renditions is not None else None
         if kept is not None:
             return _Found(kept)
-        return _Found(source=(self.images.frame(location, frame), header, wanted))
+        if state is None:
+            wanted = self._rendering(location, header, asked, media_type)
+            return _Found(source=([self.images.frame(location, frame)], header, wanted))
+        plan, frames = self.states.planned(state, location, frame)
+        wanted = self._rendering(location, plan.below.header, asked, media_type)
+        return _Found(source=(frames, plan, wanted))
 
     def _stored(self, location: Location, frame: int) -> tuple[ImageHeader, bytes]:
         return self.images.header(location, frame), self.images.frame(location, frame)
@@ -178,6 +222,11 @@ def _needs_guard(location: Location, header: ImageHeader) -> bool:
         and header.frame_samples <= MAX_UNGUARDED_PIXELS
         and not header.icc_profile
     )
+
+
+def by_state(state: State | None) -> tuple[str, ...]:
+    """What more a rendition is kept by where a presentation state made it."""
+    return () if state is None else (state.digest,)
 
 
 def digest_of(

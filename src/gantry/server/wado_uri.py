@@ -13,6 +13,7 @@ from gantry.errors import WebRequestError
 from gantry.server.holdings import Holdings
 from gantry.server.http import Request, Response
 from gantry.server.rendered import Picture, RenderedRetrievals
+from gantry.server.states import is_state
 from gantry.server.wado import Retrievals
 
 
@@ -37,13 +38,18 @@ class UriService:
             return await self._object(request, wanted, location)
         if wanted.transfer_syntax is not None:
             raise WebRequestError(400, "transferSyntax is for contentType=application/dicom only")
-        if wanted.presentation is not None:
-            raise WebRequestError(406, "this service applies no presentation states")
         if wanted.frame is not None and wanted.frame > frames:
             # PS3.18 9.1.2.3.6: a frame that is not there is a bad request here, not a missing resource.
             raise WebRequestError(400, f"frameNumber is {wanted.frame}, the object has {frames}")
         frame = wanted.frame or await self._rendered.representative(location, frames, otherwise=1)
-        return await self._rendered.picture(request, Picture(location, frame, wanted.rendering, media_type))
+        state = None
+        if wanted.presentation is not None:
+            by = await self._holdings.one(request, wanted.study_uid, *wanted.presentation)
+            if not is_state(by):
+                raise WebRequestError(400, "presentationUID names no presentation state that is applied")
+            state = await self._rendered.opened(by)
+        picture = Picture(location, frame, wanted.rendering, media_type, state)
+        return await self._rendered.picture(request, picture)
 
     async def _object(self, request: Request, wanted: UriRequest, location: Location) -> Response:
         if wanted.asks_of_image:
