@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pydicom
 import pytest
+from PIL import Image
 
 from gantry.archive.records import Location
 from gantry.errors import NotFound
@@ -15,6 +20,7 @@ from gantry.server.images import Images
 from gantry.server.order import in_order
 from pictured import DEFLATED, enhanced, gray, single_bits
 from serving import ROOT, dataset, part10
+from support import shared_data
 from web_serving import WebServed, web_served
 
 
@@ -107,3 +113,48 @@ def test_the_order_of_a_series(
         found.sort(key=lambda location: location.key.sop_uid)
         shown = in_order(Images(served.archive), found)
         assert [int(one.key.sop_uid.rpartition(".")[2]) for one in shown] == order
+
+
+@pytest.mark.parametrize("name", ["liver_1frame", "seg_image_ct_binary", "seg_image_sm_dots"])
+def test_single_bits_of_real_segmentations(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    check_masks(tmp_path_factory, shared_data() / "seg" / f"{name}.dcm")
+
+
+def test_single_bits_that_begin_inside_of_a_byte_for_real(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """510 by 510 pixels are no whole number of bytes; the same object in RLE pads each frame."""
+    padded = shared_data() / "syntax" / "bit1_seg" / "liver_nonbyte_aligned_rle.dcm"
+    with web_served(tmp_path_factory.mktemp("segmentation"), pictures=True) as served:
+        assert served.store(padded.read_bytes()).status_code == 200
+        ds = pydicom.dcmread(padded)
+        packed = served.http.get(address(ds), headers={"accept": "application/dicom"})
+        native = pydicom.dcmread(io.BytesIO(packed.content))
+        first, second = (rendered(served, ds, frame) for frame in (1, 2))
+    assert native.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1"
+    assert first.any()
+    assert (np.stack([first, second]) == native.pixel_array[:2]).all()
+    with web_served(tmp_path_factory.mktemp("native"), pictures=True) as served:
+        assert served.store(packed.content).status_code == 200
+        assert (rendered(served, ds, 2) == second).all()
+
+
+def address(ds: Any) -> str:
+    where = f"/dicom-web/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}"
+    return f"{where}/instances/{ds.SOPInstanceUID}"
+
+
+def rendered(served: WebServed, ds: Any, frame: int) -> Any:
+    answer = served.http.get(f"{address(ds)}/frames/{frame}/rendered", headers={"accept": "image/png"})
+    assert answer.status_code == 200, answer.text
+    return np.asarray(Image.open(io.BytesIO(answer.content))) > 127
+
+
+def check_masks(tmp_path_factory: pytest.TempPathFactory, file: Path) -> None:
+    ds = pydicom.dcmread(file)
+    masks = ds.pixel_array.reshape(-1, ds.Rows, ds.Columns)
+    with web_served(tmp_path_factory.mktemp("segmentation"), pictures=True) as served:
+        assert served.store(file.read_bytes()).status_code == 200
+        for frame, mask in list(enumerate(masks, 1))[:8]:
+            if 0 < mask.mean() < 1:
+                assert (rendered(served, ds, frame) == mask).all()

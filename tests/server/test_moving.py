@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from chromium import open_page
 from gantry.pixels.picture_format import PNM, encode
 from gantry.server import moving
 from gantry.server.moving_worker import FRAME_HEAD, uniform
@@ -162,3 +163,19 @@ def test_the_same_moving_picture_is_made_once(web: WebServed, monkeypatch: pytes
     monkeypatch.setattr(moving.MovingPictures, "_encode", never)
     assert web.http.get(where, headers=GIF).content == first.content
     assert Image.open(io.BytesIO(first.content)).size == (43, 26)
+
+
+@pytest.mark.peer
+def test_chromium_plays_it(web: WebServed, tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="PyAV is not installed: pip install 'gantry[video]'")
+    with open_page(tmp_path) as page:
+        page.command("Page.navigate", url=f"http://127.0.0.1:{web.port}{path(1)}/rendered?accept=video/mp4")
+        page.wait_until("document.querySelector('video').readyState >= 2")
+        size = page.evaluate(
+            "(v => [v.videoWidth, v.videoHeight, v.duration])(document.querySelector('video'))"
+        )
+        assert size == [80, 48, 0.5]
+        page.evaluate("document.querySelector('video').currentTime = 0.45")
+        assert page.wait_until(
+            "document.querySelector('video').readyState >= 2 && document.querySelector('video').currentTime"
+        )

@@ -47,6 +47,12 @@ MAX_RENDERED_PARTS = 10_000
 
 _PARTS_AHEAD = 2
 _PIECE_BYTES = 1 << 20
+_PLAYS_ITSELF = (
+    b"content-security-policy",
+    b"default-src 'none'; media-src 'self'; frame-ancestors 'none'",
+)
+"""A browser shows a video in a page of its own, which must be let load it: scripts stay shut out."""
+
 _REVALIDATE = (b"cache-control", b"private, no-cache")
 
 _log = logging.getLogger("gantry.server.http")
@@ -266,7 +272,7 @@ class RenderedRetrievals:
             path = await self._moving.made(frames, asked, media_type)
         except DataSetError as error:
             raise _no_picture(error) from error
-        headers += [(b"content-type", media_type.encode()), (b"accept-ranges", b"bytes")]
+        headers += [(b"content-type", media_type.encode()), (b"accept-ranges", b"bytes"), _PLAYS_ITSELF]
         try:
             response = _file_response(request, path, headers)
         except OSError as error:
