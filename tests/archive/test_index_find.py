@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantry.archive.index import AddTombstone, AddVersion, Location
@@ -20,6 +20,7 @@ from gantry.dataset.matching import MatchingOptions, conditions_from_keys, match
 from gantry.errors import QueryError
 from gantry.standard.query_keys import Level
 from index_records import at, element, record
+from support import examples
 
 # -- an archive of oddities, and what an oracle finds in it -------------------------------------------------
 
@@ -263,7 +264,7 @@ def queries(draw: st.DrawFn) -> Query:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(query=queries(), limit=st.integers(7, 40))
 def test_a_query_finds_what_matching_finds_and_pages_without_gaps(
     oddities: SqlIndex, query: Query, limit: int
@@ -299,7 +300,7 @@ def _fields(query: Query) -> dict[str, Any]:
     return {name: getattr(query, name) for name in query.__slots__}
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     keys=st.fixed_dictionaries(
         {},

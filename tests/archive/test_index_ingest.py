@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantry.archive.index import (
@@ -29,6 +29,7 @@ from gantry.archive.records import InstanceKey
 from gantry.errors import NotFound, StorageError
 from gantry.standard.query_keys import Level
 from index_records import CT_IMAGE, at, element, record
+from support import examples
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -130,14 +131,14 @@ def without_times_of_conflicts(dump: list[dict[str, Any]]) -> list[dict[str, Any
     return [{k: v for k, v in row.items() if k not in ("first_seen", "last_seen")} for row in dump]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(steps, max_size=30))
 def test_every_row_is_true_after_every_transaction(chosen: list[Step]) -> None:
     changes = history(chosen)
     dump_after([[change] for change in changes], checked=True)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(steps, max_size=40), st.integers(1, 7))
 def test_n12_replayed_in_order_an_index_is_equal_row_by_row(chosen: list[Step], size: int) -> None:
     changes = history(chosen)
@@ -145,7 +146,7 @@ def test_n12_replayed_in_order_an_index_is_equal_row_by_row(chosen: list[Step], 
     assert dump_after([[change] for change in changes]) == dump_after(batches)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(steps, max_size=30), st.randoms(use_true_random=False))
 def test_n12_rows_do_not_depend_on_the_order_in_which_instances_are_read(
     chosen: list[Step], random: Any
