@@ -20,11 +20,13 @@ from gantry.archive.blocks import Blocks
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
 from gantry.archive.changes import ChangeSignal
 from gantry.archive.clock import Clock, SystemClock
-from gantry.archive.commit import Committed, Committer, change_key
+from gantry.archive.commit.committer import Committer
+from gantry.archive.commit.rows import Committed
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.frames import FrameTable
 from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import Change, Conflict, Index, IndexStats, VersionRow
+from gantry.archive.index.protocol import change_key
 from gantry.archive.index_files import IndexFiles, SqlIndexFiles
 from gantry.archive.lock import FolderLock
 from gantry.archive.log import SEGMENT_BYTES

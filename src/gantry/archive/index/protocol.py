@@ -69,6 +69,11 @@ class AddRestore:
 IndexChange = AddVersion | AddTombstone | AddRestore
 
 
+def change_key(change: IndexChange) -> InstanceKey:
+    """The instance that a change is about."""
+    return change.record.key if isinstance(change, AddVersion) else change.key
+
+
 @dataclass(frozen=True, slots=True)
 class CurrentVersion:
     """What a committer must know of an instance that exists.
