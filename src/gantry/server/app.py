@@ -15,7 +15,8 @@ from gantry.dicomweb import accept
 from gantry.dicomweb.capabilities import WADL
 from gantry.server.answers import Answers
 from gantry.server.asgi import BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY, App
-from gantry.server.bulk import BulkRetrievals
+from gantry.server.bulk import BulkRetrievals, BulkValues
+from gantry.server.bulk_parts import BulkParts
 from gantry.server.capabilities import Capabilities
 from gantry.server.changes import EVENT_STREAM, Feed
 from gantry.server.conflicts import Conflicts
@@ -49,7 +50,8 @@ _DICOM_PARTS = ('multipart/related; type="application/dicom"',)
 _ONE_DICOM = (accept.DICOM, *_DICOM_PARTS)
 _MODEL = (accept.DICOM_JSON, 'multipart/related; type="application/dicom+xml"')
 _PICTURE = ("image/jpeg", "image/png")
-_FRAME = (accept.OCTET_STREAM, 'multipart/related; type="application/octet-stream"')
+_PARTS = ('multipart/related; type="application/octet-stream"',)
+_FRAME = (accept.OCTET_STREAM, *_PARTS)
 _STORED = (
     'multipart/related; type="application/dicom"',
     accept.DICOM,
@@ -98,6 +100,7 @@ def build_app(
     conversion = Conversion(archive, transcode)
     whole = Retrievals(holdings, conversion, plans)
     frames = FrameRetrievals(holdings, decode, conversion, plans)
+    values = BulkValues(holdings)
     rendered = RenderedRetrievals(holdings, render)
     admission = Admission(policy.max_uploads)
     feed = Feed(archive)
@@ -105,7 +108,7 @@ def build_app(
     routes = [
         *_searches(Searches(archive, policy, Answers(generation))),
         *_retrievals(whole, metadata),
-        *_pieces(frames, BulkRetrievals(archive, holdings, frames)),
+        *_pieces(frames, BulkRetrievals(holdings, values, frames), BulkParts(holdings, values, frames)),
         *_pictures(rendered),
         *_stores(StoreDoor(archive, policy, admission), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
@@ -173,7 +176,7 @@ def _retrievals(whole: Retrievals, metadata: Metadata) -> list[Route]:
     ]
 
 
-def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals) -> list[Route]:
+def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals, parts: BulkParts) -> list[Route]:
     tag = "Retrieve (WADO-RS)"
     statuses = (200, 206, 304, 400, 404, 406, 416)
     value = "One value of an object, by tag or by a path of tags and Item numbers"
@@ -187,7 +190,6 @@ def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals) -> list[Route]:
             _VERSION,
             statuses,
         ),
-        _get(f"{INSTANCE}/pixeldata", frames.pixel_data, "All frames of an object", tag, _FRAME, _VERSION),
         Route(
             "GET",
             f"{INSTANCE}/bulkdata/{{path}}",
@@ -199,6 +201,22 @@ def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals) -> list[Route]:
             _VERSION,
             statuses,
             tail=True,
+        ),
+        *(
+            _get(
+                f"{template}/{name}",
+                handler,
+                f"All {words} of {what}",
+                tag,
+                _PARTS,
+                _VERSION,
+                (200, 206, 304, 404, 406, 413),
+            )
+            for template, what in ((STUDY, "a study"), (SERIES, "a series"), (INSTANCE, "an object"))
+            for name, handler, words in (
+                ("bulkdata", parts.bulk_data, "bulk data"),
+                ("pixeldata", parts.pixel_data, "frames"),
+            )
         ),
     ]
 
