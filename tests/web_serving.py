@@ -117,6 +117,7 @@ def web_served(
     if pictures:
         renderer = Renderer(archive, decoders)
         app |= {"render": renderer, "decode": renderer.decode, "transcode": decoders.transcode}
+        app["read_picture"] = decoders.read_picture
     built = build_app(archive, policy, **app)
     server = _Server(
         uvicorn.Config(

@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gantry.archive.archive import Archive
+from gantry.dicomweb.wado import media_types_of
 from gantry.dimse import limits, negotiation
 from gantry.dimse.extended import QueryOptions
 from gantry.pixels.codecs.registry import can_decode, can_encode
@@ -91,6 +92,16 @@ def web_resources() -> str:
     return _table(["resource", "method", "what"], rows)
 
 
+def web_media_types() -> str:
+    """Media types of compressed Pixel Data (PS3.18 Table 8.7.3-5), the current name first."""
+    rows = [
+        (", ".join(f"`{kind}`" for kind in media_types_of(syntax.uid)), syntax.name, syntax.uid)
+        for syntax in TRANSFER_SYNTAXES.values()
+        if media_types_of(syntax.uid)
+    ]
+    return _table(["media types", "transfer syntax", "UID"], rows)
+
+
 def web_answers() -> str:
     """Attributes that QIDO-RS answers without being asked."""
     rows = [
@@ -149,6 +160,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "transfer syntaxes": transfer_syntaxes,
     "query keys": query_keys,
     "web resources": web_resources,
+    "web media types": web_media_types,
     "web answers": web_answers,
     "status codes": status_codes,
     "extended negotiation": extended_negotiation,

@@ -17,6 +17,7 @@ from gantry.server.answers import Answers
 from gantry.server.asgi import BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY, App
 from gantry.server.bulk import BulkRetrievals, BulkValues
 from gantry.server.bulk_parts import BulkParts
+from gantry.server.bulk_pixels import ReadPicture
 from gantry.server.capabilities import Capabilities
 from gantry.server.changes import EVENT_STREAM, Feed
 from gantry.server.conflicts import Conflicts
@@ -83,14 +84,15 @@ def build_app(
     render: Render | None = None,
     decode: Decode | None = None,
     transcode: TranscodeFrame | None = None,
+    read_picture: ReadPicture | None = None,
     pages: Pages | None = None,
     dicom: DicomDoor | None = None,
 ) -> App:
     """The ASGI application over an archive.
 
     `render` makes pictures (without it, rendered resources are answered 406), `decode` decompresses frames
-    and `transcode` makes others of them (without, compressed objects are had as stored only), `pages` is the
-    viewer, `dicom` says where objects are sent to.
+    and `transcode` makes others of them (without, compressed objects are had as stored only), `read_picture`
+    reads PNG and GIF that are stored, `pages` is the viewer, `dicom` says where objects are sent to.
     """
     policy = policy or HttpPolicy()
     generation = Generation(archive)
@@ -110,7 +112,7 @@ def build_app(
         *_retrievals(whole, metadata),
         *_pieces(frames, BulkRetrievals(holdings, values, frames), BulkParts(holdings, values, frames)),
         *_pictures(rendered),
-        *_stores(StoreDoor(archive, policy, admission), Uploads(archive, policy, admission)),
+        *_stores(StoreDoor(archive, policy, admission, read_picture), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
         *_archive_api(archive, feed, Health(archive, dicom)),
         *_wado_uri(UriService(holdings, whole, rendered)),
