@@ -17,7 +17,7 @@ from gantry.archive.disk import OsDisk
 from gantry.archive.index.sql_index import SqlIndex
 from gantry.archive.log import ArrivalLog, Entry
 from gantry.archive.outcome import NewVersion, Refused, Stored, Unchanged
-from gantry.archive.query import Query
+from gantry.archive.query import Query, TextQuery
 from gantry.archive.received import Receipt
 from gantry.archive.store import examine_file
 from gantry.archive.verify import EXTRA_FILE
@@ -51,7 +51,7 @@ def test_whoever_asks_sees_all_that_was_acknowledged(ask: str) -> None:
             simulation.store(part10(instance=n))
         count = {
             "find": lambda: len(archive.find(Query(Level.IMAGE)).rows),
-            "search_text": lambda: archive.search_text(["doe"], limit=5).rows and 3,
+            "search_text": lambda: archive.search_text(TextQuery(["doe"], limit=5)).rows and 3,
             "versions": lambda: 3 * len(archive.versions(key_of(1, 1, 3))),
             "changes": lambda: len(archive.changes()),
             "stats": lambda: archive.stats().instances,

@@ -24,7 +24,7 @@ from gantry.archive.index import (
     VersionKind,
 )
 from gantry.archive.index.sql_index import SqlIndex
-from gantry.archive.query import Query
+from gantry.archive.query import Query, TextQuery
 from gantry.archive.records import InstanceKey
 from gantry.errors import NotFound, StorageError
 from gantry.standard.query_keys import Level
@@ -199,8 +199,8 @@ def test_attributes_come_from_the_first_instance_received_that_is_visible(index:
     assert only_study(index).model()["00081030"]["Value"] == ["first"]
     index.apply([AddTombstone(InstanceKey("1.1", "1.1.1", "1"), 2, at(3))])
     assert only_study(index).model()["00081030"]["Value"] == ["second"]
-    assert index.search_text(["first"], limit=5).rows == []
-    assert len(index.search_text(["second"], limit=5).rows) == 1
+    assert index.search_text(TextQuery(["first"], limit=5)).rows == []
+    assert len(index.search_text(TextQuery(["second"], limit=5)).rows) == 1
 
 
 def test_a_study_without_visible_instances_is_not_found(index: SqlIndex) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from gantry.archive.frames import FrameTable
+from gantry.archive.frames import StoredFrames
 from gantry.archive.records import Location
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
@@ -31,7 +31,7 @@ class _Frames:
     """The frames of one answer: of which object, where, in which form."""
 
     location: Location
-    table: FrameTable
+    table: StoredFrames
     offer: accept.Offer
 
     @property
@@ -180,12 +180,12 @@ class FrameRetrievals:
         self._plans.remember(request, plan, generation)
 
 
-def _is_plain(location: Location, table: FrameTable, frame: int) -> bool:
+def _is_plain(location: Location, table: StoredFrames, frame: int) -> bool:
     """Whether a frame's bytes in the file are the frame as it is sent."""
     return transfer_syntax(location.transfer_syntax_uid).little_endian and not table.first_bit(frame)
 
 
-def native_frame(location: Location, table: FrameTable, frame: int, data: bytes) -> bytes:
+def native_frame(location: Location, table: StoredFrames, frame: int, data: bytes) -> bytes:
     """A frame as PS3.18 sends it: in little endian, its first pixel at the first bit."""
     if not table.is_native:
         return data
@@ -195,7 +195,7 @@ def native_frame(location: Location, table: FrameTable, frame: int, data: bytes)
     return _at_first_bit(table, frame, data) if table.first_bit(frame) else data
 
 
-def _at_first_bit(table: FrameTable, frame: int, data: bytes) -> bytes:
+def _at_first_bit(table: StoredFrames, frame: int, data: bytes) -> bytes:
     shift = table.first_bit(frame)
     # Frames of single bits follow one another without padding (PS3.5 8.1.1).
     bits = table.frame_bits or 0

@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 
 from gantry.archive.archive import Archive
-from gantry.archive.frames import FrameTable, Span
+from gantry.archive.frames import Span, StoredFrames
 from gantry.archive.index import Location
 from gantry.archive.open_object import OpenObject
 from gantry.archive.records import InstanceKey
@@ -66,7 +66,7 @@ class Holdings:
             raise worst
         return good
 
-    async def frames(self, location: Location) -> FrameTable:
+    async def frames(self, location: Location) -> StoredFrames:
         """Where the frames are. Raises NotFound where the object has no pixels."""
         return self.archive.frames(location)
 
