@@ -27,7 +27,7 @@ from gantry.dicomweb.multipart import Event, MultipartParser, PartBegin, PartDat
 from gantry.dicomweb.stow import InstanceResult, StoreContent, StoreKind
 from gantry.dicomweb.wado import EXPLICIT_VR_LITTLE_ENDIAN
 from gantry.errors import DataSetError, WebRequestError
-from gantry.server.bulk_pixels import PIXEL_DATA, Kept, ReadPicture, from_picture, from_stream, is_picture
+from gantry.server.bulk_pixels import PIXEL_DATA, Kept, Pictures, from_picture, from_stream, is_picture
 from gantry.server.intake import Intake
 from gantry.server.outcome import Answer, answer_for_error
 from gantry.standard.transfer_syntaxes import transfer_syntax
@@ -37,8 +37,8 @@ JsonModel = dict[str, Any]
 MAX_METADATA_BYTES = 64 << 20
 """Metadata of one request: 20,000 instances of a CT."""
 
-MAX_PICTURE_BYTES = 256 << 20
-"""One PNG or GIF: it is read whole, and no larger image is decoded either."""
+MAX_PICTURE_BYTES = 64 << 20
+"""One PNG or GIF, which is read whole."""
 
 _IN_MEMORY_BYTES = 1 << 20
 _TRANSFER_SYNTAX_UID = "00020010"
@@ -65,9 +65,9 @@ class _Bulk:
 class Assembly:
     """Reads one request of metadata and bulk data. `close` it."""
 
-    def __init__(self, intake: Intake, read_picture: ReadPicture | None) -> None:
+    def __init__(self, intake: Intake, pictures: Pictures | None) -> None:
         self._intake = intake
-        self._read_picture = read_picture
+        self._pictures = pictures
         self._models: list[tuple[JsonModel, str | None]] = []
         self._bulk: dict[str, _Bulk] = {}
         self._metadata: bytearray | None = None
@@ -168,13 +168,21 @@ class Assembly:
             )
 
     async def _store(self, model: JsonModel, syntax: str | None) -> None:
+        bulk = self._pixels(model)
         try:
-            picture = await self._picture(model)
-            pieces = await asyncio.to_thread(self._encoded, model, syntax, picture)
+            if bulk is None or not is_picture(bulk.media):
+                await self._take_in(await asyncio.to_thread(self._encoded, model, syntax, None))
+            elif self._pictures is None:
+                raise WebRequestError(415, f"this server does not read {bulk.media.essence}")
+            else:
+                async with self._pictures.turn:
+                    kept = await _as_samples(model, bulk, self._pictures)
+                    await self._take_in(await asyncio.to_thread(self._encoded, model, syntax, kept))
         except (DataSetError, WebRequestError) as error:
             answer = answer_for_error(error)
             self._intake.add(_failed(model, answer), answer)
-            return
+
+    async def _take_in(self, pieces: list[bytes | memoryview | mmap.mmap]) -> None:
         self._intake.begin()
         for piece in pieces:
             for start in range(0, len(piece), _CHUNK):
@@ -184,21 +192,6 @@ class Assembly:
     def _pixels(self, model: JsonModel) -> _Bulk | None:
         uri = model.get(PIXEL_DATA, {}).get("BulkDataURI")
         return self._bulk[uri] if uri is not None else None
-
-    async def _picture(self, model: JsonModel) -> Kept | None:
-        """Pixel Data that is PNG or GIF, read. Raises WebRequestError 413, 415."""
-        bulk = self._pixels(model)
-        if bulk is None or not is_picture(bulk.media):
-            return None
-        essence = bulk.media.essence
-        if self._read_picture is None:
-            raise WebRequestError(415, f"this server does not read {essence}")
-        if bulk.size > MAX_PICTURE_BYTES:
-            raise WebRequestError(413, f"a picture of more than {MAX_PICTURE_BYTES} bytes")
-        try:
-            return from_picture(model, *await self._read_picture(bytes(bulk.bytes_or_map()), essence))
-        except DataSetError as error:
-            raise WebRequestError(415, f"Pixel Data as {essence} cannot be read: {error.cause}") from error
 
     def _encoded(
         self, model: JsonModel, syntax: str | None, picture: Kept | None
@@ -234,6 +227,18 @@ class Assembly:
 
     def _value(self, uri: str) -> bytes:
         return bytes(self._bulk[uri].bytes_or_map())
+
+
+async def _as_samples(model: JsonModel, bulk: _Bulk, pictures: Pictures) -> Kept:
+    """Pixel Data that is PNG or GIF, read. Raises WebRequestError 413, 415."""
+    essence = bulk.media.essence
+    if bulk.size > MAX_PICTURE_BYTES:
+        raise WebRequestError(413, f"a picture of more than {MAX_PICTURE_BYTES} bytes")
+    data = await asyncio.to_thread(lambda: bytes(bulk.bytes_or_map()))
+    try:
+        return from_picture(model, *await pictures.read(data, essence))
+    except DataSetError as error:
+        raise WebRequestError(415, f"Pixel Data as {essence} cannot be read: {error.cause}") from error
 
 
 def _uris(model: JsonModel) -> Iterator[str]:

@@ -7,6 +7,7 @@ the one that they are in; PNG and GIF, which no transfer syntax carries, are kep
 
 from __future__ import annotations
 
+import asyncio
 import mmap
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -34,6 +35,14 @@ _SAMPLES_PER_PIXEL, _PLANAR_CONFIGURATION = "00280002", "00280006"
 _PALETTES = tuple(f"002811{n:02X}" for n in (0x01, 0x02, 0x03, 0x99)) + tuple(
     f"002812{n:02X}" for n in (0x01, 0x02, 0x03, 0x21, 0x22, 0x23)
 )
+
+
+class Pictures:
+    """Reads pictures; who holds `turn` may have one in memory, which may be 500 MB of samples (N16)."""
+
+    def __init__(self, read: ReadPicture) -> None:
+        self.read = read
+        self.turn = asyncio.Semaphore(1)
 
 
 @dataclass(frozen=True, slots=True)
