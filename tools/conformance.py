@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from gantry.archive.archive import Archive
+from gantry.dicomweb.wado import media_types_of
 from gantry.dimse import limits, negotiation
 from gantry.dimse.extended import QueryOptions
 from gantry.pixels.codecs.registry import can_decode, can_encode
+from gantry.server.app import WEB, build_app
 from gantry.settings import Settings, help_for, names
 from gantry.standard.dictionary import keyword_of
 from gantry.standard.query_keys import DEFAULT_ANSWERS, MODEL_LEVELS, QUERY_KEYS
@@ -78,6 +82,26 @@ def query_keys() -> str:
     return "\n\n".join(parts)
 
 
+def web_resources() -> str:
+    """What there is below the service root, from the table that answers."""
+    with TemporaryDirectory() as folder, Archive.open(Path(folder)) as archive:
+        app = build_app(archive)
+        routes = [route for route in app.routes.routes if route.template.startswith((f"{WEB}/", "/wado"))]
+        app.close()
+    rows = [(f"`{route.template}`", route.method, route.summary) for route in routes]
+    return _table(["resource", "method", "what"], rows)
+
+
+def web_media_types() -> str:
+    """Media types of compressed Pixel Data (PS3.18 Table 8.7.3-5), the current name first."""
+    rows = [
+        (", ".join(f"`{kind}`" for kind in media_types_of(syntax.uid)), syntax.name, syntax.uid)
+        for syntax in TRANSFER_SYNTAXES.values()
+        if media_types_of(syntax.uid)
+    ]
+    return _table(["media types", "transfer syntax", "UID"], rows)
+
+
 def web_answers() -> str:
     """Attributes that QIDO-RS answers without being asked."""
     rows = [
@@ -135,6 +159,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "service classes": service_classes,
     "transfer syntaxes": transfer_syntaxes,
     "query keys": query_keys,
+    "web resources": web_resources,
+    "web media types": web_media_types,
     "web answers": web_answers,
     "status codes": status_codes,
     "extended negotiation": extended_negotiation,

@@ -34,13 +34,15 @@ MEMORY_LIMIT_BYTES = 4 << 30
 class Request:
     """Decode the payload, one frame; `rendering` None gives the plain samples, little endian.
 
-    With `job` the frame comes back in another transfer syntax.
+    With `job` the frame comes back in another transfer syntax. With `picture`, a media type, the payload is a
+    PNG or GIF, whose samples are wanted.
     """
 
     syntax_uid: str
     header: ImageHeader
     rendering: Rendering | None
     job: FrameJob | None = None
+    picture: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +74,14 @@ def _limit_resources() -> None:
 
 
 def _answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
+    from gantry.pixels import pictures
     from gantry.pixels.codecs import native
     from gantry.pixels.decode import decode
     from gantry.pixels.render import render
 
     try:
+        if request.picture:
+            return Reply(), pictures.read(data, request.picture)
         if request.job is not None:
             return Reply(), transcode_frame(data, request.job)[0]
         decoded = decode(data, request.syntax_uid, request.header)

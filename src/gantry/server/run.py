@@ -94,6 +94,7 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
             render=renderer,
             decode=renderer.decode,
             transcode=decoders.transcode,
+            read_picture=decoders.read_picture,
             dicom=lambda: (settings.aet, dicom.address.port),
         )
         http = _HttpServer(app, settings.http)
