@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +16,7 @@ from gantry.cli.progress import Bar
 from gantry.errors import CallerError, NotFound
 from gantry.toolkit.convert import FORMATS, converted, documents, format_named, format_of
 from gantry.toolkit.convert_options import Converted, Options, Values
-from gantry.toolkit.images import Candidate, Unreadable, candidates
+from gantry.toolkit.images import Candidate, Spool, Unreadable, candidates
 from gantry.toolkit.sources import objects_in
 
 _FORMATS_HELP = "\b\nFormats:\n" + "\n".join(f"  {name:7} {form.what}" for name, form in FORMATS.items())
@@ -78,6 +78,9 @@ def command(
     gantry convert scans/ pictures/ --to png --depth 16
     gantry convert --archive PatientID=42 volumes/ --to nii.gz
     """
+    # NumPy's linear algebra starts a thread for each core when it is imported, which takes as long as reading
+    # a hundred files, and has four numbers to multiply here.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     key = format_named(to) if to else format_of(output)
     if key is None:
         raise CallerError(f"say with --to to which format: the name {output} does not")
@@ -137,10 +140,9 @@ def _report(one: Converted, as_json: bool) -> None:
 def _found(
     inputs: tuple[str, ...], key: str, from_archive: bool, data: Path | None, config_file: Path | None
 ) -> Iterator[Iterator[Candidate | Unreadable]]:
-    with tempfile.TemporaryDirectory(prefix="gantry-convert-") as name:
-        spool = Path(name)
+    with Spool() as spool:
         if from_archive:
-            with _of_archive(inputs, spool, data, config_file) as found:
+            with _of_archive(inputs, spool.folder, data, config_file) as found:
                 yield found
             return
         paths = [Path(word) for word in inputs]

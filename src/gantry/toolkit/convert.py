@@ -10,19 +10,24 @@ with a `plan`.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gantry.errors import CallerError, GantryError
 from gantry.toolkit.convert_options import Converted, Made, Options, Piece
-from gantry.toolkit.images import Candidate, Unreadable, candidates
+from gantry.toolkit.cores import CORES
+from gantry.toolkit.images import Candidate, Spool, Unreadable, candidates
 from gantry.toolkit.sources import objects_in
+
+if TYPE_CHECKING:
+    from gantry.toolkit.workers import Workers
 
 Progress = Callable[[int, int | None], None]
 """Called with how many are done, and how many there are where that is known."""
@@ -113,9 +118,9 @@ def convert(
     """
     paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(path) for path in inputs]
     key = _asked_format(Path(output), to)
-    with tempfile.TemporaryDirectory(prefix="gantry-convert-") as spool:
+    with Spool() as spool:
         if FORMATS[key].reads_dicom:
-            found = candidates(objects_in(paths), paths, Path(spool))
+            found = candidates(objects_in(paths), paths, spool)
         else:
             found = documents(paths)
         return list(converted(found, Path(output), key, options or Options(), force=force, progress=progress))
@@ -198,51 +203,106 @@ def _refuse_existing(places: Sequence[Path]) -> None:
 
 
 def _all_made(work: list[tuple[Piece, Path]], force: bool, progress: Progress) -> Iterator[Converted]:
-    done = 0
-    total = len(work)
-    progress(done, total)
+    """First what takes one core, several at a time, then what takes all."""
+    progress(0, len(work))
+    alone = [pair for pair in work if pair[0].uses_all_cores]
+    together = [pair for pair in work if not pair[0].uses_all_cores]
+    with ExitStack() as stack:
+        workers: Workers | None = None
+        if len(together) > 1 or any(piece.runs_codec for piece, _ in work):
+            from gantry.toolkit.workers import Workers
 
-    def one(pair: tuple[Piece, Path]) -> Converted:
-        return _make(*pair, force)
+            workers = stack.enter_context(Workers(CORES))
 
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        together = [pair for pair in work if not pair[0].is_parallel]
-        for result in pool.map(one, together):
-            done += 1
-            progress(done, total)
-            yield result
-    for pair in work:
-        if pair[0].is_parallel:
-            result = one(pair)
-            done += 1
-            progress(done, total)
-            yield result
+        def one(pair: tuple[Piece, Path]) -> Converted:
+            piece, place = pair
+            guarded = piece.runs_codec or (len(together) > 1 and not piece.uses_all_cores)
+            return _make(piece, place, force, workers if guarded else None)
+
+        for done, made in enumerate(chain(_several(one, together), map(one, alone)), 1):
+            progress(done, len(work))
+            yield made
 
 
-def _make(piece: Piece, place: Path, force: bool) -> Converted:
+def _several(
+    one: Callable[[tuple[Piece, Path]], Converted], work: list[tuple[Piece, Path]]
+) -> Iterator[Converted]:
+    if len(work) < 2:
+        return map(one, work)
+    from gantry.toolkit.cores import in_order
+
+    return in_order(len(work), lambda n: one(work[n]))
+
+
+def _make(piece: Piece, place: Path, force: bool, workers: Workers | None) -> Converted:
     """The file whole and under its name, or not at all."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".gantry-", dir=place.parent) as folder:
-            part = Path(folder) / ("part" + piece.suffix)
-            made = piece.make(part)
+        with _folder_beside(place) as folder:
+            part = folder / ("part" + piece.suffix)
+            made: Made = workers.call(piece.make, part) if workers else piece.make(part)
             beside = _named(part, place, made, piece.suffix, force)
+    except MemoryError:
+        return Converted(piece.source, None, error="it takes more memory than there is")
     except (GantryError, OSError) as error:
         return Converted(piece.source, None, error=_words(error))
     return Converted(piece.source, place, made.notes, beside=beside)
 
 
+@contextmanager
+def _folder_beside(place: Path) -> Iterator[Path]:
+    """A folder on the same disk, for what is not whole; gone afterwards, whatever happens."""
+    folder = place.parent / f".gantry-{os.urandom(8).hex()}"
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        for left in folder.iterdir():
+            left.unlink()
+        folder.rmdir()
+
+
 def _named(part: Path, place: Path, made: Made, suffix: str, force: bool) -> tuple[Path, ...]:
+    """Give the files their names, all or none. Raises CallerError where one is taken."""
     stem = place.name[: -len(suffix)] if place.name.lower().endswith(suffix) else place.stem
-    beside = {place.with_name(stem + ending): data for ending, data in made.beside.items()}
-    if not force:
-        _refuse_existing([place, *beside])
-    for target, data in beside.items():
-        other = part.with_name("beside" + target.suffix)
+    parts = {place: part}
+    for ending, data in made.beside.items():
+        other = part.with_name("beside" + ending)
         other.write_bytes(data)
-        other.replace(target)
-    part.replace(place)
-    return tuple(beside)
+        parts[place.with_name(stem + ending)] = other
+    named: list[Path] = []
+    try:
+        for target, source in parts.items():
+            if force:
+                source.replace(target)
+            else:
+                _link(source, target)
+                named.append(target)
+    except (OSError, CallerError):
+        for target in named:
+            target.unlink()
+        raise
+    return tuple(target for target in parts if target != place)
+
+
+def _link(source: Path, target: Path) -> None:
+    """Name a file, never in the place of another."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise CallerError(f"{target} exists; --force overwrites") from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        try:
+            target.touch(exist_ok=False)
+        except FileExistsError:
+            raise CallerError(f"{target} exists; --force overwrites") from None
+        source.replace(target)
+
+
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+"""What file systems answer that have no second names for a file."""
 
 
 def _words(error: GantryError | OSError) -> str:

@@ -9,83 +9,106 @@ series, in one file; of the others each frame is a file.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as Pillow
+from PIL.TiffImagePlugin import AppendingTiffWriter
 
 from gantry.errors import CallerError, DataSetError
-from gantry.pixels.image import Rendering, Window
-from gantry.toolkit.convert_images import Facts, Series, by_series, open_image, refused, series_stem
-from gantry.toolkit.convert_options import MAX_PICTURES_BYTES, Converted, Made, Options, Piece
-from gantry.toolkit.images import Candidate, Image
-
-Picture = NDArray[Any]
+from gantry.toolkit.convert_images import Facts, Known, Series, by_series, read_images, series_stem
+from gantry.toolkit.convert_options import MAX_ANIMATION_VALUES, Converted, Made, Options, Piece
+from gantry.toolkit.display import Picture, displayed
+from gantry.toolkit.images import Candidate, Image, StoredFrame
 
 DEFAULT_FPS = 10.0
 """For frames whose object does not say how fast they follow each other, and for the images of a series."""
 
 _DEEP = {".png", ".tif", ".jxl"}
 _JOINED = {".tif", ".gif"}
-_LOSSLESS = {".png", ".tif", ".bmp", ".gif", ".jxl"}
+_PILLOW = {".bmp": "BMP", ".gif": "GIF", ".webp": "WEBP", ".avif": "AVIF"}
+_LOSSY = {".webp", ".avif"}
+
 _SAMPLE_FORMAT = 339
 _SIGNED = 2
+_CLASSIC_TIFF_BYTES = 3 << 30
+"""A TIFF counts bytes in 32 bits; what may become larger is a BigTIFF."""
+
+_LEAST_GIF_SECONDS = 0.02
+"""GIF counts in hundredths of a second, and browsers take less than two of them for ten."""
 
 
-def plan(candidates: list[Candidate], options: Options, suffix: str) -> tuple[list[Piece], list[Converted]]:
+def plan(found: list[Candidate], options: Options, suffix: str) -> tuple[list[Piece], list[Converted]]:
     """A piece for each frame, object or series. See `convert.Planner`."""
     depth = _depth(options, suffix)
     if options.series and suffix not in _JOINED:
         raise CallerError(f"{suffix} holds one picture; a series is joined in GIF, TIFF, MP4 or WebM")
-    found, failed = open_images(candidates)
+    known, failed = read_images(found)
+    failed += incomplete(known)
+    pieces: list[Piece] = []
     if options.series:
-        series, twice = by_series(found)
+        all_series, twice = by_series(known)
         taken: set[str] = set()
-        pieces = [joined_series(one, options, suffix, taken, depth) for one in series]
+        for series in all_series:
+            _add(pieces, failed, series.name, lambda s=series: _of_series(s, options, suffix, taken, depth))
         return pieces, failed + twice
-    pieces = []
-    for image, facts in found:
-        try:
-            pieces += _pieces(image, facts, options, suffix, depth)
-        except DataSetError as error:
-            failed.append(refused(image.candidate, error))
+    for one in known:
+        name = one.image.candidate.name
+        _add(pieces, failed, name, lambda o=one: _of_image(o, options, suffix, depth, failed))
     return pieces, failed
 
 
-def open_images(candidates: list[Candidate]) -> tuple[list[tuple[Image, Facts]], list[Converted]]:
-    """The images among candidates, and why others are none."""
-    found, failed = [], []
-    for candidate in candidates:
-        try:
-            found.append(open_image(candidate))
-        except (DataSetError, OSError) as error:
-            failed.append(refused(candidate, error))
-    return found, failed
+def incomplete(known: list[Known]) -> list[Converted]:
+    """The word on objects that lack frames, of which the others are converted."""
+    return [
+        Converted(one.image.candidate.name, None, error=one.image.missing_frames)
+        for one in known
+        if one.image.missing_frames
+    ]
+
+
+def _add(pieces: list[Piece], failed: list[Converted], name: str, make: Any) -> None:
+    try:
+        pieces += make()
+    except DataSetError as error:
+        failed.append(Converted(name, None, error=str(error)))
 
 
 def _depth(options: Options, suffix: str) -> int:
     depth = options.depth or (16 if suffix == ".tif" else 8)
-    if depth not in (8, 16):
-        raise CallerError("the depth of a picture is 8 or 16 bits")
-    if depth == 16 and suffix not in _DEEP:
+    if depth == 8:
+        return depth
+    if suffix not in _DEEP:
         raise CallerError(f"{suffix} has no pictures of 16 bits; PNG, TIFF and JPEG XL have")
+    if options.window or options.width or options.height:
+        raise CallerError("pictures of 16 bits hold stored values: no window and no size, or --depth 8")
     return depth
 
 
-def _pieces(image: Image, facts: Facts, options: Options, suffix: str, depth: int) -> Iterator[Piece]:
-    numbers = frame_numbers(image, options)
+def _of_image(
+    one: Known, options: Options, suffix: str, depth: int, failed: list[Converted]
+) -> Iterator[Piece]:
+    image = one.image
     name, stem = image.candidate.name, image.candidate.stem
+    numbers = frame_numbers(image, options)
     if suffix in _JOINED:
-        frames = [(image, number) for number in numbers]
-        yield Piece(stem, suffix, name, _joiner(frames, facts, options, suffix, depth))
+        frames = [image.frame(number) for number in numbers]
+        yield _joined(stem, suffix, name, frames, one.facts, options, depth)
         return
+    several = image.table.declared > 1 or image.frame_count > 1
     for number in numbers:
-        one_of = stem if image.frame_count == 1 else f"{stem}_{number + 1:04d}"
-        what = name if image.frame_count == 1 else f"{name}, frame {number + 1}"
-        yield Piece(one_of, suffix, what, _single(image, number, options, suffix, depth))
+        one_of = f"{stem}_{number + 1:04d}" if several else stem
+        what = f"{name}, frame {number + 1}" if several else name
+        try:
+            frame = image.frame(number)
+        except DataSetError as error:
+            failed.append(Converted(what, None, error=str(error)))
+            continue
+        make = partial(_write_one, frame, options, suffix, depth)
+        yield Piece(one_of, suffix, what, make, runs_codec=frame.needs_codec)
 
 
 def frame_numbers(image: Image, options: Options) -> list[int]:
@@ -98,12 +121,34 @@ def frame_numbers(image: Image, options: Options) -> list[int]:
     return [number - 1 for number in options.frames]
 
 
-def joined_series(series: Series, options: Options, suffix: str, taken: set[str], depth: int) -> Piece:
-    """All frames of a series in one file."""
-    frames = [(image, number) for image, _ in series.in_order() for number in frame_numbers(image, options)]
-    what = f"series {series.number} ({series.uid})"
-    make = _joiner(frames, series.facts[0], options, suffix, depth)
-    return Piece(series_stem(series, taken), suffix, what, make)
+def series_frames(series: Series, options: Options) -> list[StoredFrame]:
+    """All frames of a series in order, those of each image that were asked for. Raises DataSetError."""
+    return [
+        one.image.frame(number) for one in series.in_order() for number in frame_numbers(one.image, options)
+    ]
+
+
+def _of_series(series: Series, options: Options, suffix: str, taken: set[str], depth: int) -> Iterator[Piece]:
+    frames = series_frames(series, options)
+    stem = series_stem(series, taken)
+    yield _joined(stem, suffix, series.name, frames, series.known[0].facts, options, depth)
+
+
+def _joined(
+    stem: str,
+    suffix: str,
+    name: str,
+    frames: list[StoredFrame],
+    facts: Facts,
+    options: Options,
+    depth: int,
+) -> Piece:
+    make = (
+        partial(_write_tiff, frames, options, depth)
+        if suffix == ".tif"
+        else partial(_write_gif, frames, frame_seconds(facts, options), options)
+    )
+    return Piece(stem, suffix, name, make, runs_codec=any(frame.needs_codec for frame in frames))
 
 
 def frame_seconds(facts: Facts, options: Options) -> float:
@@ -116,64 +161,28 @@ def frame_seconds(facts: Facts, options: Options) -> float:
 # One frame
 
 
-def displayed(image: Image, number: int, options: Options) -> Picture:
-    """What a person would see of a frame: (rows, columns) or (rows, columns, 3), 8 bits."""
-    import imagecodecs
-
-    from gantry.pixels.decode import decoded_photometric
-    from gantry.pixels.render import render
-
-    pixels = image.decoded(number)
-    photometric = decoded_photometric(image.syntax_uid, image.header)
-    window = Window(*options.window) if options.window else None
-    wanted = Rendering(width=options.width, height=options.height, window=window, media_type="image/png")
-    return np.asarray(imagecodecs.png_decode(render(pixels, photometric, image.header, wanted)))
-
-
-def _rendered_jpeg(image: Image, number: int, options: Options) -> bytes:
-    from gantry.pixels.decode import decoded_photometric
-    from gantry.pixels.render import render
-
-    pixels = image.decoded(number)
-    photometric = decoded_photometric(image.syntax_uid, image.header)
-    window = Window(*options.window) if options.window else None
-    wanted = Rendering(
-        width=options.width,
-        height=options.height,
-        window=window,
-        media_type="image/jpeg",
-        quality=options.quality,
-    )
-    return render(pixels, photometric, image.header, wanted)
-
-
-def measured(image: Image, number: int) -> Picture:
+def measured(frame: StoredFrame) -> Picture:
     """The stored values of a frame in 16 bits, signed or not. Raises DataSetError where they do not fit."""
-    header = image.header
+    header = frame.header
     if header.samples_per_pixel != 1 or header.photometric_interpretation == "PALETTE COLOR":
         raise DataSetError("colour has no 16-bit picture here; ask for --depth 8", tag=0x00280002)
-    values = image.values(number)
-    if values.dtype.kind == "f" or header.bits_stored > 16:
+    values = frame.values()
+    if values.dtype.kind not in "iu" or header.bits_stored > 16:
         raise DataSetError(
             f"values of {header.bits_allocated} bits do not fit in 16; convert to NumPy or NIfTI",
             tag=0x00280101,
         )
-    return np.asarray(values.astype(np.int16 if header.signed else np.uint16))
+    return np.asarray(values.astype(np.int16 if values.dtype.kind == "i" else np.uint16))
 
 
-def _single(image: Image, number: int, options: Options, suffix: str, depth: int) -> Callable[[Path], Made]:
-    def make(path: Path) -> Made:
-        if suffix == ".jpg":
-            path.write_bytes(_rendered_jpeg(image, number, options))
-            return Made()
-        if depth == 8:
-            path.write_bytes(_encoded(displayed(image, number, options), suffix, options))
-            return Made()
-        values, notes = _unsigned(measured(image, number))
-        path.write_bytes(_encoded(values, suffix, options))
-        return Made(notes)
-
-    return make
+def _write_one(frame: StoredFrame, options: Options, suffix: str, depth: int, path: Path) -> Made:
+    notes: tuple[str, ...] = ()
+    if depth == 8:
+        picture = displayed(frame, options)
+    else:
+        picture, notes = _unsigned(measured(frame))
+    path.write_bytes(_encoded(picture, suffix, options))
+    return Made(notes)
 
 
 def _unsigned(values: Picture) -> tuple[Picture, tuple[str, ...]]:
@@ -187,78 +196,86 @@ def _encoded(picture: Picture, suffix: str, options: Options) -> bytes:
     import imagecodecs
 
     picture = np.ascontiguousarray(picture)
-    if suffix == ".png":
-        return bytes(imagecodecs.png_encode(picture, level=5))
-    if suffix == ".jxl":
-        return bytes(imagecodecs.jpegxl_encode(picture, lossless=True, effort=3))
-    out = io.BytesIO()
-    if suffix in (".webp", ".avif"):
-        Pillow.fromarray(picture).save(out, suffix[1:].upper(), quality=options.quality)
-    else:
-        Pillow.fromarray(picture).save(out, suffix[1:].upper())
-    return out.getvalue()
+    try:
+        if suffix == ".jpg":
+            return bytes(imagecodecs.jpeg8_encode(picture, level=options.quality))
+        if suffix == ".png":
+            return bytes(imagecodecs.png_encode(picture, level=5))
+        if suffix == ".jxl":
+            return bytes(imagecodecs.jpegxl_encode(picture, lossless=True, effort=3))
+        out = io.BytesIO()
+        lossy = {"quality": options.quality} if suffix in _LOSSY else {}
+        Pillow.fromarray(picture).save(out, _PILLOW[suffix], **lossy)
+        return out.getvalue()
+    except MemoryError:
+        raise
+    except Exception as error:  # each encoder raises types of its own, for sizes that its format has not
+        size = f"{picture.shape[1]}x{picture.shape[0]}"
+        raise DataSetError(f"a picture of {size} cannot be written as {suffix[1:]}: {error}") from error
 
 
 # Several frames in one file
 
 
-def _joiner(
-    frames: list[tuple[Image, int]], facts: Facts, options: Options, suffix: str, depth: int
-) -> Callable[[Path], Made]:
-    def make(path: Path) -> Made:
-        check_joined_size(frames)
-        if suffix == ".tif":
-            return _write_tiff(path, frames, options, depth)
-        _write_gif(path, frames, frame_seconds(facts, options), options)
-        return Made()
-
-    return make
-
-
-def check_joined_size(frames: list[tuple[Image, int]]) -> None:
-    """Raise DataSetError for more frames than one file is to hold, or for none."""
+def _write_tiff(frames: list[StoredFrame], options: Options, depth: int, path: Path) -> Made:
+    """A page for each frame, written as it is made."""
     if not frames:
         raise DataSetError("there are no frames")
-    size = sum(image.header.frame_samples for image, _ in frames)
-    if size > MAX_PICTURES_BYTES:
+    notes: dict[str, None] = {}
+    size = sum(frame.header.frame_samples for frame in frames) * depth // 8
+    # Pillow writes the place of a page into the one before it, which it reads for that.
+    with path.open("x+b") as out, AppendingTiffWriter(out) as pages:
+        for frame in frames:
+            picture, tags = _tiff_page(frame, options, depth, notes)
+            page = Pillow.fromarray(picture)
+            page.save(
+                pages, "TIFF", compression="tiff_adobe_deflate", tiffinfo=tags,
+                big_tiff=size > _CLASSIC_TIFF_BYTES,
+            )  # fmt: skip
+            pages.newFrame()
+    return Made(tuple(notes))
+
+
+def _tiff_page(
+    frame: StoredFrame, options: Options, depth: int, notes: dict[str, None]
+) -> tuple[Picture, dict[int, int]]:
+    is_color = frame.header.samples_per_pixel != 1 or frame.header.palette is not None
+    if depth == 8 or is_color:
+        if depth == 16:
+            notes["colour has 8 bits a sample"] = None
+        return displayed(frame, options), {}
+    values = measured(frame)
+    return values.view(np.uint16), {_SAMPLE_FORMAT: _SIGNED} if values.dtype.kind == "i" else {}
+
+
+def check_animation(frames: list[StoredFrame]) -> None:
+    """Raise DataSetError for more frames than one animation is to hold, or for none."""
+    if not frames:
+        raise DataSetError("there are no frames")
+    size = sum(frame.header.rows * frame.header.columns for frame in frames)
+    if size > MAX_ANIMATION_VALUES:
         raise DataSetError(
-            f"{len(frames)} frames are {size:,} values, more than the {MAX_PICTURES_BYTES:,} of one file"
+            f"{len(frames)} frames are {size:,} pixels, more than the {MAX_ANIMATION_VALUES:,} of one file"
         )
 
 
-def _write_tiff(path: Path, frames: list[tuple[Image, int]], options: Options, depth: int) -> Made:
-    notes: set[str] = set()
-    signed = False
-
-    def pages() -> Iterator[Pillow.Image]:
-        nonlocal signed
-        for image, number in frames:
-            if depth == 8 or image.header.samples_per_pixel != 1 or image.header.palette is not None:
-                if depth == 16:
-                    notes.add("colour has 8 bits a sample")
-                yield Pillow.fromarray(displayed(image, number, options))
-                continue
-            values = measured(image, number)
-            signed = values.dtype.kind == "i"
-            yield Pillow.fromarray(values.view(np.uint16))
-
-    made = pages()
-    first = next(made)
-    tags: dict[int, Any] = {_SAMPLE_FORMAT: _SIGNED} if signed else {}
+def _write_gif(frames: list[StoredFrame], seconds: float, options: Options, path: Path) -> Made:
+    check_animation(frames)
+    pictures = [displayed(frame, options) for frame in frames]
+    if len({picture.shape[:2] for picture in pictures}) > 1:
+        raise DataSetError("the frames are not all of one size; a GIF has one")
+    is_color = any(picture.ndim == 3 for picture in pictures)
+    images = [_gif_frame(picture, is_color) for picture in pictures]
+    # optimize would give each frame a table of its own, and numbers that are no longer grey levels.
+    several = {}
+    if len(images) > 1:
+        duration = round(max(_LEAST_GIF_SECONDS, seconds) * 100) * 10
+        several = {"save_all": True, "append_images": images[1:], "duration": duration, "loop": 0}
     with path.open("xb") as out:
-        first.save(
-            out, "TIFF", compression="tiff_adobe_deflate", save_all=True, append_images=made, tiffinfo=tags
-        )
-    return Made(tuple(sorted(notes)))
+        images[0].save(out, "GIF", optimize=False, **several)
+    return Made(("GIF has 256 colours at most; others became their nearest",) if is_color else ())
 
 
-def _write_gif(path: Path, frames: list[tuple[Image, int]], seconds: float, options: Options) -> None:
-    pictures = (Pillow.fromarray(displayed(image, number, options)) for image, number in frames)
-    first = next(pictures)
-    with path.open("xb") as out:
-        if len(frames) == 1:
-            first.save(out, "GIF")
-            return
-        # GIF counts in hundredths, and browsers take less than two of them for ten.
-        duration = max(20, round(seconds * 100) * 10)
-        first.save(out, "GIF", save_all=True, append_images=pictures, duration=duration, loop=0)
+def _gif_frame(picture: Picture, is_color: bool) -> Pillow.Image:
+    image = Pillow.fromarray(np.ascontiguousarray(picture))
+    return image.convert("RGB") if is_color and picture.ndim == 2 else image

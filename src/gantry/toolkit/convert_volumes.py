@@ -8,36 +8,37 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gantry.errors import DataSetError
-from gantry.toolkit.convert_images import Facts, Series, by_series, facts_of, refused, series_stem
+from gantry.pixels.codecs.codec import Pixels, dtype_of
+from gantry.pixels.image import ImageHeader
+from gantry.toolkit.convert_images import Facts, Series, by_series, read_slices, series_stem
 from gantry.toolkit.convert_options import MAX_VOLUME_BYTES, Converted, Made, Options, Piece
 from gantry.toolkit.convert_options import Values as Wanted
-from gantry.toolkit.images import Candidate, Image, Opened, image_of
+from gantry.toolkit.cores import for_each, in_order
+from gantry.toolkit.images import Candidate, Image, StoredFrame
 from gantry.volume.diffusion import along_voxels
-from gantry.volume.frames import Frame, frames_of, repetition_s
+from gantry.volume.frames import Frame
 from gantry.volume.nifti import HEADER_BYTES, nifti_header
 from gantry.volume.nrrd import nrrd_header
 from gantry.volume.stack import Stack, stacks
 from gantry.volume.voxels import (
-    Values,
     all_frames,
     check_volume_size,
     narrow_type,
     one_scale,
     rescaled,
     rescaled_type,
-    stored_type,
     tile_of,
 )
-
-CORES = os.cpu_count() or 1
 
 _COMPRESSION = 4
 """Level of libdeflate: twice as fast as zlib's default, at the same size."""
@@ -47,148 +48,205 @@ _MEMBER_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A stack with the images that its frames come from."""
+    """A stack with the images of its series, in which its frames are."""
 
     stack: Stack
-    images: list[Image]
+    images: tuple[Image, ...]
     facts: Facts
-    repetition_s: float
 
     @property
-    def lead(self) -> Image:
-        """The image of the first slice."""
-        return self.images[self.stack.first.instance]
+    def header(self) -> ImageHeader:
+        """The header of the first slice, whose stored values are alike in all (`volume.frames.Kind`)."""
+        return self.images[self.stack.first.instance].header
 
     @property
-    def samples(self) -> int:
-        """Samples of a voxel: 3 for colour."""
-        return 3 if self.lead.header.samples_per_pixel > 1 or self._is_palette else 1
+    def is_color(self) -> bool:
+        """Whether a voxel is red, green and blue."""
+        header = self.header
+        return header.samples_per_pixel > 1 or header.photometric_interpretation == "PALETTE COLOR"
 
     @property
-    def _is_palette(self) -> bool:
-        return self.lead.header.photometric_interpretation == "PALETTE COLOR"
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said of it, whatever it is written to."""
+        if not self.facts.has_modality_lut:
+            return self.stack.notes
+        return (
+            *self.stack.notes,
+            "the images have a Modality LUT, which is not applied: values are as stored",
+        )
 
-    def stored(self, frame: Frame) -> Values:
+    def stored_frame(self, frame: Frame) -> StoredFrame:
+        """The stored frame in which a slice is."""
+        return self.images[frame.instance].frame(frame.number)
+
+    def stored(self, frame: Frame) -> Pixels:
         """(rows, columns) of stored values, or (rows, columns, 3) of RGB in 8 bits."""
-        image = self.images[frame.instance]
-        if self.samples == 1:
-            return tile_of(image.values(frame.number), frame)
-        from gantry.toolkit.convert_pictures import displayed
+        stored = self.stored_frame(frame)
+        if not self.is_color:
+            return tile_of(stored.values(), frame)
+        from gantry.toolkit.display import displayed
 
-        picture = displayed(image, frame.number, Options())
+        picture = displayed(stored, Options())
         return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
 
 
-def plan(candidates: list[Candidate], options: Options, suffix: str) -> tuple[list[Piece], list[Converted]]:
+def plan(found: list[Candidate], options: Options, suffix: str) -> tuple[list[Piece], list[Converted]]:
     """The files to be made of the volumes in these objects, and what none is made of."""
-    failed: list[Converted] = []
-    frames: dict[str, list[Frame]] = {}
-    images: list[Image] = []
-    facts: list[Facts] = []
-    repetition: dict[str, float] = {}
-    for candidate in candidates:
-        try:
-            with Opened(candidate.path) as (meta, ds):
-                image = image_of(candidate, meta, ds)
-                own = frames_of(ds, image.header, image.frame_count, len(images))
-                fact = facts_of(ds)
-                if fact.series_uid not in repetition:
-                    repetition[fact.series_uid] = repetition_s(ds)
-        except (DataSetError, OSError) as error:
-            failed.append(refused(candidate, error))
-            continue
-        if len(own) < image.header.number_of_frames and own and own[0].tile is None:
-            there = f"{len(own)} of {image.header.number_of_frames} frames are there"
-            failed.append(refused(candidate, there))
-            continue
-        images.append(image)
-        facts.append(fact)
-        frames.setdefault(image.candidate.name, []).extend(own)
-    series, twice = by_series(zip(images, facts, strict=True))
+    known, failed = read_slices(found)
+    all_series, twice = by_series(known)
     failed += twice
     pieces: list[Piece] = []
     taken: set[str] = set()
-    for one in series:
-        found = [frame for image in one.images for frame in frames[image.candidate.name]]
-        made, words = _series_pieces(one, found, images, repetition[one.uid], options, suffix, taken)
+    for series in all_series:
+        made, words = _series_pieces(series, options, suffix, taken)
         pieces += made
         failed += words
     return pieces, failed
 
 
 def _series_pieces(
-    series: Series,
-    frames: list[Frame],
-    images: list[Image],
-    seconds: float,
-    options: Options,
-    suffix: str,
-    taken: set[str],
+    series: Series, options: Options, suffix: str, taken: set[str]
 ) -> tuple[list[Piece], list[Converted]]:
+    frames = [
+        replace(frame, instance=n) if n else frame
+        for n, one in enumerate(series.known)
+        for frame in one.frames
+    ]
     made, errors = stacks(frames, uneven=options.uneven)
-    name = f"series {series.number}" + (f" ({series.uid})" if series.uid else "")
-    failed = [Converted(name, None, error=str(error)) for error in errors]
-    write = _WRITERS[suffix]
+    failed = [Converted(series.name, None, error=str(error)) for error in errors]
+    images = tuple(one.image for one in series.known)
     pieces = []
     for stack in made:
-        volume = Volume(stack, images, series.facts[0], seconds)
+        facts = series.known[stack.first.instance].facts
+        volume = Volume(stack, images, facts)
         piece = Piece(
             stem=series_stem(series, taken),
             suffix=suffix,
-            source=name,
-            make=lambda path, volume=volume: write(volume, options, path),  # type: ignore[misc]
-            is_parallel=True,
+            source=series.name,
+            make=partial(_WRITERS[suffix], volume, options),
+            uses_all_cores=True,
+            runs_codec=any(image.needs_codec for image in images),
         )
         pieces.append(piece)
     return pieces, failed
 
 
-# Slices into files
+# The numbers of a slice
 
 
 @dataclass(frozen=True, slots=True)
 class _Numbers:
-    """In which type slices leave, by which scale they are to be read, and how one is made."""
+    """In which type slices leave, and by which scale they are to be read.
 
-    dtype: np.dtype[np.generic]
-    slope: float
-    intercept: float
-    convert: Callable[[Values, Frame], Values]
+    `is_rescaled` where the scale of each slice is applied to it; otherwise they are the stored values.
+    """
+
+    dtype: np.dtype[Any]
+    slope: float = 1.0
+    intercept: float = 0.0
+    is_rescaled: bool = False
+
+    def convert(self, values: Pixels, frame: Frame) -> Pixels:
+        """The stored values of a slice as they leave."""
+        if self.is_rescaled:
+            return rescaled(values, frame, self.dtype)
+        if self.dtype.kind in "iu" and not np.can_cast(values.dtype, self.dtype):
+            limits = np.iinfo(self.dtype)
+            if int(values.min()) < limits.min or int(values.max()) > limits.max:
+                raise DataSetError("the stream holds values that do not fit what the header says")
+        return values.astype(self.dtype, copy=False)
 
 
 def _numbers(volume: Volume, wanted: Wanted, *, narrow: bool) -> _Numbers:
     """`wanted` STORED keeps the stored values and names their scale; where slices differ in it, none can be
     named and they are rescaled.
     """
-    header, frames = volume.lead.header, all_frames(volume.stack)
-    if volume.samples > 1:
-        return _Numbers(np.dtype("u1"), 1.0, 0.0, lambda values, _: values)
+    header, frames = volume.header, all_frames(volume.stack)
+    if volume.is_color or header.bits_allocated == 1:
+        return _Numbers(np.dtype("u1"))
     scale = one_scale(frames)
-    if header.bits_allocated == 1:
-        return _Numbers(np.dtype("u1"), 1.0, 0.0, lambda values, _: values)
     if wanted is Wanted.STORED and (scale is not None or not narrow):
-        dtype = narrow_type(header) if narrow else stored_type(header)
         slope, intercept = scale or (1.0, 0.0)
-        return _Numbers(dtype, slope, intercept, lambda values, _: values.astype(dtype, copy=False))
-    dtype = rescaled_type(header, frames)
-    return _Numbers(dtype, 1.0, 0.0, lambda values, frame: rescaled(values, frame, dtype))
+        return _Numbers(narrow_type(header) if narrow else dtype_of(header), slope, intercept)
+    return _Numbers(rescaled_type(header, frames), is_rescaled=True)
 
 
-def _write_raw(
-    path: Path, head: bytes, slices: list[Frame], size: int, make: Callable[[Frame], bytes | memoryview]
-) -> None:
+class _Slices:
+    """Makes the bytes of slices, from any number of threads; `from_last_row` turns them upside down.
+
+    Plain values go through two blocks that each thread keeps: fresh memory for each slice costs more time
+    than reading and writing it.
+    """
+
+    def __init__(self, volume: Volume, numbers: _Numbers, *, from_last_row: bool = False) -> None:
+        self._volume = volume
+        self._numbers = numbers
+        self._rows = slice(None, None, -1) if from_last_row else slice(None)
+        stored = dtype_of(volume.header)
+        self._may_be_plain = not numbers.is_rescaled and stored.itemsize == numbers.dtype.itemsize
+        self._stored_dtype = stored
+        self._kept = threading.local()
+        samples = 3 if volume.is_color else 1
+        columns, rows, _, _ = volume.stack.shape
+        self.size = columns * rows * numbers.dtype.itemsize * samples
+        self.frames = all_frames(volume.stack)
+        check_volume_size(volume.stack, numbers.dtype.itemsize * samples, MAX_VOLUME_BYTES)
+
+    def __call__(self, n: int) -> memoryview:
+        """The bytes of slice `n`; good until this thread asks for the next."""
+        frame = self.frames[n]
+        try:
+            made = self._made(frame)
+        except DataSetError as error:
+            name = self._volume.images[frame.instance].candidate.name
+            raise DataSetError(f"{name}, frame {frame.number + 1}: {error.cause}", tag=error.tag) from error
+        return made.data.cast("B")
+
+    def _made(self, frame: Frame) -> Pixels:
+        stored = self._volume.stored_frame(frame)
+        if self._may_be_plain and stored.is_plain and frame.tile is None:
+            raw, clean = self._blocks(stored.header)
+            stored.read_into(raw.data.cast("B"))
+            _clean(raw[self._rows], stored.header, clean)
+            return clean
+        values = self._numbers.convert(self._volume.stored(frame), frame)
+        return np.ascontiguousarray(values[self._rows])
+
+    def _blocks(self, header: ImageHeader) -> tuple[Pixels, Pixels]:
+        blocks: tuple[Pixels, Pixels] | None = getattr(self._kept, "blocks", None)
+        if blocks is None:
+            shape = (header.rows, header.columns)
+            blocks = np.empty(shape, self._stored_dtype), np.empty(shape, self._stored_dtype)
+            self._kept.blocks = blocks
+        return blocks
+
+
+def _clean(raw: Pixels, header: ImageHeader, out: Pixels) -> None:
+    """`codecs.codec.stored_values` into a block that is there."""
+    width, stored = raw.dtype.itemsize * 8, header.bits_stored
+    high = header.high_bit if stored - 1 <= header.high_bit < width else stored - 1
+    if stored >= width or raw.dtype.kind == "f":
+        np.copyto(out, raw)
+    elif not header.signed and high == stored - 1:
+        np.bitwise_and(raw, (1 << stored) - 1, out=out)
+    else:
+        np.left_shift(raw, width - 1 - high, out=out)
+        np.right_shift(out, width - stored, out=out)
+
+
+# Slices into files
+
+
+def _write_raw(path: Path, head: bytes, slices: _Slices) -> None:
     """Every slice at its own place, from all cores."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
-        os.pwrite(fd, head, 0)
+        _write_all(fd, memoryview(head), 0)
 
         def one(n: int) -> None:
-            data = make(slices[n])
-            _write_all(fd, memoryview(data).cast("B"), len(head) + n * size)
+            _write_all(fd, slices(n), len(head) + n * slices.size)
 
-        with ThreadPoolExecutor(CORES) as pool:
-            for _ in pool.map(one, range(len(slices))):
-                pass
+        for_each(len(slices.frames), one)
     finally:
         os.close(fd)
 
@@ -199,38 +257,23 @@ def _write_all(fd: int, data: memoryview, offset: int) -> None:
         data, offset = data[written:], offset + written
 
 
-def _write_gzipped(
-    path: Path,
-    plain: bytes,
-    head: bytes,
-    slices: list[Frame],
-    size: int,
-    make: Callable[[Frame], bytes | memoryview],
-) -> None:
+def _write_gzipped(path: Path, plain: bytes, head: bytes, slices: _Slices) -> None:
     """`plain` as it is, then head and slices compressed, several slices a member."""
     import imagecodecs
 
-    per_member = max(1, _MEMBER_BYTES // max(1, size))
+    per_member = max(1, _MEMBER_BYTES // max(1, slices.size))
+    count = len(slices.frames)
 
-    def member(first: int) -> bytes:
-        data = b"".join(bytes(make(frame)) for frame in slices[first : first + per_member])
-        return bytes(imagecodecs.gzip_encode(head + data if first == 0 else data, level=_COMPRESSION))
+    def member(number: int) -> bytes:
+        first = number * per_member
+        parts = [bytes(slices(n)) for n in range(first, min(first + per_member, count))]
+        content = b"".join([head, *parts] if number == 0 else parts)
+        return bytes(imagecodecs.gzip_encode(content, level=_COMPRESSION))
 
-    with path.open("xb") as out, ThreadPoolExecutor(CORES) as pool:
+    with path.open("xb") as out:
         out.write(plain)
-        for data in _in_order(pool, member, range(0, len(slices), per_member)):
+        for data in in_order(-(-count // per_member), member):
             out.write(data)
-
-
-def _in_order(pool: ThreadPoolExecutor, call: Callable[[int], bytes], numbers: range) -> Iterator[bytes]:
-    """Results in order, never more than a few computed ahead of who takes them."""
-    waiting: list[Future[bytes]] = []
-    for number in numbers:
-        waiting.append(pool.submit(call, number))
-        if len(waiting) > 2 * CORES:
-            yield waiting.pop(0).result()
-    for future in waiting:
-        yield future.result()
 
 
 # Formats
@@ -240,43 +283,34 @@ def write_nifti(volume: Volume, options: Options, path: Path, *, gzipped: bool) 
     """One NIfTI-1 file, and what belongs beside it: b-values and b-vectors, the JSON sidecar of MR."""
     stack = volume.stack
     numbers = _numbers(volume, options.values or Wanted.STORED, narrow=True)
-    if options.values is Wanted.RESCALED:
-        numbers = _numbers(volume, Wanted.RESCALED, narrow=True)
-    columns, rows, slices, times = stack.shape
-    size = columns * rows * numbers.dtype.itemsize * volume.samples
-    check_volume_size(stack, numbers.dtype.itemsize * volume.samples, MAX_VOLUME_BYTES)
+    slices = _Slices(volume, numbers, from_last_row=True)
+    columns, rows, depth, times = stack.shape
     head = nifti_header(
-        (columns, rows, slices, times) if times > 1 else (columns, rows, slices),
+        (columns, rows, depth, times) if times > 1 else (columns, rows, depth),
         numbers.dtype,
         stack.affine(),
         slope=numbers.slope,
         intercept=numbers.intercept,
-        repetition_s=volume.repetition_s,
+        repetition_s=volume.facts.repetition_s,
         description="Gantry",
-        is_rgb=volume.samples > 1,
+        is_rgb=volume.is_color,
         in_patient=stack.in_patient,
     )
     assert len(head) == HEADER_BYTES
-
-    def make(frame: Frame) -> memoryview:
-        turned = numbers.convert(volume.stored(frame), frame)[::-1]
-        return np.ascontiguousarray(turned).data
-
     if gzipped:
-        _write_gzipped(path, b"", head, all_frames(stack), size, make)
+        _write_gzipped(path, b"", head, slices)
     else:
-        _write_raw(path, head, all_frames(stack), size, make)
+        _write_raw(path, head, slices)
     beside, notes = _beside_nifti(volume, options)
-    return Made((*stack.notes, *notes), beside)
+    return Made((*volume.notes, *notes), beside)
 
 
 def _beside_nifti(volume: Volume, options: Options) -> tuple[dict[str, bytes], tuple[str, ...]]:
     beside: dict[str, bytes] = {}
     notes: tuple[str, ...] = ()
     weights = [time[0].diffusion for time in volume.stack.frames]
-    if any(weight is not None and weight.b_value > 0 for weight in weights):
-        plane = volume.stack.first.plane
-        assert plane is not None
+    plane = volume.stack.first.plane
+    if plane is not None and any(weight is not None and weight.b_value > 0 for weight in weights):
         vectors = [along_voxels(w.gradient if w is not None else None, plane) for w in weights]
         beside[".bval"] = (" ".join(f"{w.b_value if w else 0.0:g}" for w in weights) + "\n").encode()
         lines = (" ".join(f"{vector[axis] + 0.0:.6g}" for vector in vectors) for axis in range(3))
@@ -286,7 +320,8 @@ def _beside_nifti(volume: Volume, options: Options) -> tuple[dict[str, bytes], t
     if options.sidecar and volume.facts.modality == "MR":
         from gantry.toolkit.bids import sidecar
 
-        beside[".json"] = sidecar(volume.lead.candidate.path, volume.stack)
+        lead = volume.images[volume.stack.first.instance].candidate
+        beside[".json"] = sidecar(lead.path, volume.stack)
     return beside, notes
 
 
@@ -294,83 +329,66 @@ def write_nrrd(volume: Volume, options: Options, path: Path) -> Made:
     """One NRRD file, compressed."""
     stack = volume.stack
     numbers = _numbers(volume, options.values or Wanted.RESCALED, narrow=False)
-    columns, rows, _, _ = stack.shape
-    size = columns * rows * numbers.dtype.itemsize * volume.samples
-    check_volume_size(stack, numbers.dtype.itemsize * volume.samples, MAX_VOLUME_BYTES)
     plane = stack.first.plane
     assert plane is not None
-    head = nrrd_header(stack.shape, numbers.dtype, plane, stack.step_mm, samples=volume.samples)
-
-    def make(frame: Frame) -> memoryview:
-        return np.ascontiguousarray(numbers.convert(volume.stored(frame), frame)).data
-
-    _write_gzipped(path, head, b"", all_frames(stack), size, make)
-    return Made(stack.notes)
+    samples = 3 if volume.is_color else 1
+    head = nrrd_header(stack.shape, numbers.dtype, plane, stack.step_mm, samples=samples)
+    _write_gzipped(path, head, b"", _Slices(volume, numbers))
+    return Made(volume.notes)
 
 
 def write_npy(volume: Volume, options: Options, path: Path) -> Made:
     """The voxels as a NumPy array of (times,) slices, rows, columns(, samples); slices along the normal."""
-    numbers, shape, size = _array(volume, options)
-    head = io.BytesIO()
-    np.lib.format.write_array_header_2_0(
-        head, {"descr": numbers.dtype.str, "fortran_order": False, "shape": shape}
-    )
-
-    def make(frame: Frame) -> memoryview:
-        return np.ascontiguousarray(numbers.convert(volume.stored(frame), frame)).data
-
-    _write_raw(path, head.getvalue(), all_frames(volume.stack), size, make)
-    return Made(volume.stack.notes)
+    numbers = _numbers(volume, options.values or Wanted.RESCALED, narrow=False)
+    _write_raw(path, _npy_head(volume, numbers), _Slices(volume, numbers))
+    return Made(volume.notes)
 
 
 def write_npz(volume: Volume, options: Options, path: Path) -> Made:
     """As `write_npy`, with where it is: `affine` (indexes column, row, slice to LPS mm), slope, intercept."""
-    numbers, shape, _ = _array(volume, options)
-    stack = volume.stack
-    voxels = np.empty(shape, numbers.dtype)
-    flat = voxels.reshape(-1, *shape[-3 if volume.samples > 1 else -2 :])
-    frames = all_frames(stack)
+    from zipfile import ZIP_DEFLATED, ZipFile
 
-    def one(n: int) -> None:
-        flat[n] = numbers.convert(volume.stored(frames[n]), frames[n])
-
-    with ThreadPoolExecutor(CORES) as pool:
-        for _ in pool.map(one, range(len(frames))):
-            pass
-    plane = stack.first.plane
+    numbers = _numbers(volume, options.values or Wanted.RESCALED, narrow=False)
+    slices = _Slices(volume, numbers)
+    plane = volume.stack.first.plane
     assert plane is not None
     affine = np.eye(4)
     affine[:3, 0] = np.multiply(plane.row, plane.spacing_mm[1])
     affine[:3, 1] = np.multiply(plane.column, plane.spacing_mm[0])
-    affine[:3, 2] = stack.step_mm
+    affine[:3, 2] = volume.stack.step_mm
     affine[:3, 3] = plane.position_mm
-    with path.open("xb") as out:
-        np.savez_compressed(
-            out, voxels=voxels, affine=affine, slope=numbers.slope, intercept=numbers.intercept
-        )
-    return Made(stack.notes)
+    with ZipFile(path, "x", ZIP_DEFLATED, compresslevel=_COMPRESSION) as archive:
+        with archive.open("voxels.npy", "w", force_zip64=True) as out:
+            out.write(_npy_head(volume, numbers))
+            for data in in_order(len(slices.frames), lambda n: bytes(slices(n))):
+                out.write(data)
+        arrays = {
+            "affine": affine,
+            "slope": np.array(numbers.slope),
+            "intercept": np.array(numbers.intercept),
+        }
+        for name, array in arrays.items():
+            content = io.BytesIO()
+            np.save(content, array)
+            archive.writestr(f"{name}.npy", content.getvalue())
+    return Made(volume.notes)
 
 
-def _array(volume: Volume, options: Options) -> tuple[_Numbers, tuple[int, ...], int]:
-    numbers = _numbers(volume, options.values or Wanted.RESCALED, narrow=False)
-    columns, rows, slices, times = volume.stack.shape
-    size = columns * rows * numbers.dtype.itemsize * volume.samples
-    check_volume_size(volume.stack, numbers.dtype.itemsize * volume.samples, MAX_VOLUME_BYTES)
-    shape = (times, slices, rows, columns) if times > 1 else (slices, rows, columns)
-    return numbers, (*shape, 3) if volume.samples > 1 else shape, size
+def _npy_head(volume: Volume, numbers: _Numbers) -> bytes:
+    columns, rows, depth, times = volume.stack.shape
+    shape: tuple[int, ...] = (times, depth, rows, columns) if times > 1 else (depth, rows, columns)
+    if volume.is_color:
+        shape = (*shape, 3)
+    head = io.BytesIO()
+    np.lib.format.write_array_header_2_0(
+        head, {"descr": numbers.dtype.str, "fortran_order": False, "shape": shape}
+    )
+    return head.getvalue()
 
 
-def _nifti_gz(volume: Volume, options: Options, path: Path) -> Made:
-    return write_nifti(volume, options, path, gzipped=True)
-
-
-def _nifti(volume: Volume, options: Options, path: Path) -> Made:
-    return write_nifti(volume, options, path, gzipped=False)
-
-
-_WRITERS: dict[str, Callable[[Volume, Options, Path], Made]] = {
-    ".nii.gz": _nifti_gz,
-    ".nii": _nifti,
+_WRITERS: dict[str, Callable[..., Made]] = {
+    ".nii.gz": partial(write_nifti, gzipped=True),
+    ".nii": partial(write_nifti, gzipped=False),
     ".nrrd": write_nrrd,
     ".npy": write_npy,
     ".npz": write_npz,

@@ -10,24 +10,41 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from gantry.dataset.part10 import FileMeta, read_part10
+from gantry.dataset.part10 import PREAMBLE_BYTES, PREFIX, FileMeta, read_part10
 from gantry.dataset.scan import Buffer, DataSet
 from gantry.errors import DataSetError
 from gantry.pixels.encapsulation import FrameTable, frame_table
 from gantry.pixels.image import ImageHeader
-from gantry.standard.transfer_syntaxes import transfer_syntax
+from gantry.standard.sop_classes import MEDIA_STORAGE_DIRECTORY
+from gantry.standard.transfer_syntaxes import (
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    transfer_syntax,
+)
+from gantry.toolkit.convert_options import Converted
 from gantry.toolkit.sources import HEAD_BYTES, Kind, Source, kind_of, opened, with_meta
 
 if TYPE_CHECKING:
-    from gantry.volume.voxels import Values
+    from gantry.pixels.codecs.codec import Decoded, Pixels
 
 MAX_OBJECT_BYTES = 64 << 30
 """One object that is put aside on disk before it is read, such as a member of a zip file."""
+
+_FIRST_LOOK_BYTES = 1024
+"""Holds the meta information of nearly every file, and so the word that one is a DICOMDIR."""
+
+_PIXEL_DATA = 0x7FE00010
+
+_PLAIN_SYNTAXES = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN})
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +67,63 @@ class Unreadable:
     is_other: bool = False
 
 
+class Spool:
+    """A folder for objects that are no files of their own, made when the first comes; used as a context, at
+    whose end it goes away.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._folder: Path | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        if self._folder is None:
+            from tempfile import TemporaryDirectory
+
+            self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="gantry-convert-")))
+        return self._folder
+
+
 def candidates(
-    sources: Iterable[Source], roots: Iterable[Path], spool: Path
+    sources: Iterable[Source], roots: Iterable[Path], spool: Spool
 ) -> Iterator[Candidate | Unreadable]:
     """The files behind sources; those that are none are written below `spool`."""
     tops = [root if root.is_dir() else root.parent for root in roots]
     for number, source in enumerate(sources):
         stem = _stem(source, tops, number)
         try:
-            if source.path is not None and not source.is_link:
-                with source.path.open("rb", buffering=0) as file:
-                    kind = kind_of(file.read(HEAD_BYTES))
-                if kind is Kind.OBJECT:
-                    yield Candidate(source.name, source.path, stem)
-                    continue
+            if source.path is not None and not source.is_link and _kind_of_file(source.path) is Kind.OBJECT:
+                yield Candidate(source.name, source.path, stem)
+                continue
             kind, pieces = opened(source)
             if kind not in (Kind.OBJECT, Kind.BARE):
                 yield Unreadable(source.name, kind.value, is_other=True)
                 continue
-            place = spool / f"{number:08d}.dcm"
+            place = spool.folder / f"{number:08d}.dcm"
             _put(place, pieces if kind is Kind.OBJECT else with_meta(pieces))
             yield Candidate(source.name, place, stem)
-        except (DataSetError, OSError) as error:
+        except DataSetError as error:
             yield Unreadable(source.name, str(error))
+        except OSError as error:
+            yield Unreadable(source.name, f"cannot be read: {error.strerror or error}")
+
+
+def _kind_of_file(path: Path) -> Kind:
+    """What a file is, with as few bytes read as tell: there may be tens of thousands."""
+    with path.open("rb", buffering=0) as file:
+        head = file.read(_FIRST_LOOK_BYTES)
+        has_prefix = head[PREAMBLE_BYTES : PREAMBLE_BYTES + 4] == PREFIX
+        if has_prefix and len(head) == _FIRST_LOOK_BYTES and MEDIA_STORAGE_DIRECTORY.encode() not in head:
+            return Kind.OBJECT
+        return kind_of(head + file.read(HEAD_BYTES - len(head)))
 
 
 def _stem(source: Source, tops: list[Path], number: int) -> str:
@@ -97,12 +148,15 @@ def _put(place: Path, pieces: Iterable[bytes]) -> None:
 
 
 class Opened:
-    """An object that is being read; used as a context, after which nothing of its Data Set may be touched."""
+    """An object that is being read; used as a context, after which nothing of its Data Set may be touched.
+
+    Raises DataSetError for what is no object, OSError for what cannot be read.
+    """
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
             try:
-                self._map: mmap.mmap | None = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             except ValueError:
                 raise DataSetError("the file is empty") from None
         try:
@@ -114,92 +168,187 @@ class Opened:
     @property
     def content(self) -> Buffer:
         """All bytes of the file."""
-        assert self._map is not None
         return self._map
 
     def __enter__(self) -> tuple[FileMeta, DataSet]:
         return self.meta, self.ds
 
     def __exit__(self, *_: object) -> None:
-        assert self._map is not None
         self._map.close()
+
+
+def read_each(
+    found: Iterable[Candidate], read: Callable[[Candidate, FileMeta, DataSet], _Read]
+) -> tuple[list[_Read], list[Converted]]:
+    """What `read` makes of the header of each object, and the word on each for which that fails."""
+    results: list[_Read] = []
+    failed: list[Converted] = []
+    for candidate in found:
+        try:
+            with Opened(candidate.path) as (meta, ds):
+                results.append(read(candidate, meta, ds))
+        except DataSetError as error:
+            failed.append(Converted(candidate.name, None, error=str(error)))
+        except OSError as error:
+            words = f"cannot be read: {error.strerror or error}"
+            failed.append(Converted(candidate.name, None, error=words))
+    return results, failed
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrame:
+    """One frame that can be asked for its pixels, from any thread and in any process, at any time.
+
+    `number` counts from 0. `spans` are (offset, length) in the file; none where the bytes do not lie there as
+    they are meant, and the object must be read for them: deflated Data Sets, big endian, frames that begin
+    inside a byte.
+    """
+
+    path: Path
+    syntax_uid: str
+    header: ImageHeader
+    number: int
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the stored values are the bytes of the file, without a codec."""
+        header = self.header
+        return (
+            self.syntax_uid in _PLAIN_SYNTAXES
+            and bool(self.spans)
+            and header.samples_per_pixel == 1
+            and header.bits_allocated in (8, 16, 32, 64)
+        )
+
+    @property
+    def needs_codec(self) -> bool:
+        """Whether a codec that is not ours must be run for it."""
+        return transfer_syntax(self.syntax_uid).encapsulated
+
+    def data(self) -> bytes:
+        """The bytes of the frame as stored, all its fragments joined. Raises DataSetError, OSError."""
+        if not self.spans:
+            return _read_for(self.path, self.syntax_uid, self.number)
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = b"".join([os.pread(fd, length, offset) for offset, length in self.spans])
+        finally:
+            os.close(fd)
+        if len(data) != sum(length for _, length in self.spans):
+            raise DataSetError("the file is shorter than it was", tag=_PIXEL_DATA)
+        return data
+
+    def read_into(self, block: memoryview) -> None:
+        """The bytes of a plain frame into memory that is there. Raises DataSetError where they do not fit."""
+        ((offset, length),) = self.spans
+        if length != len(block):
+            raise DataSetError(f"{length} bytes where the header says {len(block)}", tag=_PIXEL_DATA)
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while block:
+                read = os.preadv(fd, [block], offset)
+                if not read:
+                    raise DataSetError("the file is shorter than it was", tag=_PIXEL_DATA)
+                block, offset = block[read:], offset + read
+        finally:
+            os.close(fd)
+
+    def decoded(self) -> Decoded:
+        """The pixels as the codec gives them, with the header that is true of them. Raises DataSetError."""
+        from gantry.pixels.decode import decode
+
+        self.header.check_size()
+        try:
+            return decode(self.data(), self.syntax_uid, self.header)
+        except MemoryError:
+            raise DataSetError("decoding takes more memory than there is", tag=_PIXEL_DATA) from None
+        except (ValueError, IndexError, OverflowError, TypeError) as error:
+            # A header that contradicts itself in a way nobody thought of: an error of this frame only.
+            raise DataSetError(f"the frame does not fit its header: {error}", tag=_PIXEL_DATA) from error
+
+    def values(self) -> Pixels:
+        """Stored values of one sample, (rows, columns); bits that are no value left out (PS3.5 8.1.1)."""
+        from gantry.pixels.codecs.codec import dtype_of, stored_values
+
+        if not self.is_plain:
+            decoded = self.decoded()
+            return stored_values(decoded.pixels, decoded.header)
+        import numpy as np
+
+        # Native little-endian values are their bytes: no decoder, and nothing of it to import.
+        header = self.header
+        header.check_size()
+        pixels = np.frombuffer(self.data(), dtype_of(header))
+        if len(pixels) != header.frame_samples:
+            raise DataSetError(
+                f"{len(pixels)} values where the header says {header.frame_samples}", tag=_PIXEL_DATA
+            )
+        return stored_values(pixels.reshape(header.rows, header.columns), header)
+
+
+def _read_for(path: Path, syntax_uid: str, number: int) -> bytes:
+    from gantry.pixels.transcode import stored_frame
+
+    if transfer_syntax(syntax_uid).deflated:
+        ds, table = _inflated(path)
+        return stored_frame(ds, table, number)
+    with Opened(path) as (_, ds):
+        found = frame_table(ds)
+        if found is None or not found.is_complete(number):
+            raise DataSetError("the file is not what it was", tag=_PIXEL_DATA)
+        return stored_frame(ds, found, number)
+
+
+@lru_cache(maxsize=1)
+def _inflated(path: Path) -> tuple[DataSet, FrameTable]:
+    """A deflated object and its frames, kept until another is asked for: frames are asked for in turn."""
+    with Opened(path) as (_, ds):
+        table = frame_table(ds)
+    if table is None:
+        raise DataSetError("the file is not what it was", tag=_PIXEL_DATA)
+    return ds, table
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that can be asked for its frames, from any thread, at any time.
-
-    `inflated` is the whole Data Set where the file holds it deflated; offsets in `table` count in it.
-    """
+    """An image and its frames. `is_direct` where the bytes of a frame lie in the file as they are meant."""
 
     candidate: Candidate
     syntax_uid: str
     header: ImageHeader
     table: FrameTable
-    inflated: bytes | None = field(default=None, repr=False)
+    is_direct: bool
 
     @property
     def frame_count(self) -> int:
         """Frames of which there are bytes."""
         return len(self.table)
 
-    def frame_bytes(self, number: int) -> bytes:
-        """Frame `number`, from 0, as stored: all its fragments joined. Raises DataSetError, OSError."""
+    @property
+    def needs_codec(self) -> bool:
+        """Whether a codec that is not ours must be run for its frames."""
+        return transfer_syntax(self.syntax_uid).encapsulated
+
+    @property
+    def missing_frames(self) -> str:
+        """The word on frames that the header tells of and that are not there; empty where all are."""
+        there, told = self.frame_count, self.table.declared
+        return f"{there} of {told} frames are there" if there < told else ""
+
+    def check_complete(self) -> None:
+        """Raise DataSetError where frames are missing, or the last one is cut."""
+        if self.missing_frames:
+            raise DataSetError(self.missing_frames, tag=_PIXEL_DATA)
+        if not self.table.is_complete(self.frame_count - 1):
+            raise DataSetError(f"frame {self.frame_count} is not all there", tag=_PIXEL_DATA)
+
+    def frame(self, number: int) -> StoredFrame:
+        """Frame `number`, from 0. Raises DataSetError where its bytes are not all there."""
         if not self.table.is_complete(number):
-            raise DataSetError(f"frame {number + 1} is not all there", tag=0x7FE00010)
-        spans = self.table.frame(number)
-        if self.inflated is not None:
-            return b"".join(self.inflated[offset : offset + length] for offset, length in spans)
-        fd = os.open(self.candidate.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            data = b"".join(os.pread(fd, length, offset) for offset, length in spans)
-        finally:
-            os.close(fd)
-        if len(data) != sum(length for _, length in spans):
-            raise DataSetError("the file is shorter than it was", tag=0x7FE00010)
-        return data
-
-    def decoded(self, number: int) -> Values:
-        """Frame `number` as the codec gives it: (rows, columns) or (rows, columns, samples)."""
-        from gantry.pixels.decode import decode_frame
-
-        self.header.check_size()
-        data = self.frame_bytes(number)
-        first = self.table.first_bit(number)
-        if first:
-            data = _shifted(data, first)
-        return decode_frame(data, self.syntax_uid, self.header)
-
-    def values(self, number: int) -> Values:
-        """Frame `number` as stored values of one sample, bits that are no value masked."""
-        from gantry.volume.voxels import masked
-
-        return masked(self._plain(number), self.header)
-
-    def _plain(self, number: int) -> Values:
-        """Native little-endian values are their bytes: no decoder, and nothing of it to import."""
-        header = self.header
-        syntax = transfer_syntax(self.syntax_uid)
-        if (
-            syntax.encapsulated
-            or not syntax.little_endian
-            or header.samples_per_pixel != 1
-            or header.bits_allocated not in (8, 16, 32)
-        ):
-            return self.decoded(number)
-        import numpy as np
-
-        from gantry.volume.voxels import stored_type
-
-        header.check_size()
-        data = self.frame_bytes(number)
-        count = header.rows * header.columns
-        return np.frombuffer(data, stored_type(header), count).reshape(header.rows, header.columns)
-
-
-def _shifted(data: bytes, bits: int) -> bytes:
-    """Single-bit pixels that begin inside a byte, moved to its beginning."""
-    return (int.from_bytes(data, "little") >> bits).to_bytes(len(data), "little")
+            raise DataSetError(f"frame {number + 1} is not all there", tag=_PIXEL_DATA)
+        spans = self.table.frame(number) if self.is_direct else ()
+        return StoredFrame(self.candidate.path, self.syntax_uid, self.header, number, spans)
 
 
 def image_of(candidate: Candidate, meta: FileMeta, ds: DataSet) -> Image:
@@ -208,9 +357,10 @@ def image_of(candidate: Candidate, meta: FileMeta, ds: DataSet) -> Image:
     if table is None:
         raise DataSetError("the object has no pixels")
     if not len(table):
-        raise DataSetError("the object has no frame that can be told from others", tag=0x7FE00010)
+        raise DataSetError("the object has no frame that can be told from others", tag=_PIXEL_DATA)
     header = ImageHeader.from_dataset(ds)
     header.check_size()
-    deflated = transfer_syntax(meta.transfer_syntax_uid).deflated
-    inflated = bytes(ds.buffer) if deflated else None
-    return Image(candidate, meta.transfer_syntax_uid, header, table, inflated)
+    syntax = transfer_syntax(meta.transfer_syntax_uid)
+    bits = table.frame_bits
+    is_direct = bits is None or (bits % 8 == 0 and syntax.little_endian and not syntax.deflated)
+    return Image(candidate, meta.transfer_syntax_uid, header, table, is_direct)

@@ -42,7 +42,7 @@ _FRAME_TYPE, _COMPLEX_COMPONENT = 0x00089007, 0x00089208
 _FRAME_TYPE_MACROS = (0x00189226, 0x00189329, 0x00189751, 0x00189806)  # MR, CT, PET, US and others
 _IMAGE_TYPE = 0x00080008
 _TEMPORAL_POSITION, _ACQUISITION_NUMBER, _INSTANCE_NUMBER = 0x00200100, 0x00200012, 0x00200013
-_SERIES_UID = 0x0020000E
+_SERIES_UID, _MODALITY = 0x0020000E, 0x00080060
 
 _CSA_CREATOR = "SIEMENS CSA HEADER"
 _MR_CREATOR = "SIEMENS MR HEADER"
@@ -52,13 +52,13 @@ _MR_CREATOR = "SIEMENS MR HEADER"
 class Kind:
     """What frames must share to lie in one volume, besides being parallel.
 
-    `form` is what makes stored values alike: samples, bits allocated, bits stored, sign, photometric
-    interpretation.
+    `form` is what makes stored values alike: samples, bits allocated, bits stored, sign, whether they are
+    floating point, photometric interpretation.
     """
 
     series_uid: str
     size: tuple[int, int]
-    form: tuple[int, int, int, bool, str]
+    form: tuple[int, int, int, bool, bool, str]
     spacing_mm: tuple[float, float]
     image_type: tuple[str, ...]
     echo: tuple[float, ...]
@@ -92,9 +92,12 @@ class Groups:
         self._ds = ds
         self._shared = next(ds.items(_SHARED_GROUPS), None)
         self._frames = list(ds.items(_PER_FRAME_GROUPS))
+        self._is_enhanced = self._shared is not None or bool(self._frames)
 
     def holder(self, number: int, macro: int, tag: int) -> DataSet | None:
         """The Item, or the Data Set itself, in which an attribute of a macro stands for frame `number`."""
+        if not self._is_enhanced:
+            return self._ds if tag in self._ds.elements else None
         own = self._frames[number] if number < len(self._frames) else None
         for group in (own, self._shared):
             if group is None or macro not in group.elements:
@@ -120,7 +123,8 @@ def frames_of(ds: DataSet, header: ImageHeader, count: int, instance: int = 0) -
     if count > MAX_FRAMES:
         raise DataSetError(f"{count} frames, more than the {MAX_FRAMES} that are looked at", tag=0x00280008)
     groups = Groups(ds)
-    frames = [_frame(ds, groups, header, number, instance) for number in range(count)]
+    is_mr = ds.text(_MODALITY) == "MR"
+    frames = [_frame(ds, groups, header, number, instance, is_mr=is_mr) for number in range(count)]
     mosaic = mosaic_of(ds, header)
     if mosaic is None:
         return frames
@@ -133,7 +137,9 @@ def repetition_s(ds: DataSet) -> float:
     return value / 1000 if 0 < value < MOST_REPETITION_MS else 0.0
 
 
-def _frame(ds: DataSet, groups: Groups, header: ImageHeader, number: int, instance: int) -> Frame:
+def _frame(
+    ds: DataSet, groups: Groups, header: ImageHeader, number: int, instance: int, *, is_mr: bool
+) -> Frame:
     position = groups.floats(number, _PLANE_POSITION, _POSITION)
     orientation = groups.floats(number, _PLANE_ORIENTATION, _ORIENTATION)
     spacing = groups.floats(number, _PIXEL_MEASURES, _SPACING)
@@ -150,7 +156,7 @@ def _frame(ds: DataSet, groups: Groups, header: ImageHeader, number: int, instan
         slope=_finite(groups.floats(number, _VALUE_TRANSFORMATION, _SLOPE), 1.0) or 1.0,
         intercept=_finite(groups.floats(number, _VALUE_TRANSFORMATION, _INTERCEPT), 0.0),
         step_mm=abs(_finite(step, 0.0)),
-        diffusion=diffusion_of(ds, lambda macro, tag: groups.holder(number, macro, tag)),
+        diffusion=diffusion_of(ds, lambda macro, tag: groups.holder(number, macro, tag)) if is_mr else None,
     )
 
 
@@ -172,6 +178,7 @@ def _kind(ds: DataSet, groups: Groups, header: ImageHeader, number: int, spacing
             header.bits_allocated,
             header.bits_stored,
             header.signed,
+            header.is_float,
             header.photometric_interpretation,
         ),
         spacing_mm=(round(spacing[0], 4), round(spacing[1], 4)) if len(spacing) == 2 else (0.0, 0.0),

@@ -1,4 +1,4 @@
-"""The stored values of frames as numbers: bits that are no value masked, mosaics cut, types named."""
+"""The stored values of frames as numbers: mosaics cut, rescaled, types named."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gantry.errors import DataSetError
+from gantry.pixels.codecs.codec import dtype_of
 from gantry.pixels.image import ImageHeader
 from gantry.volume.frames import Frame
 from gantry.volume.stack import Stack
@@ -15,32 +16,14 @@ from gantry.volume.stack import Stack
 Values = NDArray[np.generic]
 
 
-def stored_type(header: ImageHeader) -> np.dtype[np.generic]:
-    """The type, in little endian, that stored values of one sample have."""
-    return np.dtype(f"<{'i' if header.signed else 'u'}{max(1, header.bits_allocated // 8)}")
-
-
 def narrow_type(header: ImageHeader) -> np.dtype[np.generic]:
-    """As `stored_type`, but signed where all 16-bit values fit: programs that know no unsigned are many."""
-    dtype = stored_type(header)
+    """The type of stored values in little endian, but signed where all 16-bit values fit: programs that know
+    no unsigned are many.
+    """
+    dtype: np.dtype[np.generic] = dtype_of(header)
     if dtype == np.dtype("<u2") and header.bits_stored < 16:
         return np.dtype("<i2")
     return dtype
-
-
-def masked(pixels: Values, header: ImageHeader) -> Values:
-    """Stored values without the bits above and below them, the sign spread (PS3.5 8.1.1)."""
-    if pixels.dtype.kind not in "iu":
-        return pixels
-    width = pixels.dtype.itemsize * 8
-    stored = header.bits_stored
-    if stored >= width:
-        return pixels
-    high = header.high_bit if stored - 1 <= header.high_bit < width else stored - 1
-    unsigned = np.dtype(f"u{pixels.dtype.itemsize}")
-    kind = np.dtype(f"{'i' if header.signed else 'u'}{pixels.dtype.itemsize}")
-    top = (pixels.view(unsigned) << (width - 1 - high)).view(kind)
-    return np.asarray(top >> (width - stored))
 
 
 def tile_of(pixels: Values, frame: Frame) -> Values:
@@ -67,6 +50,8 @@ def rescaled_type(header: ImageHeader, frames: Iterable[Frame]) -> np.dtype[np.g
     """The least type that holds every rescaled value exactly: integers where slope and intercept are whole,
     else floating point with more digits than stored values have.
     """
+    if header.is_float:
+        return np.dtype("<f4") if header.bits_allocated == 32 else np.dtype("<f8")
     if header.bits_allocated > 32:
         return np.dtype("<f8")
     bits = header.bits_stored
