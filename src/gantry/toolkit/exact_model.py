@@ -53,7 +53,6 @@ _TEXT = frozenset(
 _ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
 _PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _SHORT_HEADER, _LONG_HEADER = 8, 12
-_ITEM = b"\xfe\xff\x00\xe0"
 _LONG_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 
 
@@ -81,9 +80,14 @@ def _base64(raw: bytes) -> str:
 
 def _make_exact(model: JsonModel, ds: DataSet, charset: tuple[str, ...], for_xml: bool) -> None:
     own = ds.charset or charset
-    for key, attribute in model.items():
+    for key, attribute in list(model.items()):
         tag = int(key, 16)
         element = ds.elements[tag]
+        if element[1] == "UN" and not ds.syntax.implicit_vr and tag != SPECIFIC_CHARACTER_SET:
+            # The model would say what the dictionary knows; the file does not.
+            raw = ds.raw(tag)
+            model[key] = {"vr": "UN", "InlineBinary": _base64(raw)} if raw else {"vr": "UN"}
+            continue
         if attribute["vr"] == "SQ":
             for item, inner in zip(attribute.get("Value", ()), ds.items(tag), strict=True):
                 _make_exact(item, inner, own, for_xml)
@@ -183,7 +187,7 @@ def file_from_model(model: JsonModel) -> bytes:
     body = {key: attribute for key, attribute in model.items() if not key.startswith("0002")}
     uid = _text_of(meta, TRANSFER_SYNTAX_UID) or EXPLICIT_VR_LITTLE_ENDIAN
     syntax = transfer_syntax(uid)
-    content = _data_set(body, syntax)
+    content = encode(body, syntax, inline_fragments=True)
     if syntax.deflated:
         content = b"".join(deflate([content]))
     return _meta(meta, body, uid) + content
@@ -214,24 +218,3 @@ def _meta_element(tag: int, attribute: dict[str, Any]) -> bytes:
     # The encoder refuses group 0002 in a Data Set; the element is the same in another group.
     moved = encode({f"{0x00080000 | tag & 0xFFFF:08X}": attribute}, _LITTLE)
     return b"\x02\x00" + moved[2:]
-
-
-def _data_set(body: JsonModel, syntax: TransferSyntax) -> bytes:
-    key = f"{PIXEL_DATA:08X}"
-    pixels = body.get(key, {}).get("InlineBinary")
-    items = b64decode(pixels) if syntax.encapsulated and pixels is not None else b""
-    if not items.startswith(_ITEM):
-        return encode(body, syntax)  # native, whatever the transfer syntax says
-    before = {k: attribute for k, attribute in body.items() if k < key}
-    after = {k: attribute for k, attribute in body.items() if k > key}
-    head = PIXEL_DATA.to_bytes(4, "big")
-    return b"".join(
-        (
-            encode(before, syntax),
-            bytes((head[1], head[0], head[3], head[2])) + b"OB\0\0" + UNDEFINED.to_bytes(4, "little"),
-            items,
-            (SEQUENCE_DELIMITER >> 16).to_bytes(2, "little"),
-            (SEQUENCE_DELIMITER & 0xFFFF).to_bytes(2, "little") + bytes(4),
-            encode(after, syntax),
-        )
-    )

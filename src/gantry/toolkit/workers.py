@@ -148,7 +148,7 @@ def _limit_resources() -> None:
     limit = MEMORY_LIMIT_BYTES if most == resource.RLIM_INFINITY else min(most, MEMORY_LIMIT_BYTES)
     resource.setrlimit(resource.RLIMIT_AS, (limit, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.environ.setdefault("SVT_LOG", "1")  # errors only; it tells of itself otherwise
+    os.environ.setdefault("SVT_LOG", "0")  # what is fatal only; it tells of itself otherwise
 
 
 def _answer(function: Callable[..., Any], arguments: tuple[object, ...]) -> tuple[str, Any]:

@@ -17,7 +17,7 @@ from gantry.errors import DataSetError
 from gantry.pixels.image import ImageHeader
 from gantry.volume.csa import csa_numbers, read_csa
 from gantry.volume.diffusion import Diffusion, diffusion_of
-from gantry.volume.plane import Plane, Vector, dot, moved, plane_from
+from gantry.volume.plane import LEAST_MM, MOST_MM, Plane, Vector, dot, moved, plane_from
 from gantry.volume.private import private_tag
 
 MAX_FRAMES = 1_000_000
@@ -155,7 +155,7 @@ def _frame(
         order=_order(ds, groups, number),
         slope=_finite(groups.floats(number, _VALUE_TRANSFORMATION, _SLOPE), 1.0) or 1.0,
         intercept=_finite(groups.floats(number, _VALUE_TRANSFORMATION, _INTERCEPT), 0.0),
-        step_mm=abs(_finite(step, 0.0)),
+        step_mm=_distance(step),
         diffusion=diffusion_of(ds, lambda macro, tag: groups.holder(number, macro, tag)) if is_mr else None,
     )
 
@@ -197,6 +197,12 @@ def _order(ds: DataSet, groups: Groups, number: int) -> tuple[float, ...]:
     if _PER_FRAME_GROUPS in ds.elements:
         return (instance, *times, float(number))
     return (*times, instance, float(number))
+
+
+def _distance(values: list[float]) -> float:
+    """A distance between slices in mm; 0 where there is none to be believed."""
+    size = abs(_finite(values, 0.0))
+    return size if LEAST_MM <= size <= MOST_MM else 0.0
 
 
 def _finite(values: list[float], default: float) -> float:
@@ -265,7 +271,7 @@ def mosaic_of(ds: DataSet, header: ImageHeader) -> Mosaic | None:
         across,
         (header.rows // across, header.columns // across),
         (normal[0], normal[1], normal[2]) if len(normal) == 3 else None,
-        abs(_finite(step, 1.0)),
+        _distance(step) or 1.0,
     )
 
 

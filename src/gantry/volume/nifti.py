@@ -24,6 +24,7 @@ _CODES = {
 _RGB24 = 128
 _MM_AND_SECONDS = 2 | 8
 _SCANNER = 1  # NIFTI_XFORM_SCANNER_ANAT
+_MOST_FLOAT = 3.4e38  # fields are 32-bit floating point
 _MOST_VOXELS = 32767  # dim is a signed 16-bit number
 
 _SHEAR = 1e-3
@@ -58,6 +59,8 @@ def nifti_header(
     offset = [float(value) for value in affine[:3, 3]]
     rows = [float(value) for value in affine[:3].ravel()]
     sform = _SCANNER if in_patient else 0
+    if max(abs(slope), abs(intercept)) > _MOST_FLOAT:
+        raise DataSetError(f"NIfTI-1 cannot say a slope of {slope:g} and an intercept of {intercept:g}")
     return (
         _HEADER.pack(
             348, b"", b"", 0, 0, b"r", 0,

@@ -14,6 +14,11 @@ Vector = tuple[float, float, float]
 _LEAST_LENGTH = 0.9
 """Direction cosines shorter than this are no unit vectors that were rounded, but wrong."""
 
+LEAST_MM, MOST_MM = 1e-6, 1e6
+"""Distances between pixels and slices that are believed: an atom to a kilometre."""
+
+_MOST_POSITION_MM = 1e9
+
 _MOST_SLANT = 0.02
 """Cosine of the angle between rows and columns: they are perpendicular, rounding apart."""
 
@@ -86,7 +91,9 @@ def plane_from(position: list[float], orientation: list[float], spacing: list[fl
     if len(position) != 3 or len(orientation) != 6 or len(spacing) != 2:
         return None
     values = (*position, *orientation, *spacing)
-    if not all(map(math.isfinite, values)) or min(spacing) <= 0:
+    if not all(map(math.isfinite, values)) or max(map(abs, position)) > _MOST_POSITION_MM:
+        return None
+    if min(spacing) < LEAST_MM or max(spacing) > MOST_MM:
         return None
     row = (orientation[0], orientation[1], orientation[2])
     column = (orientation[3], orientation[4], orientation[5])

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from gantry.errors import DataSetError
 from gantry.volume.frames import Frame
-from gantry.volume.plane import Plane, Vector, dot, length, minus
+from gantry.volume.plane import LEAST_MM, MOST_MM, Plane, Vector, dot, length, minus
 
 SAME_PLACE_MM = 0.002
 """Frames nearer to each other than this are at the same place: positions have three decimals, or more."""
@@ -153,7 +153,8 @@ def _without_place(frames: list[Frame]) -> Stack:
     ordered = sorted(frames, key=lambda frame: frame.order)
     words = "the images do not say where in the patient they are; the affine is of voxels, not of the patient"
     spacing = ordered[0].kind.spacing_mm
-    plane = replace(_NOWHERE, spacing_mm=spacing if min(spacing) > 0 else (1.0, 1.0))
+    is_believed = all(LEAST_MM <= size <= MOST_MM for size in spacing)
+    plane = replace(_NOWHERE, spacing_mm=spacing if is_believed else (1.0, 1.0))
     placed = tuple(replace(frame, plane=plane) for frame in ordered)
     return Stack((placed,), (0.0, 0.0, ordered[0].step_mm or 1.0), (words,), in_patient=False)
 

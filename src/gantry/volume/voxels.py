@@ -57,22 +57,24 @@ def rescaled_type(header: ImageHeader, frames: Iterable[Frame]) -> np.dtype[np.g
     bits = header.bits_stored
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if header.signed else (0, (1 << bits) - 1)
     scales = {(frame.slope, frame.intercept) for frame in frames}
+    ends = [end * slope + intercept for slope, intercept in scales for end in (low, high)]
     if all(slope == int(slope) and intercept == int(intercept) for slope, intercept in scales):
-        ends = [end * slope + intercept for slope, intercept in scales for end in (low, high)]
         for name in ("<i2", "<u2", "<i4"):
             limits = np.iinfo(np.dtype(name))
             if limits.min <= min(ends) and max(ends) <= limits.max:
                 return np.dtype(name)
         return np.dtype("<f8")
-    return np.dtype("<f4") if bits <= 16 else np.dtype("<f8")
+    is_narrow = bits <= 16 and max(map(abs, ends)) < float(np.finfo(np.float32).max)
+    return np.dtype("<f4") if is_narrow else np.dtype("<f8")
 
 
 def rescaled(values: Values, frame: Frame, dtype: np.dtype[np.generic]) -> Values:
     """Values in the units of the Modality LUT (PS3.3 C.11.1.1.2), in `dtype`."""
     if (frame.slope, frame.intercept) == (1.0, 0.0):
         return values.astype(dtype, copy=False)
-    result = values.astype(np.float64) * frame.slope + frame.intercept
-    return result.astype(dtype)
+    with np.errstate(over="ignore"):  # stored values that are floating point may leave their own range
+        result = values.astype(np.float64) * frame.slope + frame.intercept
+        return result.astype(dtype)
 
 
 def check_volume_size(stack: Stack, bytes_per_voxel: int, limit: int) -> int:
