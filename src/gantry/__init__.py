@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "convert", "read"]
+__all__ = ["ConvertOptions", "__version__", "convert", "read"]
 
 if TYPE_CHECKING:
     from gantry.toolkit.convert import convert
+    from gantry.toolkit.convert_options import Options as ConvertOptions
     from gantry.toolkit.reading import read
 
-_PLACES = {"convert": "gantry.toolkit.convert", "read": "gantry.toolkit.reading"}
+_PLACES = {
+    "ConvertOptions": ("gantry.toolkit.convert_options", "Options"),
+    "convert": ("gantry.toolkit.convert", "convert"),
+    "read": ("gantry.toolkit.reading", "read"),
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +26,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_PLACES[name]), name)
+    module, attribute = _PLACES[name]
+    return getattr(importlib.import_module(module), attribute)

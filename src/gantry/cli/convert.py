@@ -142,7 +142,7 @@ def _found(
 ) -> Iterator[Iterator[Candidate | Unreadable]]:
     with Spool() as spool:
         if from_archive:
-            with _of_archive(inputs, spool.folder, data, config_file) as found:
+            with _of_archive(inputs, spool, data, config_file) as found:
                 yield found
             return
         paths = [Path(word) for word in inputs]
@@ -154,22 +154,19 @@ def _found(
 
 @contextmanager
 def _of_archive(
-    words: Sequence[str], spool: Path, data: Path | None, config_file: Path | None
+    words: Sequence[str], spool: Spool, data: Path | None, config_file: Path | None
 ) -> Iterator[Iterator[Candidate | Unreadable]]:
     """What a query finds: where it lies in our archive, or fetched from the server that has it open."""
     from gantry.cli.find import parse_keys
     from gantry.cli.local import open_archive, running_server
+    from gantry.toolkit.archive_objects import fetched, located
 
     settings = settings_from(config_file, data=data).settings
     conditions = {} if tuple(words) == ("all",) else parse_keys(words)
     server = running_server(settings)
     if server is not None:
-        from gantry.cli.archive_objects import fetched
-
-        yield fetched(server, conditions, spool)
+        yield fetched(server.dicomweb, conditions, spool)
         return
-    from gantry.cli.archive_objects import located
-
     with open_archive(settings) as archive:
         yield located(archive, conditions, spool)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -102,28 +102,53 @@ def format_of(output: Path) -> str | None:
 
 
 def convert(
-    inputs: Iterable[Path | str] | Path | str,
+    inputs: Iterable[Path | str] | Path | str | Mapping[str, str],
     output: Path | str,
     to: str | None = None,
     *,
+    archive: Path | str | None = None,
     options: Options | None = None,
     force: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> list[Converted]:
     """Convert files, folders and zip files to `output`, and say what became of each.
 
-    `to` is a name of `FORMATS`; without it the suffix of `output` says. `output` is a file where its name has
-    the format's suffix, else a folder. Raises CallerError for what cannot be asked, before anything is
-    written; what fails in one input is told in its `Converted`.
+    With `archive`, the folder of one or the URL of a DICOMweb service, `inputs` are conditions on studies,
+    such as ``{"PatientID": "42"}``; an empty mapping is all. `to` is a name of `FORMATS`; without it the
+    suffix of `output` says. `output` is a file where its name has the format's suffix, else a folder.
+
+    Raises CallerError for what cannot be asked, before anything is written, StorageError and ConnectError for
+    an archive that cannot be reached; what fails in one input is told in its `Converted`.
     """
-    paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(path) for path in inputs]
-    key = _asked_format(Path(output), to)
-    with Spool() as spool:
-        if FORMATS[key].reads_dicom:
-            found = candidates(objects_in(paths), paths, spool)
+    place = Path(output)
+    key = _asked_format(place, to)
+    with Spool() as spool, ExitStack() as stack:
+        found: Iterable[Candidate | Unreadable]
+        if archive is not None:
+            found = _of_archive(inputs, archive, spool, stack)
         else:
-            found = documents(paths)
-        return list(converted(found, Path(output), key, options or Options(), force=force, progress=progress))
+            paths = [Path(inputs)] if isinstance(inputs, (str, Path)) else [Path(path) for path in inputs]
+            if FORMATS[key].reads_dicom:
+                found = candidates(objects_in(paths), paths, spool)
+            else:
+                found = documents(paths)
+        return list(converted(found, place, key, options or Options(), force=force, progress=progress))
+
+
+def _of_archive(
+    conditions: object, archive: Path | str, spool: Spool, stack: ExitStack
+) -> Iterator[Candidate | Unreadable]:
+    if not isinstance(conditions, Mapping):
+        raise CallerError('of an archive, give conditions on studies, as in {"PatientID": "42"}')
+    from gantry.toolkit.archive_objects import fetched, located
+
+    if str(archive).startswith(("http://", "https://")):
+        return fetched(str(archive), dict(conditions), spool)
+    from gantry.archive.archive import Archive
+
+    if not Path(archive).is_dir():
+        raise CallerError(f"there is no archive in {archive}")
+    return located(stack.enter_context(Archive.open(Path(archive))), dict(conditions), spool)
 
 
 def _asked_format(output: Path, to: str | None) -> str:

@@ -21,7 +21,6 @@ from gantry.dataset.charset import decode_text
 from gantry.dataset.deflate import deflate
 from gantry.dataset.encode import encode, encode_element
 from gantry.dataset.json_model import PIXEL_TAGS, from_json, to_json_model
-from gantry.dataset.layout import SEQUENCE_DELIMITER, UNDEFINED
 from gantry.dataset.model_check import JsonModel
 from gantry.dataset.part10 import (
     MEDIA_STORAGE_SOP_CLASS_UID,
@@ -37,10 +36,9 @@ from gantry.dataset.reencode import little_endian_value
 from gantry.dataset.scan import DataSet, Element
 from gantry.dataset.xml_model import from_xml
 from gantry.errors import DataSetError
-from gantry.standard.dictionary import PIXEL_DATA, SPECIFIC_CHARACTER_SET, vr_of
+from gantry.standard.dictionary import SPECIFIC_CHARACTER_SET, vr_of
 from gantry.standard.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
-    TransferSyntax,
     transfer_syntax,
 )
 

@@ -64,6 +64,7 @@ class Workers:
             raise
         if answer is None:
             code = worker.wait()
+            _end(worker)
             self._idle.put(None)
             raise DataSetError(_how_it_died(code))
         self._idle.put(worker)

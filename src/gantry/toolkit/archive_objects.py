@@ -1,4 +1,4 @@
-"""The objects that a query of our archive finds, as files: where they lie, or fetched from its server."""
+"""The objects that a query of an archive finds, as files: where they lie, or fetched from its server."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gantry.cli.local import RunningServer
 from gantry.errors import StorageError
 from gantry.standard.query_keys import Level
-from gantry.toolkit.images import Candidate, Unreadable
+from gantry.toolkit.images import Candidate, Spool, Unreadable
 
 if TYPE_CHECKING:
     from gantry.archive.archive import Archive
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 _STUDY = "0020000D"
 
 
-def located(archive: Archive, conditions: dict[str, str], spool: Path) -> Iterator[Candidate | Unreadable]:
+def located(archive: Archive, conditions: dict[str, str], spool: Spool) -> Iterator[Candidate | Unreadable]:
     """The current objects of the studies that match, named by numbers."""
     from gantry.archive.query import Query
     from gantry.client.keys import keys_model
@@ -37,7 +36,9 @@ def located(archive: Archive, conditions: dict[str, str], spool: Path) -> Iterat
             return
 
 
-def _of_study(archive: Archive, study_uid: str, number: int, spool: Path) -> Iterator[Candidate | Unreadable]:
+def _of_study(
+    archive: Archive, study_uid: str, number: int, spool: Spool
+) -> Iterator[Candidate | Unreadable]:
     series: dict[str, int] = {}
     counts: dict[str, int] = {}
     for location in archive.locate(study_uid):
@@ -50,35 +51,33 @@ def _of_study(archive: Archive, study_uid: str, number: int, spool: Path) -> Ite
             yield Unreadable(location.key.sop_uid, str(error))
 
 
-def _file(archive: Archive, location: Location, spool: Path) -> Path:
+def _file(archive: Archive, location: Location, spool: Spool) -> Path:
     path = archive.real_path(location)
     if path is not None:
         return path
-    copy = spool / f"{location.key.sop_uid}.dcm"
+    copy = spool.folder / f"{location.key.sop_uid}.dcm"
     with copy.open("xb") as out:
         for block in archive.blocks(location):
             out.write(block)
     return copy
 
 
-def fetched(
-    server: RunningServer, conditions: dict[str, str], spool: Path
-) -> Iterator[Candidate | Unreadable]:
-    """The objects of the studies that match, fetched into `spool`, where a running server has the archive."""
-    for number, folder, failures in asyncio.run(_fetch(server, conditions, spool)):
+def fetched(dicomweb: str, conditions: dict[str, str], spool: Spool) -> Iterator[Candidate | Unreadable]:
+    """The objects of the studies that match, fetched into `spool` from the DICOMweb service at that URL."""
+    for number, folder, failures in asyncio.run(_fetch(dicomweb, conditions, spool.folder)):
         for n, path in enumerate(sorted(folder.rglob("*.dcm")), 1):
             yield Candidate(path.stem, path, f"ST{number:06d}/IM{n:06d}")
         yield from failures
 
 
 async def _fetch(
-    server: RunningServer, conditions: dict[str, str], spool: Path
+    dicomweb: str, conditions: dict[str, str], spool: Path
 ) -> list[tuple[int, Path, list[Unreadable]]]:
     from gantry.client.sinks import FolderSink
     from gantry.client.web import WebClient
 
     studies = []
-    async with WebClient(server.dicomweb) as web:
+    async with WebClient(dicomweb) as web:
         uids = [str(model[_STUDY]["Value"][0]) async for model in web.search(Level.STUDY, conditions)]
         for number, uid in enumerate(uids, 1):
             folder = spool / f"{number:06d}"
