@@ -35,7 +35,7 @@ _LOSSY = {".webp", ".avif"}
 _SAMPLE_FORMAT = 339
 _SIGNED = 2
 _CLASSIC_TIFF_BYTES = 3 << 30
-"""A TIFF counts bytes in 32 bits; what may become larger is a BigTIFF."""
+"""A TIFF counts bytes in 32 bits; what may become larger is a BigTIFF, which Pillow writes uncompressed."""
 
 _LEAST_GIF_SECONDS = 0.02
 """GIF counts in hundredths of a second, and browsers take less than two of them for ten."""
@@ -222,16 +222,14 @@ def _write_tiff(frames: list[StoredFrame], options: Options, depth: int, path: P
     if not frames:
         raise DataSetError("there are no frames")
     notes: dict[str, None] = {}
-    size = sum(frame.header.frame_samples for frame in frames) * depth // 8
+    is_big = sum(frame.header.frame_samples for frame in frames) * depth // 8 > _CLASSIC_TIFF_BYTES
+    compression = "raw" if is_big else "tiff_adobe_deflate"
     # Pillow writes the place of a page into the one before it, which it reads for that.
     with path.open("x+b") as out, AppendingTiffWriter(out) as pages:
         for frame in frames:
             picture, tags = _tiff_page(frame, options, depth, notes)
             page = Pillow.fromarray(picture)
-            page.save(
-                pages, "TIFF", compression="tiff_adobe_deflate", tiffinfo=tags,
-                big_tiff=size > _CLASSIC_TIFF_BYTES,
-            )  # fmt: skip
+            page.save(pages, "TIFF", compression=compression, tiffinfo=tags, big_tiff=is_big)
             pages.newFrame()
     return Made(tuple(notes))
 
