@@ -14,7 +14,7 @@ from cli.conftest import Gantry
 from command import serving, start
 from gantry.cli.exits import Exit
 from image_values import gray, image_object
-from serving import ROOT
+from serving import ROOT, dataset, part10
 from volume_values import numbered, series_of, written
 
 
@@ -58,7 +58,7 @@ def test_json_tells_of_each(gantry: Gantry, folder: Path, tmp_path: Path) -> Non
         "one.bmp", "two_0001.bmp", "two_0002.bmp",
     ]  # fmt: skip
     assert [Path(entry["source"]).name for entry in done.json if entry["error"]] == ["bad.dcm"]
-    assert set(done.json[0]) == {"source", "file", "beside", "notes", "error"}
+    assert set(done.json[0]) == {"source", "file", "beside", "notes", "error", "passedOver"}
 
 
 def test_nothing_is_overwritten_without_force(gantry: Gantry, folder: Path, tmp_path: Path) -> None:
@@ -96,6 +96,20 @@ def test_nothing_to_convert_is_not_found(gantry: Gantry, tmp_path: Path) -> None
     (tmp_path / "in").mkdir()
     done = gantry("convert", tmp_path / "in", tmp_path / "out", "--to", "png")
     assert (done.code, done.err) == (Exit.NOT_FOUND, "gantry: nothing found to convert\n")
+
+
+def test_what_is_no_image_is_passed_over(gantry: Gantry, folder: Path, tmp_path: Path) -> None:
+    report = dataset(3, sop_class="1.2.840.10008.5.1.4.1.1.88.11", Modality="SR")
+    for keyword in ("PixelData", "Rows", "Columns"):
+        delattr(report, keyword)
+    (folder / "report.dcm").write_bytes(part10(report))
+    done = gantry("convert", folder, tmp_path / "out", "--to", "png")
+    assert (done.code, done.out) == (0, f"3 files written to {tmp_path / 'out'}, 1 passed over\n")
+    assert done.err == f"passed over: {folder / 'report.dcm'}: the object has no pixels\n"
+    done = gantry("convert", folder / "report.dcm", tmp_path / "x.png")
+    assert (done.code, done.err.splitlines()[-1]) == (
+        Exit.NOT_FOUND, "gantry: nothing found to convert: 1 objects are no images",
+    )  # fmt: skip
 
 
 def test_options_reach_the_picture(gantry: Gantry, folder: Path, tmp_path: Path) -> None:

@@ -263,6 +263,11 @@ def test_frames_of_several_sizes_are_pages_but_no_animation(tmp_path: Path) -> N
     assert done.error == ""
 
 
+def test_an_animation_that_takes_too_much_memory_is_refused_before_it_is_taken(tmp_path: Path) -> None:
+    (done,) = converted(image_object(gray(12)), "gif", tmp_path, width=10_000, height=10_000)
+    assert "12 frames are 1,200,000,000 pixels, more than the 1,073,741,824 of one file" in done.error
+
+
 # --- what cannot be
 
 

@@ -99,7 +99,7 @@ def command(
         sidecar=not no_sidecar,
         columns=tuple(columns.split(",")) if columns else (),
     )
-    written = failed = 0
+    written = failed = others = 0
     with (
         Bar("converting", quiet=as_json) as bar,
         _found(inputs, key, from_archive, data, config_file) as found,
@@ -107,14 +107,14 @@ def command(
         for one in converted(found, output, key, options, force=force, progress=bar.reached):
             _report(one, as_json)
             written += one.path is not None
-            failed += one.path is None
+            failed += one.path is None and not one.is_other
+            others += one.is_other
+    if not written and not failed:
+        raise NotFound("nothing found to convert" + (f": {others} objects are no images" if others else ""))
     if not as_json:
         more = f", {failed} could not be converted" if failed else ""
-        result(
-            f"{written} files written to {output}{more}" if written or failed else "nothing found to convert"
-        )
-    if not written and not failed:
-        raise NotFound("nothing found to convert")
+        more += f", {others} passed over" if others else ""
+        result(f"{written} files written to {output}{more}")
     return Exit.PROBLEMS if failed else Exit.OK
 
 
@@ -127,11 +127,12 @@ def _report(one: Converted, as_json: bool) -> None:
                 "beside": [str(path) for path in one.beside],
                 "notes": list(one.notes),
                 "error": one.error,
+                "passedOver": one.is_other,
             }
         )
         return
     if one.path is None:
-        note(f"not converted: {one.source}: {one.error}")
+        note(f"{'passed over' if one.is_other else 'not converted'}: {one.source}: {one.error}")
     for words in one.notes:
         note(f"{one.path}: {words}")
 

@@ -11,7 +11,7 @@ from gantry.toolkit.convert_options import Converted, Made, Options, Piece
 from gantry.toolkit.exact_model import exact_model, file_from_document
 from gantry.toolkit.images import Candidate, Opened
 
-MAX_DOCUMENT_BYTES = 2 << 30
+MAX_DOCUMENT_BYTES = 1 << 30
 """A document is held whole, and some copies of it."""
 
 

@@ -103,10 +103,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What became of a piece, or of an input of which none was made: then `error` says why."""
+    """What became of a piece, or of an input of which none was made: then `error` says why, and `is_other`
+    that it is nothing of which such a file could be made, as a report is no picture.
+    """
 
     source: str
     path: Path | None
     notes: tuple[str, ...] = ()
     error: str = ""
     beside: tuple[Path, ...] = ()
+    is_other: bool = False

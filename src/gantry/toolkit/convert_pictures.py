@@ -21,7 +21,7 @@ from PIL.TiffImagePlugin import AppendingTiffWriter
 from gantry.errors import CallerError, DataSetError
 from gantry.toolkit.convert_images import Facts, Known, Series, by_series, read_images, series_stem
 from gantry.toolkit.convert_options import MAX_ANIMATION_VALUES, Converted, Made, Options, Piece
-from gantry.toolkit.display import Picture, displayed
+from gantry.toolkit.display import Picture, displayed, displayed_pixels
 from gantry.toolkit.images import Candidate, Image, StoredFrame
 
 DEFAULT_FPS = 10.0
@@ -246,11 +246,11 @@ def _tiff_page(
     return values.view(np.uint16), {_SAMPLE_FORMAT: _SIGNED} if values.dtype.kind == "i" else {}
 
 
-def check_animation(frames: list[StoredFrame]) -> None:
+def check_animation(frames: list[StoredFrame], options: Options) -> None:
     """Raise DataSetError for more frames than one animation is to hold, or for none."""
     if not frames:
         raise DataSetError("there are no frames")
-    size = sum(frame.header.rows * frame.header.columns for frame in frames)
+    size = sum(displayed_pixels(frame.header, options) for frame in frames)
     if size > MAX_ANIMATION_VALUES:
         raise DataSetError(
             f"{len(frames)} frames are {size:,} pixels, more than the {MAX_ANIMATION_VALUES:,} of one file"
@@ -258,7 +258,7 @@ def check_animation(frames: list[StoredFrame]) -> None:
 
 
 def _write_gif(frames: list[StoredFrame], seconds: float, options: Options, path: Path) -> Made:
-    check_animation(frames)
+    check_animation(frames, options)
     pictures = [displayed(frame, options) for frame in frames]
     if len({picture.shape[:2] for picture in pictures}) > 1:
         raise DataSetError("the frames are not all of one size; a GIF has one")

@@ -86,13 +86,11 @@ def _piece(
 
 
 def _write(frames: list[StoredFrame], seconds: float, options: Options, suffix: str, path: Path) -> Made:
-    check_animation(frames)
+    check_animation(frames, options)
     av = video_library()
     rate = Fraction(1 / seconds).limit_denominator(1000)
     pictures = in_order(len(frames), lambda n: _even(displayed(frames[n], options)))
     first = next(pictures)
-    if max(first.shape[:2]) > _MOST_SIDE:
-        raise DataSetError(f"a video has at most {_MOST_SIDE} pixels along a side; ask for a smaller size")
     try:
         with av.open(str(path), "w", format=suffix[1:]) as container:
             stream = container.add_stream(_CODECS[suffix], rate=rate, options=_OPTIONS[suffix])
@@ -116,7 +114,9 @@ def _encode(av: Any, container: Any, stream: Any, picture: Picture) -> None:
 
 def _even(picture: Picture) -> Picture:
     """Both sides even (chrominance is halved) and not too small."""
-    factor = -(-_LEAST_SIDE // min(picture.shape[:2]))
+    factor = max(1, -(-_LEAST_SIDE // min(picture.shape[:2])))
+    if max(picture.shape[:2]) * factor > _MOST_SIDE:
+        raise DataSetError(f"a video has at most {_MOST_SIDE} pixels along a side; ask for a smaller size")
     if factor > 1:
         picture = picture.repeat(factor, axis=0).repeat(factor, axis=1)
     rows, columns = picture.shape[:2]

@@ -24,7 +24,9 @@ def displayed(frame: StoredFrame, options: Options) -> Picture:
     header = decoded.header
     window = Window(*options.window) if options.window else None
     wanted = Rendering(width=options.width, height=options.height, window=window, media_type="image/png")
-    _check_size(header, wanted)
+    pixels = displayed_pixels(header, options)
+    if pixels > MAX_FRAME_PIXELS:
+        raise DataSetError(f"a picture of {pixels:,} pixels is over the limit", tag=0x00280030)
     try:
         return _rendered(decoded.pixels, header, wanted)
     except MemoryError:
@@ -45,16 +47,13 @@ def _rendered(pixels: Picture, header: ImageHeader, wanted: Rendering) -> Pictur
     return np.asarray(imagecodecs.png_decode(render(pixels, photometric, header, wanted)))
 
 
-def _check_size(header: ImageHeader, wanted: Rendering) -> None:
-    """Pixels that are not square are enlarged, and so is what is smaller than was asked for: hold what comes
-    of that against the limit of a frame.
+def displayed_pixels(header: ImageHeader, options: Options) -> int:
+    """How many pixels `displayed` will have: those that are not square are enlarged, and so is what is smaller
+    than was asked for.
     """
     tall, wide = header.pixel_aspect
     rows, columns = header.rows * max(1.0, tall / wide), header.columns * max(1.0, wide / tall)
     scale = 1.0
-    if wanted.width or wanted.height:
-        scale = min((wanted.width or math.inf) / columns, (wanted.height or math.inf) / rows)
-    if rows * scale * columns * scale > MAX_FRAME_PIXELS:
-        raise DataSetError(
-            f"a picture of {columns * scale:.0f}x{rows * scale:.0f} is over the limit", tag=0x00280030
-        )
+    if options.width or options.height:
+        scale = min((options.width or math.inf) / columns, (options.height or math.inf) / rows)
+    return math.ceil(rows * scale * columns * scale)

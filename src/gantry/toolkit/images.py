@@ -67,6 +67,10 @@ class Unreadable:
     is_other: bool = False
 
 
+class NoPixels(DataSetError):
+    """An object that is no image: nothing is wrong with it."""
+
+
 class Spool:
     """A folder for objects that are no files of their own, made when the first comes; used as a context, at
     whose end it goes away.
@@ -188,7 +192,8 @@ def read_each(
             with Opened(candidate.path) as (meta, ds):
                 results.append(read(candidate, meta, ds))
         except DataSetError as error:
-            failed.append(Converted(candidate.name, None, error=str(error)))
+            is_other = isinstance(error, NoPixels)
+            failed.append(Converted(candidate.name, None, error=str(error), is_other=is_other))
         except OSError as error:
             words = f"cannot be read: {error.strerror or error}"
             failed.append(Converted(candidate.name, None, error=words))
@@ -352,10 +357,10 @@ class Image:
 
 
 def image_of(candidate: Candidate, meta: FileMeta, ds: DataSet) -> Image:
-    """The image in an object. Raises DataSetError for one without pixels, or with a header that lies."""
+    """The image in an object. Raises NoPixels, or DataSetError where a header lies."""
     table = frame_table(ds)
     if table is None:
-        raise DataSetError("the object has no pixels")
+        raise NoPixels("the object has no pixels")
     if not len(table):
         raise DataSetError("the object has no frame that can be told from others", tag=_PIXEL_DATA)
     header = ImageHeader.from_dataset(ds)
