@@ -48,8 +48,8 @@ def _rendered(pixels: Picture, header: ImageHeader, wanted: Rendering) -> Pictur
 
 
 def displayed_pixels(header: ImageHeader, options: Options) -> int:
-    """How many pixels `displayed` will have: those that are not square are enlarged, and so is what is smaller
-    than was asked for.
+    """How many pixels `displayed` will have: those that are not square are enlarged, and so is what is
+    smaller than was asked for.
     """
     tall, wide = header.pixel_aspect
     rows, columns = header.rows * max(1.0, tall / wide), header.columns * max(1.0, wide / tall)
