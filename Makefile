@@ -31,6 +31,7 @@ soak: debian $(VENV)/.test-ready ## slow fuzzing and endurance
 
 bench: debian $(VENV)/.test-ready ## speeds beside the peers, into benchmarks/results.md
 	tools/debian.sh orthanc orthanc-dicomweb nginx-light wrk
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[test,dev,bench]'
 	$(BIN)/python -m benchmarks
 
 viewer: $(VENV)/.run-ready ## build the viewer again from its sources

@@ -21,6 +21,7 @@ import msgspec
 from gantry.errors import CallerError, DataSetError
 from gantry.pixels.image import ImageHeader, Rendering
 from gantry.pixels.transcode import FrameJob, transcode_frame
+from gantry.server.allocator import FRAME_MAPPING_BYTES, keep_buffers
 
 LENGTHS = struct.Struct("<II")
 
@@ -56,6 +57,7 @@ def main() -> None:
     answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a codec prints must not reach the answers
     _limit_resources()
+    keep_buffers(FRAME_MAPPING_BYTES)
     with os.fdopen(answers, "wb", buffering=0) as out:
         while (request := _read(sys.stdin.fileno())) is not None:
             reply, payload = _answer(*request)
