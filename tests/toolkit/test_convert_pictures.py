@@ -318,3 +318,39 @@ def test_float_pixels_are_no_16_bit_picture_but_can_be_shown(tmp_path: Path) -> 
     read = picture(only(converted(part10(ds), "png", tmp_path)))
     assert (np.diff(read.ravel().astype(int)) >= 0).all()
     assert read.max() == 255
+
+
+def test_each_frame_is_shown_with_its_own_window(tmp_path: Path) -> None:
+    """PS3.3 C.7.6.16.2.10: the Frame VOI LUT macro may stand once for each frame."""
+    ds = pydicom.dcmread(io.BytesIO(image_object(np.full((3, 8, 8), 100, np.uint16))))
+    ds.PerFrameFunctionalGroupsSequence = []
+    for center in (50, 100, 500):
+        item, voi = pydicom.Dataset(), pydicom.Dataset()
+        voi.WindowCenter, voi.WindowWidth = center, 101
+        item.FrameVOILUTSequence = [voi]
+        ds.PerFrameFunctionalGroupsSequence.append(item)
+    done = converted(part10(ds), "png", tmp_path)
+    levels = [int(picture(one.path)[0, 0]) for one in done if one.path]
+    assert levels == [255, 129, 0]
+
+
+def test_overlays_and_shutters_are_shown(tmp_path: Path) -> None:
+    overlay = np.zeros((8, 8), np.uint8)
+    overlay[2, 3] = 1
+    file = image_object(
+        np.full((1, 8, 8), 10, np.uint8),
+        WindowCenter="128",
+        WindowWidth="256",
+        OverlayRows=8,
+        OverlayColumns=8,
+    )
+    ds = pydicom.dcmread(io.BytesIO(file))
+    del ds.OverlayRows, ds.OverlayColumns
+    for element, vr, value in (
+        (0x10, "US", 8), (0x11, "US", 8), (0x40, "CS", "G"), (0x50, "SS", [1, 1]), (0x100, "US", 1),
+        (0x102, "US", 0), (0x3000, "OW", np.packbits(overlay.ravel(), bitorder="little").tobytes()),
+    ):  # fmt: skip
+        ds.add_new(0x60000000 | element, vr, value)
+    read = picture(only(converted(part10(ds), "png", tmp_path)))
+    assert (read == 255).sum() == 1
+    assert read[2, 3] == 255

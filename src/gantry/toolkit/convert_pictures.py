@@ -237,7 +237,8 @@ def _write_tiff(frames: list[StoredFrame], options: Options, depth: int, path: P
 def _tiff_page(
     frame: StoredFrame, options: Options, depth: int, notes: dict[str, None]
 ) -> tuple[Picture, dict[int, int]]:
-    is_color = frame.header.samples_per_pixel != 1 or frame.header.palette is not None
+    header = frame.header
+    is_color = header.samples_per_pixel != 1 or header.photometric_interpretation == "PALETTE COLOR"
     if depth == 8 or is_color:
         if depth == 16:
             notes["colour has 8 bits a sample"] = None

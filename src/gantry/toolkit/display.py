@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
+import threading
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
+from gantry.pixels.functional_groups import FunctionalGroups
 from gantry.pixels.image import MAX_FRAME_PIXELS, ImageHeader, Rendering, Window
 from gantry.toolkit.convert_options import Options
-from gantry.toolkit.images import StoredFrame
+from gantry.toolkit.images import Opened, StoredFrame
 
 Picture = NDArray[Any]
 
@@ -20,15 +25,15 @@ _PIXEL_DATA = 0x7FE00010
 
 def displayed(frame: StoredFrame, options: Options) -> Picture:
     """(rows, columns) or (rows, columns, 3), 8 bits. Raises DataSetError where there is no way to show it."""
-    decoded = frame.decoded()
-    header = decoded.header
-    window = Window(*options.window) if options.window else None
-    wanted = Rendering(width=options.width, height=options.height, window=window, media_type="image/png")
+    header = _header_of(frame)
     pixels = displayed_pixels(header, options)
     if pixels > MAX_FRAME_PIXELS:
         raise DataSetError(f"a picture of {pixels:,} pixels is over the limit", tag=0x00280030)
+    window = Window(*options.window) if options.window else None
+    wanted = Rendering(width=options.width, height=options.height, window=window, media_type="image/png")
+    decoded = frame.decoded(header)
     try:
-        return _rendered(decoded.pixels, header, wanted)
+        return _rendered(decoded.pixels, decoded.header, wanted)
     except MemoryError:
         raise DataSetError("showing it takes more memory than there is", tag=_PIXEL_DATA) from None
     except (ValueError, IndexError, OverflowError, TypeError) as error:
@@ -40,11 +45,32 @@ def _rendered(pixels: Picture, header: ImageHeader, wanted: Rendering) -> Pictur
     from gantry.pixels.render import render, to_picture
 
     photometric = header.photometric_interpretation
-    if not wanted.width and not wanted.height and header.pixel_aspect[0] == header.pixel_aspect[1]:
+    is_square = header.pixel_aspect[0] == header.pixel_aspect[1]
+    if is_square and not wanted.width and not wanted.height and not header.icc_profile:
         return np.asarray(to_picture(pixels, photometric, header, wanted))
     import imagecodecs
 
     return np.asarray(imagecodecs.png_decode(render(pixels, photometric, header, wanted)))
+
+
+def _header_of(frame: StoredFrame) -> ImageHeader:
+    """The header with all that display needs: windows, shutter and overlays may be others for each frame."""
+    if not frame.is_one_of_several:
+        return frame.header
+    with _reading:
+        ds, groups = _object_at(frame.path)
+        return ImageHeader.from_dataset(ds, frame.number + 1, groups)
+
+
+_reading = threading.Lock()
+"""Functional groups are read as they are asked for, by one at a time."""
+
+
+@lru_cache(maxsize=1)
+def _object_at(path: Path) -> tuple[DataSet, FunctionalGroups]:
+    """An object that stays mapped until another is asked for: its frames are asked for in turn."""
+    _, ds = Opened(path).__enter__()
+    return ds, FunctionalGroups(ds)
 
 
 def displayed_pixels(header: ImageHeader, options: Options) -> int:

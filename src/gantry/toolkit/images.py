@@ -12,7 +12,7 @@ import mmap
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -204,7 +204,8 @@ def read_each(
 class StoredFrame:
     """One frame that can be asked for its pixels, from any thread and in any process, at any time.
 
-    `number` counts from 0. `spans` are (offset, length) in the file; none where the bytes do not lie there as
+    `number` counts from 0. Where it is one of several, `header` tells what decoding needs and is the same for
+    all; how each is displayed is read when it is asked for (`toolkit.display`). `spans` are (offset, length) in the file; none where the bytes do not lie there as
     they are meant, and the object must be read for them: deflated Data Sets, big endian, frames that begin
     inside a byte.
     """
@@ -214,6 +215,7 @@ class StoredFrame:
     header: ImageHeader
     number: int
     spans: tuple[tuple[int, int], ...]
+    is_one_of_several: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -259,13 +261,17 @@ class StoredFrame:
         finally:
             os.close(fd)
 
-    def decoded(self) -> Decoded:
-        """The pixels as the codec gives them, with the header that is true of them. Raises DataSetError."""
+    def decoded(self, header: ImageHeader | None = None) -> Decoded:
+        """The pixels as the codec gives them, with `header`, or its own, as it is true of them.
+
+        Raises DataSetError.
+        """
         from gantry.pixels.decode import decode
 
-        self.header.check_size()
+        header = header or self.header
+        header.check_size()
         try:
-            return decode(self.data(), self.syntax_uid, self.header)
+            return decode(self.data(), self.syntax_uid, header)
         except MemoryError:
             raise DataSetError("decoding takes more memory than there is", tag=_PIXEL_DATA) from None
         except (ValueError, IndexError, OverflowError, TypeError) as error:
@@ -317,11 +323,15 @@ def _inflated(path: Path) -> tuple[DataSet, FrameTable]:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image and its frames. `is_direct` where the bytes of a frame lie in the file as they are meant."""
+    """An image and its frames. `is_direct` where the bytes of a frame lie in the file as they are meant.
+
+    `header` is that of the first frame, and `plain_header` the same without what only display needs.
+    """
 
     candidate: Candidate
     syntax_uid: str
     header: ImageHeader
+    plain_header: ImageHeader
     table: FrameTable
     is_direct: bool
 
@@ -353,7 +363,9 @@ class Image:
         if not self.table.is_complete(number):
             raise DataSetError(f"frame {number + 1} is not all there", tag=_PIXEL_DATA)
         spans = self.table.frame(number) if self.is_direct else ()
-        return StoredFrame(self.candidate.path, self.syntax_uid, self.header, number, spans)
+        several = self.frame_count > 1
+        header = self.plain_header if several else self.header
+        return StoredFrame(self.candidate.path, self.syntax_uid, header, number, spans, several)
 
 
 def image_of(candidate: Candidate, meta: FileMeta, ds: DataSet) -> Image:
@@ -368,4 +380,10 @@ def image_of(candidate: Candidate, meta: FileMeta, ds: DataSet) -> Image:
     syntax = transfer_syntax(meta.transfer_syntax_uid)
     bits = table.frame_bits
     is_direct = bits is None or (bits % 8 == 0 and syntax.little_endian and not syntax.deflated)
-    return Image(candidate, meta.transfer_syntax_uid, header, table, is_direct)
+    plain = header
+    if len(table) > 1:
+        plain = replace(
+            header, windows=(), palette=None, modality_lut=None, voi_luts=(), presentation_lut=None,
+            overlays=(), shutter=None, icc_profile=b"",
+        )  # fmt: skip
+    return Image(candidate, meta.transfer_syntax_uid, header, plain, table, is_direct)

@@ -1,9 +1,9 @@
 """What each frame of an image says of its place in a volume: the classic attributes, functional groups,
 mosaics.
 
-In enhanced multi-frame objects an attribute stands in a macro, in the Item of the frame or in the one that
-all frames share (PS3.3 C.7.6.16); elsewhere at the top. `Groups` looks in this order. A Siemens mosaic is
-one stored frame that holds all slices of a volume as tiles; it becomes one `Frame` for each slice.
+In enhanced multi-frame objects an attribute stands in a macro (PS3.3 C.7.6.16), elsewhere at the top;
+`Groups` looks in this order. A Siemens mosaic is one stored frame that holds all slices of a volume as tiles;
+it becomes one `Frame` for each slice.
 """
 
 from __future__ import annotations
@@ -14,6 +14,15 @@ from dataclasses import dataclass, field, replace
 
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
+from gantry.pixels.functional_groups import (
+    FRAME_CONTENT,
+    PER_FRAME,
+    PIXEL_MEASURES,
+    PIXEL_VALUE_TRANSFORMATION,
+    PLANE_ORIENTATION,
+    PLANE_POSITION,
+    FunctionalGroups,
+)
 from gantry.pixels.image import ImageHeader
 from gantry.volume.csa import csa_numbers, read_csa
 from gantry.volume.diffusion import Diffusion, diffusion_of
@@ -26,14 +35,9 @@ MAX_FRAMES = 1_000_000
 MOST_REPETITION_MS = 1e6
 """More is no time between excitations, but a wrong number."""
 
-_SHARED_GROUPS = 0x52009229
-_PER_FRAME_GROUPS = 0x52009230
-_PLANE_POSITION, _POSITION = 0x00209113, 0x00200032
-_PLANE_ORIENTATION, _ORIENTATION = 0x00209116, 0x00200037
-_PIXEL_MEASURES, _SPACING = 0x00289110, 0x00280030
+_POSITION, _ORIENTATION, _SPACING = 0x00200032, 0x00200037, 0x00280030
 _THICKNESS, _SPACING_BETWEEN_SLICES = 0x00180050, 0x00180088
-_VALUE_TRANSFORMATION, _INTERCEPT, _SLOPE = 0x00289145, 0x00281052, 0x00281053
-_FRAME_CONTENT = 0x00209111
+_INTERCEPT, _SLOPE = 0x00281052, 0x00281053
 _STACK_ID, _TEMPORAL_INDEX, _FRAME_ACQUISITION = 0x00209056, 0x00209128, 0x00209156
 _MR_ECHO, _EFFECTIVE_ECHO_TIME = 0x00189114, 0x00189082
 _TIMING, _REPETITION_TIME = 0x00189112, 0x00180080
@@ -86,25 +90,22 @@ class Frame:
 
 
 class Groups:
-    """The functional groups of an image, by frame."""
+    """The attributes of the frames of an image, wherever they stand."""
 
     def __init__(self, ds: DataSet) -> None:
         self._ds = ds
-        self._shared = next(ds.items(_SHARED_GROUPS), None)
-        self._frames = list(ds.items(_PER_FRAME_GROUPS))
-        self._is_enhanced = self._shared is not None or bool(self._frames)
+        self._groups = FunctionalGroups(ds)
+        self._is_enhanced = self._groups.is_enhanced
 
     def holder(self, number: int, macro: int, tag: int) -> DataSet | None:
-        """The Item, or the Data Set itself, in which an attribute of a macro stands for frame `number`."""
-        if not self._is_enhanced:
-            return self._ds if tag in self._ds.elements else None
-        own = self._frames[number] if number < len(self._frames) else None
-        for group in (own, self._shared):
-            if group is None or macro not in group.elements:
-                continue
-            item = next(group.items(macro), None)
-            if item is not None and tag in item.elements:
-                return item
+        """The Item of a macro, or the Data Set itself, where an attribute stands for frame `number`, from 0.
+
+        An Item without it is passed over: writers leave at the top what belongs into the macro.
+        """
+        if self._is_enhanced:
+            for item in self._groups.items(number + 1, macro)[:1]:
+                if tag in item.elements:
+                    return item
         return self._ds if tag in self._ds.elements else None
 
     def floats(self, number: int, macro: int, tag: int) -> list[float]:
@@ -140,11 +141,11 @@ def repetition_s(ds: DataSet) -> float:
 def _frame(
     ds: DataSet, groups: Groups, header: ImageHeader, number: int, instance: int, *, is_mr: bool
 ) -> Frame:
-    position = groups.floats(number, _PLANE_POSITION, _POSITION)
-    orientation = groups.floats(number, _PLANE_ORIENTATION, _ORIENTATION)
-    spacing = groups.floats(number, _PIXEL_MEASURES, _SPACING)
-    step = groups.floats(number, _PIXEL_MEASURES, _SPACING_BETWEEN_SLICES) or groups.floats(
-        number, _PIXEL_MEASURES, _THICKNESS
+    position = groups.floats(number, PLANE_POSITION, _POSITION)
+    orientation = groups.floats(number, PLANE_ORIENTATION, _ORIENTATION)
+    spacing = groups.floats(number, PIXEL_MEASURES, _SPACING)
+    step = groups.floats(number, PIXEL_MEASURES, _SPACING_BETWEEN_SLICES) or groups.floats(
+        number, PIXEL_MEASURES, _THICKNESS
     )
     plane = plane_from(position, orientation, spacing)
     return Frame(
@@ -153,8 +154,8 @@ def _frame(
         plane=plane,
         kind=_kind(ds, groups, header, number, spacing),
         order=_order(ds, groups, number),
-        slope=_finite(groups.floats(number, _VALUE_TRANSFORMATION, _SLOPE), 1.0) or 1.0,
-        intercept=_finite(groups.floats(number, _VALUE_TRANSFORMATION, _INTERCEPT), 0.0),
+        slope=_finite(groups.floats(number, PIXEL_VALUE_TRANSFORMATION, _SLOPE), 1.0) or 1.0,
+        intercept=_finite(groups.floats(number, PIXEL_VALUE_TRANSFORMATION, _INTERCEPT), 0.0),
         step_mm=_distance(step),
         diffusion=diffusion_of(ds, lambda macro, tag: groups.holder(number, macro, tag)) if is_mr else None,
     )
@@ -184,17 +185,17 @@ def _kind(ds: DataSet, groups: Groups, header: ImageHeader, number: int, spacing
         spacing_mm=(round(spacing[0], 4), round(spacing[1], 4)) if len(spacing) == 2 else (0.0, 0.0),
         image_type=tuple(frame_type.split("\\") if frame_type else ds.texts(_IMAGE_TYPE)),
         echo=tuple(round(value, 4) for value in echo),
-        stack=groups.text(number, _FRAME_CONTENT, _STACK_ID),
+        stack=groups.text(number, FRAME_CONTENT, _STACK_ID),
     )
 
 
 def _order(ds: DataSet, groups: Groups, number: int) -> tuple[float, ...]:
-    temporal = groups.floats(number, _FRAME_CONTENT, _TEMPORAL_INDEX) or ds.floats(_TEMPORAL_POSITION)
-    acquisition = groups.floats(number, _FRAME_CONTENT, _FRAME_ACQUISITION) or ds.floats(_ACQUISITION_NUMBER)
+    temporal = groups.floats(number, FRAME_CONTENT, _TEMPORAL_INDEX) or ds.floats(_TEMPORAL_POSITION)
+    acquisition = groups.floats(number, FRAME_CONTENT, _FRAME_ACQUISITION) or ds.floats(_ACQUISITION_NUMBER)
     # An Enhanced object counts times from 1 in each instance, so that the instance goes first there.
     instance = _finite(ds.floats(_INSTANCE_NUMBER), 0.0)
     times = (_finite(temporal, 0.0), _finite(acquisition, 0.0))
-    if _PER_FRAME_GROUPS in ds.elements:
+    if PER_FRAME in ds.elements:
         return (instance, *times, float(number))
     return (*times, instance, float(number))
 
