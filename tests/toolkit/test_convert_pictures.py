@@ -334,18 +334,15 @@ def test_each_frame_is_shown_with_its_own_window(tmp_path: Path) -> None:
     assert levels == [255, 129, 0]
 
 
-def test_overlays_and_shutters_are_shown(tmp_path: Path) -> None:
+def test_overlays_are_shown(tmp_path: Path) -> None:
     overlay = np.zeros((8, 8), np.uint8)
     overlay[2, 3] = 1
     file = image_object(
         np.full((1, 8, 8), 10, np.uint8),
         WindowCenter="128",
         WindowWidth="256",
-        OverlayRows=8,
-        OverlayColumns=8,
     )
     ds = pydicom.dcmread(io.BytesIO(file))
-    del ds.OverlayRows, ds.OverlayColumns
     for element, vr, value in (
         (0x10, "US", 8), (0x11, "US", 8), (0x40, "CS", "G"), (0x50, "SS", [1, 1]), (0x100, "US", 1),
         (0x102, "US", 0), (0x3000, "OW", np.packbits(overlay.ravel(), bitorder="little").tobytes()),

@@ -123,6 +123,15 @@ def test_bits_around_a_value_are_left_out(signed: bool, tmp_path: Path) -> None:
     assert (voxels == upright(values)).all()
 
 
+def test_slices_whose_bits_lie_elsewhere_are_read_by_their_own_headers(tmp_path: Path) -> None:
+    volume = numbered(2, 2, 2)
+    files = [
+        slice_object(volume[0], 1, (0, 0, 0), BitsStored=12, HighBit=11),
+        slice_object(volume[1] << 4, 2, (0, 0, 1), BitsStored=12, HighBit=15),
+    ]
+    assert (nifti(only(converted(files, "nii", tmp_path)).path)[0] == upright(volume)).all()
+
+
 def test_slices_that_are_scaled_differently_are_rescaled(tmp_path: Path) -> None:
     volume = numbered(3, 2, 2)
     files = [

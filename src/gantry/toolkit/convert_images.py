@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gantry.dataset.part10 import FileMeta
 from gantry.dataset.scan import DataSet
 from gantry.toolkit.convert_options import Converted
-from gantry.toolkit.images import Candidate, Image, image_of, read_each
+from gantry.toolkit.images import Candidate, Image, PlainHeaders, image_of, read_each
 from gantry.volume.frames import Frame, frames_of, repetition_s
 
 _SERIES_UID, _SOP_UID = 0x0020000E, 0x00080018
@@ -83,8 +83,10 @@ def read_slices(found: Iterable[Candidate]) -> tuple[list[Known], list[Converted
     with holes.
     """
 
+    headers = PlainHeaders()
+
     def read(candidate: Candidate, meta: FileMeta, ds: DataSet) -> Known:
-        image, facts = image_of(candidate, meta, ds), facts_of(ds)
+        image, facts = image_of(candidate, meta, ds, headers), facts_of(ds)
         image.check_complete()
         return Known(image, facts, tuple(frames_of(ds, image.header, image.frame_count)))
 

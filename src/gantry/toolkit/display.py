@@ -55,7 +55,7 @@ def _rendered(pixels: Picture, header: ImageHeader, wanted: Rendering) -> Pictur
 
 def _header_of(frame: StoredFrame) -> ImageHeader:
     """The header with all that display needs: windows, shutter and overlays may be others for each frame."""
-    if not frame.is_one_of_several:
+    if not frame.is_header_plain:
         return frame.header
     with _reading:
         ds, groups = _object_at(frame.path)

@@ -21,7 +21,6 @@ from gantry.dataset.part10 import PREAMBLE_BYTES, PREFIX, FileMeta, read_part10
 from gantry.dataset.scan import Buffer, DataSet
 from gantry.errors import DataSetError
 from gantry.pixels.encapsulation import FrameTable, frame_table
-from gantry.pixels.image import ImageHeader
 from gantry.standard.sop_classes import MEDIA_STORAGE_DIRECTORY
 from gantry.standard.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -33,6 +32,7 @@ from gantry.toolkit.sources import HEAD_BYTES, Kind, Source, kind_of, opened, wi
 
 if TYPE_CHECKING:
     from gantry.pixels.codecs.codec import Decoded, Pixels
+    from gantry.pixels.image import ImageHeader
 
 MAX_OBJECT_BYTES = 64 << 30
 """One object that is put aside on disk before it is read, such as a member of a zip file."""
@@ -204,10 +204,11 @@ def read_each(
 class StoredFrame:
     """One frame that can be asked for its pixels, from any thread and in any process, at any time.
 
-    `number` counts from 0. Where it is one of several, `header` tells what decoding needs and is the same for
-    all; how each is displayed is read when it is asked for (`toolkit.display`). `spans` are (offset, length) in the file; none where the bytes do not lie there as
-    they are meant, and the object must be read for them: deflated Data Sets, big endian, frames that begin
-    inside a byte.
+    `number` counts from 0. Where `is_header_plain`, the header tells what decoding needs; how the frame is
+    displayed is read when it is asked for (`toolkit.display`).
+
+    `spans` are (offset, length) in the file; none where the bytes do not lie there as they are meant, and the
+    object must be read for them: deflated Data Sets, big endian, frames that begin inside a byte.
     """
 
     path: Path
@@ -215,7 +216,7 @@ class StoredFrame:
     header: ImageHeader
     number: int
     spans: tuple[tuple[int, int], ...]
-    is_one_of_several: bool = False
+    is_header_plain: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -325,13 +326,13 @@ def _inflated(path: Path) -> tuple[DataSet, FrameTable]:
 class Image:
     """An image and its frames. `is_direct` where the bytes of a frame lie in the file as they are meant.
 
-    `header` is that of the first frame, and `plain_header` the same without what only display needs.
+    Where `is_header_plain`, the header is without what only display needs, and so the same for all frames.
     """
 
     candidate: Candidate
     syntax_uid: str
     header: ImageHeader
-    plain_header: ImageHeader
+    is_header_plain: bool
     table: FrameTable
     is_direct: bool
 
@@ -363,27 +364,66 @@ class Image:
         if not self.table.is_complete(number):
             raise DataSetError(f"frame {number + 1} is not all there", tag=_PIXEL_DATA)
         spans = self.table.frame(number) if self.is_direct else ()
-        several = self.frame_count > 1
-        header = self.plain_header if several else self.header
-        return StoredFrame(self.candidate.path, self.syntax_uid, header, number, spans, several)
+        return StoredFrame(
+            self.candidate.path, self.syntax_uid, self.header, number, spans, self.is_header_plain
+        )
 
 
-def image_of(candidate: Candidate, meta: FileMeta, ds: DataSet) -> Image:
-    """The image in an object. Raises NoPixels, or DataSetError where a header lies."""
+class PlainHeaders:
+    """Headers with what decoding needs. Those of slices that are alike are read once.
+
+    They depend on the VR of the pixels and on group 0028 alone (PS3.3 C.7.6.3), and reading one takes longer
+    than all else of a slice.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], ImageHeader] = {}
+
+    def of(self, ds: DataSet) -> ImageHeader:
+        """The plain header of an object."""
+        from gantry.pixels.image import ImageHeader
+
+        found = [element for tag, element in ds.elements.items() if tag >> 16 == _IMAGE_PIXEL_GROUP]
+        if sum(element[3] for element in found) > _MOST_ALIKE_BYTES:
+            return _plain(ImageHeader.from_dataset(ds))
+        pixels = [(tag, ds.elements[tag][1]) for tag in _PIXEL_TAGS if tag in ds.elements]
+        key = (*((element[0], element[1], ds.raw(element[0])) for element in found), *pixels)
+        header = self._known.get(key)
+        if header is None:
+            header = _plain(ImageHeader.from_dataset(ds))
+            if len(self._known) < _MOST_ALIKE:
+                self._known[key] = header
+        return header
+
+
+def _plain(header: ImageHeader) -> ImageHeader:
+    return replace(
+        header, windows=(), palette=None, modality_lut=None, voi_luts=(), presentation_lut=None, overlays=(),
+        shutter=None, icc_profile=b"", is_supplemental=False,
+    )  # fmt: skip
+
+
+_IMAGE_PIXEL_GROUP = 0x0028
+_PIXEL_TAGS = (0x7FE00008, 0x7FE00009, _PIXEL_DATA)
+_MOST_ALIKE, _MOST_ALIKE_BYTES = 1000, 4096
+
+
+def image_of(candidate: Candidate, meta: FileMeta, ds: DataSet, headers: PlainHeaders | None = None) -> Image:
+    """The image in an object, with a plain header where `headers` are given or where it has several frames.
+
+    Raises NoPixels, or DataSetError where a header lies.
+    """
+    from gantry.pixels.image import ImageHeader
+
     table = frame_table(ds)
     if table is None:
         raise NoPixels("the object has no pixels")
     if not len(table):
         raise DataSetError("the object has no frame that can be told from others", tag=_PIXEL_DATA)
-    header = ImageHeader.from_dataset(ds)
+    is_plain = headers is not None or len(table) > 1
+    header = (headers or PlainHeaders()).of(ds) if is_plain else ImageHeader.from_dataset(ds)
     header.check_size()
     syntax = transfer_syntax(meta.transfer_syntax_uid)
     bits = table.frame_bits
     is_direct = bits is None or (bits % 8 == 0 and syntax.little_endian and not syntax.deflated)
-    plain = header
-    if len(table) > 1:
-        plain = replace(
-            header, windows=(), palette=None, modality_lut=None, voi_luts=(), presentation_lut=None,
-            overlays=(), shutter=None, icc_profile=b"",
-        )  # fmt: skip
-    return Image(candidate, meta.transfer_syntax_uid, header, plain, table, is_direct)
+    return Image(candidate, meta.transfer_syntax_uid, header, is_plain, table, is_direct)
