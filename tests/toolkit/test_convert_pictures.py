@@ -351,3 +351,20 @@ def test_overlays_are_shown(tmp_path: Path) -> None:
     read = picture(only(converted(part10(ds), "png", tmp_path)))
     assert (read == 255).sum() == 1
     assert read[2, 3] == 255
+
+
+def test_frames_without_windows_are_shown_with_one_for_all(tmp_path: Path) -> None:
+    """Each with a window of its own, a frame that is twice as bright would look the same."""
+    ramp = np.arange(64, dtype=np.uint16).reshape(8, 8) * 10
+    path = only(converted(image_object(np.stack([ramp, ramp * 2])), "gif", tmp_path))
+    with Image.open(path) as movie:
+        levels = []
+        for n in range(2):
+            movie.seek(n)
+            levels.append(np.asarray(movie.convert("L")).astype(int))
+    assert np.abs(levels[1][4:] - np.minimum(255, levels[0][4:] * 2)).max() <= 3
+    with_windows = tmp_path / "b"
+    with_windows.mkdir()
+    file = image_object(np.stack([ramp, ramp * 2]), WindowCenter="315", WindowWidth="631")
+    with Image.open(only(converted(file, "gif", with_windows))) as movie:
+        assert np.abs(np.asarray(movie.convert("L")) - shown(ramp, 315, 631)).max() <= 0.51

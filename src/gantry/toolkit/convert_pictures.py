@@ -21,7 +21,7 @@ from PIL.TiffImagePlugin import AppendingTiffWriter
 from gantry.errors import CallerError, DataSetError
 from gantry.toolkit.convert_images import Facts, Known, Series, by_series, read_images, series_stem
 from gantry.toolkit.convert_options import MAX_ANIMATION_VALUES, Converted, Made, Options, Piece
-from gantry.toolkit.display import Picture, displayed, displayed_pixels
+from gantry.toolkit.display import Picture, displayed, displayed_pixels, with_one_window
 from gantry.toolkit.images import Candidate, Image, StoredFrame
 
 DEFAULT_FPS = 10.0
@@ -260,6 +260,7 @@ def check_animation(frames: list[StoredFrame], options: Options) -> None:
 
 def _write_gif(frames: list[StoredFrame], seconds: float, options: Options, path: Path) -> Made:
     check_animation(frames, options)
+    options = with_one_window(frames, options)
     pictures = [displayed(frame, options) for frame in frames]
     if len({picture.shape[:2] for picture in pictures}) > 1:
         raise DataSetError("the frames are not all of one size; a GIF has one")

@@ -23,7 +23,7 @@ from gantry.toolkit.convert_pictures import (
     series_frames,
 )
 from gantry.toolkit.cores import in_order
-from gantry.toolkit.display import Picture, displayed
+from gantry.toolkit.display import Picture, displayed, with_one_window
 from gantry.toolkit.images import Candidate, StoredFrame
 
 _CODECS = {".mp4": "libsvtav1", ".webm": "libvpx-vp9"}
@@ -88,6 +88,7 @@ def _piece(
 def _write(frames: list[StoredFrame], seconds: float, options: Options, suffix: str, path: Path) -> Made:
     check_animation(frames, options)
     av = video_library()
+    options = with_one_window(frames, options)
     rate = Fraction(1 / seconds).limit_denominator(1000)
     pictures = in_order(len(frames), lambda n: _even(displayed(frames[n], options)))
     first = next(pictures)

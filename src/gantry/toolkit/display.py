@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,48 @@ def _object_at(path: Path) -> tuple[DataSet, FunctionalGroups]:
     """An object that stays mapped until another is asked for: its frames are asked for in turn."""
     _, ds = Opened(path).__enter__()
     return ds, FunctionalGroups(ds)
+
+
+def with_one_window(frames: list[StoredFrame], options: Options) -> Options:
+    """The options with a window for all of these frames, where neither they nor anybody names one.
+
+    By themselves each would be shown with a window from its own pixels, and a movie of them would flicker.
+    """
+    from gantry.pixels.grayscale import modality_values, padding_mask
+    from gantry.pixels.voi import default_window, thinned
+
+    if options.window is not None or len(frames) < 2:
+        return options
+    samples = []
+    for frame in frames[:: -(-len(frames) // _SAMPLED_FRAMES)]:
+        header = _header_of(frame)
+        if _has_window(header):
+            return options
+        stored = thinned(frame.values())
+        padding = padding_mask(stored, header)
+        values = modality_values(stored, header)
+        samples.append(values.ravel() if padding is None else values[~padding])
+    window, _ = default_window(
+        np.concatenate(samples).astype(np.float64),
+        modality=header.modality,
+        hounsfield=header.rescale_type == "HU" or header.rescale_intercept < 0,
+        bits_stored=None,
+    )
+    return replace(options, window=(window.center, window.width))
+
+
+_SAMPLED_FRAMES = 8
+
+
+def _has_window(header: ImageHeader) -> bool:
+    """Whether how a frame is shown does not depend on its own pixels."""
+    return (
+        any(window.is_usable for window in header.windows)
+        or bool(header.voi_luts)
+        or not header.photometric_interpretation.startswith("MONOCHROME")
+        or header.samples_per_pixel != 1
+        or header.bits_stored <= 8
+    )
 
 
 def displayed_pixels(header: ImageHeader, options: Options) -> int:
