@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import codecs, growth, header, memory, peers, powercut, retrieve, scu, web
+from benchmarks import codecs, convert, growth, header, memory, peers, powercut, retrieve, scu, web
 from benchmarks.corpus import Slice, study
 from benchmarks.peers import Peer
 from benchmarks.results import Line, markdown
@@ -123,6 +123,7 @@ def header_lines() -> Iterator[Line]:
 
 def lines(run: Run) -> Iterator[Line]:
     yield from header_lines()
+    yield from convert.lines(run.folder, run.slices, run.rounds)
     with (
         peers.sink() as sink,
         peers.gantry(run.folder, peers=f"{sink.aet}@127.0.0.1:{sink.dicom}") as gantry,
