@@ -22,6 +22,7 @@ from gantry.server.decoders import Decoders
 from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.policy import HttpPolicy
 from gantry.server.renderer import Renderer
+from gantry.server.renditions import Renditions
 
 BOUNDARY = "PartOfATest"
 STORE_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
@@ -115,8 +116,8 @@ def web_served(
     port = listening.getsockname()[1]
     decoders = Decoders(1)
     if pictures:
-        renderer = Renderer(archive, decoders)
-        app |= {"render": renderer, "decode": renderer.decode, "transcode": decoders.transcode}
+        renderer = Renderer(archive, decoders, Renditions(folder))
+        app |= {"renderer": renderer, "transcode": decoders.transcode}
         app["read_picture"] = decoders.read_picture
     built = build_app(archive, policy, **app)
     server = _Server(

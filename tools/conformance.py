@@ -11,11 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gantry.archive.archive import Archive
+from gantry.dicomweb.rendering import PICTURE_TYPES, moving_offers
 from gantry.dicomweb.wado import media_types_of
 from gantry.dimse import limits, negotiation
 from gantry.dimse.extended import QueryOptions
 from gantry.pixels.codecs.registry import can_decode, can_encode
-from gantry.server.app import WEB, build_app
+from gantry.server.app import RENDERING_PARAMETERS, THUMBNAIL_PARAMETERS, URI_PARAMETERS, WEB, build_app
 from gantry.settings import Settings, help_for, names
 from gantry.standard.dictionary import keyword_of
 from gantry.standard.query_keys import DEFAULT_ANSWERS, MODEL_LEVELS, QUERY_KEYS
@@ -110,6 +111,28 @@ def web_answers() -> str:
     return _table(["level", "attributes"], rows)
 
 
+def rendered_parameters() -> str:
+    """Query parameters of rendered resources, thumbnails and WADO-URI."""
+    services = (
+        ("rendered", RENDERING_PARAMETERS),
+        ("thumbnail", THUMBNAIL_PARAMETERS),
+        ("WADO-URI", URI_PARAMETERS),
+    )
+    rows = [(service, p.name, p.description) for service, parameters in services for p in parameters]
+    return _table(["service", "parameter", "meaning"], rows)
+
+
+def rendered_media_types() -> str:
+    """What rendered resources can be had as."""
+    rows = [
+        (media_type, "a frame", "default" if n == 0 else "yes") for n, media_type in enumerate(PICTURE_TYPES)
+    ]
+    moving = [
+        (offer.media_type, "an object with many frames, a series") for offer in moving_offers(video=True)
+    ]
+    return _table(["media type", "of", "supported"], [*rows, *((*row, "yes") for row in moving)])
+
+
 def status_codes() -> str:
     """What each service may answer."""
     parts = []
@@ -162,6 +185,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "web resources": web_resources,
     "web media types": web_media_types,
     "web answers": web_answers,
+    "rendered media types": rendered_media_types,
+    "rendered parameters": rendered_parameters,
     "status codes": status_codes,
     "extended negotiation": extended_negotiation,
     "association limits": association_limits,

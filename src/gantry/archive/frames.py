@@ -64,6 +64,17 @@ class StoredFrames:
         """The bit of the first byte where a native frame begins; not 0 only for pixels of single bits."""
         return self._table.first_bit(frame - 1)
 
+    def from_first_bit(self, frame: int, data: bytes) -> bytes:
+        """The bytes of `spans` without the bits of neighbouring frames: the first pixel at the first bit.
+
+        Frames of single bits follow one another without padding (PS3.5 8.1.1).
+        """
+        shift, bits = self.first_bit(frame), self.frame_bits
+        if bits is None or (not shift and bits % 8 == 0):
+            return data
+        number = int.from_bytes(data, "little") >> shift & (1 << bits) - 1
+        return number.to_bytes(-(-bits // 8), "little")
+
     def is_complete(self, frame: int) -> bool:
         """Whether all bytes of the frame are there."""
         return self._table.is_complete(frame - 1)

@@ -60,15 +60,13 @@ class Retriever:
         return StoredFrames.decode(pixel)
 
     def read_frame(self, location: Location, frame: int) -> bytes:
-        """The bytes of frame number `frame` (from 1): native, or one compressed image.
+        """The bytes of frame number `frame` (from 1): native, or one compressed image. Raises NotFound.
 
-        Native frames of 1 bit a pixel may begin within the first byte, see `StoredFrames.first_bit`. Raises
-        NotFound.
+        The first pixel is at the first bit, wherever it is in the file.
         """
-        spans = self.frames(location).spans(frame)
-        if len(spans) == 1:
-            return self.read_range(location, *spans[0])
-        return b"".join(self.read_range(location, offset, length) for offset, length in spans)
+        table = self.frames(location)
+        data = b"".join(self.read_range(location, *span) for span in table.spans(frame))
+        return table.from_first_bit(frame, data)
 
     def header(self, location: Location) -> dict[str, Any]:
         """All attributes but bulk data, in the DICOM JSON model. Raises Corrupt, StorageError."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from gantry.errors import DataSetError
 from gantry.pixels import pictures
 from gantry.pixels.image import ImageHeader, Rendering
+from gantry.pixels.presented import Presented
 from gantry.pixels.transcode import FrameJob
 from gantry.server.decoder_worker import LENGTHS, Reply, Request
 
@@ -79,6 +80,13 @@ class Decoders:
     ) -> bytes:
         """An encoded picture of one stored frame; DataSetError where it cannot be made."""
         _, picture = await self._call(Request(syntax_uid, header, rendering), data)
+        return picture
+
+    async def present(self, frames: Sequence[bytes], plan: Presented, rendering: Rendering) -> bytes:
+        """An encoded picture by a presentation state; `frames` as in `pixels.presented.render_presented`."""
+        lengths = tuple(map(len, frames))
+        request = Request(plan.below.syntax_uid, plan.below.header, rendering, plan=plan, lengths=lengths)
+        _, picture = await self._call(request, b"".join(frames))
         return picture
 
     async def decode(

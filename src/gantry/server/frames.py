@@ -160,7 +160,7 @@ class FrameRetrievals:
             return (await self._decode(found.location, frame))[1]
         data = await self._holdings.read_spans(found.location, found.table.spans(frame))
         if found.transcoded_to is not None:
-            shifted = data if not found.table.first_bit(frame) else _at_first_bit(found.table, frame, data)
+            shifted = found.table.from_first_bit(frame, data)
             return await self._conversion.frame(found.location, shifted, found.transcoded_to)
         return native_frame(found.location, found.table, frame, data)
 
@@ -182,7 +182,8 @@ class FrameRetrievals:
 
 def _is_plain(location: Location, table: StoredFrames, frame: int) -> bool:
     """Whether a frame's bytes in the file are the frame as it is sent."""
-    return transfer_syntax(location.transfer_syntax_uid).little_endian and not table.first_bit(frame)
+    starts_and_ends_with_a_byte = not table.first_bit(frame) and not (table.frame_bits or 0) % 8
+    return transfer_syntax(location.transfer_syntax_uid).little_endian and starts_and_ends_with_a_byte
 
 
 def native_frame(location: Location, table: StoredFrames, frame: int, data: bytes) -> bytes:
@@ -192,15 +193,7 @@ def native_frame(location: Location, table: StoredFrames, frame: int, data: byte
     syntax = transfer_syntax(location.transfer_syntax_uid)
     if not syntax.little_endian:
         data = swapped_words(data)
-    return _at_first_bit(table, frame, data) if table.first_bit(frame) else data
-
-
-def _at_first_bit(table: StoredFrames, frame: int, data: bytes) -> bytes:
-    shift = table.first_bit(frame)
-    # Frames of single bits follow one another without padding (PS3.5 8.1.1).
-    bits = table.frame_bits or 0
-    number = int.from_bytes(data, "little") >> shift & (1 << bits) - 1
-    return number.to_bytes(-(-bits // 8), "little")
+    return table.from_first_bit(frame, data)
 
 
 def swapped_words(data: bytes) -> bytes:
