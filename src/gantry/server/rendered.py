@@ -196,7 +196,7 @@ class RenderedRetrievals:
 
     async def _count(self, location: Location) -> int:
         images = self._need_renderer().images
-        if location.pixel is not None:
+        if not images.must_be_opened(location):
             return images.frame_count(location)  # the index knows
         return await asyncio.to_thread(images.frame_count, location)
 
