@@ -91,6 +91,22 @@ def item_bytes(ds: DataSet, tag: int, syntax: TransferSyntax) -> list[bytes]:
     return [header.pack(0xFFFE, 0xE000, len(item)) + item for item in items]
 
 
+def element_value(ds: DataSet, element: Element, syntax: TransferSyntax) -> tuple[str, bytes]:
+    """VR and value of one element as it would be written in `syntax`; that of a sequence is all its Items.
+
+    Raises DataSetError for encapsulated Pixel Data.
+    """
+    tag, _, _, _, undefined = element
+    vr = element_vr(ds, element)
+    if vr == "SQ" or (undefined and vr == "UN" and tag != PIXEL_DATA):
+        return "SQ", b"".join(item_bytes(ds, tag, syntax))
+    if undefined:
+        raise DataSetError("encapsulated Pixel Data cannot be re-encoded without decoding it", tag=tag)
+    code = _WORD_CODES.get(vr)
+    raw = ds.raw(tag)
+    return vr, _swapped(raw, code) if code and ds.syntax.little_endian != syntax.little_endian else raw
+
+
 def _elements(ds: DataSet, syntax: TransferSyntax) -> Iterator[Buffer]:
     for tag in sorted(ds.elements):
         if tag & 0xFFFF:
