@@ -47,7 +47,7 @@ def slice_of(number: int, *, position: float | None = None, **attributes: Any) -
     ds.PatientPosition, ds.Manufacturer = "HFS", "Maker"
     ds.AcquisitionNumber, ds.ContentDate, ds.ContentTime = 3, "20260102", f"1011{number % 60:02d}.5"
     ds.AcquisitionDate, ds.AcquisitionTime = "20260102", f"1010{number % 60:02d}"
-    ds.SeriesDescription = "made for tests"
+    ds.SeriesDescription, ds.BodyPartExamined = "made for tests", "HEAD"
     if sop_class == CT:
         ds.RescaleIntercept, ds.RescaleSlope, ds.KVP = "-1024", "1.0", "120"
         ds.WindowCenter, ds.WindowWidth = "40", "400"
@@ -56,6 +56,18 @@ def slice_of(number: int, *, position: float | None = None, **attributes: Any) -
         ds.Modality = "MR"
         ds.ScanningSequence, ds.SequenceVariant, ds.ScanOptions = "GR", "SP", ""
         ds.MRAcquisitionType, ds.EchoTime, ds.RepetitionTime, ds.EchoTrainLength = "2D", "4.6", "250", "1"
+    if sop_class == PET:
+        ds.Modality, ds.SeriesDate, ds.SeriesTime, ds.Units, ds.CountsSource = (
+            "PT", "20260102", "101000", "BQML", "EMISSION",
+        )  # fmt: skip
+        ds.SeriesType, ds.NumberOfSlices, ds.CorrectedImage = ["WHOLE BODY", "IMAGE"], 3, ["DECY", "ATTN"]
+        ds.DecayCorrection, ds.CollimatorType, ds.ActualFrameDuration = "START", "", "180000"
+        ds.RescaleIntercept, ds.RescaleSlope, ds.FrameReferenceTime = "0", f"1.{number}", "90000"
+        ds.ImageIndex, ds.BitsStored, ds.HighBit = number, 16, 15
+        ds.RadiopharmaceuticalInformationSequence = Sequence([])
+        ds.PatientOrientationCodeSequence = ds.PatientGantryRelationshipCodeSequence = Sequence([])
+        del ds.PatientPosition
+        ds.WindowCenter, ds.WindowWidth = "2000", "4000"
     for keyword, value in attributes.items():
         setattr(ds, keyword, value)
     return ds

@@ -125,7 +125,7 @@ def test_it_is_the_same_object_whatever_the_order() -> None:
     assert len(made_of) == 1
 
 
-def test_times_at_one_position_are_volumes_one_after_the_other() -> None:
+def test_times_at_one_position_have_an_index_and_follow_one_another() -> None:
     slices = [slice_of(n, position=float(n % 3), sop_class=MR) for n in range(1, 7)]
     whole, file = combined(scanned(ds) for ds in slices)
     ds = pydicom.dcmread(io.BytesIO(file))
@@ -133,9 +133,9 @@ def test_times_at_one_position_are_volumes_one_after_the_other() -> None:
     index = [
         tuple(g.FrameContentSequence[0].DimensionIndexValues) for g in ds.PerFrameFunctionalGroupsSequence
     ]
-    assert index == [(1, 1, 1), (1, 1, 2), (1, 1, 3), (1, 2, 1), (1, 2, 2), (1, 2, 3)]
+    assert index == [(1, 1, 1), (1, 1, 2), (1, 2, 1), (1, 2, 2), (1, 3, 1), (1, 3, 2)]
     numbers = [int(frame.values[0x00200013][1]) for frame in whole.frames]
-    assert numbers == [3, 1, 2, 6, 4, 5]
+    assert numbers == [3, 6, 1, 4, 2, 5]
     assert not whole.notes
 
 

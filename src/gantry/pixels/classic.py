@@ -199,7 +199,8 @@ def _sequence_variant(values: Values) -> list[str]:
 
 
 def _scan_options(values: Values) -> list[str]:
-    found = ["CG"] * _is(values, 0x00189037) + ["RG"] * _is(values, 0x00189170)
+    gated = _is(values, 0x00189037) or 0x00181060 in values  # Trigger Time needs it
+    found = ["CG"] * gated + ["RG"] * _is(values, 0x00189170)
     found += ["FC"] * _is(values, 0x00189010) + ["FS"] * _is(values, 0x00189025)
     if _is(values, 0x00189081):
         found.append("PFF" if texts_of(values, 0x00189036) == ["FREQUENCY"] else "PFP")

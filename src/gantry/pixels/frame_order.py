@@ -2,7 +2,7 @@
 
 Slices of one orientation are a stack. In it each position along the normal has its In-Stack Position Number,
 and what lies at one position has its Temporal Position Index, by Temporal Position Identifier, Instance
-Number, time. Frames of one index make a volume and follow one another.
+Number, time. Frames follow one another in the order of these three numbers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Final
 
 from gantry.errors import DataSetError
@@ -80,7 +80,7 @@ def ordered(slices: Sequence[Slice]) -> list[Place]:
         for position, together in enumerate(here, start=1):
             together.sort(key=lambda n: slices[n].moment)
             found += [Place(n, number, time, position) for time, n in enumerate(together, start=1)]
-    return sorted(found, key=lambda place: (place.stack, place.time, place.position))
+    return found
 
 
 def organization(slices: Sequence[Slice], places: Sequence[Place]) -> str:
@@ -88,7 +88,7 @@ def organization(slices: Sequence[Slice], places: Sequence[Place]) -> str:
     positions, empty for anything else (PS3.3 C.7.6.17.3)."""
     if len({place.stack for place in places}) != 1:
         return ""
-    volumes = [list(volume) for _, volume in groupby(places, key=lambda place: place.time)]
+    volumes = [[p for p in places if p.time == time] for time in sorted({p.time for p in places})]
     if len({len(volume) for volume in volumes}) != 1 or len(volumes[0]) < 2:
         return ""
     if not all(_is_even([slices[place.index].position for place in volume]) for volume in volumes):

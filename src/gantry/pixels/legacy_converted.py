@@ -267,7 +267,7 @@ class LegacyConverted:
     def _frame_content(self, source: FrameSource, place: Place) -> Values:
         """PS3.3 C.7.6.16.2.2."""
         index = (
-            (place.stack, place.time, place.position) if self._has_times else (place.stack, place.position)
+            (place.stack, place.position, place.time) if self._has_times else (place.stack, place.position)
         )
         number = partial(number_value, "UL", self._syntax)
         content: Values = {
@@ -333,9 +333,7 @@ class LegacyConverted:
 
     def _dimensions(self, organization_uid: Value) -> Value:
         """PS3.3 C.7.6.17."""
-        pointers = [_STACK_ID, _TEMPORAL_POSITION, _IN_STACK_POSITION]
-        if not self._has_times:
-            pointers.remove(_TEMPORAL_POSITION)
+        pointers = [_STACK_ID, _IN_STACK_POSITION, *([_TEMPORAL_POSITION] if self._has_times else [])]
         return sequence(
             [
                 {
