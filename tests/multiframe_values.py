@@ -84,6 +84,16 @@ def with_private(ds: Dataset, number: int) -> Dataset:
     return ds
 
 
+def referring(number: int, *others: int) -> Dataset:
+    """An MR slice that refers to others."""
+    ds = slice_of(number, sop_class=MR)
+    ds.ReferencedImageSequence = [Dataset() for _ in others]
+    for item, other in zip(ds.ReferencedImageSequence, others, strict=True):
+        item.ReferencedSOPClassUID = MR
+        item.ReferencedSOPInstanceUID = slice_of(other).SOPInstanceUID
+    return ds
+
+
 def scanned(ds: Dataset, syntax: str = "1.2.840.10008.1.2.1") -> DataSet:
     return read_part10(part10(ds, syntax))[1]
 
@@ -92,10 +102,11 @@ def combined(data_sets: Iterable[DataSet], **options: Any) -> tuple[LegacyConver
     """The one object that they become, and its file."""
     found = {f"{n}": ds for n, ds in enumerate(data_sets)}
     headers = Headers()
-    groups, refused = arranged([read_source(name, ds, headers) for name, ds in found.items()], **options)
+    sources = [read_source(name, ds, headers) for name, ds in found.items()]
+    groups, refused = arranged(sources, **options)
     assert not refused, [reason for _, reason in refused]
     assert len(groups) == 1
-    made = LegacyConverted(groups[0])
+    made = LegacyConverted(groups[0], 1, {source.sop_instance_uid: source for source in sources})
 
     def stretches(source: FrameSource) -> list[bytes]:
         return [bytes(found[source.name].buffer[at : at + size]) for at, size in source.spans]

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from gantry.errors import DataSetError
+from gantry.pixels import frame_order
 from gantry.pixels.frame_order import Slice, ordered, organization
 
 AXIAL = [1.0, 0, 0, 0, 1, 0]
@@ -72,8 +73,25 @@ def test_tilted_slices_are_spaced_along_their_own_normal() -> None:
 
 @pytest.mark.parametrize(
     ("position", "orientation"),
-    [([1, 2], AXIAL), ([1, 2, 3], AXIAL[:5]), ([1, 2, 3], [0.0] * 6), ([1, 2, 3], [1.0, 0, 0, 1, 0, 0])],
+    [
+        ([1, 2], AXIAL),
+        ([1, 2, math.inf], AXIAL),
+        ([1, 2, 3], [math.nan, 0, 0, 0, 1, 0]),
+        ([1, 2, 3], AXIAL[:5]),
+        ([1, 2, 3], [0.0] * 6),
+        ([1, 2, 3], [1.0, 0, 0, 1, 0, 0]),
+    ],
 )
 def test_what_is_no_place_in_space_is_refused(position: list[float], orientation: list[float]) -> None:
     with pytest.raises(DataSetError):
         Slice.of(position, orientation, ())
+
+
+def test_orientations_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_order, "MAX_STACKS", 2)
+    turned = [
+        at(0.0, orientation=[math.cos(a), math.sin(a), 0, -math.sin(a), math.cos(a), 0]) for a in (0, 1, 2)
+    ]
+    assert len({place.stack for place in ordered(turned[:2])}) == 2
+    with pytest.raises(DataSetError, match="more than 2 orientations"):
+        ordered(turned)

@@ -21,6 +21,7 @@ from multiframe_values import (
     PET,
     combined,
     content,
+    referring,
     scanned,
     slice_of,
     slice_pixels,
@@ -146,6 +147,26 @@ def test_slices_of_two_orientations_are_two_stacks() -> None:
     whole, file = combined(scanned(ds) for ds in slices)
     assert [place.stack for place in whole.places] == [1, 1, 2, 2]
     assert "DimensionOrganizationType" not in pydicom.dcmread(io.BytesIO(file))
+
+
+@pytest.mark.parametrize("others", [(2, 2, 2), (2, 3, 1), (2, 3, 77)])
+def test_references_are_a_group_with_evidence_where_all_is_known(others: tuple[int, ...]) -> None:
+    before = [scanned(referring(n, other)) for n, other in enumerate(others, start=1)]
+    _, file = combined(before)
+    assert back(file) == {ds.text(0x00080018): content(ds) for ds in before}
+    ds = pydicom.dcmread(io.BytesIO(file))
+    shared = "ReferencedImageSequence" in ds.SharedFunctionalGroupsSequence[0]
+    own = ["ReferencedImageSequence" in group for group in ds.PerFrameFunctionalGroupsSequence]
+    alike = len(set(others)) == 1
+    assert (shared, own) == (alike, [not alike] * 3)
+    if 77 in others:
+        assert "ReferencedImageEvidenceSequence" not in ds
+        return
+    (study,) = ds.ReferencedImageEvidenceSequence
+    (series,) = study.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == slice_of(1).SeriesInstanceUID
+    named = {item.ReferencedSOPInstanceUID for item in series.ReferencedSOPSequence}
+    assert named == {slice_of(other).SOPInstanceUID for other in others}
 
 
 def test_frames_that_nothing_tells_apart_are_told() -> None:

@@ -158,6 +158,90 @@ def test_ct_says_axial_and_exposure_in_whole_numbers() -> None:
     assert (one.ExposureInmAs, one.KVP) == (105.6, None)
 
 
+def test_pet_has_units_corrections_and_the_time_since_the_series_began() -> None:
+    ds = enhanced_mr(2, DecayCorrected="YES", AttenuationCorrected="YES", ScatterCorrected="NO")
+    ds.SOPClassUID, ds.Modality = "1.2.840.10008.5.1.4.1.1.130", "PT"
+    ds.SeriesDate, ds.SeriesTime = "20260102", "101000"
+    mapping, unit = Dataset(), Dataset()
+    unit.CodeValue, unit.CodingSchemeDesignator, unit.CodeMeaning = "Bq/ml", "UCUM", "Bq/ml"
+    mapping.MeasurementUnitsCodeSequence = [unit]
+    ds.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence = [mapping]
+    frames = frames_of(ds)
+    for one in frames:
+        assert one.SOPClassUID == "1.2.840.10008.5.1.4.1.1.128"
+        assert (one.Units, one.CorrectedImage, one.DecayCorrection) == ("BQML", ["DECY", "ATTN"], "START")
+        assert (one.ImageIndex, one.ActualFrameDuration) == (one.InstanceNumber, 20)
+        assert one.RealWorldValueMappingSequence[0].MeasurementUnitsCodeSequence[0].CodeValue == "Bq/ml"
+    assert [one.FrameReferenceTime for one in frames] == [61_750, 62_750]
+
+
+def test_xa_frames_need_no_position() -> None:
+    ds = enhanced_mr(2)
+    ds.SOPClassUID, ds.Modality = "1.2.840.10008.5.1.4.1.1.12.1.1", "XA"
+    for group in ds.PerFrameFunctionalGroupsSequence:
+        positioner = Dataset()
+        positioner.PositionerPrimaryAngle, positioner.PositionerSecondaryAngle = "30", "-10"
+        del group.PlanePositionSequence
+        group.PositionerPositionSequence = [positioner]
+    for one in frames_of(ds):
+        assert one.SOPClassUID == "1.2.840.10008.5.1.4.1.1.12.1"
+        assert (one.PositionerPrimaryAngle, one.PositionerSecondaryAngle) == (30, -10)
+        assert one.RadiationSetting == "GR"
+
+
+def test_a_macro_of_several_items_stays_a_sequence_and_the_first_is_flat_too() -> None:
+    ds = enhanced_mr(1)
+    details = [Dataset(), Dataset()]
+    details[0].PercentSampling, details[1].PercentSampling = "90", "80"
+    ds.SharedFunctionalGroupsSequence[0].MRFOVGeometrySequence = details
+    (one,) = frames_of(ds)
+    assert one.PercentSampling == 90
+    assert [item.PercentSampling for item in one.MRFOVGeometrySequence] == [90, 80]
+
+
+def test_sources_of_all_derivations_are_kept() -> None:
+    ds = enhanced_mr(1)
+    derivations = [Dataset(), Dataset()]
+    for n, derivation in enumerate(derivations):
+        source = Dataset()
+        source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = MR, f"{ROOT}.77.{n}"
+        derivation.DerivationDescription, derivation.SourceImageSequence = f"step {n}", [source]
+    ds.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence = derivations
+    (one,) = frames_of(ds)
+    named = [item.ReferencedSOPInstanceUID for item in one.SourceImageSequence]
+    assert named == [f"{ROOT}.77.0", f"{ROOT}.77.1", ds.SOPInstanceUID]
+    assert one.DerivationDescription == "step 0"
+
+
+def test_a_legacy_converted_object_of_another_program_gives_back_what_it_has() -> None:
+    ds = enhanced_mr(2, SOPClassUID="1.2.840.10008.5.1.4.1.1.4.4", PixelPresentation="MONOCHROME")
+    series = Dataset()
+    series.SeriesInstanceUID, series.ReferencedInstanceSequence = f"{ROOT}.50", []
+    for n, group in enumerate(ds.PerFrameFunctionalGroupsSequence, start=1):
+        source, unassigned = Dataset(), Dataset()
+        source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = MR, f"{ROOT}.50.{n}"
+        unassigned.ImageComments, unassigned.InstanceNumber = f"comment {n}", 40 + n
+        group.ConversionSourceAttributesSequence = [source]
+        group.UnassignedPerFrameConvertedAttributesSequence = [unassigned]
+        series.ReferencedInstanceSequence.append(source)
+    ds.ReferencedSeriesSequence = [series]
+    for n, one in enumerate(frames_of(ds), start=1):
+        assert (one.SOPInstanceUID, one.SeriesInstanceUID) == (f"{ROOT}.50.{n}", f"{ROOT}.50")
+        assert (one.ImageComments, one.InstanceNumber) == (f"comment {n}", 40 + n)
+        assert (one.AcquisitionNumber, one.AcquisitionTime) == (7, f"1010{n:02d}.25")
+        assert one.SliceThickness == 2.5
+        assert "SourceImageSequence" not in one
+        for keyword in ("PixelPresentation", "StackID", "ReferencedSeriesSequence", "FrameType"):
+            assert keyword not in one
+
+
+def test_without_conversion_source_it_gets_uids_as_others_do() -> None:
+    ds = enhanced_mr(2, SOPClassUID="1.2.840.10008.5.1.4.1.1.4.4")
+    for n, one in enumerate(frames_of(ds), start=1):
+        assert one.SOPClassUID == MR
+        assert one.SourceImageSequence[-1].ReferencedFrameNumber == n
+
+
 def without(*keywords: str) -> Callable[[Dataset], None]:
     def change(ds: Dataset) -> None:
         for keyword in keywords:

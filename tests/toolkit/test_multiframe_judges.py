@@ -12,7 +12,7 @@ import pytest
 
 from dcmtk import run
 from gantry.toolkit.multiframe import Combined, combine, split
-from multiframe_values import PET, enhanced_mr, slice_of, slice_pixels
+from multiframe_values import PET, enhanced_mr, referring, slice_of, slice_pixels
 from serving import CT, MR, part10
 from support import shared_data
 
@@ -26,7 +26,6 @@ NOT_OURS = (
     # MR single frames that refer to others do not tell the series of those (docs/architecture.md)
     "ReferencedImageEvidenceSequence",
     "SourceImageEvidenceSequence",
-    "Element=<ReferencedImageSequence> Module=<ReferencedImageMacro>",
 )
 
 
@@ -44,6 +43,15 @@ def test_no_error_in_a_combined_object(tmp_path: Path, sop_class: str) -> None:
     paths = [tmp_path / f"{n}.dcm" for n in (1, 2, 3)]
     for n, path in enumerate(paths, start=1):
         path.write_bytes(part10(slice_of(n, sop_class=sop_class)))
+    (made,) = combine(paths, tmp_path / "out")
+    assert isinstance(made, Combined)
+    assert errors(made.file) == []
+
+
+def test_no_error_where_frames_refer_to_one_another(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{n}.dcm" for n in (1, 2, 3)]
+    for n, path in enumerate(paths, start=1):
+        path.write_bytes(part10(referring(n, 1 + n % 3)))
     (made,) = combine(paths, tmp_path / "out")
     assert isinstance(made, Combined)
     assert errors(made.file) == []

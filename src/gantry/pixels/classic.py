@@ -45,6 +45,7 @@ FRAME_TYPE: Final = 0x00089007
 
 _NO: Final = ("", "NONE", "NO")
 
+_MOST_IS: Final = (1 << 31) - 1  # PS3.5 6.2
 _WHOLE_NUMBERS: Final = {  # IS of FD, US or UL, in the same unit
     0x00181150: 0x00189328,  # Exposure Time, ms: Exposure Time in ms
     0x00181151: 0x00189330,  # X-Ray Tube Current, mA
@@ -127,7 +128,7 @@ def add_frame_content(values: Values, syntax: TransferSyntax) -> None:
     """Numbers, times and texts of a frame under their single-frame names (PS3.3 C.7.6.16.2.2)."""
     for tag, source in _WHOLE_NUMBERS.items():
         numbers = floats_of(values, source, syntax)
-        if numbers and tag not in values:
+        if numbers and tag not in values and abs(numbers[0]) <= _MOST_IS:
             values[tag] = text_value("IS", str(round(numbers[0])))
     for tag, source in _DECIMALS.items():
         numbers = floats_of(values, source, syntax)

@@ -18,6 +18,9 @@ from gantry.errors import DataSetError
 SAME_POSITION_MM: Final = 1e-3
 """Positions nearer to one another than this are one: written decimals differ by less, slices by more."""
 
+MAX_STACKS: Final = 1000
+"""Orientations in one object: radial scans have some hundreds; each slice is compared with each of them."""
+
 _SAME_DIRECTION: Final = 1e-3
 _EVEN_SPACING: Final = 0.01
 
@@ -39,6 +42,8 @@ class Slice:
         cls, position: Sequence[float], orientation: Sequence[float], moment: tuple[float | str, ...]
     ) -> Slice:
         """From the values of the attributes. Raises DataSetError where they are no place."""
+        if not all(map(math.isfinite, (*position, *orientation))):
+            raise DataSetError("a position or orientation that is not finite", tag=0x00200032)
         if len(position) != 3:
             raise DataSetError("Image Position (Patient) is not three numbers", tag=0x00200032)
         if len(orientation) != 6:
@@ -66,7 +71,7 @@ class Place:
 
 
 def ordered(slices: Sequence[Slice]) -> list[Place]:
-    """The places of slices, in the order of the frames."""
+    """The places of slices, in the order of the frames. Raises DataSetError for too many orientations."""
     found: list[Place] = []
     for number, stack in enumerate(_stacks(slices), start=1):
         stack.sort(key=lambda n: slices[n].along_normal_mm)
@@ -105,6 +110,8 @@ def _stacks(slices: Sequence[Slice]) -> list[list[int]]:
                 stack.append(n)
                 break
         else:
+            if len(stacks) == MAX_STACKS:
+                raise DataSetError(f"slices of more than {MAX_STACKS} orientations", tag=0x00200037)
             stacks.append([n])
     return stacks
 

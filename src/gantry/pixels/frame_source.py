@@ -7,7 +7,7 @@ pixels are remembered as the place where they lie.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +27,10 @@ MAX_HEADER_BYTES: Final = 512 << 20
 MAX_SOURCES: Final = 100_000
 """Single-frame objects of one call; see `single_frame.MAX_FRAMES`."""
 
+REFERENCED_IMAGE: Final = 0x00081140
+SOURCE_IMAGE: Final = 0x00082112
+
+_REFERENCED_SOP_INSTANCE_UID: Final = 0x00081155
 _SOP_CLASS_UID: Final = 0x00080016
 _SOP_INSTANCE_UID: Final = 0x00080018
 _STUDY_INSTANCE_UID: Final = 0x0020000D
@@ -74,7 +78,8 @@ class Headers:
 class FrameSource:
     """A single-frame object that can become a frame: its attributes, and where its pixels lie.
 
-    `spans` are (offset, length) in the buffer of its Data Set.
+    `spans` are (offset, length) in the buffer of its Data Set. `references` are the SOP Instance UIDs of
+    other images, by the tag of the sequence at the top that refers to them.
     """
 
     name: str
@@ -83,6 +88,7 @@ class FrameSource:
     slice: Slice
     pixel_vr: str
     spans: tuple[tuple[int, int], ...] = field(repr=False)
+    references: Mapping[int, frozenset[str]] = field(repr=False, default_factory=dict)
 
     @property
     def sop_class_uid(self) -> str:
@@ -95,6 +101,10 @@ class FrameSource:
     @property
     def series_instance_uid(self) -> str:
         return self._uid(_SERIES_INSTANCE_UID)
+
+    @property
+    def study_instance_uid(self) -> str:
+        return self._uid(_STUDY_INSTANCE_UID)
 
     @property
     def frame_bytes(self) -> int:
@@ -128,7 +138,11 @@ def read_source(name: str, ds: DataSet, headers: Headers) -> FrameSource:
         without.add(_ICON)  # its pixels may be compressed too
     values = headers.keep(values_of(ds, ds.syntax, without))
     place = Slice.of(ds.floats(_IMAGE_POSITION), ds.floats(_IMAGE_ORIENTATION), _moment(values, ds))
-    return FrameSource(name, ds.syntax, values, place, vr, spans)
+    references = {
+        tag: frozenset(uid for item in ds.items(tag) if (uid := item.text(_REFERENCED_SOP_INSTANCE_UID)))
+        for tag in (REFERENCED_IMAGE, SOURCE_IMAGE)
+    }
+    return FrameSource(name, ds.syntax, values, place, vr, spans, references)
 
 
 def pixel_spans(ds: DataSet) -> tuple[tuple[tuple[int, int], ...], str]:

@@ -15,8 +15,8 @@ Attributes as references, and takes the module for an error.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from struct import Struct
 from typing import Final
@@ -38,7 +38,7 @@ from gantry.dataset.values import (
 from gantry.errors import CallerError, DataSetError
 from gantry.pixels.classic import CT_IMAGE, FRAME_TYPE, IMAGE_TYPE, LEGACY_OF, MR_IMAGE, PET_IMAGE
 from gantry.pixels.frame_order import Place, ordered, organization
-from gantry.pixels.frame_source import FrameSource, acquired
+from gantry.pixels.frame_source import REFERENCED_IMAGE, SOURCE_IMAGE, FrameSource, acquired
 from gantry.pixels.functional_groups import (
     CONVERSION_SOURCE_ATTRIBUTES,
     DIMENSION_INDEX_VALUES,
@@ -67,6 +67,7 @@ from gantry.standard.dictionary import PIXEL_DATA, is_private, is_private_creato
 
 _SOP_CLASS_UID: Final = 0x00080016
 _SOP_INSTANCE_UID: Final = 0x00080018
+_STUDY_INSTANCE_UID: Final = 0x0020000D
 _SERIES_INSTANCE_UID: Final = 0x0020000E
 _FRAME_OF_REFERENCE_UID: Final = 0x00200052
 _INSTANCE_NUMBER: Final = 0x00200013
@@ -103,10 +104,14 @@ _ITEM: Final = Struct("<HHL")
 class LegacyConverted:
     """One Legacy Converted Enhanced object of the objects of a group. `number` is its Instance Number.
 
+    `known` are objects, by SOP Instance UID, whose study and series can be told where frames refer to them.
     `frames` are the objects in the order of the frames. Raises CallerError for more pixels than can be told.
     """
 
-    def __init__(self, sources: Sequence[FrameSource], number: int = 1) -> None:
+    def __init__(
+        self, sources: Sequence[FrameSource], number: int = 1, known: Mapping[str, FrameSource] | None = None
+    ) -> None:
+        self._known = known or {}
         slices = [source.slice for source in sources]
         self.places: list[Place] = ordered(slices)
         self.frames = [sources[place.index] for place in self.places]
@@ -207,11 +212,17 @@ class LegacyConverted:
         made = [self._made(source) for source in self.frames]
         made_alike = {tag for tag in made[0] if all(m.get(tag) == made[0][tag] for m in made)}
         left = [
-            {t: v for t, v in source.values.items() if t not in _TOLD_ELSEWHERE and taken.get(t) != v}
+            {
+                t: v
+                for t, v in source.values.items()
+                if t not in _TOLD_ELSEWHERE and taken.get(t) != v and not (t == REFERENCED_IMAGE and v[1])
+            }
             for source, taken in zip(self.frames, map(_flat, macros), strict=True)
         ]
         top, shared, per_frame = _divided(left)
         self._complete(top)
+        referring = [source.values.get(REFERENCED_IMAGE, ("SQ", b"")) for source in self.frames]
+        referring_alike = all(value == referring[0] for value in referring)
         groups: Values = {tag: sequence([macros[0][tag]], self._syntax) for tag in alike}
         groups |= {tag: sequence([made[0][tag]], self._syntax) for tag in made_alike}
         absent = [
@@ -224,6 +235,8 @@ class LegacyConverted:
             if differ or absent_blocks(own, ABSENT_CREATOR):
                 self._mark(own, tags if differ else ())
         groups[UNASSIGNED_SHARED_CONVERTED_ATTRIBUTES] = sequence([shared], self._syntax)
+        if referring_alike and referring[0][1]:
+            groups[REFERENCED_IMAGE] = referring[0]
         top[SHARED] = sequence([groups], self._syntax)
         return top, [
             self._frame_item(
@@ -231,15 +244,19 @@ class LegacyConverted:
                 {tag: v for tag, v in macros[n].items() if tag not in alike}
                 | {tag: v for tag, v in made[n].items() if tag not in made_alike}
                 | {UNASSIGNED_PER_FRAME_CONVERTED_ATTRIBUTES: per_frame[n]},
+                None if referring_alike else referring[n],
             )
             for n in range(len(self.frames))
         ]
 
-    def _frame_item(self, n: int, groups: dict[int, Values]) -> bytes:
+    def _frame_item(self, n: int, groups: dict[int, Values], referring: Value | None) -> bytes:
         """The Item of Per-Frame Functional Groups of a frame, from 0."""
         groups[FRAME_CONTENT] = self._frame_content(self.frames[n], self.places[n])
         groups[CONVERSION_SOURCE_ATTRIBUTES] = _reference(self.frames[n])
-        return item({tag: sequence([v], self._syntax) for tag, v in groups.items()}, self._syntax)
+        encoded = {tag: sequence([v], self._syntax) for tag, v in groups.items()}
+        if referring is not None and referring[1]:
+            encoded[REFERENCED_IMAGE] = referring
+        return item(encoded, self._syntax)
 
     def _macros(self, source: FrameSource) -> dict[int, Values]:
         """The macros that take attributes over as they are."""
@@ -312,6 +329,10 @@ class LegacyConverted:
         top[_LOSSY] = text_value("CS", self._lossy())
         top[0x00209221] = sequence([{_DIMENSION_ORGANIZATION_UID: organization_uid}], self._syntax)
         top[0x00209222] = self._dimensions(organization_uid)
+        for tag, evidence in ((REFERENCED_IMAGE, 0x00089092), (SOURCE_IMAGE, 0x00089154)):
+            told = self._evidence({uid for source in self.frames for uid in source.references.get(tag, ())})
+            if told is not None:
+                top[evidence] = told
         if self.organization:
             top[0x00209311] = text_value("CS", self.organization)
         earlier = top.get(_CONTRIBUTING_EQUIPMENT, ("SQ", b""))[1]
@@ -342,6 +363,33 @@ class LegacyConverted:
                     0x00209167: number_value("AT", self._syntax, FRAME_CONTENT),
                 }
                 for pointer in pointers
+            ],
+            self._syntax,
+        )
+
+    def _evidence(self, uids: set[str]) -> Value | None:
+        """Study and series of what is referred to (PS3.3 C.17.2.1); None where not all of it is known."""
+        if not uids or not uids <= self._known.keys():
+            return None
+        series: dict[tuple[str, str], list[Values]] = defaultdict(list)
+        for uid in sorted(uids):
+            source = self._known[uid]
+            series[source.study_instance_uid, source.series_instance_uid].append(_reference(source))
+        return sequence(
+            [
+                {
+                    _STUDY_INSTANCE_UID: text_value("UI", study),
+                    0x00081115: sequence(
+                        [
+                            {
+                                _SERIES_INSTANCE_UID: text_value("UI", one),
+                                0x00081199: sequence(references, self._syntax),
+                            }
+                        ],
+                        self._syntax,
+                    ),
+                }
+                for (study, one), references in series.items()
             ],
             self._syntax,
         )

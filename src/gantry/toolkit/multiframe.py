@@ -14,7 +14,7 @@ import mmap
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,15 +123,15 @@ def combine(
     groups, refused = arranged(sources, one_frame_of_reference=one_frame_of_reference)
     for source, reason in refused:
         yield NotCombined(source.name, reason)
+    known = {source.sop_instance_uid: source for source in sources}
     for number, group in enumerate(groups, start=1):
         try:
-            yield _combined(group, number, folder)
+            yield _combined(LegacyConverted(group, number, known), folder)
         except (CallerError, DataSetError) as error:
             yield from (NotCombined(source.name, str(error), is_broken=True) for source in group)
 
 
-def _combined(group: Sequence[FrameSource], number: int, folder: Path) -> Combined:
-    whole = LegacyConverted(group, number)
+def _combined(whole: LegacyConverted, folder: Path) -> Combined:
     head = encode_file_meta(
         sop_class_uid=whole.sop_class_uid,
         sop_instance_uid=whole.sop_instance_uid,
