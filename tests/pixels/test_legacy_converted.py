@@ -8,7 +8,10 @@ import itertools
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 
 from gantry.dataset.part10 import read_part10
 from gantry.errors import CallerError, DataSetError
@@ -71,6 +74,58 @@ def test_so_do_objects_that_differ_in_what_they_have(sop_class: str) -> None:
     assert back(file) == {ds.text(0x00080018): content(ds) for ds in before}
 
 
+# What writers vary, leave empty or forget; None is absent.
+VARIED: dict[str, list[object]] = {
+    "ImageType": [None, "", ["ORIGINAL", "PRIMARY", "LOCALIZER"], ["DERIVED", "SECONDARY", "MIP"], "X"],
+    "SpacingBetweenSlices": [None, "", "2.5"],
+    "SliceThickness": [None, "", "2.5", "3"],
+    "PixelSpacing": [None, [1, 1], [2, 2]],
+    "WindowCenter": [None, "", "40", [40, 400]],
+    "WindowWidth": [None, "400", [1, 2]],
+    "VOILUTFunction": [None, "SIGMOID"],
+    "RescaleSlope": [None, "", "1", "2"],
+    "RescaleIntercept": [None, "0"],
+    "RescaleType": [None, "", "HU", "US"],
+    "InstanceNumber": [None, "", "7"],
+    "AcquisitionNumber": [None, "", "3", "-1", "99999999"],
+    "AcquisitionDateTime": [None, "", "20260102101112.5"],
+    "AcquisitionDate": [None, "", "20260102"],
+    "ContentDate": [None, "", "20260102"],
+    "StudyTime": [None, "", "101112"],
+    "Manufacturer": [None, "", "Maker", "Other"],
+    "PatientBirthDate": [None, "", "19700101"],
+    "LossyImageCompression": [None, "", "00", "01"],
+    "PresentationLUTShape": [None, "IDENTITY"],
+    "BurnedInAnnotation": [None, "NO", "YES"],
+    "NumberOfFrames": [None, "", "1"],
+    "IrradiationEventUID": [None, "", "1.2.3"],
+    "KVP": [None, "", "120"],
+    "StackID": [None, "5"],
+    "PixelPresentation": [None, "COLOR"],
+    "AcquisitionContextSequence": [None, []],
+    "TemporalPositionIdentifier": [None, "2"],
+}
+CHOICE = st.fixed_dictionaries({keyword: st.sampled_from(values) for keyword, values in VARIED.items()})
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(CHOICE, min_size=2, max_size=4), st.sampled_from([CT, MR, PET]), st.sampled_from(SYNTAXES))
+def test_whatever_varies_each_object_comes_back(
+    choices: list[dict[str, object]], sop_class: str, syntax: str
+) -> None:
+    before = []
+    for number, choice in enumerate(choices, start=1):
+        ds = slice_of(number, sop_class=sop_class)
+        for keyword, value in choice.items():
+            if value is not None:
+                setattr(ds, keyword, value)
+            elif keyword in ds:
+                delattr(ds, keyword)
+        before.append(scanned(ds, syntax))
+    _, file = combined(before)
+    assert back(file) == {ds.text(0x00080018): content(ds) for ds in before}
+
+
 @pytest.mark.parametrize("name", ["rle", "jpeg-ls", "deflated"])
 def test_compressed_frames_come_back_as_they_were(name: str) -> None:
     before = [read_part10(made(part10(ds), name)[0])[1] for ds in ct(4)]
@@ -79,6 +134,25 @@ def test_compressed_frames_come_back_as_they_were(name: str) -> None:
     for n, ds in enumerate(before, start=1):
         assert after[ds.text(0x00080018) or ""] == content(ds)
         assert (decoded(file)[0][n - 1] == slice_pixels(n)).all()
+
+
+def test_a_compressed_icon_comes_back_too() -> None:
+    before = []
+    for number in (1, 2):
+        ds = slice_of(number)
+        icon = Dataset()
+        icon.Rows = icon.Columns = 4
+        icon.PixelData = encapsulate([b"\xff\xd8icon" + bytes([number, 0])])
+        icon["PixelData"].is_undefined_length, icon["PixelData"].VR = True, "OB"
+        ds.IconImageSequence = [icon]
+        ds.PixelData = encapsulate([b"\xff\xd8image" + bytes([number])])
+        ds["PixelData"].is_undefined_length, ds["PixelData"].VR = True, "OB"
+        before.append(scanned(ds, "1.2.840.10008.1.2.4.80"))
+    _, file = combined(before)
+    assert back(file) == {ds.text(0x00080018): content(ds) for ds in before}
+    (first, *_) = split_files(file)
+    icon = pydicom.dcmread(io.BytesIO(first)).IconImageSequence[0]
+    assert list(generate_frames(icon.PixelData, number_of_frames=1)) == [b"\xff\xd8icon\1\0"]
 
 
 def test_positions_and_values_are_the_same_in_both_forms() -> None:

@@ -58,6 +58,16 @@ def test_instance_numbers_follow_the_dimensions_not_the_order_of_the_frames() ->
     assert [ds.InstanceNumber for ds in frames_of(enhanced_mr())] == [3, 4, 1, 2]
 
 
+def test_parts_of_a_concatenation_are_one_series_numbered_through() -> None:
+    parts = [enhanced_mr(2, ConcatenationUID=f"{ROOT}.8", ConcatenationFrameOffsetNumber=n) for n in (0, 2)]
+    parts[1].SOPInstanceUID += ".2"
+    found = [one for part in parts for one in frames_of(part)]
+    assert [one.InstanceNumber for one in found] == [1, 2, 3, 4]
+    assert len({one.SeriesInstanceUID for one in found}) == 1
+    assert len({one.SOPInstanceUID for one in found}) == 4
+    assert not any("ConcatenationUID" in one for one in found)
+
+
 def test_private_groups_of_two_makers_do_not_mix() -> None:
     ds = frames_of(enhanced_mr())[2]
     shared, own = ds.private_block(0x0021, "MAKER SHARED"), ds.private_block(0x0021, "MAKER FRAME")

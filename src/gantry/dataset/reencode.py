@@ -3,7 +3,7 @@
 Values are copied byte for byte; only words change places when the byte order does (PS3.5 7.3), and
 implicit VR has its VRs looked up. Sequences come out with defined lengths, group lengths (retired, and
 wrong after any change) are left out. Encapsulated Pixel Data cannot be re-encoded without decoding it:
-whoever has decoded it hands the samples in as `NativePixels`.
+whoever has decoded it hands the samples in as `NativePixels`. In Items it is copied into the same syntax.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from struct import Struct
 from typing import Final
 
 from gantry.dataset.encode import encode_element
+from gantry.dataset.layout import SEQUENCE_DELIMITER, UNDEFINED
 from gantry.dataset.scan import Buffer, DataSet, Element
 from gantry.dataset.vr import element_vr
 from gantry.errors import DataSetError
@@ -118,6 +119,12 @@ def _element(ds: DataSet, element: Element, syntax: TransferSyntax) -> Iterator[
     vr = element_vr(ds, element)
     if vr == "SQ" or (undefined and vr == "UN" and tag != PIXEL_DATA):
         yield from _sequence(ds, tag, syntax)
+        return
+    if undefined and ds.parent is not None and ds.syntax.uid == syntax.uid:
+        # Of an icon, say: compressed in the transfer syntax of the whole (PS3.5 A.4), it stays as it is.
+        yield Struct("<HH2sHL").pack(tag >> 16, tag & 0xFFFF, b"OB", 0, UNDEFINED)
+        yield ds.view(tag)
+        yield Struct("<HHL").pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF, 0)
         return
     if undefined:
         raise DataSetError("encapsulated Pixel Data cannot be re-encoded without decoding it", tag=tag)

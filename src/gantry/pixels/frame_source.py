@@ -40,7 +40,6 @@ _INSTANCE_NUMBER: Final = 0x00200013
 _NUMBER_OF_FRAMES: Final = 0x00280008
 _IMAGE_POSITION: Final = 0x00200032
 _IMAGE_ORIENTATION: Final = 0x00200037
-_ICON: Final = 0x00880200
 _ACQUISITION_DATE_TIME: Final = 0x0008002A
 _TRAILING: Final = 0xFFFA0000
 _CONTENT_TIME: Final = 0x00080033
@@ -134,8 +133,6 @@ def read_source(name: str, ds: DataSet, headers: Headers) -> FrameSource:
         raise DataSetError("Photometric Interpretation is not MONOCHROME2", tag=0x00280004)
     spans, vr = pixel_spans(ds)
     without = {PIXEL_DATA, 0x7FE00001, 0x7FE00002, *(tag for tag in ds.elements if tag >= _TRAILING)}
-    if ds.syntax.encapsulated:
-        without.add(_ICON)  # its pixels may be compressed too
     values = headers.keep(values_of(ds, ds.syntax, without))
     place = Slice.of(ds.floats(_IMAGE_POSITION), ds.floats(_IMAGE_ORIENTATION), _moment(values, ds))
     references = {

@@ -22,7 +22,7 @@ from struct import Struct
 from typing import Final
 
 from gantry.dataset.deflate import deflate
-from gantry.dataset.encode import encode_element
+from gantry.dataset.encode import element_header, encode_element
 from gantry.dataset.reencode import pixel_data_header
 from gantry.dataset.scan import Buffer
 from gantry.dataset.values import (
@@ -160,7 +160,8 @@ class LegacyConverted:
         for tag in sorted(top):
             if tag < PER_FRAME:
                 yield encode_element(tag, *top[tag], syntax)
-        yield encode_element(PER_FRAME, "SQ", b"".join(per_frame), syntax)
+        yield element_header(PER_FRAME, "SQ", sum(map(len, per_frame)), syntax)
+        yield from per_frame
         for tag in sorted(top):
             if tag > PER_FRAME:
                 yield encode_element(tag, *top[tag], syntax)
@@ -211,29 +212,18 @@ class LegacyConverted:
         alike.discard(PLANE_POSITION)
         made = [self._made(source) for source in self.frames]
         made_alike = {tag for tag in made[0] if all(m.get(tag) == made[0][tag] for m in made)}
-        left = [
-            {
-                t: v
-                for t, v in source.values.items()
-                if t not in _TOLD_ELSEWHERE and taken.get(t) != v and not (t == REFERENCED_IMAGE and v[1])
-            }
-            for source, taken in zip(self.frames, map(_flat, macros), strict=True)
-        ]
-        top, shared, per_frame = _divided(left)
+        left = map(_left, self.frames, map(_flat, macros))
+        top, shared, per_frame = _divided(list(left))
         self._complete(top)
         referring = [source.values.get(REFERENCED_IMAGE, ("SQ", b"")) for source in self.frames]
         referring_alike = all(value == referring[0] for value in referring)
         groups: Values = {tag: sequence([macros[0][tag]], self._syntax) for tag in alike}
         groups |= {tag: sequence([made[0][tag]], self._syntax) for tag in made_alike}
         absent = [
-            self._absent(source, {*top, *_flat(m), *_flat(n), *shared, *own})
+            _absent(source, {*top, *_flat(m), *_flat(n), *shared, *own})
             for source, m, n, own in zip(self.frames, macros, made, per_frame, strict=True)
         ]
-        differ = any(tags != absent[0] for tags in absent)
-        self._mark(shared, () if differ else absent[0])
-        for own, tags in zip(per_frame, absent, strict=True):
-            if differ or absent_blocks(own, ABSENT_CREATOR):
-                self._mark(own, tags if differ else ())
+        self._tell_absent(absent, shared, per_frame)
         groups[UNASSIGNED_SHARED_CONVERTED_ATTRIBUTES] = sequence([shared], self._syntax)
         if referring_alike and referring[0][1]:
             groups[REFERENCED_IMAGE] = referring[0]
@@ -394,10 +384,13 @@ class LegacyConverted:
             self._syntax,
         )
 
-    def _absent(self, source: FrameSource, told: set[int]) -> tuple[int, ...]:
-        """What the frame has and its object had not, nor loses on the way back anyhow."""
-        more = told - source.values.keys() - NOT_OF_A_FRAME
-        return tuple(sorted(tag for tag in more if not is_private(tag)))
+    def _tell_absent(self, absent: list[tuple[int, ...]], shared: Values, per_frame: list[Values]) -> None:
+        """Tell once what all objects did not have, else for each."""
+        differ = any(tags != absent[0] for tags in absent)
+        self._mark(shared, () if differ else absent[0])
+        for own, tags in zip(per_frame, absent, strict=True):
+            if differ or absent_blocks(own, ABSENT_CREATOR):
+                self._mark(own, tags if differ else ())
 
     def _mark(self, values: Values, absent: tuple[int, ...]) -> None:
         """Tell what was absent, in the last private block of the group (PS3.5 7.8.1)."""
@@ -422,6 +415,23 @@ _TAKEN: Final = (
     (PIXEL_VALUE_TRANSFORMATION, tags_of("RescaleIntercept RescaleSlope"), tags_of("RescaleType")),
     (_IRRADIATION_EVENT, tags_of("IrradiationEventUID"), ()),
 )
+
+
+def _left(source: FrameSource, taken: Values) -> Values:
+    """What no macro takes as it is."""
+    return {
+        tag: value
+        for tag, value in source.values.items()
+        if tag not in _TOLD_ELSEWHERE
+        and taken.get(tag) != value
+        and not (tag == REFERENCED_IMAGE and value[1])
+    }
+
+
+def _absent(source: FrameSource, told: set[int]) -> tuple[int, ...]:
+    """What the frame has and its object had not, nor loses on the way back anyhow."""
+    more = told - source.values.keys() - NOT_OF_A_FRAME
+    return tuple(sorted(tag for tag in more if not is_private(tag)))
 
 
 def _flat(macros: dict[int, Values]) -> Values:

@@ -2,7 +2,7 @@
 
 The attributes of the modules that both have in common, edition 2024b: patient, study, series, frame of
 reference, equipment, synchronization, contrast, device, specimen, acquisition context, Image Pixel, SOP
-Common. All others go into functional groups.
+Common. All others go into functional groups; so does Lossy Image Compression, which the top tells of all.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _TAGS: Final = frozenset(
         # Image Pixel, as far as it is the same for all frames, and what is said of the image as a whole
         "SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated BitsStored HighBit "
         "PixelRepresentation PixelPaddingRangeLimit ICCProfile BurnedInAnnotation RecognizableVisualFeatures "
-        "LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod PresentationLUTShape "
+        "LossyImageCompressionRatio LossyImageCompressionMethod PresentationLUTShape "
         # Contrast/Bolus, Acquisition Context, Device, Specimen
         "ContrastBolusAgent ContrastBolusAgentSequence ContrastBolusRoute "
         "ContrastBolusAdministrationRouteSequence ContrastBolusVolume ContrastBolusStartTime "

@@ -86,6 +86,8 @@ _SOP_CLASS_UID: Final = 0x00080016
 _SOP_INSTANCE_UID: Final = 0x00080018
 _SERIES_INSTANCE_UID: Final = 0x0020000E
 _INSTANCE_NUMBER: Final = 0x00200013
+_CONCATENATION_UID: Final = 0x00209161
+_CONCATENATION_FRAME_OFFSET: Final = 0x00209228
 _SOURCE_IMAGE: Final = 0x00082112
 _REFERENCED_SERIES: Final = 0x00081115
 _REFERENCED_INSTANCE: Final = 0x0008114A
@@ -183,7 +185,10 @@ class SingleFrames:
         self._syntax = ds.syntax
         self._flat: dict[int, Values] = {}
         self._top = self._top_values()
-        self._numbers = _instance_numbers(self._groups, len(self))
+        first = 1 + next(iter(ds.ints(_CONCATENATION_FRAME_OFFSET)), 0)
+        self._numbers = _instance_numbers(self._groups, len(self), first)
+        # The parts of a concatenation are one series again (PS3.3 C.7.6.16.2.2.4).
+        self._whole_uid = ds.text(_CONCATENATION_UID) or self._source_uid
         self._slices = self._count_slices()
         self._series_of = self._source_series() if self._is_legacy else {}
 
@@ -312,7 +317,7 @@ class SingleFrames:
         """New UIDs, and the way back (PS3.3 C.12.4.1)."""
         values[_SOP_CLASS_UID] = text_value("UI", self._class)
         values[_SOP_INSTANCE_UID] = text_value("UI", derived_uid(self._source_uid, f"frame {frame}"))
-        values[_SERIES_INSTANCE_UID] = text_value("UI", derived_uid(self._source_uid, "single frames"))
+        values[_SERIES_INSTANCE_UID] = text_value("UI", derived_uid(self._whole_uid, "single frames"))
         purpose = code("121322", "DCM", "Source image for image processing operation")
         reference: Values = {
             _REFERENCED_SOP_CLASS_UID: text_value("UI", self._source_class),
@@ -475,12 +480,12 @@ def _checked_pixels(ds: DataSet) -> tuple[PixelData, FrameTable]:
     return pixels, table
 
 
-def _instance_numbers(groups: FunctionalGroups, frames: int) -> list[int]:
-    """Instance Numbers from 1, in the order of the dimensions; of frames alike, or without, in their own."""
+def _instance_numbers(groups: FunctionalGroups, frames: int, first: int) -> list[int]:
+    """Instance Numbers from `first`, in the order of the dimensions; of frames without, in their own."""
     order = sorted(range(frames), key=lambda n: (groups.dimension_index(n + 1), n))
     numbers = [0] * frames
     for place, n in enumerate(order):
-        numbers[n] = place + 1
+        numbers[n] = place + first
     return numbers
 
 
