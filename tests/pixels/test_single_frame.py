@@ -168,6 +168,17 @@ def test_ct_says_axial_and_exposure_in_whole_numbers() -> None:
     assert (one.ExposureInmAs, one.KVP) == (105.6, None)
 
 
+def test_what_a_second_x_ray_source_does_hides_nothing_of_the_first() -> None:
+    ds = enhanced_mr(1)
+    ds.SOPClassUID, ds.Modality = ENHANCED_CT, "CT"
+    first, second = Dataset(), Dataset()
+    first.KVP, second.KVP = "120", "80"
+    shared = ds.SharedFunctionalGroupsSequence[0]
+    shared.CTXRayDetailsSequence, shared.CTAdditionalXRaySourceSequence = [first], [second]
+    (one,) = frames_of(ds)
+    assert (one.KVP, one.CTAdditionalXRaySourceSequence[0].KVP) == (120, 80)
+
+
 def test_pet_has_units_corrections_and_the_time_since_the_series_began() -> None:
     ds = enhanced_mr(2, DecayCorrected="YES", AttenuationCorrected="YES", ScatterCorrected="NO")
     ds.SOPClassUID, ds.Modality = "1.2.840.10008.5.1.4.1.1.130", "PT"

@@ -10,6 +10,10 @@ import pytest
 
 from gantry.dataset.part10 import read_part10
 from gantry.errors import CallerError, DataSetError
+from gantry.pixels.encapsulation import frame_table
+from gantry.pixels.functional_groups import PLANE_POSITION, FunctionalGroups
+from gantry.pixels.image import ImageHeader
+from gantry.pixels.transcode import stored_frame
 from gantry.toolkit import multiframe
 from gantry.toolkit.multiframe import Combined, NotCombined, combine, split
 from multiframe_values import content, enhanced_mr, slice_of, with_private
@@ -119,6 +123,31 @@ def test_more_files_than_may_be_open(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert isinstance(made, Combined)
     assert len(made.sources) == 120
+
+
+ENHANCED_WITHOUT_GROUPS = "emri_small"
+
+
+def test_frames_of_every_enhanced_file_have_its_pixels_positions_and_values(tmp_path: Path) -> None:
+    seen = 0
+    for number, path in enumerate(sorted((shared_data() / "enhanced").rglob("*.dcm"))):
+        if path.name.startswith(ENHANCED_WITHOUT_GROUPS):
+            with pytest.raises(DataSetError, match="no functional groups"):
+                split(path, tmp_path / str(number))
+            continue
+        _, whole = read_part10(path.read_bytes())
+        groups, table = FunctionalGroups(whole), frame_table(whole)
+        assert table is not None
+        for frame, file in enumerate(split(path, tmp_path / str(number)).files, start=1):
+            _, one = read_part10(file.read_bytes())
+            assert content(one)[1] == stored_frame(whole, table, frame - 1)
+            position = groups.attributes(frame, PLANE_POSITION).floats(0x00200032)
+            assert one.floats(0x00200032) == position
+            theirs, ours = ImageHeader.from_dataset(whole, frame), ImageHeader.from_dataset(one)
+            for name in ("rescale_slope", "rescale_intercept", "windows", "pixel_aspect", "bits_stored"):
+                assert getattr(ours, name) == getattr(theirs, name), (path.name, name)
+            seen += 1
+    assert seen > 150
 
 
 @pytest.mark.parametrize("tree", TREES)

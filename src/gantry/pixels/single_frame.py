@@ -142,10 +142,11 @@ _PLACES: Final = tags_of(
 _KEPT: Final = frozenset(
     tags_of(
         "ReferencedImageSequence RealWorldValueMappingSequence ContrastBolusUsageSequence "
-        "RadiopharmaceuticalUsageSequence MRSpatialSaturationSequence"
+        "RadiopharmaceuticalUsageSequence MRSpatialSaturationSequence PixelIntensityRelationshipLUTSequence "
+        "CTAdditionalXRaySourceSequence MultienergyCTProcessingSequence MultienergyCTCharacteristicsSequence"
     )
 )
-"""Macros that stay sequences: references, and lists of things."""
+"""Macros that stay sequences: references, lists of things, and what would hide attributes of other macros."""
 
 _TRAILING: Final = 0xFFFA0000
 
