@@ -35,6 +35,7 @@ COMMANDS = {
     "find": ("find", "Search a peer: C-FIND or QIDO-RS."),
     "get": ("get", "Fetch objects from a peer: C-GET or WADO-RS."),
     "move": ("move", "Have a peer send objects to a third: C-MOVE."),
+    "convert": ("convert", "Convert to pictures, volumes, documents, tables."),
     "dump": ("dump", "Print what is in a DICOM file."),
     "transcode": ("transcode", "Write files in another transfer syntax."),
     "multiframe": ("multiframe", "Make single-frame objects of enhanced ones, and back."),

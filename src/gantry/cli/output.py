@@ -17,13 +17,13 @@ from typing import Any
 
 import click
 
+from gantry.toolkit.spreadsheet import plain_cell
+
 SAMPLE_ROWS = 100
 """Rows that are held back to see how wide the columns must be; the rest comes as it is found."""
 
 MAX_CELL = 100
 """Characters of a cell that a table shows; `--json` has them all."""
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def shown(text: str) -> str:
@@ -119,7 +119,7 @@ class CsvTable:
 
 def csv_cell(text: str) -> str:
     """A cell that no spreadsheet takes as a formula, and no terminal as a command."""
-    return shown("'" + text if text.startswith(_FORMULA) else text)
+    return shown(plain_cell(text))
 
 
 def _short(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -40,11 +41,25 @@ def _eight_bits(samples: NDArray[Any], header: ImageHeader) -> Picture:
 
 def ybr_full_to_rgb(ybr: Picture) -> Picture:
     """All three from 0 to 255, chroma around 128; YBR_ICT is the same matrix."""
-    y, cb, cr = (ybr[..., n].astype(np.float32) for n in range(3))
-    red = y + 1.402 * (cr - 128)
-    green = y - 0.344136 * (cb - 128) - 0.714136 * (cr - 128)
-    blue = y + 1.772 * (cb - 128)
-    return _rounded(red, green, blue)
+    red, green, blue = _chroma_tables()
+    y = ybr[..., 0].astype(np.int16)
+    cb, cr = ybr[..., 1], ybr[..., 2]
+    out = np.empty(ybr.shape, np.uint8)
+    out[..., 0] = np.clip(y + red[cr], 0, 255)
+    out[..., 1] = np.clip(y + green[cb.astype(np.uint16) << 8 | cr], 0, 255)
+    out[..., 2] = np.clip(y + blue[cb], 0, 255)
+    return out
+
+
+@cache
+def _chroma_tables() -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
+    """What chroma adds to luma, which is whole: rounding the table is rounding the sum. Green is of both."""
+    chroma = np.arange(256) - 128.0
+    both = -0.344136 * chroma[:, None] - 0.714136 * chroma[None, :]
+    red, green, blue = (
+        np.floor(part + 0.5).astype(np.int16) for part in (1.402 * chroma, both, 1.772 * chroma)
+    )
+    return red, green.ravel(), blue
 
 
 def ybr_partial_to_rgb(ybr: Picture) -> Picture:
@@ -52,7 +67,8 @@ def ybr_partial_to_rgb(ybr: Picture) -> Picture:
     y, cb, cr = (ybr[..., n].astype(np.float32) for n in range(3))
     y = (y - 16) * (255 / 219)
     cb, cr = (cb - 128) * (255 / 224), (cr - 128) * (255 / 224)
-    return _rounded(y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb)
+    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
+    return np.asarray(np.clip(rgb + 0.5, 0, 255), np.uint8)
 
 
 def _from_rct(ybr: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -60,7 +76,3 @@ def _from_rct(ybr: NDArray[np.int32]) -> NDArray[np.int32]:
     y, cb, cr = (ybr[..., n] for n in range(3))
     green = y - ((cb + cr) >> 2)
     return np.stack([cr + green, green, cb + green], axis=-1)
-
-
-def _rounded(red: NDArray[Any], green: NDArray[Any], blue: NDArray[Any]) -> Picture:
-    return np.asarray(np.clip(np.stack([red, green, blue], axis=-1) + 0.5, 0, 255)).astype(np.uint8)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from gantry.pixels.codecs.codec import stored_values
 from gantry.pixels.image import ImageHeader, Rendering
 from gantry.pixels.lut import LookupTable
-from gantry.pixels.voi import Window, default_window, spanning, thinned, windowed
+from gantry.pixels.voi import Window, default_window, function_for, spanning, thinned, windowed
 
 Picture = NDArray[np.uint8]
 
@@ -58,14 +58,19 @@ Voi = LookupTable | tuple[Window, str]
 def _voi(stored: NDArray[Any], header: ImageHeader, wanted: Rendering) -> Voi:
     """The VOI asked for, else the header's first, table before window, else the default."""
     function = wanted.voi_function or header.voi_lut_function
+    whole = _is_whole(stored, header)
     if wanted.window is not None:
-        return wanted.window, function
-    choices: list[Voi] = [*header.voi_luts, *((one, function) for one in header.windows if one.is_usable)]
+        return wanted.window, function_for(wanted.window, function, whole=whole)
+    windows = (one for one in header.windows if one.is_usable)
+    choices: list[Voi] = [
+        *header.voi_luts,
+        *((one, function_for(one, function, whole=whole)) for one in windows),
+    ]
     chosen = _chosen(choices, wanted)
     if chosen is not None:
         return chosen
     if header.presentation is not None:
-        return spanning(*_modality_range(header)), "LINEAR"  # PS3.4 N.2.2: without VOI, identity
+        return spanning(*modality_range(header)), "LINEAR"  # PS3.4 N.2.2: without VOI, identity
     sample = thinned(stored)
     padding = padding_mask(sample, header)
     values = modality_values(sample, header)
@@ -81,6 +86,14 @@ def _voi(stored: NDArray[Any], header: ImageHeader, wanted: Rendering) -> Voi:
     )
 
 
+def _is_whole(stored: NDArray[Any], header: ImageHeader) -> bool:
+    """Whether the output of the Modality LUT is whole numbers."""
+    if stored.dtype.kind == "f":
+        return False
+    rescale = (header.rescale_slope, header.rescale_intercept)
+    return header.modality_lut is not None or all(value.is_integer() for value in rescale)
+
+
 def _chosen(choices: list[Voi], wanted: Rendering) -> Voi | None:
     """By name, then by number from 1; the first where there is none such."""
     if wanted.voi_name:
@@ -93,7 +106,8 @@ def _chosen(choices: list[Voi], wanted: Rendering) -> Voi | None:
     return choices[0] if choices else None
 
 
-def _modality_range(header: ImageHeader) -> tuple[float, float]:
+def modality_range(header: ImageHeader) -> tuple[float, float]:
+    """The smallest and the largest value that the Modality LUT can give."""
     if header.modality_lut is not None:
         return 0.0, float(header.modality_lut.top)
     low = -(1 << (header.bits_stored - 1)) if header.signed else 0

@@ -39,6 +39,15 @@ class Window:
         return math.isfinite(self.center) and math.isfinite(self.width) and self.width > 0
 
 
+def function_for(window: Window, function: str, *, whole: bool) -> str:
+    """LINEAR_EXACT where LINEAR was said of values that are no whole numbers, with a window of one or less.
+
+    By the letter (PS3.3 C.11.2.1.2.1) LINEAR is then a threshold, or not allowed; writers of maps of
+    fractions mean a ramp.
+    """
+    return LINEAR_EXACT if function == LINEAR and window.width <= 1 and not whole else function
+
+
 def windowed(values: NDArray[Any], window: Window, function: str) -> NDArray[np.floating]:
     """Values through a window, from 0 (black) to 1; NaN is 0 (PS3.3 C.11.2.1.2.1 and C.11.2.1.3)."""
     center, width = window.center, window.width
