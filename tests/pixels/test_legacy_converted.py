@@ -250,6 +250,12 @@ def test_frames_that_nothing_tells_apart_are_told() -> None:
     assert whole.notes == ("1 has the position and the time of 0",)
 
 
+def test_mosaics_are_told_of() -> None:
+    kind = ["ORIGINAL", "PRIMARY", "M", "ND", "MOSAIC"]
+    whole, _ = combined(scanned(slice_of(n, sop_class=MR, ImageType=kind)) for n in (1, 2))
+    assert whole.notes == ("2 frames are mosaics of slices; split again, they can be read as such",)
+
+
 def test_more_pixels_than_a_basic_offset_table_can_tell_get_an_extended_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

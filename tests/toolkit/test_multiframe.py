@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import resource
+import shutil
 from pathlib import Path
 
+import nibabel
+import numpy as np
 import pydicom
 import pytest
 
@@ -15,9 +18,10 @@ from gantry.pixels.functional_groups import PLANE_POSITION, FunctionalGroups
 from gantry.pixels.image import ImageHeader
 from gantry.pixels.transcode import stored_frame
 from gantry.toolkit import multiframe
+from gantry.toolkit.convert import convert
 from gantry.toolkit.multiframe import Combined, NotCombined, combine, split
 from multiframe_values import content, enhanced_mr, slice_of, with_private
-from serving import part10
+from serving import MR, part10
 from support import shared_data
 
 TREES = ("ct/lidc_0314_22_slices", "mr/ge_epi_fmri_45", "mr/siemens_mosaic_epi", "pet/qin_headneck_series")
@@ -123,6 +127,48 @@ def test_more_files_than_may_be_open(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert isinstance(made, Combined)
     assert len(made.sources) == 120
+
+
+def volume(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels and affine of the only volume in a folder."""
+    (made,) = convert(folder, folder.with_name(f"{folder.name}-nifti"), "nifti")
+    assert made.path is not None, made.error
+    image = nibabel.load(made.path)
+    return np.asarray(image.dataobj), np.asarray(image.affine)
+
+
+def check_same_volume(paths: list[Path], tmp_path: Path) -> tuple[int, ...]:
+    """The shape of what is a volume in three forms: as it came, combined, and split again."""
+    (tmp_path / "came").mkdir()
+    for path in paths:
+        shutil.copy(path, tmp_path / "came")
+    (made,) = combine(paths, tmp_path / "combined")
+    assert isinstance(made, Combined)
+    split(made.file, tmp_path / "split")
+    voxels, affine = volume(tmp_path / "came")
+    for form in ("combined", "split"):
+        others, other = volume(tmp_path / form)
+        assert (others == voxels).all()
+        assert (other == affine).all()
+    return voxels.shape
+
+
+def test_a_series_is_the_same_volume_in_both_forms(tmp_path: Path) -> None:
+    paths = []
+    for n in range(1, 13):
+        paths.append(tmp_path / f"{n}.dcm")
+        slope = {"RescaleSlope": str(1 + n % 3), "RescaleIntercept": str(n)}
+        paths[-1].write_bytes(part10(slice_of(n, position=4.0 * (n % 4), sop_class=MR, **slope)))
+    assert check_same_volume(paths, tmp_path) == (16, 16, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("tree", "shape"),
+    [("mr/ge_epi_fmri_45", (64, 64, 15, 3)), ("pet/qin_headneck_series", (128, 128, 33))],
+)
+def test_so_are_series_of_real_scanners(tree: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+    paths = [p for p in sorted((shared_data() / tree).glob("*.dcm")) if not p.name.startswith("SEG")]
+    assert check_same_volume(paths, tmp_path) == shape
 
 
 ENHANCED_WITHOUT_GROUPS = "emri_small"

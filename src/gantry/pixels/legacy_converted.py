@@ -136,7 +136,7 @@ class LegacyConverted:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Frames at one position that nothing tells apart."""
+        """Frames at one position that nothing tells apart, and mosaics, whose slices readers will not find."""
         met: dict[object, str] = {}
         words = []
         for place, source in zip(self.places, self.frames, strict=True):
@@ -144,6 +144,10 @@ class LegacyConverted:
             other = met.setdefault(key, source.name)
             if other != source.name:
                 words.append(f"{source.name} has the position and the time of {other}")
+        mosaics = sum("MOSAIC" in texts_of(source.values, IMAGE_TYPE) for source in self.frames)
+        if mosaics:
+            # What tells of the slices is a vendor's; it is among the unassigned attributes now.
+            words.append(f"{mosaics} frames are mosaics of slices; split again, they can be read as such")
         return tuple(words)
 
     def pieces(self, pixels: Iterable[Sequence[Buffer]]) -> Iterator[Buffer]:

@@ -40,7 +40,7 @@ class Split:
 class Combined:
     """A Legacy Converted Enhanced object, and the files of its frames, in their order.
 
-    `notes` tell of frames at one position that nothing tells apart.
+    `notes` tell of frames at one position that nothing tells apart, and of mosaics.
     """
 
     file: Path
