@@ -136,7 +136,7 @@ class LegacyConverted:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Frames at one position that nothing tells apart, and mosaics, whose slices readers will not find."""
+        """Frames at one position that nothing tells apart; mosaics, whose slices readers will not find."""
         met: dict[object, str] = {}
         words = []
         for place, source in zip(self.places, self.frames, strict=True):
