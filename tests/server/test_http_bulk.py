@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -226,6 +227,22 @@ def test_a_damaged_object_is_left_out_with_206_and_410_by_itself(tmp_path: Path)
             assert answer.status_code == 206
             assert [data for _, data in parts_of(answer)] == [dataset(2, size=512).PixelData]
             assert web.http.get(f"{path(1, 1, 1)}/{name}").status_code == 410
+
+
+def test_a_video_is_given_as_it_is_and_not_decompressed(tmp_path: Path) -> None:
+    ds = dataset(1, size=512)
+    ds.PixelData = pydicom.encaps.encapsulate([b"a video"])
+    ds["PixelData"].is_undefined_length = True
+    with web_served(tmp_path, pictures=True) as web:
+        web.store(part10(ds, "1.2.840.10008.1.2.4.102"), part10(document()))
+        ((headers, data), _) = parts_of(web.http.get(f"{path(1)}/bulkdata"))
+        assert headers["content-type"] == "video/mp4; transfer-syntax=1.2.840.10008.1.2.4.102"
+        assert data.rstrip(b"\0") == b"a video"
+        some = web.http.get(f"{path(1)}/bulkdata", headers={"accept": OCTETS})
+        assert (some.status_code, [data for _, data in parts_of(some)]) == (206, [DOCUMENT])
+        for name in ("bulkdata", "pixeldata", "bulkdata/7FE00010", "frames/1"):
+            answer = web.http.get(f"{path(1, 1, 1)}/{name}", headers={"accept": OCTETS})
+            assert answer.status_code == 406
 
 
 def test_too_many_values_are_413(web: WebServed, monkeypatch: pytest.MonkeyPatch) -> None:
