@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
@@ -17,7 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 from gantry.server import bulk_parts
 from image_values import gray, image_object, made
 from serving import ROOT, dataset, part10
-from web_serving import WebServed, parts_of, web_served
+from web_serving import WebServed, bulk_uris, parts_of, web_served
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 RLE = "1.2.840.10008.1.2.5"
@@ -90,22 +89,12 @@ def compressed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServed]:
         yield served
 
 
-def uris(value: Any) -> list[str]:
-    """All BulkDataURIs in some metadata, in their order."""
-    if isinstance(value, list):
-        return [uri for item in value for uri in uris(item)]
-    if not isinstance(value, dict):
-        return []
-    own = [value["BulkDataURI"]] if "BulkDataURI" in value else []
-    return own + [uri for key in value for uri in uris(value[key])]
-
-
 @pytest.mark.parametrize("where", [path(1), path(1, 1), path(1, 3), path(1, 3, 1), path(3), path(4)])
 def test_every_value_that_the_metadata_refers_to_is_a_part(web: WebServed, where: str) -> None:
     answer = web.http.get(f"{where}/bulkdata", headers={"accept": OCTETS})
     assert answer.status_code == 200
     parts = {headers["content-location"]: data for headers, data in parts_of(answer)}
-    expected = uris(web.http.get(f"{where}/metadata").json())
+    expected = bulk_uris(web.http.get(f"{where}/metadata").json())
     assert sorted(parts) == sorted(expected)
     for uri, data in parts.items():
         assert web.http.get(uri, headers={"accept": "application/octet-stream"}).content == data
