@@ -17,8 +17,6 @@ from typing import Any
 
 import click
 
-from gantry.toolkit.spreadsheet import plain_cell
-
 SAMPLE_ROWS = 100
 """Rows that are held back to see how wide the columns must be; the rest comes as it is found."""
 
@@ -119,6 +117,8 @@ class CsvTable:
 
 def csv_cell(text: str) -> str:
     """A cell that no spreadsheet takes as a formula, and no terminal as a command."""
+    from gantry.toolkit.spreadsheet import plain_cell
+
     return shown(plain_cell(text))
 
 
