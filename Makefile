@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Two test processes, whole files each: most tests wait for a disk or a server, not for a core.
 PARALLEL ?= --numprocesses 2 --dist loadfile
+# Compiled tests are kept, whatever the environment says: made anew, they cost each test process 8 s.
+export PYTHONDONTWRITEBYTECODE :=
 SOURCES := $(shell find src viewer -type f -not -path '*/node_modules/*' -not -path '*/_viewer/*' -not -name '*.pyc' 2>/dev/null)
 
 .PHONY: run test check format bench soak viewer clean debian
@@ -20,7 +22,7 @@ check: $(VENV)/.test-ready ## format, lint, types, import direction, unit tests:
 	$(BIN)/ruff format --check src tests tools benchmarks hatch_build.py
 	$(BIN)/ruff check src tests tools benchmarks hatch_build.py
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests -q -m "not soak and not peer and not slow" $(PARALLEL)
+	$(BIN)/python -m pytest tests -q -m "not soak and not peer and not slow" --hypothesis-profile quick $(PARALLEL)
 
 format: $(VENV)/.test-ready
 	$(BIN)/ruff check --fix src tests tools benchmarks hatch_build.py
@@ -45,11 +47,11 @@ $(VENV)/bin/python:
 
 # pip reads constraints for build requirements from the environment only.
 $(VENV)/.run-ready: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet .
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet '.[video]'
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[test,dev]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[video,test,dev]'
 	touch $@ $(VENV)/.run-ready
 
 clean:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from gantry.server.decoders import Decoders
 from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.policy import HttpPolicy
 from gantry.server.renderer import Renderer
+from gantry.server.renditions import Renditions
 
 BOUNDARY = "PartOfATest"
 STORE_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
@@ -115,10 +116,11 @@ def web_served(
     port = listening.getsockname()[1]
     decoders = Decoders(1)
     if pictures:
-        renderer = Renderer(archive, decoders)
-        app |= {"render": renderer, "decode": renderer.decode, "transcode": decoders.transcode}
+        renderer = Renderer(archive, decoders, Renditions(folder))
+        app |= {"renderer": renderer, "transcode": decoders.transcode}
+        app["read_picture"] = decoders.read_picture
     built = build_app(archive, policy, **app)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             built,
             http=guarded_http(limits or HttpLimits(), built.direct),
@@ -140,10 +142,38 @@ def web_served(
             yield WebServed(archive, port, client)
     finally:
         loop.call_soon_threadsafe(built.close)
-        server.should_exit = True
+        loop.call_soon_threadsafe(server.ended.set)
         thread.join()
         loop.close()
         archive.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which looks every 0.1 s whether it is to end and then waits as long again, but ends at once.
+
+    Most of what a small test took were these two waits.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ended = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.ended.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        connections = self.server_state.connections
+        for connection in list(connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while connections or self.server_state.tasks:  # noqa: ASYNC110 - they have no event of their own
+                    await asyncio.sleep(0.001)
+        for task in self.server_state.tasks:
+            task.cancel()
 
 
 def _run(

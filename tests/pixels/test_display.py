@@ -280,7 +280,7 @@ SHUTTERS: dict[str, tuple[dict[str, Any], Callable[[int, int], bool]]] = {
     "rectangular": (
         {"ShutterShape": "RECTANGULAR", "ShutterLeftVerticalEdge": 10, "ShutterRightVerticalEdge": 50,
          "ShutterUpperHorizontalEdge": 20, "ShutterLowerHorizontalEdge": 40},
-        lambda row, column: 20 < row < 40 and 10 < column < 50,
+        lambda row, column: 20 <= row <= 40 and 10 <= column <= 50,  # the edges are not outside
     ),
     "circular": (
         {"ShutterShape": "CIRCULAR", "CenterOfCircularShutter": [32, 30], "RadiusOfCircularShutter": 15},

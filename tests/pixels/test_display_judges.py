@@ -34,7 +34,6 @@ _SUPPLEMENTAL = (
     "it does not know supplemental palettes: the values above the gray ones are coloured (C.8.16.2)"
 )
 _YBR = "its tables for YBR_FULL are cut to whole numbers, ours are rounded once at the end: two levels"
-_SHUTTER = "it does not apply the shutter of an image: one column and one row of covered edge"
 _GROUPS = "it takes the rescale of functional groups from Enhanced CT only, this is Enhanced MR"
 _SMALL = "it keeps the output of Modality LUT as whole numbers, and with a slope of 6e-8 all are 0"
 DIFFERENT = {
@@ -56,7 +55,6 @@ DIFFERENT = {
     "syntax/sc/SC_ybr_full_uncompressed.dcm": _YBR,
     "us/2023-04-21-RLEPlanarConfigurationYBR_FULL.dcm": _YBR,
     "us/YBR_FULL-RLE.dcm": _YBR,
-    "mg/OutOfBoundsOverlay.dcm": _SHUTTER,
     "pet/GH610.dcm": _SMALL,
     "enhanced/philips_fieldmap/IM_0027_fMAP.dcm": _GROUPS,
 }

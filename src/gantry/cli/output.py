@@ -117,7 +117,7 @@ class CsvTable:
 
 def csv_cell(text: str) -> str:
     """A cell that no spreadsheet takes as a formula, and no terminal as a command."""
-    from gantry.toolkit.spreadsheet import plain_cell
+    from gantry.toolkit.spreadsheet import plain_cell  # only tables need it: starting a command loads little
 
     return shown(plain_cell(text))
 

@@ -107,6 +107,11 @@ def encode_encapsulated(
     yield item.pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF, 0)
 
 
+def element_header(tag: int, vr: str, length: int, syntax: TransferSyntax) -> bytes:
+    """What stands before a value of `length` bytes, which is even. Raises DataSetError for 4 GiB and more."""
+    return _header(tag, vr, length, syntax)
+
+
 def _header(tag: int, vr: str, length: int, syntax: TransferSyntax) -> bytes:
     order = "<" if syntax.little_endian else ">"
     group, element = tag >> 16, tag & 0xFFFF

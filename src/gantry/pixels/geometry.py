@@ -26,7 +26,10 @@ _TURNS = {
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How the image came to lie in the output: `region` of it, turned and flipped, as `width` by `height`."""
+    """How the image came to lie in the output: `region` of it, turned and flipped, as `width` by `height`.
+
+    `area` is what annotations relative to the displayed area refer to, however much of it is in the output.
+    """
 
     region: tuple[float, float, float, float]
     rotation: int
@@ -34,15 +37,20 @@ class Placement:
     flip_vertical: bool
     width: int
     height: int
+    area: tuple[float, float, float, float]
 
     def from_image(self, point: Point) -> Point:
         """A point of the image, in pixels from its corner, in pixels of the output from its corner."""
         left, top, width, height = self.region
-        return self.from_area(self._turned(((point[0] - left) / width, (point[1] - top) / height)))
+        x, y = self._turned(((point[0] - left) / width, (point[1] - top) / height))
+        return x * self.width, y * self.height
 
     def from_area(self, point: Point) -> Point:
         """A point of the displayed area, from 0 to 1 as it is shown, in pixels of the output."""
-        return point[0] * self.width, point[1] * self.height
+        left, top, width, height = self.area
+        corners = self.from_image((left, top)), self.from_image((left + width, top + height))
+        (x1, x2), (y1, y2) = (sorted(axis) for axis in zip(*corners, strict=True))
+        return x1 + point[0] * (x2 - x1), y1 + point[1] * (y2 - y1)
 
     def _turned(self, share: Point) -> Point:
         x, y = share
@@ -67,36 +75,49 @@ def place(picture: Picture, header: ImageHeader, wanted: Rendering) -> tuple[Pic
     if not (region[2] > 0 and region[3] > 0 and all(map(math.isfinite, region))):
         raise DataSetError("the region to show is empty")
     sideways = state.rotation in (90, 270)
-    width, height = _output_size(region, state.pixel_aspect or header.pixel_aspect, state, wanted, sideways)
+    box = (wanted.width or math.inf, wanted.height or math.inf)
+    box = (box[1], box[0]) if sideways else box
+    stretch = _stretch(state.pixel_aspect or header.pixel_aspect)
+    if state.magnification is not None and wanted.region is None:
+        region = _cropped(region, (stretch[0] * state.magnification, stretch[1] * state.magnification), box)
+    width, height = _output_size(region, stretch, state.magnification, box)
     placement = Placement(
         region,
         state.rotation,
         state.flip != wanted.flip_horizontal,
         wanted.flip_vertical,
         *((height, width) if sideways else (width, height)),
+        state.area or (0.0, 0.0, float(columns), float(rows)),
     )
     return _turned(_scaled(picture, region, (width, height)), placement), placement
 
 
+def _stretch(aspect: tuple[float, float]) -> tuple[float, float]:
+    """Across and down: the shorter side of a pixel is stretched to its longer one."""
+    tall, wide = aspect
+    return (1.0, tall / wide) if tall > wide else (wide / tall, 1.0)
+
+
+def _cropped(
+    region: tuple[float, float, float, float], scale: tuple[float, float], box: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """The middle of what is magnified, as much as the viewport holds (PS3.18 9.5.2.3)."""
+    left, top, width, height = region
+    shown = min(width, box[0] / scale[0]), min(height, box[1] / scale[1])
+    return left + (width - shown[0]) / 2, top + (height - shown[1]) / 2, shown[0], shown[1]
+
+
 def _output_size(
     region: tuple[float, float, float, float],
-    aspect: tuple[float, float],
-    state: Presentation,
-    wanted: Rendering,
-    sideways: bool,
+    stretch: tuple[float, float],
+    magnification: float | None,
+    box: tuple[float, float],
 ) -> tuple[int, int]:
-    """Width and height of the output before it is turned."""
-    tall, wide = aspect
-    true_width, true_height = region[2], region[3]
-    if tall > wide:
-        true_height *= tall / wide
-    else:
-        true_width *= wide / tall
-    scale = state.magnification or 1.0
-    if wanted.width or wanted.height:
-        box = (wanted.width or math.inf, wanted.height or math.inf)
-        across, down = (box[1], box[0]) if sideways else box
-        scale = min(across / true_width, down / true_height)
+    """Width and height of the output before it is turned: magnified, else fitted into the box."""
+    true_width, true_height = region[2] * stretch[0], region[3] * stretch[1]
+    scale = magnification
+    if scale is None:
+        scale = min(box[0] / true_width, box[1] / true_height) if min(box) < math.inf else 1.0
     if not 0 < true_width * scale * true_height * scale <= MAX_FRAME_PIXELS:
         raise DataSetError("the picture would be over the limit of 100 Mpixel")
     return max(1, round(true_width * scale)), max(1, round(true_height * scale))

@@ -70,7 +70,7 @@ def _voi(stored: NDArray[Any], header: ImageHeader, wanted: Rendering) -> Voi:
     if chosen is not None:
         return chosen
     if header.presentation is not None:
-        return spanning(*_modality_range(header)), "LINEAR"  # PS3.4 N.2.2: without VOI, identity
+        return spanning(*modality_range(header)), "LINEAR"  # PS3.4 N.2.2: without VOI, identity
     sample = thinned(stored)
     padding = padding_mask(sample, header)
     values = modality_values(sample, header)
@@ -106,7 +106,8 @@ def _chosen(choices: list[Voi], wanted: Rendering) -> Voi | None:
     return choices[0] if choices else None
 
 
-def _modality_range(header: ImageHeader) -> tuple[float, float]:
+def modality_range(header: ImageHeader) -> tuple[float, float]:
+    """The smallest and the largest value that the Modality LUT can give."""
     if header.modality_lut is not None:
         return 0.0, float(header.modality_lut.top)
     low = -(1 << (header.bits_stored - 1)) if header.signed else 0

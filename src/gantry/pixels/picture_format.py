@@ -61,15 +61,19 @@ def from_pnm(data: bytes) -> Picture:
     return np.frombuffer(samples, np.uint8).reshape(shape)
 
 
-def animated(pictures: Sequence[Picture], frame_ms: float) -> bytes:
-    """A GIF of all pictures, repeated where there are several; it counts hundredths of a second."""
+def animated(pictures: Sequence[Picture], frame_ms: float | Sequence[float]) -> bytes:
+    """A GIF of all pictures, repeated where there are several; it counts hundredths of a second.
+
+    `frame_ms` is how long each stands, one number for all or one for each.
+    """
     images = [Image.fromarray(picture) for picture in pictures]
     images = [image if image.mode == "L" else image.quantize(256) for image in images]
     out = io.BytesIO()
     if len(images) == 1:
         images[0].save(out, "GIF")
     else:
-        duration = max(20, round(frame_ms / 10) * 10)  # viewers slow down what is faster than 50 a second
+        each = [frame_ms] * len(images) if isinstance(frame_ms, (int, float)) else frame_ms
+        duration = [max(20, round(one / 10) * 10) for one in each]  # viewers slow down more than 50 a second
         images[0].save(
             out, "GIF", save_all=True, append_images=images[1:], duration=duration, loop=0, optimize=False
         )

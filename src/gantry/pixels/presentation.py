@@ -17,15 +17,40 @@ YELLOW: Color = (255, 255, 0)
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """What lies behind a line or words; `offset` is right and down, in the thinnest lines' width.
+
+    An `outlined` one lies on all sides, as far as the offset is long.
+    """
+
+    color: Color
+    opacity: float
+    offset: Point
+    outlined: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Graphic:
     """A drawing of points, x before y. `units` is PIXEL (of the image, its corner is 0, 0) or DISPLAY (0 to 1
-    of the displayed area); `kind` is POINT, POLYLINE, INTERPOLATED, CIRCLE or ELLIPSE."""
+    of the displayed area); `kind` is POINT, POLYLINE, INTERPOLATED, CIRCLE or ELLIPSE.
+
+    `thickness` is 1 for the line that one sees well. `fill` is the colour inside, `color` where it is None.
+    Without a `shadow` of its own the line has a thin dark edge, so that it is seen on white. Higher `order`
+    lies over lower.
+    """
 
     kind: str
     units: str
     points: tuple[Point, ...]
     filled: bool
     color: Color
+    thickness: float = 1.0
+    dashed: bool = False
+    opacity: float = 1.0
+    fill: Color | None = None
+    fill_opacity: float = 1.0
+    shadow: Shadow | None = None
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +65,7 @@ class Text:
     anchor_visible: bool
     justification: str
     color: Color
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,15 @@ def render(pixels: Pixels, photometric: str, header: ImageHeader, wanted: Render
 
     `pixels` and `photometric` are what `decode_frame` and `decoded_photometric` gave.
     """
-    picture, placement = place(to_picture(pixels, photometric, header, wanted), header, wanted)
+    return finished(to_picture(pixels, photometric, header, wanted), header, wanted)
+
+
+def finished(picture: Picture, header: ImageHeader, wanted: Rendering) -> bytes:
+    """Make an encoded picture of display values, as `to_picture` and `blended` give them.
+
+    Raises DataSetError for one that would be over the limits.
+    """
+    picture, placement = place(picture, header, wanted)
     profile = b""
     if picture.ndim == 2 and wanted.icc_profile not in ("", "no"):
         picture = np.repeat(picture[..., None], 3, axis=2)
@@ -51,12 +59,14 @@ def to_picture(pixels: Pixels, photometric: str, header: ImageHeader, wanted: Re
     Overlays and shutter are in it. Raises DataSetError.
     """
     picture = _display_values(pixels, photometric, header, wanted)
-    picture = burn_overlays(picture, pixels, _shown_overlays(header))
-    return _shuttered(picture, pixels, header)
+    picture = _shuttered(picture, pixels, header)
+    # PS3.4 N.2.3.1: annotations follow the shutter, and are seen on it.
+    return burn_overlays(picture, pixels, _shown_overlays(header))
 
 
 def _display_values(pixels: Pixels, photometric: str, header: ImageHeader, wanted: Rendering) -> Picture:
-    if photometric == "PALETTE COLOR":
+    is_pseudo_color = header.presentation is not None and header.presentation.palette is not None
+    if photometric == "PALETTE COLOR" and not is_pseudo_color:
         if header.palette is None or pixels.ndim != 2:
             raise DataSetError("a PALETTE COLOR image without its lookup tables", tag=0x00281201)
         return through_palette(pixels, header.palette)
@@ -65,7 +75,7 @@ def _display_values(pixels: Pixels, photometric: str, header: ImageHeader, wante
     picture = gray_picture(pixels, photometric, header, wanted)
     if header.is_supplemental and header.palette is not None:
         return _supplemented(picture, pixels, header)
-    if header.presentation is not None and header.presentation.palette is not None:
+    if is_pseudo_color:
         return _pseudo_colored(picture, header)
     return picture
 

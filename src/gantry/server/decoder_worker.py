@@ -10,6 +10,7 @@ then the MessagePack envelope and the payload.
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import struct
@@ -20,6 +21,7 @@ import msgspec
 
 from gantry.errors import CallerError, DataSetError
 from gantry.pixels.image import ImageHeader, Rendering
+from gantry.pixels.presented import Presented
 from gantry.pixels.transcode import FrameJob, transcode_frame
 from gantry.server.allocator import FRAME_MAPPING_BYTES, keep_buffers
 
@@ -34,13 +36,18 @@ MEMORY_LIMIT_BYTES = 4 << 30
 class Request:
     """Decode the payload, one frame; `rendering` None gives the plain samples, little endian.
 
-    With `job` the frame comes back in another transfer syntax.
+    With `job` the frame comes back in another transfer syntax. With `picture`, a media type, the payload is a
+    PNG or GIF, whose samples are wanted. With `plan` the payload is all frames of a picture by a presentation
+    state, as long as `lengths` say, and `rendering` is there.
     """
 
     syntax_uid: str
     header: ImageHeader
     rendering: Rendering | None
     job: FrameJob | None = None
+    picture: str = ""
+    plan: Presented | None = None
+    lengths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +79,17 @@ def _limit_resources() -> None:
 
 
 def _answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
+    from gantry.pixels import pictures
     from gantry.pixels.codecs import native
     from gantry.pixels.decode import decode
     from gantry.pixels.render import render
+    from gantry.pixels.render_presented import render_presented
 
     try:
+        if request.picture:
+            return Reply(), pictures.read(data, request.picture)
+        if request.plan is not None and request.rendering is not None:
+            return Reply(), render_presented(request.plan, _cut(data, request.lengths), request.rendering)
         if request.job is not None:
             return Reply(), transcode_frame(data, request.job)[0]
         decoded = decode(data, request.syntax_uid, request.header)
@@ -95,6 +108,11 @@ def _answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
     except (ValueError, IndexError, OverflowError, TypeError) as error:
         # A header that contradicts itself in a way nobody thought of: an error of this frame only.
         return Reply(error=f"the frame does not fit its header: {error}"), b""
+
+
+def _cut(data: bytes, lengths: tuple[int, ...]) -> list[bytes]:
+    starts = itertools.accumulate(lengths, initial=0)
+    return [data[start : start + length] for start, length in zip(starts, lengths, strict=False)]
 
 
 def _read(source: int) -> tuple[Request, bytes] | None:
