@@ -23,6 +23,11 @@ MAX_SIDE = 65_535
 """The longest side that is asked for: that of the largest DICOM image."""
 
 
+MOST_SECONDS, MOST_SECONDS_OF_A_FRAME = 600.0, 20.0
+"""A codec that runs wild is ended: 20 s are for the largest frame on a busy machine, 600 s for the largest
+document."""
+
+
 class Values(Enum):
     """Which numbers leave: as stored, or in the units of the Modality LUT (PS3.3 C.11.1)."""
 
@@ -90,7 +95,7 @@ class Piece:
     what it is made. `make` writes to the path that it is given; another process must be able to take it.
 
     `uses_all_cores` where it does so itself. `runs_codec` where a library that is not ours reads or writes
-    compressed pictures, and may take the process with it.
+    compressed pictures, and may take the process with it. It has so much time as its `frame_count` allows.
     """
 
     stem: str
@@ -99,6 +104,12 @@ class Piece:
     make: Callable[[Path], Made]
     uses_all_cores: bool = False
     runs_codec: bool = False
+    frame_count: int = 1
+
+    @property
+    def deadline_s(self) -> float:
+        """When another process is given up in which it is made."""
+        return MOST_SECONDS + MOST_SECONDS_OF_A_FRAME * self.frame_count
 
 
 @dataclass(frozen=True, slots=True)

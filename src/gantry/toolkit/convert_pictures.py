@@ -148,7 +148,8 @@ def _joined(
         if suffix == ".tif"
         else partial(_write_gif, frames, frame_seconds(facts, options), options)
     )
-    return Piece(stem, suffix, name, make, runs_codec=any(frame.needs_codec for frame in frames))
+    runs_codec = any(frame.needs_codec for frame in frames)
+    return Piece(stem, suffix, name, make, runs_codec=runs_codec, frame_count=len(frames))
 
 
 def frame_seconds(facts: Facts, options: Options) -> float:
