@@ -141,8 +141,9 @@ def test_annotations_that_nobody_knows_are_told_and_change_nothing() -> None:
 
 
 def test_a_thumbnail_has_a_viewport_and_nothing_else() -> None:
-    assert parse_thumbnail("viewport=64,32&window=nonsense") == RenderingParameters(Viewport(64, 32))
-    assert parse_thumbnail("") == RenderingParameters()
+    asked = parse_thumbnail("viewport=64,32&window=nonsense")
+    assert asked == RenderingParameters(Viewport(64, 32), is_thumbnail=True)
+    assert parse_thumbnail("").viewport == Viewport(128, 128)
     for query in ("viewport=64,64,1,1,2,2", "viewport=64,64,,,-5,5", "viewport=0,1", "charset="):
         with pytest.raises(WebRequestError) as caught:
             parse_thumbnail(query)

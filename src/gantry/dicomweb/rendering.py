@@ -28,6 +28,9 @@ PICTURE_TYPES = (JPEG, GIF, "image/png", "image/jp2", "image/jxl")
 WITHOUT_PROFILE = frozenset({GIF, "image/jxl", MP4})
 """Media types in which no ICC profile is embedded here."""
 
+THUMBNAIL_PIXELS = 128
+"""Longest side of a thumbnail unless a viewport is asked for."""
+
 ANNOTATIONS = ("patient", "technique")
 ICC_PROFILES = ("no", "yes", "srgb", "adobergb", "rommrgb", "displayp3")
 WINDOW_FUNCTIONS = ("linear", "linear-exact", "sigmoid")
@@ -81,7 +84,7 @@ class RenderingParameters:
     """What a rendered resource was asked to look like (PS3.18 8.3.5).
 
     `voi` names one of the image's own windows or VOI LUTs, or is its number from 1: an extension.
-    `unknown_annotations` are those that nothing is known to show for.
+    `is_thumbnail` asks for speed before the last detail. `unknown_annotations` are not shown.
     """
 
     viewport: Viewport | None = None
@@ -93,6 +96,7 @@ class RenderingParameters:
     annotations: tuple[str, ...] = ()
     icc_profile: str = ""
     voi: str = ""
+    is_thumbnail: bool = False
     unknown_annotations: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
@@ -115,8 +119,11 @@ def parse_rendering(query: str) -> RenderingParameters:
         known,
         _icc_profile(single(pairs, "iccprofile")),
         _voi(voi),
-        unknown,
+        unknown_annotations=unknown,
     )
+
+
+_THUMBNAIL = Viewport(THUMBNAIL_PIXELS, THUMBNAIL_PIXELS)
 
 
 def parse_thumbnail(query: str) -> RenderingParameters:
@@ -126,7 +133,7 @@ def parse_thumbnail(query: str) -> RenderingParameters:
     check_charset(single(pairs, "charset"))
     if region is not None:
         raise WebRequestError(400, "viewport: a thumbnail shows the whole image; give VW,VH")
-    return RenderingParameters(viewport)
+    return RenderingParameters(viewport or _THUMBNAIL, is_thumbnail=True)
 
 
 def _viewport(text: str | None) -> tuple[Viewport | None, Region | None, tuple[bool, bool]]:

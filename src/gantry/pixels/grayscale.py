@@ -5,6 +5,8 @@ Every step is a function of one value, so integers of up to 16 bits go through i
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,21 +19,43 @@ from gantry.pixels.voi import Window, default_window, function_for, spanning, th
 
 Picture = NDArray[np.uint8]
 
+_PIXELS_AT_ONCE = 32_768
+_TABLES = 64
+"""Tables kept, 64 KiB each."""
+
 
 def gray_picture(pixels: NDArray[Any], photometric: str, header: ImageHeader, wanted: Rendering) -> Picture:
     """Gray, 0 to 255, of shape (rows, columns); padding is black."""
-    stored = stored_values(pixels, header)
-    voi = _voi(stored, header, wanted)
+    voi = _voi(pixels, header, wanted)
     inverted = header.presentation_lut_shape == "INVERSE"
     if photometric == "MONOCHROME1" and header.presentation is None:
         # A presentation state says all about polarity, and an image's own INVERSE says the same again.
         inverted = True
-    if stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2:
-        codes = np.arange(1 << (stored.dtype.itemsize * 8), dtype=np.dtype(f"u{stored.dtype.itemsize}"))
-        values = codes.view(stored.dtype)
-        table = _shown(values, header, voi, inverted)
-        return np.asarray(table[stored.view(codes.dtype)])
-    return _shown(stored, header, voi, inverted)
+    if pixels.dtype.kind in "iu" and pixels.dtype.itemsize <= 2:
+        # Without what is large and has no part in it.
+        plain = replace(header, overlays=(), icc_profile=b"", palette=None, shutter=None, presentation=None)
+        table = _table(plain, voi, inverted, pixels.dtype.str)
+        return _looked_up(table, pixels.view(f"u{pixels.dtype.itemsize}"))
+    return _shown(stored_values(pixels, header), header, voi, inverted)
+
+
+def _looked_up(table: Picture, codes: NDArray[Any]) -> Picture:
+    """Some rows at a time: NumPy widens the codes to 8 bytes each, which then stay in its cache."""
+    out = np.empty(codes.shape, np.uint8)
+    step = max(1, _PIXELS_AT_ONCE // max(1, codes.shape[1]))
+    for row in range(0, codes.shape[0], step):
+        # Every code is in the table: to clip is only quicker than to look whether one is not.
+        np.take(table, codes[row : row + step], out=out[row : row + step], mode="clip")
+    return out
+
+
+@lru_cache(maxsize=_TABLES)
+def _table(header: ImageHeader, voi: Voi, inverted: bool, dtype: str) -> Picture:
+    """What each code that pixels of this type can hold is shown as; frames of a series share one."""
+    codes = np.arange(1 << (np.dtype(dtype).itemsize * 8), dtype=f"u{np.dtype(dtype).itemsize}")
+    table = _shown(stored_values(codes.view(dtype), header), header, voi, inverted)
+    table.flags.writeable = False
+    return table
 
 
 def modality_values(stored: NDArray[Any], header: ImageHeader) -> NDArray[np.floating]:
@@ -55,10 +79,10 @@ def padding_mask(stored: NDArray[Any], header: ImageHeader) -> NDArray[np.bool_]
 Voi = LookupTable | tuple[Window, str]
 
 
-def _voi(stored: NDArray[Any], header: ImageHeader, wanted: Rendering) -> Voi:
+def _voi(pixels: NDArray[Any], header: ImageHeader, wanted: Rendering) -> Voi:
     """The VOI asked for, else the header's first, table before window, else the default."""
     function = wanted.voi_function or header.voi_lut_function
-    whole = _is_whole(stored, header)
+    whole = _is_whole(pixels, header)
     if wanted.window is not None:
         return wanted.window, function_for(wanted.window, function, whole=whole)
     windows = (one for one in header.windows if one.is_usable)
@@ -71,13 +95,13 @@ def _voi(stored: NDArray[Any], header: ImageHeader, wanted: Rendering) -> Voi:
         return chosen
     if header.presentation is not None:
         return spanning(*modality_range(header)), "LINEAR"  # PS3.4 N.2.2: without VOI, identity
-    sample = thinned(stored)
+    sample = stored_values(thinned(pixels), header)
     padding = padding_mask(sample, header)
     values = modality_values(sample, header)
     if padding is not None and not padding.all():
         values = values[~padding]
     plain = header.modality_lut is None and (header.rescale_slope, header.rescale_intercept) == (1.0, 0.0)
-    plain = plain and not header.signed and stored.dtype.kind in "iu"
+    plain = plain and not header.signed and sample.dtype.kind in "iu"
     return default_window(
         values.astype(np.float64),
         modality=header.modality,
@@ -86,9 +110,9 @@ def _voi(stored: NDArray[Any], header: ImageHeader, wanted: Rendering) -> Voi:
     )
 
 
-def _is_whole(stored: NDArray[Any], header: ImageHeader) -> bool:
+def _is_whole(pixels: NDArray[Any], header: ImageHeader) -> bool:
     """Whether the output of the Modality LUT is whole numbers."""
-    if stored.dtype.kind == "f":
+    if pixels.dtype.kind == "f":
         return False
     rescale = (header.rescale_slope, header.rescale_intercept)
     return header.modality_lut is not None or all(value.is_integer() for value in rescale)

@@ -44,7 +44,8 @@ class Rendering:
     `voi_name` or `voi_number` (from 1) choose among those. `region`: left, top, width and height of what is
     shown, in pixels of the image, its corner 0, 0. The flips turn what is shown. `icc_profile` is of PS3.18
     8.3.5.1.5: no, yes, srgb, adobergb, rommrgb, displayp3; empty for sRGB that does not say so.
-    `notes`: lines to burn in at the top left and at the bottom left.
+    `notes`: lines to burn in at the top left and at the bottom left. `is_draft`: pixels that a much smaller
+    picture can do without may be left out.
     """
 
     width: int = 0
@@ -60,6 +61,7 @@ class Rendering:
     flip_vertical: bool = False
     icc_profile: str = ""
     notes: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    is_draft: bool = False
 
 
 @dataclass(frozen=True, slots=True)

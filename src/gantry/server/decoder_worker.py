@@ -67,7 +67,7 @@ def main() -> None:
     keep_buffers(FRAME_MAPPING_BYTES)
     with os.fdopen(answers, "wb", buffering=0) as out:
         while (request := _read(sys.stdin.fileno())) is not None:
-            reply, payload = _answer(*request)
+            reply, payload = answer(*request)
             envelope = msgspec.msgpack.encode(reply)
             _write(out.fileno(), [LENGTHS.pack(len(envelope), len(payload)) + envelope, payload])
 
@@ -78,7 +78,8 @@ def _limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def _answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
+def answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
+    """What is made of one frame, or why nothing is."""
     from gantry.pixels import pictures
     from gantry.pixels.codecs import native
     from gantry.pixels.decode import decode

@@ -61,6 +61,10 @@ class Images:
         self._open: OrderedDict[bytes, _Object] = OrderedDict()
         self._lock = threading.Lock()
 
+    def must_be_opened(self, location: Location) -> bool:
+        """Whether only the object itself tells how many frames it has."""
+        return location.pixel is None and _is_deflated(location)
+
     def frame_count(self, location: Location) -> int:
         """How many frames can be shown; 0 for what is no image, and where frames cannot be told apart."""
         if location.pixel is None and not _is_deflated(location):

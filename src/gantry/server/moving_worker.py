@@ -124,16 +124,23 @@ def _write_mp4(frames: Iterator[Timed], quality: int, path: str) -> None:
             stream.gop_size = _FRAMES_BETWEEN_KEYS
             stream.time_base = stream.codec_context.time_base = Fraction(1, _TICKS)
             _say_bt709(stream.codec_context)
-            at = 0.0
+            at, lengths = 0.0, dict[int, int]()
             for milliseconds, picture in chain([first], frames):
                 frame = _video_frame(av, picture)
                 frame.pts, frame.time_base = round(at * _TICKS / 1000), Fraction(1, _TICKS)
-                frame.duration = max(1, round(milliseconds * _TICKS / 1000))
-                container.mux(stream.encode(frame))
+                lengths[frame.pts] = max(1, round(milliseconds * _TICKS / 1000))
+                _mux(container, stream.encode(frame), lengths)
                 at += milliseconds
-            container.mux(stream.encode())
+            _mux(container, stream.encode(), lengths)
     except av.FFmpegError as error:
         raise DataSetError(f"the video encoder failed: {error}") from error
+
+
+def _mux(container: Any, packets: list[Any], lengths: dict[int, int]) -> None:
+    """Write packets, each as long as its frame: of the last one nothing else tells."""
+    for packet in packets:
+        packet.duration = lengths.pop(packet.pts)
+        container.mux(packet)
 
 
 def _video_frame(av: Any, picture: Picture) -> Any:

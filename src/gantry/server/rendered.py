@@ -24,7 +24,6 @@ from gantry.dicomweb.ranges import not_modified, parse_range
 from gantry.dicomweb.rendering import (
     GIF,
     RenderingParameters,
-    Viewport,
     check_profile,
     moving_offers,
     parse_rendering,
@@ -43,14 +42,17 @@ from gantry.server.order import in_order
 from gantry.server.renderer import Renderer, by_state, digest_of
 from gantry.server.states import State, is_state
 
-THUMBNAIL_PIXELS = 128
-"""Longest side of a thumbnail unless a viewport is asked for."""
-
 MAX_RENDERED_PARTS = 10_000
 """Most pictures of one answer: each costs a decode."""
 
 _PARTS_AHEAD = 2
 _PIECE_BYTES = 1 << 20
+_PLAYS_ITSELF = (
+    b"content-security-policy",
+    b"default-src 'none'; media-src 'self'; frame-ancestors 'none'",
+)
+"""A browser shows a video in a page of its own, which must be let load it: scripts stay shut out."""
+
 _REVALIDATE = (b"cache-control", b"private, no-cache")
 
 _log = logging.getLogger("gantry.server.http")
@@ -69,9 +71,9 @@ class Picture:
     state: State | None = None
 
     @property
-    def tag(self) -> str:
-        words = digest_of([(self.location, self.frame)], self.asked, self.media_type, *by_state(self.state))
-        return etag(self.location, words[:16])
+    def key(self) -> str:
+        """What it is kept by."""
+        return digest_of([(self.location, self.frame)], self.asked, self.media_type, *by_state(self.state))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,20 +136,23 @@ class RenderedRetrievals:
         if is_state(location):
             wanted = await self._by_state(location)
             one = wanted.frames[len(wanted.frames) // 2]
-            return await self._answer(request, _Wanted([], one, state=wanted.state), _small(request))
+            return await self._answer(
+                request, _Wanted([], one, state=wanted.state), parse_thumbnail(request.query)
+            )
         return await self._thumbnail(request, [location])
 
     async def frame_thumbnail(
         self, request: Request, study_uid: str, series_uid: str, sop_uid: str, numbers: str
     ) -> Response:
         frames = await self._listed(request, study_uid, series_uid, sop_uid, numbers)
-        return await self._answer(request, _Wanted(frames[:1], frames[0]), _small(request))
+        return await self._answer(request, _Wanted(frames[:1], frames[0]), parse_thumbnail(request.query))
 
     async def picture(self, request: Request, picture: Picture) -> Response:
         """One picture as the whole answer."""
         check_profile(picture.asked.icc_profile, picture.media_type)
-        headers: Headers = [(b"etag", picture.tag.encode()), _REVALIDATE]
-        if not_modified(request.header(b"if-none-match"), picture.tag):
+        tag = etag(picture.location, picture.key[:16])
+        headers: Headers = [(b"etag", tag.encode()), _REVALIDATE]
+        if not_modified(request.header(b"if-none-match"), tag):
             return Response(304, b"", headers)
         headers.append((b"content-type", picture.media_type.encode()))
         response = Response(200, await self._made(picture), headers)
@@ -191,7 +196,7 @@ class RenderedRetrievals:
 
     async def _count(self, location: Location) -> int:
         images = self._need_renderer().images
-        if location.pixel is not None:
+        if not images.must_be_opened(location):
             return images.frame_count(location)  # the index knows
         return await asyncio.to_thread(images.frame_count, location)
 
@@ -215,7 +220,7 @@ class RenderedRetrievals:
         location = shown[len(shown) // 2]
         count = await self._count(location)
         frame = await self.representative(location, count, otherwise=(count + 1) // 2)
-        return await self._answer(request, _Wanted([], (location, frame)), _small(request))
+        return await self._answer(request, _Wanted([], (location, frame)), parse_thumbnail(request.query))
 
     async def _all(self, request: Request, locations: Sequence[Location], *, moves: bool) -> Response:
         sound = self._holdings.sound(locations)
@@ -267,7 +272,7 @@ class RenderedRetrievals:
             path = await self._moving.made(frames, asked, media_type)
         except DataSetError as error:
             raise _no_picture(error) from error
-        headers += [(b"content-type", media_type.encode()), (b"accept-ranges", b"bytes")]
+        headers += [(b"content-type", media_type.encode()), (b"accept-ranges", b"bytes"), _PLAYS_ITSELF]
         try:
             response = _file_response(request, path, headers)
         except OSError as error:
@@ -344,13 +349,6 @@ def _no_image() -> WebRequestError:
 def _no_picture(error: DataSetError) -> WebRequestError:
     # B54 to B58: the object is kept and served as it is; only a picture of it cannot be made.
     return WebRequestError(422, f"no picture can be made: {error}")
-
-
-def _small(request: Request) -> RenderingParameters:
-    asked = parse_thumbnail(request.query)
-    if asked.viewport is None:
-        return RenderingParameters(Viewport(THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
-    return asked
 
 
 def _head(

@@ -1,27 +1,33 @@
 """Pictures of stored frames: the header read here, the pixels decoded under guard, the result kept.
 
 A rendition is a function of bytes that never change, so it is kept by the object's digest and what was
-asked, in memory and on disk; a new version has another digest and misses. Several who ask for the same at
-once share one decoding.
+asked, in memory, and on disk where it took a guarded process to make; a new version has another digest and
+misses. Several who ask for the same at once share one decoding.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import replace
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from gantry.archive.archive import Archive
 from gantry.archive.records import Location
 from gantry.dicomweb.rendering import RenderingParameters
+from gantry.errors import DataSetError
 from gantry.pixels.image import ImageHeader, Rendering, Window
 from gantry.pixels.picture_format import PNM
+from gantry.pixels.presented import Presented
+from gantry.server.decoder_worker import Request, answer
 from gantry.server.decoders import Decoders
 from gantry.server.flights import Flights
 from gantry.server.images import Images
 from gantry.server.kept import Kept
 from gantry.server.renditions import Renditions
 from gantry.server.states import State, States
+from gantry.standard.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 
 CACHE_BYTES = 64 << 20
 DEFAULT_QUALITY = 90
@@ -29,8 +35,20 @@ DEFAULT_QUALITY = 90
 PIPELINE = 1
 """Raised whenever the same request would give other pixels than before: what was kept is then made anew."""
 
+MAX_UNGUARDED_PIXELS = 4_500_000
+"""A plain frame that is rendered in a thread: a radiograph of 2048 by 2048 takes some 15 ms."""
+
+_PLAIN_SYNTAXES = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN})
 _WRITES_AT_ONCE = 32  # beyond it a rendition is kept in memory only: the disk is slower than the decoders
 _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A picture, or what a guarded process is to make it of."""
+
+    picture: bytes = b""
+    source: tuple[list[bytes], ImageHeader | Presented, Rendering] | None = None
 
 
 class Renderer:
@@ -44,6 +62,7 @@ class Renderer:
         self._kept = Kept[bytes](CACHE_BYTES, len)
         self._flights = Flights[bytes]()
         self._writes: set[asyncio.Future[None]] = set()
+        self._threads = ThreadPoolExecutor(max(1, os.cpu_count() or 1), "gantry-pictures")
 
     async def picture(
         self,
@@ -67,12 +86,32 @@ class Renderer:
 
     async def plain(self, location: Location, frame: int, asked: RenderingParameters, side: int) -> bytes:
         """The picture as PNM, no side longer than `side`; not kept. Raises as `picture`."""
-        header, data = await asyncio.to_thread(self._stored, location, frame)
-        wanted = await asyncio.to_thread(self._rendering, location, header, asked, PNM)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, self._plain, location, frame, asked, side)
+        if isinstance(found, bytes):
+            return found
+        data, header, wanted = found
+        return await self._decoders.render(data, location.transfer_syntax_uid, header, wanted)
+
+    def _plain(
+        self, location: Location, frame: int, asked: RenderingParameters, side: int
+    ) -> bytes | tuple[bytes, ImageHeader, Rendering]:
+        header = self.images.header(location, frame)
+        wanted = self._rendering(location, header, asked, PNM)
         width, height = wanted.width or header.columns, wanted.height or header.rows
         if max(width, height) > side:
             wanted = replace(wanted, width=min(width, side), height=min(height, side))
-        return await self._decoders.render(data, location.transfer_syntax_uid, header, wanted)
+        if not _needs_guard(location, header):
+            return self._made_here(location, frame, header, wanted)
+        return self.images.frame(location, frame), header, wanted
+
+    def _made_here(self, location: Location, frame: int, header: ImageHeader, wanted: Rendering) -> bytes:
+        """The picture of a frame that needs no guard."""
+        request = Request(location.transfer_syntax_uid, header, wanted)
+        reply, picture = answer(request, self.images.frame(location, frame))
+        if reply.error:
+            raise DataSetError(reply.error, tag=reply.tag)
+        return picture
 
     async def decode(self, location: Location, frame: int) -> tuple[str, bytes]:
         """Photometric interpretation and samples (little endian, colour by pixel) of a frame, from 1."""
@@ -88,24 +127,44 @@ class Renderer:
         media_type: str,
         state: State | None,
     ) -> bytes:
-        picture = await asyncio.to_thread(self._found, key)
-        if picture is None:
-            if state is None:
-                header, data = await asyncio.to_thread(self._stored, location, frame)
-                wanted = await asyncio.to_thread(self._rendering, location, header, asked, media_type)
-                picture = await self._decoders.render(data, location.transfer_syntax_uid, header, wanted)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(
+            self._threads, self._found_or_read, key, location, frame, asked, media_type, state
+        )
+        picture = found.picture
+        if found.source is not None:
+            frames, plan, wanted = found.source
+            if isinstance(plan, ImageHeader):
+                picture = await self._decoders.render(frames[0], location.transfer_syntax_uid, plan, wanted)
             else:
-                plan, frames = await asyncio.to_thread(self.states.planned, state, location, frame)
-                header = plan.below.header
-                wanted = await asyncio.to_thread(self._rendering, location, header, asked, media_type)
                 picture = await self._decoders.present(frames, plan, wanted)
             self._write(key, picture)
         self._kept.put(key, picture)
         return picture
 
-    def _found(self, key: str) -> bytes | None:
-        """The rendition from disk."""
-        return self.renditions.get(key) if self.renditions is not None else None
+    def _found_or_read(
+        self,
+        key: str,
+        location: Location,
+        frame: int,
+        asked: RenderingParameters,
+        media_type: str,
+        state: State | None,
+    ) -> _Found:
+        """The rendition from disk, or made here; else all that it is to be made of."""
+        header = self.images.header(location, frame)
+        if state is None and not _needs_guard(location, header):
+            wanted = self._rendering(location, header, asked, media_type)
+            return _Found(self._made_here(location, frame, header, wanted))
+        kept = self.renditions.get(key) if self.renditions is not None else None
+        if kept is not None:
+            return _Found(kept)
+        if state is None:
+            wanted = self._rendering(location, header, asked, media_type)
+            return _Found(source=([self.images.frame(location, frame)], header, wanted))
+        plan, frames = self.states.planned(state, location, frame)
+        wanted = self._rendering(location, plan.below.header, asked, media_type)
+        return _Found(source=(frames, plan, wanted))
 
     def _stored(self, location: Location, frame: int) -> tuple[ImageHeader, bytes]:
         return self.images.header(location, frame), self.images.frame(location, frame)
@@ -136,6 +195,7 @@ class Renderer:
             flip_vertical=asked.flip_vertical,
             icc_profile=asked.icc_profile,
             notes=notes,
+            is_draft=asked.is_thumbnail,
         )
 
     def _write(self, key: str, picture: bytes) -> None:
@@ -146,6 +206,22 @@ class Renderer:
         write = loop.run_in_executor(None, self.renditions.put, key, picture)
         self._writes.add(write)
         write.add_done_callback(self._writes.discard)
+
+
+def _needs_guard(location: Location, header: ImageHeader) -> bool:
+    """Whether a library that is not ours reads what an object holds: its pixels, or its ICC profile.
+
+    A plain gray frame of moderate size goes through NumPy alone, and a guarded process would cost it as much
+    again as all the rest.
+    """
+    return not (
+        location.transfer_syntax_uid in _PLAIN_SYNTAXES
+        and header.samples_per_pixel == 1
+        and header.photometric_interpretation in ("MONOCHROME1", "MONOCHROME2")
+        and header.bits_allocated in (8, 16)
+        and header.frame_samples <= MAX_UNGUARDED_PIXELS
+        and not header.icc_profile
+    )
 
 
 def by_state(state: State | None) -> tuple[str, ...]:
