@@ -506,6 +506,31 @@ def test_b58_a_graphic_that_breaks_its_rules_is_left_out(name: str) -> None:
     assert [one.text for one in header.presentation.texts] == ["words"]
 
 
+def test_b58_a_scribble_of_many_thousand_points_is_drawn_with_steps() -> None:
+    points = [((n * 7919) % 79 + 0.5, (n * 104729) % 59 + 0.5) for n in range(20_000)]
+    picture = drawn(line(*points, dashed=True))
+    assert (picture == 255).mean() > 0.9
+
+
+def test_long_lines_have_no_seams() -> None:
+    file = image_object(np.full((1, 300, 300), 100, np.uint8))
+    graphics = (
+        line((10.5, 150.5), (290.5, 150.5)),
+        graphic("CIRCLE", (150.5, 150.5), (280.5, 150.5), opacity=0.5),
+    )
+    picture = shown(file, state_for(file, Look(presentation=Presentation(graphics=graphics))))
+    assert (picture[150, 12:289][np.r_[0:6, 20:250]] == 255).all()
+    # All around, what is seen of the circle is of one brightness.
+    angles = np.linspace(0, 2 * np.pi, 2000)
+    ring = [
+        picture[round(150 + 130 * np.sin(a)), round(150 + 130 * np.cos(a))]
+        for a in angles
+        if abs(np.sin(a)) > 0.1
+    ]
+    assert max(ring) <= 180
+    assert min(ring) > 60
+
+
 @pytest.mark.parametrize("far", [1e5, 1e9, 1e30, 3e38])
 @pytest.mark.parametrize("kind", ["POLYLINE", "INTERPOLATED", "CIRCLE", "POINT"])
 def test_b58_points_at_the_end_of_the_world_cost_nothing(kind: str, far: float) -> None:
