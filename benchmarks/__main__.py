@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import growth, header, memory, peers, powercut, retrieve, scu, web
+from benchmarks import codecs, convert, growth, header, memory, peers, powercut, retrieve, scu, web
 from benchmarks.corpus import Slice, study
 from benchmarks.peers import Peer
 from benchmarks.results import Line, markdown
@@ -24,6 +24,7 @@ class Run:
 
     def __init__(self, folder: Path, quick: bool) -> None:
         self.folder = folder
+        self.quick = quick
         self.rounds = 2 if quick else 5
         self.slices = 60 if quick else 250
         self._number = 0
@@ -122,6 +123,7 @@ def header_lines() -> Iterator[Line]:
 
 def lines(run: Run) -> Iterator[Line]:
     yield from header_lines()
+    yield from convert.lines(run.folder, run.slices, run.rounds)
     with (
         peers.sink() as sink,
         peers.gantry(run.folder, peers=f"{sink.aet}@127.0.0.1:{sink.dicom}") as gantry,
@@ -143,6 +145,7 @@ def lines(run: Run) -> Iterator[Line]:
         yield from query_lines(run, gantry, orthanc, items[0].study_uid, items[0].series_uid, len(items))
         yield from frame_lines(run, gantry, orthanc, nginx, items[0])
         yield from retrieve_lines(run, gantry, orthanc, sink, items[0].study_uid, len(items))
+    yield from codecs.lines(["htj2k-rpcl"] if run.quick else codecs.CODECS)
 
 
 def _growth() -> list[str]:

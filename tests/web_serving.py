@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,8 +118,9 @@ def web_served(
     if pictures:
         renderer = Renderer(archive, decoders, Renditions(folder))
         app |= {"renderer": renderer, "transcode": decoders.transcode}
+        app["read_picture"] = decoders.read_picture
     built = build_app(archive, policy, **app)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             built,
             http=guarded_http(limits or HttpLimits(), built.direct),
@@ -141,10 +142,38 @@ def web_served(
             yield WebServed(archive, port, client)
     finally:
         loop.call_soon_threadsafe(built.close)
-        server.should_exit = True
+        loop.call_soon_threadsafe(server.ended.set)
         thread.join()
         loop.close()
         archive.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which looks every 0.1 s whether it is to end and then waits as long again, but ends at once.
+
+    Most of what a small test took were these two waits.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ended = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.ended.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        connections = self.server_state.connections
+        for connection in list(connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while connections or self.server_state.tasks:  # noqa: ASYNC110 - they have no event of their own
+                    await asyncio.sleep(0.001)
+        for task in self.server_state.tasks:
+            task.cancel()
 
 
 def _run(

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from gantry.dicomweb.accept import choose, parse_accept
 from gantry.dicomweb.wado import (
+    frame_offers,
     media_types_of,
     parse_frame_list,
     syntaxes_of,
@@ -13,6 +15,15 @@ from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES
 
 def test_frames_are_numbers_from_one_in_the_order_asked() -> None:
     assert parse_frame_list("3,1,2,1") == (3, 1, 2, 1)
+
+
+@pytest.mark.parametrize("name", ["video/H265", "video/h265", "VIDEO/H265"])
+def test_media_types_are_the_same_in_any_case(name: str) -> None:
+    hevc = "1.2.840.10008.1.2.4.107"
+    offers = frame_offers(hevc, decodable=False, single_part=True)
+    found = choose(parse_accept(f"{name}; transfer-syntax=*"), offers)
+    assert found is not None
+    assert found.transfer_syntax == hevc
 
 
 @pytest.mark.parametrize(

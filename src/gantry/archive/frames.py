@@ -15,7 +15,7 @@ Span = tuple[int, int]
 """Offset from the start of the file, and length, in bytes."""
 
 
-class FrameTable:
+class StoredFrames:
     """The places of all frames of one object, in bytes from the start of its file."""
 
     __slots__ = ("_table",)
@@ -24,7 +24,7 @@ class FrameTable:
         self._table = table
 
     @classmethod
-    def decode(cls, pixel: PixelLocation) -> FrameTable:
+    def decode(cls, pixel: PixelLocation) -> StoredFrames:
         """The table that the index holds. Raises NotFound where none could be made, Corrupt."""
         if not pixel.frame_table:
             raise NotFound("the frames of this object cannot be told apart")

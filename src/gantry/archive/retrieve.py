@@ -14,7 +14,7 @@ from typing import Any
 
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Buffer, Disk, unmap
-from gantry.archive.frames import FrameTable
+from gantry.archive.frames import StoredFrames
 from gantry.archive.records import Location
 from gantry.dataset.json_model import to_json_model
 from gantry.dataset.part10 import PREAMBLE_BYTES, PREFIX, read_part10
@@ -52,12 +52,12 @@ class Retriever:
         for offset in range(0, location.file_size, BLOCK):
             yield self.read_range(location, offset, BLOCK)
 
-    def frames(self, location: Location) -> FrameTable:
+    def frames(self, location: Location) -> StoredFrames:
         """Where each frame lies. Raises NotFound for an object without pixels."""
         pixel = location.pixel
         if pixel is None:
             raise NotFound("the object has no pixels that can be reached in its file")
-        return FrameTable.decode(pixel)
+        return StoredFrames.decode(pixel)
 
     def read_frame(self, location: Location, frame: int) -> bytes:
         """The bytes of frame number `frame` (from 1): native, or one compressed image. Raises NotFound.

@@ -31,6 +31,7 @@ from gantry.errors import CallerError, DataSetError
 from gantry.pixels.codecs.codec import Compression
 from gantry.pixels.codecs.registry import NAMES, syntax_named
 from gantry.pixels.transcode import transcode
+from gantry.server.allocator import FRAME_MAPPING_BYTES, keep_buffers
 from gantry.toolkit.sources import Kind, Source, objects_in, opened
 
 SPOOL_BYTES = 64 << 20
@@ -183,7 +184,7 @@ def _results(tasks: list[Task], jobs: int, bar: Bar) -> Iterator[Done]:
     jobs = min(jobs, len(tasks))
     while waiting:
         under_way: dict[Future[Done], Task] = {}
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(jobs, get_context("spawn"), keep_buffers, (FRAME_MAPPING_BYTES,)) as pool:
             try:
                 while waiting or under_way:
                     while waiting and len(under_way) < 2 * jobs:
@@ -204,7 +205,7 @@ def _results(tasks: list[Task], jobs: int, bar: Bar) -> Iterator[Done]:
 
 def _alone(task: Task) -> Done:
     """A task in a process that it may take with it."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), keep_buffers, (FRAME_MAPPING_BYTES,)) as pool:
         try:
             return pool.submit(run, task).result()
         except BrokenProcessPool:

@@ -58,8 +58,8 @@ _MEDIA_TYPES_OF_SYNTAX: dict[str, tuple[str, ...]] = {
     "1.2.840.10008.1.2.4.105.1": ("video/mp4",),
     "1.2.840.10008.1.2.4.106": ("video/mp4",),
     "1.2.840.10008.1.2.4.106.1": ("video/mp4",),
-    "1.2.840.10008.1.2.4.107": ("video/H265", "video/mp4"),
-    "1.2.840.10008.1.2.4.108": ("video/H265", "video/mp4"),
+    "1.2.840.10008.1.2.4.107": ("video/h265", "video/mp4"),
+    "1.2.840.10008.1.2.4.108": ("video/h265", "video/mp4"),
 }
 """PS3.18 Table 8.7.3-5, with the names that earlier editions and other servers use behind the current one."""
 
@@ -83,8 +83,10 @@ def media_types_of(syntax_uid: str) -> tuple[str, ...]:
 
 
 def syntaxes_of(media_type: str) -> tuple[str, ...]:
-    """Transfer syntaxes that a compressed media type can carry (the reverse of `media_types_of`)."""
-    return tuple(uid for uid, types in _MEDIA_TYPES_OF_SYNTAX.items() if media_type in types)
+    """Transfer syntaxes that a compressed media type can carry (the reverse of `media_types_of`), its default
+    first."""
+    found = [uid for uid, types in _MEDIA_TYPES_OF_SYNTAX.items() if media_type in types]
+    return tuple(sorted(found, key=lambda uid: uid not in _DEFAULT_SYNTAXES))
 
 
 def can_reencode(syntax_uid: str) -> bool:

@@ -16,7 +16,9 @@ from gantry.dicomweb.capabilities import WADL
 from gantry.dicomweb.rendering import MP4, PICTURE_TYPES
 from gantry.server.answers import Answers
 from gantry.server.asgi import BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY, App
-from gantry.server.bulk import BulkRetrievals
+from gantry.server.bulk import BulkRetrievals, BulkValues
+from gantry.server.bulk_parts import BulkParts
+from gantry.server.bulk_pixels import ReadPicture
 from gantry.server.capabilities import Capabilities
 from gantry.server.changes import EVENT_STREAM, Feed
 from gantry.server.conflicts import Conflicts
@@ -50,8 +52,9 @@ INSTANCE = f"{SERIES}/instances/{{instance}}"
 _DICOM_PARTS = ('multipart/related; type="application/dicom"',)
 _ONE_DICOM = (accept.DICOM, *_DICOM_PARTS)
 _MODEL = (accept.DICOM_JSON, 'multipart/related; type="application/dicom+xml"')
-_PARTS = 'multipart/related; type="image/jpeg"'
-_FRAME = (accept.OCTET_STREAM, 'multipart/related; type="application/octet-stream"')
+_PICTURE_PARTS = 'multipart/related; type="image/jpeg"'
+_PARTS = ('multipart/related; type="application/octet-stream"',)
+_FRAME = (accept.OCTET_STREAM, *_PARTS)
 _STORED = (
     'multipart/related; type="application/dicom"',
     accept.DICOM,
@@ -123,14 +126,15 @@ def build_app(
     *,
     renderer: Renderer | None = None,
     transcode: TranscodeFrame | None = None,
+    read_picture: ReadPicture | None = None,
     pages: Pages | None = None,
     dicom: DicomDoor | None = None,
 ) -> App:
     """The ASGI application over an archive.
 
     `renderer` makes pictures and decompresses frames (without it, rendered resources are answered 406),
-    `transcode` makes other frames of them (without, compressed objects are had as stored only), `pages` is
-    the viewer, `dicom` says where objects are sent to.
+    `transcode` makes other frames of them (without, compressed objects are had as stored), `read_picture`
+    reads PNG and GIF that are stored, `pages` is the viewer, `dicom` says where objects are sent to.
     """
     policy = policy or HttpPolicy()
     generation = Generation(archive)
@@ -140,6 +144,7 @@ def build_app(
     conversion = Conversion(archive, transcode)
     whole = Retrievals(holdings, conversion, plans)
     frames = FrameRetrievals(holdings, renderer.decode if renderer is not None else None, conversion, plans)
+    values = BulkValues(holdings)
     rendered = RenderedRetrievals(holdings, renderer)
     admission = Admission(policy.max_uploads)
     feed = Feed(archive)
@@ -147,9 +152,9 @@ def build_app(
     routes = [
         *_searches(Searches(archive, policy, Answers(generation))),
         *_retrievals(whole, metadata),
-        *_pieces(frames, BulkRetrievals(archive, holdings, frames)),
+        *_pieces(frames, BulkRetrievals(holdings, values, frames), BulkParts(holdings, values, frames)),
         *_pictures(rendered),
-        *_stores(StoreDoor(archive, policy, admission), Uploads(archive, policy, admission)),
+        *_stores(StoreDoor(archive, policy, admission, read_picture), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
         *_archive_api(archive, feed, Health(archive, dicom)),
         *_wado_uri(UriService(holdings, whole, rendered)),
@@ -215,7 +220,7 @@ def _retrievals(whole: Retrievals, metadata: Metadata) -> list[Route]:
     ]
 
 
-def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals) -> list[Route]:
+def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals, parts: BulkParts) -> list[Route]:
     tag = "Retrieve (WADO-RS)"
     statuses = (200, 206, 304, 400, 404, 406, 416)
     value = "One value of an object, by tag or by a path of tags and Item numbers"
@@ -229,7 +234,6 @@ def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals) -> list[Route]:
             _VERSION,
             statuses,
         ),
-        _get(f"{INSTANCE}/pixeldata", frames.pixel_data, "All frames of an object", tag, _FRAME, _VERSION),
         Route(
             "GET",
             f"{INSTANCE}/bulkdata/{{path}}",
@@ -241,6 +245,22 @@ def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals) -> list[Route]:
             _VERSION,
             statuses,
             tail=True,
+        ),
+        *(
+            _get(
+                f"{template}/{name}",
+                handler,
+                f"All {words} of {what}",
+                tag,
+                _PARTS,
+                _VERSION,
+                (200, 206, 304, 404, 406, 413),
+            )
+            for template, what in ((STUDY, "a study"), (SERIES, "a series"), (INSTANCE, "an object"))
+            for name, handler, words in (
+                ("bulkdata", parts.bulk_data, "bulk data"),
+                ("pixeldata", parts.pixel_data, "frames"),
+            )
         ),
     ]
 
@@ -259,9 +279,9 @@ def _pictures(rendered: RenderedRetrievals) -> list[Route]:
             is_thumbnail = name == "thumbnail"
             parameters = THUMBNAIL_PARAMETERS if is_thumbnail else RENDERING_PARAMETERS
             produces = (
-                (*PICTURE_TYPES, _PARTS)
+                (*PICTURE_TYPES, _PICTURE_PARTS)
                 if is_thumbnail or template == STUDY
-                else (*PICTURE_TYPES, _PARTS, MP4)
+                else (*PICTURE_TYPES, _PICTURE_PARTS, MP4)
             )
             statuses = (200, 206, 304, 400, 404, 406, 409, 413, 416, 422)
             made.append(_get(f"{template}/{name}", answer, summary, tag, produces, parameters, statuses))

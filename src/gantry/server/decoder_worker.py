@@ -23,6 +23,7 @@ from gantry.errors import CallerError, DataSetError
 from gantry.pixels.image import ImageHeader, Rendering
 from gantry.pixels.presented import Presented
 from gantry.pixels.transcode import FrameJob, transcode_frame
+from gantry.server.allocator import FRAME_MAPPING_BYTES, keep_buffers
 
 LENGTHS = struct.Struct("<II")
 
@@ -35,14 +36,16 @@ MEMORY_LIMIT_BYTES = 4 << 30
 class Request:
     """Decode the payload, one frame; `rendering` None gives the plain samples, little endian.
 
-    With `job` the frame comes back in another transfer syntax. With `plan` the payload is all frames of a
-    picture by a presentation state, as long as `lengths` say, and `rendering` is there.
+    With `job` the frame comes back in another transfer syntax. With `picture`, a media type, the payload is a
+    PNG or GIF, whose samples are wanted. With `plan` the payload is all frames of a picture by a presentation
+    state, as long as `lengths` say, and `rendering` is there.
     """
 
     syntax_uid: str
     header: ImageHeader
     rendering: Rendering | None
     job: FrameJob | None = None
+    picture: str = ""
     plan: Presented | None = None
     lengths: tuple[int, ...] = ()
 
@@ -61,6 +64,7 @@ def main() -> None:
     answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a codec prints must not reach the answers
     _limit_resources()
+    keep_buffers(FRAME_MAPPING_BYTES)
     with os.fdopen(answers, "wb", buffering=0) as out:
         while (request := _read(sys.stdin.fileno())) is not None:
             reply, payload = _answer(*request)
@@ -75,12 +79,15 @@ def _limit_resources() -> None:
 
 
 def _answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
+    from gantry.pixels import pictures
     from gantry.pixels.codecs import native
     from gantry.pixels.decode import decode
     from gantry.pixels.render import render
     from gantry.pixels.render_presented import render_presented
 
     try:
+        if request.picture:
+            return Reply(), pictures.read(data, request.picture)
         if request.plan is not None and request.rendering is not None:
             return Reply(), render_presented(request.plan, _cut(data, request.lengths), request.rendering)
         if request.job is not None:

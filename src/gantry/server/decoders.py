@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 import msgspec
 
 from gantry.errors import DataSetError
+from gantry.pixels import pictures
 from gantry.pixels.image import ImageHeader, Rendering
 from gantry.pixels.presented import Presented
 from gantry.pixels.transcode import FrameJob
@@ -99,6 +100,12 @@ class Decoders:
         """One stored frame in another transfer syntax."""
         _, frame = await self._call(Request(job.source_uid, job.source, None, job), data)
         return frame
+
+    async def read_picture(self, data: bytes, media_type: str) -> tuple[ImageHeader, bytes]:
+        """A PNG or GIF: the header of one frame, and the samples of all. Raises DataSetError."""
+        header = pictures.look(data, media_type)
+        _, samples = await self._call(Request("", header, None, picture=media_type), data)
+        return header, samples
 
     def run_frame(self) -> Callable[[bytes, FrameJob], bytes]:
         """`transcode` for threads, which wait for the loop that runs now."""

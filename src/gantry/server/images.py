@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from gantry.archive.archive import Archive
-from gantry.archive.frames import FrameTable, locate_pixels
+from gantry.archive.frames import StoredFrames, locate_pixels
 from gantry.archive.records import Location
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError, NotFound
@@ -110,7 +110,7 @@ class Images:
         with self._opened(location) as held:
             return frame_durations_ms(held.ds, count)
 
-    def _table(self, location: Location) -> FrameTable:
+    def _table(self, location: Location) -> StoredFrames:
         if location.pixel is not None:
             return self._archive.frames(location)
         with self._opened(location) as held:
@@ -159,7 +159,7 @@ class _Object:
         self._stack: ExitStack | None = None
         self._ds: DataSet | None = None
         self._groups: FunctionalGroups | None = None
-        self._table: FrameTable | None = None
+        self._table: StoredFrames | None = None
 
     @property
     def ds(self) -> DataSet:
@@ -179,13 +179,13 @@ class _Object:
             self._groups = FunctionalGroups(self._ds)
             self.is_costly = self._groups.is_enhanced or _is_deflated(location)
 
-    def table(self) -> FrameTable:
+    def table(self) -> StoredFrames:
         """Where the frames are in the buffer of `ds`. Raises NotFound where there are none."""
         if self._table is None:
             pixel = locate_pixels(self.ds)
             if pixel is None:
                 raise NotFound("the object has no pixels")
-            self._table = FrameTable.decode(pixel)
+            self._table = StoredFrames.decode(pixel)
         return self._table
 
     def close(self) -> None:

@@ -94,6 +94,7 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
             HttpPolicy.from_settings(settings),
             renderer=renderer,
             transcode=decoders.transcode,
+            read_picture=decoders.read_picture,
             dicom=lambda: (settings.aet, dicom.address.port),
         )
         http = _HttpServer(app, settings.http)
