@@ -16,6 +16,7 @@ from gantry.archive.records import Location
 from gantry.dicomweb.rendering import RenderingParameters
 from gantry.pixels.image import ImageHeader, Rendering, Window
 from gantry.pixels.picture_format import PNM
+from gantry.pixels.presented import Presented
 from gantry.server.decoders import Decoders
 from gantry.server.flights import Flights
 from gantry.server.images import Images
@@ -88,24 +89,37 @@ class Renderer:
         media_type: str,
         state: State | None,
     ) -> bytes:
-        picture = await asyncio.to_thread(self._found, key)
-        if picture is None:
-            if state is None:
-                header, data = await asyncio.to_thread(self._stored, location, frame)
-                wanted = await asyncio.to_thread(self._rendering, location, header, asked, media_type)
-                picture = await self._decoders.render(data, location.transfer_syntax_uid, header, wanted)
-            else:
-                plan, frames = await asyncio.to_thread(self.states.planned, state, location, frame)
-                header = plan.below.header
-                wanted = await asyncio.to_thread(self._rendering, location, header, asked, media_type)
+        found = await asyncio.to_thread(self._found_or_read, key, location, frame, asked, media_type, state)
+        if isinstance(found, bytes):
+            picture = found
+        else:
+            plan, frames, wanted = found
+            if isinstance(plan, Presented):
                 picture = await self._decoders.present(frames, plan, wanted)
+            else:
+                picture = await self._decoders.render(frames[0], location.transfer_syntax_uid, plan, wanted)
             self._write(key, picture)
         self._kept.put(key, picture)
         return picture
 
-    def _found(self, key: str) -> bytes | None:
-        """The rendition from disk."""
-        return self.renditions.get(key) if self.renditions is not None else None
+    def _found_or_read(
+        self,
+        key: str,
+        location: Location,
+        frame: int,
+        asked: RenderingParameters,
+        media_type: str,
+        state: State | None,
+    ) -> bytes | tuple[ImageHeader | Presented, list[bytes], Rendering]:
+        """The rendition from disk, or all that it is made of."""
+        picture = self.renditions.get(key) if self.renditions is not None else None
+        if picture is not None:
+            return picture
+        if state is not None:
+            plan, frames = self.states.planned(state, location, frame)
+            return plan, frames, self._rendering(location, plan.below.header, asked, media_type)
+        header, data = self._stored(location, frame)
+        return header, [data], self._rendering(location, header, asked, media_type)
 
     def _stored(self, location: Location, frame: int) -> tuple[ImageHeader, bytes]:
         return self.images.header(location, frame), self.images.frame(location, frame)
