@@ -40,9 +40,10 @@ class Options:
     """How to convert. `None` is what suits the format.
 
     `depth` in bits a sample (8: as displayed, 16: stored values); `window` is (center, width); `width` and
-    `height` bound pictures, in pixels, 0 for as stored; `fps` frames a second; `series` joins the frames of a
-    whole series in one file; `uneven` makes volumes of slices at unequal distances too; `sidecar` writes the
-    JSON beside NIfTI; `columns` are keywords for CSV.
+    `height` bound pictures, in pixels, 0 for as stored; `state` is a file with the presentation state that
+    pictures are made by; `fps` frames a second; `series` joins the frames of a whole series in one file;
+    `uneven` makes volumes of slices at unequal distances too; `sidecar` writes the JSON beside NIfTI;
+    `columns` are keywords for CSV.
     """
 
     depth: int | None = None
@@ -50,6 +51,7 @@ class Options:
     window: tuple[float, float] | None = None
     width: int = 0
     height: int = 0
+    state: Path | None = None
     frames: tuple[int, ...] | None = None
     fps: float | None = None
     series: bool = False

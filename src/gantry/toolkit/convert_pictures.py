@@ -83,8 +83,8 @@ def _depth(options: Options, suffix: str) -> int:
         return depth
     if suffix not in _DEEP:
         raise CallerError(f"{suffix} has no pictures of 16 bits; PNG, TIFF and JPEG XL have")
-    if options.window or options.width or options.height:
-        raise CallerError("pictures of 16 bits hold stored values: no window and no size, or --depth 8")
+    if options.window or options.width or options.height or options.state:
+        raise CallerError("pictures of 16 bits hold stored values: no window, size or state, or --depth 8")
     return depth
 
 
