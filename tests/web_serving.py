@@ -87,6 +87,16 @@ def parts_of(answer: httpx.Response) -> list[tuple[dict[str, str], bytes]]:
     return parts
 
 
+def bulk_uris(metadata: Any) -> list[str]:
+    """All BulkDataURIs in some metadata, in their order."""
+    if isinstance(metadata, list):
+        return [uri for item in metadata for uri in bulk_uris(item)]
+    if not isinstance(metadata, dict):
+        return []
+    own = [metadata["BulkDataURI"]] if "BulkDataURI" in metadata else []
+    return own + [uri for value in metadata.values() for uri in bulk_uris(value)]
+
+
 def status_of(answer: bytes) -> int:
     """The status of a raw HTTP answer; 0 where the connection was closed without one."""
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0

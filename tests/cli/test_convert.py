@@ -9,12 +9,17 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 
 from cli.conftest import Gantry
 from command import serving, start
 from gantry.cli.exits import Exit
+from gantry.pixels.image import Window
+from gantry.pixels.presentation import Presentation
+from gantry.toolkit.presentation_state import Look
 from image_values import gray, image_object
 from serving import ROOT, dataset, part10
+from state_values import CT_LIKE, VALUES, WINDOW, shown, state_for
 from volume_values import numbered, series_of, written
 
 
@@ -197,3 +202,32 @@ def select_nothing() -> None:
     import select
 
     select.select([], [], [], 0.005)
+
+
+def test_pictures_by_a_presentation_state(gantry: Gantry, tmp_path: Path) -> None:
+    run = image_object(np.stack([VALUES, VALUES[::-1]]), SOPInstanceUID="1.2.3.1")
+    states = {
+        "turned": state_for(CT_LIKE, Look(window=WINDOW, presentation=Presentation(rotation=90))),
+        "subtracted": state_for(run, Look(window=Window(0, 4000)), subtracting),
+        "broken": CT_LIKE,
+    }
+    for name, content in {"one": CT_LIKE, "run": run, **states}.items():
+        (tmp_path / f"{name}.dcm").write_bytes(content)
+    one, many = tmp_path / "one.dcm", tmp_path / "run.dcm"
+    assert gantry("convert", one, tmp_path / "one.png", "--state", tmp_path / "turned.dcm").code == 0
+    picture = imagecodecs.png_decode((tmp_path / "one.png").read_bytes())
+    assert (picture == shown(CT_LIKE, states["turned"])).all()
+    done = gantry("convert", many, tmp_path / "out", "--to", "png", "--state", tmp_path / "subtracted.dcm")
+    assert done.code == 0
+    picture = imagecodecs.png_decode((tmp_path / "out" / "run_0002.png").read_bytes())
+    assert (picture == shown(run, states["subtracted"], 2)).all()
+    for name, word in (("turned", "other images"), ("broken", "no presentation state")):
+        done = gantry("convert", many, tmp_path / name, "--to", "png", "--state", tmp_path / f"{name}.dcm")
+        assert done.code == Exit.PROBLEMS
+        assert word in done.err
+
+
+def subtracting(ds: Dataset) -> None:
+    item = Dataset()
+    item.MaskOperation, item.MaskFrameNumbers = "AVG_SUB", [1]
+    ds.MaskSubtractionSequence = [item]

@@ -399,6 +399,143 @@ def test_a_state_of_one_image_is_the_same_for_all_of_its_frames() -> None:
     assert (shown(file, state, 1) == shown(file, state, 2)[::-1]).all()
 
 
+# --- what only some kinds of states have --------------------------------------------------------------------
+
+
+def reference(file: bytes, *frames: int) -> Dataset:
+    one = Dataset()
+    one.ReferencedSOPClassUID = scanned(file).text(0x00080016)
+    one.ReferencedSOPInstanceUID = scanned(file).text(0x00080018)
+    if frames:
+        one.ReferencedFrameNumber = list(frames)
+    return one
+
+
+def test_each_frame_has_a_modality_lut_of_its_own() -> None:
+    file = image_object(np.stack([VALUES] * 2), **TWELVE)
+
+    def variable(ds: Dataset) -> None:
+        ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.11.12"
+        del ds.RescaleSlope, ds.RescaleIntercept
+        items = []
+        for frame, slope in ((1, 2), (2, 3)):
+            one = Dataset()
+            one.ReferencedImageSequence = [reference(file, frame)]
+            one.RescaleSlope, one.RescaleIntercept, one.RescaleType = slope, -5, "US"
+            items.append(one)
+        ds.VariableModalityLUTSequence = items
+
+    state = state_for(file, Look(window=WINDOW), variable)
+    assert [header_by(file, state, frame).rescale_slope for frame in (1, 2)] == [2, 3]
+    assert header_by(file, state).rescale_intercept == -5
+
+
+def test_each_frame_has_a_shutter_of_its_own_in_an_xa_xrf_state() -> None:
+    file = image_object(np.stack([VALUES] * 3), **TWELVE)
+
+    def angiographic(ds: Dataset) -> None:
+        ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.11.5"
+        ds.ShutterPresentationValue = 0x8080
+        items = []
+        for frame, radius in ((1, 10), (2, 20)):
+            one = Dataset()
+            one.ReferencedImageSequence = [reference(file, frame)]
+            one.ShutterShape, one.CenterOfCircularShutter = "CIRCULAR", [5, 6]
+            one.RadiusOfCircularShutter = radius
+            items.append(one)
+        items[1].ShutterPresentationValue = 0xFFFF
+        ds.FrameDisplayShutterSequence = items
+
+    state = state_for(file, Look(window=WINDOW), angiographic)
+    assert [header_by(file, state, frame).shutter for frame in (1, 2, 3)] == [
+        Shutter(circle=(5, 6, 10), color=(128, 128, 128)), Shutter(circle=(5, 6, 20), color=WHITE), None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_matrix_units_are_told_from_the_corner_of_the_tile(told: bool) -> None:
+    """Six tiles, three by two, of which the fifth is in the middle of the lower row."""
+    file = image_object(np.stack([VALUES] * 6), **TWELVE)
+
+    def tiled(ds: Dataset) -> None:
+        ds.TotalPixelMatrixColumns, ds.TotalPixelMatrixRows = 3 * COLUMNS - 5, 2 * ROWS
+        if told:
+            ds.PerFrameFunctionalGroupsSequence = []
+            for row in range(2):
+                for column in range(3):
+                    group, plane = Dataset(), Dataset()
+                    plane.ColumnPositionInTotalImagePixelMatrix = column * COLUMNS + 1
+                    plane.RowPositionInTotalImagePixelMatrix = row * ROWS + 1
+                    group.PlanePositionSlideSequence = [plane]
+                    ds.PerFrameFunctionalGroupsSequence.append(group)
+
+    file = changed(file, tiled)
+    look = Look(
+        presentation=Presentation(
+            graphics=(line((100.0, 70.0), (90.0, 80.0), units="MATRIX"), line((1.0, 2.0), (3.0, 4.0))),
+            texts=(text("x", box_units="MATRIX", anchor=(81.0, 61.0), anchor_units="MATRIX"),),
+        )
+    )
+    found = header_by(file, state_for(file, look), 5).presentation
+    assert found is not None
+    assert [one.points for one in found.graphics] == [((20.0, 10.0), (10.0, 20.0)), ((1.0, 2.0), (3.0, 4.0))]
+    assert {one.units for one in found.graphics} == {"PIXEL"}
+    assert found.texts[0].anchor == (1.0, 1.0)
+    assert found.texts[0].box == ((-75.0, -55.0), (-40.0, -40.0))
+
+
+def test_the_area_of_a_whole_slide_is_not_that_of_a_tile() -> None:
+    def slide(ds: Dataset) -> None:
+        ds.TotalPixelMatrixColumns, ds.TotalPixelMatrixRows = 8 * COLUMNS, 8 * ROWS
+
+    file = changed(CT_LIKE, slide)
+    look = Look(presentation=Presentation(area=(0.0, 0.0, 8.0 * COLUMNS, 8.0 * ROWS)))
+    change = only("DisplayedAreaSelectionSequence", "PixelOriginInterpretation", "VOLUME")
+    assert shown(file, state_for(file, look, change)).shape == (ROWS, COLUMNS)
+
+
+def test_an_area_counted_from_zero_is_the_whole_image() -> None:
+    change = _area(DisplayedAreaTopLeftHandCorner=[0, 0], DisplayedAreaBottomRightHandCorner=[COLUMNS, ROWS])
+    assert shown(CT_LIKE, state_for(CT_LIKE, Look(window=WINDOW), change)).shape == (ROWS, COLUMNS)
+
+
+def test_words_have_the_colour_of_their_style() -> None:
+    def styled(ds: Dataset) -> None:
+        style = Dataset()
+        style.TextColorCIELabValue = list(rgb_to_cielab(RED))
+        ds.GraphicAnnotationSequence[0].TextObjectSequence[0].TextStyleSequence = [style]
+
+    found = header_by(FLAT, state_for(FLAT, ANNOTATED, styled)).presentation
+    assert found is not None
+    assert np.abs(np.subtract(found.texts[0].color, RED)).max() <= 1
+    assert found.graphics[0].color == WHITE
+
+
+def test_a_layer_of_no_colour_is_yellow() -> None:
+    def bare(ds: Dataset) -> None:
+        for layer in ds.GraphicLayerSequence:
+            del layer.GraphicLayerRecommendedDisplayGrayscaleValue
+
+    found = header_by(FLAT, state_for(FLAT, ANNOTATED, bare)).presentation
+    assert found is not None
+    assert found.graphics[0].color == (255, 255, 0)
+
+
+def test_a_palette_of_the_state_takes_the_place_of_the_image_s() -> None:
+    def indexed(ds: Dataset) -> None:
+        ds.PhotometricInterpretation = "PALETTE COLOR"
+        for color in ("Red", "Green", "Blue"):
+            setattr(ds, f"{color}PaletteColorLookupTableDescriptor", [256, 0, 16])
+            setattr(ds, f"{color}PaletteColorLookupTableData", bytes(512))
+            ds[f"{color}PaletteColorLookupTableDescriptor"].VR = "US"
+
+    gray = np.arange(256, dtype=np.uint8).repeat(4).reshape(1, 16, 64)
+    file = changed(image_object(gray), indexed)
+    look = Look(presentation=Presentation(palette=palette()))
+    picture = shown(file, state_for(file, look)).astype(int)
+    assert np.abs(picture[..., 0] - gray[0]).max() <= 2
+
+
 # --- written and read again ---------------------------------------------------------------------------------
 
 FULL = Look(
@@ -504,6 +641,31 @@ def test_b58_a_graphic_that_breaks_its_rules_is_left_out(name: str) -> None:
     assert header.presentation is not None
     assert header.presentation.graphics == ()
     assert [one.text for one in header.presentation.texts] == ["words"]
+
+
+def test_b58_a_scribble_of_many_thousand_points_is_drawn_with_steps() -> None:
+    points = [((n * 7919) % 79 + 0.5, (n * 104729) % 59 + 0.5) for n in range(20_000)]
+    picture = drawn(line(*points, dashed=True))
+    assert (picture == 255).mean() > 0.9
+
+
+def test_long_lines_have_no_seams() -> None:
+    file = image_object(np.full((1, 300, 300), 100, np.uint8))
+    graphics = (
+        line((10.5, 150.5), (290.5, 150.5)),
+        graphic("CIRCLE", (150.5, 150.5), (280.5, 150.5), opacity=0.5),
+    )
+    picture = shown(file, state_for(file, Look(presentation=Presentation(graphics=graphics))))
+    assert (picture[150, 12:289][np.r_[0:6, 20:250]] == 255).all()
+    # All around, what is seen of the circle is of one brightness.
+    angles = np.linspace(0, 2 * np.pi, 2000)
+    ring = [
+        picture[round(150 + 130 * np.sin(a)), round(150 + 130 * np.cos(a))]
+        for a in angles
+        if abs(np.sin(a)) > 0.1
+    ]
+    assert max(ring) <= 180
+    assert min(ring) > 60
 
 
 @pytest.mark.parametrize("far", [1e5, 1e9, 1e30, 3e38])

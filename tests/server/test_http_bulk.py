@@ -5,9 +5,9 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -16,7 +16,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 from gantry.server import bulk_parts
 from image_values import gray, image_object, made
 from serving import ROOT, dataset, part10
-from web_serving import WebServed, parts_of, web_served
+from web_serving import WebServed, bulk_uris, parts_of, web_served
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 RLE = "1.2.840.10008.1.2.5"
@@ -89,22 +89,12 @@ def compressed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServed]:
         yield served
 
 
-def uris(value: Any) -> list[str]:
-    """All BulkDataURIs in some metadata, in their order."""
-    if isinstance(value, list):
-        return [uri for item in value for uri in uris(item)]
-    if not isinstance(value, dict):
-        return []
-    own = [value["BulkDataURI"]] if "BulkDataURI" in value else []
-    return own + [uri for key in value for uri in uris(value[key])]
-
-
 @pytest.mark.parametrize("where", [path(1), path(1, 1), path(1, 3), path(1, 3, 1), path(3), path(4)])
 def test_every_value_that_the_metadata_refers_to_is_a_part(web: WebServed, where: str) -> None:
     answer = web.http.get(f"{where}/bulkdata", headers={"accept": OCTETS})
     assert answer.status_code == 200
     parts = {headers["content-location"]: data for headers, data in parts_of(answer)}
-    expected = uris(web.http.get(f"{where}/metadata").json())
+    expected = bulk_uris(web.http.get(f"{where}/metadata").json())
     assert sorted(parts) == sorted(expected)
     for uri, data in parts.items():
         assert web.http.get(uri, headers={"accept": "application/octet-stream"}).content == data
@@ -226,6 +216,22 @@ def test_a_damaged_object_is_left_out_with_206_and_410_by_itself(tmp_path: Path)
             assert answer.status_code == 206
             assert [data for _, data in parts_of(answer)] == [dataset(2, size=512).PixelData]
             assert web.http.get(f"{path(1, 1, 1)}/{name}").status_code == 410
+
+
+def test_a_video_is_given_as_it_is_and_not_decompressed(tmp_path: Path) -> None:
+    ds = dataset(1, size=512)
+    ds.PixelData = pydicom.encaps.encapsulate([b"a video"])
+    ds["PixelData"].is_undefined_length = True
+    with web_served(tmp_path, pictures=True) as web:
+        web.store(part10(ds, "1.2.840.10008.1.2.4.102"), part10(document()))
+        ((headers, data), _) = parts_of(web.http.get(f"{path(1)}/bulkdata"))
+        assert headers["content-type"] == "video/mp4; transfer-syntax=1.2.840.10008.1.2.4.102"
+        assert data.rstrip(b"\0") == b"a video"
+        some = web.http.get(f"{path(1)}/bulkdata", headers={"accept": OCTETS})
+        assert (some.status_code, [data for _, data in parts_of(some)]) == (206, [DOCUMENT])
+        for name in ("bulkdata", "pixeldata", "bulkdata/7FE00010", "frames/1"):
+            answer = web.http.get(f"{path(1, 1, 1)}/{name}", headers={"accept": OCTETS})
+            assert answer.status_code == 406
 
 
 def test_too_many_values_are_413(web: WebServed, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -289,6 +289,13 @@ def test_a_process_that_dies_costs_its_call_and_the_next_has_another() -> None:
         assert workers.call(divmod, 9, 4) == (2, 1)
 
 
+def test_a_process_that_does_not_end_is_ended() -> None:
+    with Workers(1) as workers:
+        with pytest.raises(DataSetError, match=r"no result after 0\.5 s"):
+            workers.call(signal.pause, deadline_s=0.5)
+        assert workers.call(divmod, 9, 4) == (2, 1)
+
+
 def test_errors_come_back_as_what_they_are(tmp_path: Path) -> None:
     with Workers(1) as workers:
         with pytest.raises(CallerError, match="choose one of"):

@@ -43,7 +43,8 @@ def test_both_transformations_say_the_same(a: float, b: float, c: float, flipped
     affine[:3, 3] = (-100, 50, 7)
     header = nibabel.Nifti1Header.from_fileobj(io.BytesIO(nifti_header((2, 2, 2), np.dtype("<f4"), affine)))
     assert np.allclose(header.get_sform(), affine, atol=1e-5)
-    assert np.allclose(header.get_qform(), affine, atol=1e-3)
+    # A quaternion of floats leaves its first number to be found from the others: near half a turn that is rough.
+    assert np.allclose(header.get_qform(), affine, atol=4e-3)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

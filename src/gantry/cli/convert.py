@@ -28,6 +28,11 @@ _FORMATS_HELP = "\b\nFormats:\n" + "\n".join(f"  {name:7} {form.what}" for name,
 @click.option("--to", "to", metavar="FORMAT", help="Format; else the suffix of OUTPUT says.")
 @click.option("--depth", type=click.Choice(["8", "16"]), help="Bits of a sample: as displayed, or as stored.")
 @click.option("--window", metavar="CENTER,WIDTH", help="Window for pictures; else what the object says.")
+@click.option(
+    "--state",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Make pictures by the presentation state in this file.",
+)
 @click.option("--size", metavar="WIDTHxHEIGHT", help="Fit pictures into so many pixels.")
 @click.option(
     "--quality", default=90, show_default=True, type=click.IntRange(1, 100), help="Of lossy pictures."
@@ -54,6 +59,7 @@ def command(
     to: str | None,
     depth: str | None,
     window: str | None,
+    state: Path | None,
     size: str | None,
     quality: int,
     frames: str | None,
@@ -91,6 +97,7 @@ def command(
         window=_window(window),
         width=wide,
         height=high,
+        state=state,
         frames=_frames(frames),
         fps=fps,
         series=join,

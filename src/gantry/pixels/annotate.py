@@ -138,8 +138,8 @@ def _between(a: float, b: float, c: float, d: float, t: float) -> float:
 
 
 def _draw_text(canvas: Canvas, text: Text, placement: Placement) -> None:
-    words = _printable(text.text)
     size = text_size(canvas.width, canvas.height)
+    words = _printable(text.text, 1 + canvas.height // size, 1 + 4 * canvas.width // size)
     anchor = None if text.anchor is None else _placer(placement, text.anchor_units)(text.anchor)
     if text.box is not None:
         place = _placer(placement, text.box_units)
@@ -172,9 +172,12 @@ def _fitted(words: str, size: int, room: float) -> int:
     return max(_SMALLEST_LETTERS, int(size * room / width)) if width > room > 0 else size
 
 
-def _printable(text: str) -> str:
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join("".join(letter for letter in line if letter.isprintable()) for line in lines)
+def _printable(text: str, most_lines: int, most_letters: int) -> str:
+    """What there is room for, by the narrowest of letters, without what cannot be printed."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:most_lines]
+    return "\n".join(
+        "".join(letter for letter in line if letter.isprintable())[:most_letters] for line in lines
+    )
 
 
 def burn_notes(picture: Picture, notes: tuple[tuple[str, ...], tuple[str, ...]]) -> Picture:

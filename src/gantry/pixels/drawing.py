@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -14,13 +14,23 @@ from gantry.pixels.lettering import font_for
 from gantry.pixels.presentation import Color, Point
 
 Picture = NDArray[np.uint8]
-Box = tuple[int, int, int, int]
+Box = tuple[float, float, float, float]
+Run = list[Point]
 
 _SMOOTHING = 4
-"""Each pixel of a drawing is this many by this many while it is drawn."""
+"""Each pixel of a smooth line is this many by this many while it is drawn."""
 
-_SMOOTH_PIXELS, _ALL_PIXELS = 300_000_000, 2_000_000_000
-"""Pixels of drawing at the finer and at the plain resolution, some seconds each; no more is drawn."""
+_TILE = 64
+"""A smooth line is drawn in squares of so many pixels, those that it goes through."""
+
+_SMOOTH_TILES = 12_000
+"""Squares of all smooth lines on one picture, two seconds; further lines have steps."""
+
+_PLAIN_PIXELS = 1_000_000_000
+"""Pixels of all areas, words and lines with steps, some seconds; what comes then is not drawn."""
+
+_WORDS_COST = 8
+"""How much more a pixel of words costs than one of an area, for the sake of their edge."""
 
 _FARTHEST = 1e6
 """Corners of an area further out than this, in pixels, are brought there."""
@@ -39,7 +49,7 @@ class Canvas:
         self.width, self.height = image.size
         self.unit = max(1.0, min(image.size) / 512)
         """Width of a thin line that is well seen, in pixels."""
-        self._smooth, self._left = _SMOOTH_PIXELS, _ALL_PIXELS
+        self._tiles, self._pixels = _SMOOTH_TILES, _PLAIN_PIXELS
 
     def picture(self) -> Picture:
         return np.asarray(self.image)
@@ -49,45 +59,44 @@ class Canvas:
     ) -> None:
         """A line through points, in pixels of the picture from its corner; `dash` is the length of a dash."""
         runs = clipped(path, (-width, -width, self.width + width, self.height + width))
-        if dash:
-            runs = self._dashed(runs, dash)
+        length = sum(math.dist(a, b) for run in runs for a, b in pairwise(run))
+        if dash and length <= _MAX_DASHED * (self.width + self.height):
+            runs = [piece for run in runs for piece in _dashes(run, dash, 0.8 * dash)]
         if not runs:
             return
-
-        def draw(onto: ImageDraw.ImageDraw, place: Callable[[Point], Point], scale: int) -> None:
-            thick = max(1, round(width * scale))
-            for run in runs:
-                placed = [place(point) for point in run]
-                onto.line(placed, fill=255, width=thick, joint="curve" if thick > 2 else None)
-
-        self._paint(_bounds([point for run in runs for point in run], width), draw, color, opacity)
+        # A line goes through about so many squares, or fewer: it may turn in one, or touch four at a corner.
+        squares = 2 * (length / _TILE + sum(map(len, runs)))
+        if squares <= self._tiles:
+            self._stroke_smoothly(runs, width, color, opacity)
+        else:
+            self._stroke_plainly(runs, length, width, color, opacity)
 
     def area(self, path: Sequence[Point], color: Color, opacity: float = 1.0) -> None:
         """What points surround; the last is joined to the first."""
-        near = [tuple(min(max(part, -_FARTHEST), _FARTHEST) for part in point) for point in path]
-        points = [(x, y) for x, y in near]
+        points = [(_near(x), _near(y)) for x, y in path]
         if len(points) < 3:
             return
-
-        def draw(onto: ImageDraw.ImageDraw, place: Callable[[Point], Point], scale: int) -> None:
-            onto.polygon([place(point) for point in points], fill=255)
-
-        self._paint(_bounds(points, 1), draw, color, opacity)
+        box = self._inside(_bounds(points, 1))
+        if box is not None and self._may_cost((box[2] - box[0]) * (box[3] - box[1])):
+            mask = Image.new("L", (box[2] - box[0], box[3] - box[1]))
+            placed = [(x - box[0] - 0.5, y - box[1] - 0.5) for x, y in points]
+            ImageDraw.Draw(mask).polygon(placed, fill=255)
+            self._paste(mask, box, color, opacity)
 
     def dot(self, center: Point, radius: float, color: Color, opacity: float = 1.0) -> None:
         """A round dot."""
-        if not (abs(center[0]) < _FARTHEST and abs(center[1]) < _FARTHEST):
-            return
-
-        def draw(onto: ImageDraw.ImageDraw, place: Callable[[Point], Point], scale: int) -> None:
-            x, y = place(center)
-            reach = radius * scale
-            onto.ellipse((x - reach, y - reach, x + reach, y + reach), fill=255)
-
-        self._paint(_bounds([center], radius), draw, color, opacity)
+        box = self._inside(_bounds([center], radius)) if math.isfinite(sum(center)) else None
+        if box is not None:
+            mask = Image.new("L", ((box[2] - box[0]) * _SMOOTHING, (box[3] - box[1]) * _SMOOTHING))
+            (x, y), reach = _finer(center, box), radius * _SMOOTHING
+            ImageDraw.Draw(mask).ellipse((x - reach, y - reach, x + reach, y + reach), fill=255)
+            self._paste(mask.reduce(_SMOOTHING), box, color, opacity)
 
     def words(self, position: Point, text: str, size: int, color: Color, align: str = "left") -> None:
         """Lines of text from their top left, with a dark edge that shows them on white."""
+        width, height = extent(text, size)
+        if not self._may_cost(_WORDS_COST * width * height):
+            return
         is_gray = self.image.mode == "L"
         level = 0 if max(color) > 127 else 255
         dark = level if is_gray else (level, level, level)
@@ -96,38 +105,95 @@ class Canvas:
             stroke_width=_edge(size), stroke_fill=dark,
         )  # fmt: skip
 
-    def _paint(
-        self,
-        bounds: tuple[float, float, float, float],
-        draw: Callable[[ImageDraw.ImageDraw, Callable[[Point], Point], int], None],
-        color: Color,
-        opacity: float,
+    def _stroke_smoothly(self, runs: list[Run], width: float, color: Color, opacity: float) -> None:
+        tiles = _tiled([_divided(run) for run in runs], width)
+        self._tiles -= len(tiles)
+        thick = max(1, round(width * _SMOOTHING))
+        for (column, row), pieces in tiles.items():
+            corner = column * _TILE, row * _TILE
+            box = self._inside((*corner, corner[0] + _TILE, corner[1] + _TILE))
+            if box is None:
+                continue
+            mask = Image.new("L", ((box[2] - box[0]) * _SMOOTHING, (box[3] - box[1]) * _SMOOTHING))
+            draw = ImageDraw.Draw(mask)
+            for piece in pieces:
+                placed = [_finer(point, box) for point in piece]
+                draw.line(placed, fill=255, width=thick, joint="curve")
+            self._paste(mask.reduce(_SMOOTHING), box, color, opacity)
+
+    def _stroke_plainly(
+        self, runs: list[Run], length: float, width: float, color: Color, opacity: float
     ) -> None:
-        left, top = max(0, math.floor(bounds[0])), max(0, math.floor(bounds[1]))
-        right, bottom = min(self.width, math.ceil(bounds[2])), min(self.height, math.ceil(bounds[3]))
-        if right <= left or bottom <= top:
+        box = self._inside(_bounds([point for run in runs for point in run], width))
+        if box is None:
             return
-        pixels = (right - left) * (bottom - top)
-        scale = _SMOOTHING if pixels * _SMOOTHING**2 <= self._smooth else 1
-        if scale > 1:
-            self._smooth -= pixels * _SMOOTHING**2
-        elif pixels > self._left:
+        if not self._may_cost(length * (width + 2) + (box[2] - box[0]) * (box[3] - box[1])):
             return
-        else:
-            self._left -= pixels
-        mask = Image.new("L", ((right - left) * scale, (bottom - top) * scale))
-        # The centre of a pixel of the finer mask is half of it from its corner.
-        draw(ImageDraw.Draw(mask), lambda p: ((p[0] - left) * scale - 0.5, (p[1] - top) * scale - 0.5), scale)
-        mask = mask.reduce(scale) if scale > 1 else mask
+        mask = Image.new("L", (box[2] - box[0], box[3] - box[1]))
+        draw = ImageDraw.Draw(mask)
+        for run in runs:
+            placed = [(x - box[0] - 0.5, y - box[1] - 0.5) for x, y in run]
+            draw.line(placed, fill=255, width=max(1, round(width)))
+        self._paste(mask, box, color, opacity)
+
+    def _paste(self, mask: Image.Image, box: tuple[int, int, int, int], color: Color, opacity: float) -> None:
         if opacity < 1:
             mask = mask.point([round(level * opacity) for level in range(256)])
-        self.image.paste(color[0] if self.image.mode == "L" else color, (left, top), mask)
+        self.image.paste(color[0] if self.image.mode == "L" else color, box, mask)
 
-    def _dashed(self, runs: list[list[Point]], dash: float) -> list[list[Point]]:
-        lengths = [math.dist(a, b) for run in runs for a, b in pairwise(run)]
-        if sum(lengths) > _MAX_DASHED * (self.width + self.height):
-            return runs
-        return [piece for run in runs for piece in _dashes(run, dash, 0.8 * dash)]
+    def _inside(self, bounds: Box) -> tuple[int, int, int, int] | None:
+        """The part of a box that is in the picture, in whole pixels."""
+        left, top = (max(0, math.floor(_near(edge))) for edge in bounds[:2])
+        right, bottom = math.ceil(_near(bounds[2])), math.ceil(_near(bounds[3]))
+        box = left, top, min(self.width, right), min(self.height, bottom)
+        return box if box[2] > left and box[3] > top else None
+
+    def _may_cost(self, pixels: float) -> bool:
+        """Whether there is room for so many more, which are then taken."""
+        if pixels > self._pixels:
+            return False
+        self._pixels -= int(pixels)
+        return True
+
+
+def _near(part: float) -> float:
+    return min(max(part, -_FARTHEST), _FARTHEST)
+
+
+def _finer(point: Point, box: tuple[int, int, int, int]) -> Point:
+    """A point in the finer mask of a box: the centre of a pixel of that is half of it from its corner."""
+    return (point[0] - box[0]) * _SMOOTHING - 0.5, (point[1] - box[1]) * _SMOOTHING - 0.5
+
+
+def _divided(run: Run) -> Run:
+    """The run with points at most a square apart."""
+    out = [run[0]]
+    for start, end in pairwise(run):
+        steps = math.ceil(math.dist(start, end) / _TILE) or 1
+        for step in range(1, steps):
+            share = step / steps
+            out.append((start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1])))
+        out.append(end)
+    return out
+
+
+def _tiled(runs: list[Run], width: float) -> dict[tuple[int, int], list[Run]]:
+    """For each square, by column and row, the pieces of runs that go through it or near it."""
+    tiles: dict[tuple[int, int], list[Run]] = {}
+    reach = width / 2 + 2
+    for run in runs:
+        for start, end in pairwise(run):
+            columns, rows = (
+                range(int((min(a, b) - reach) // _TILE), int((max(a, b) + reach) // _TILE) + 1)
+                for a, b in zip(start, end, strict=True)
+            )
+            for key in ((column, row) for column in columns for row in rows):
+                pieces = tiles.setdefault(key, [])
+                if pieces and pieces[-1][-1] is start:
+                    pieces[-1].append(end)
+                else:
+                    pieces.append([start, end])
+    return tiles
 
 
 def extent(text: str, size: int) -> tuple[float, float]:
@@ -147,7 +213,7 @@ def text_size(width: int, height: int) -> int:
     return max(10, min(72, min(width, height) // 34))
 
 
-def clipped(path: Sequence[Point], box: tuple[float, float, float, float]) -> list[list[Point]]:
+def clipped(path: Sequence[Point], box: Box) -> list[list[Point]]:
     """The runs of a path inside of left, top, right, bottom (Liang and Barsky): a line that goes far out of a
     picture costs no more than what is seen of it."""
     runs: list[list[Point]] = []
@@ -162,7 +228,7 @@ def clipped(path: Sequence[Point], box: tuple[float, float, float, float]) -> li
     return runs
 
 
-def _inside(a: Point, b: Point, box: tuple[float, float, float, float]) -> tuple[Point, Point] | None:
+def _inside(a: Point, b: Point, box: Box) -> tuple[Point, Point] | None:
     dx, dy = b[0] - a[0], b[1] - a[1]
     if not (math.isfinite(dx) and math.isfinite(dy)):
         return None
@@ -204,7 +270,7 @@ def _dashes(run: list[Point], on: float, off: float) -> list[list[Point]]:
     return dashes
 
 
-def _bounds(points: Sequence[Point], margin: float) -> tuple[float, float, float, float]:
+def _bounds(points: Sequence[Point], margin: float) -> Box:
     xs, ys = [point[0] for point in points], [point[1] for point in points]
     reach = margin + 1
     return min(xs) - reach, min(ys) - reach, max(xs) + reach, max(ys) + reach

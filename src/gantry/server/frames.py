@@ -17,6 +17,7 @@ from gantry.dicomweb.multipart import closing, part_head, related_content_type
 from gantry.dicomweb.ranges import not_modified, parse_range
 from gantry.dicomweb.wado import EXPLICIT_VR_LITTLE_ENDIAN, frame_offers, parse_frame_list
 from gantry.errors import NotFound
+from gantry.pixels.codecs.registry import can_decode
 from gantry.server.conversion import Conversion, Decode
 from gantry.server.holdings import Holdings, etag, instance_uri
 from gantry.server.http import Headers, Request, Response, new_boundary
@@ -91,7 +92,7 @@ class FrameRetrievals:
         return frame_offers(
             location.transfer_syntax_uid,
             self._conversion.frame_targets(location),
-            decodable=self._decode is not None,
+            decodable=self._decode is not None and can_decode(location.transfer_syntax_uid),
             single_part=single_part,
         )
 

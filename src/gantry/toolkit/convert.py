@@ -265,7 +265,9 @@ def _make(piece: Piece, place: Path, force: bool, workers: Workers | None) -> Co
         place.parent.mkdir(parents=True, exist_ok=True)
         with _folder_beside(place) as folder:
             part = folder / ("part" + piece.suffix)
-            made: Made = workers.call(piece.make, part) if workers else piece.make(part)
+            made: Made = (
+                workers.call(piece.make, part, deadline_s=piece.deadline_s) if workers else piece.make(part)
+            )
             beside = _named(part, place, made, piece.suffix, force)
     except MemoryError:
         return Converted(piece.source, None, error="it takes more memory than there is")

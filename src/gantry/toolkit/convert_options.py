@@ -23,6 +23,11 @@ MAX_SIDE = 65_535
 """The longest side that is asked for: that of the largest DICOM image."""
 
 
+MOST_SECONDS, MOST_SECONDS_OF_A_FRAME = 600.0, 20.0
+"""A codec that runs wild is ended: 20 s are for the largest frame on a busy machine, 600 s for the largest
+document."""
+
+
 class Values(Enum):
     """Which numbers leave: as stored, or in the units of the Modality LUT (PS3.3 C.11.1)."""
 
@@ -35,9 +40,10 @@ class Options:
     """How to convert. `None` is what suits the format.
 
     `depth` in bits a sample (8: as displayed, 16: stored values); `window` is (center, width); `width` and
-    `height` bound pictures, in pixels, 0 for as stored; `fps` frames a second; `series` joins the frames of a
-    whole series in one file; `uneven` makes volumes of slices at unequal distances too; `sidecar` writes the
-    JSON beside NIfTI; `columns` are keywords for CSV.
+    `height` bound pictures, in pixels, 0 for as stored; `state` is a file with the presentation state that
+    pictures are made by; `fps` frames a second; `series` joins the frames of a whole series in one file;
+    `uneven` makes volumes of slices at unequal distances too; `sidecar` writes the JSON beside NIfTI;
+    `columns` are keywords for CSV.
     """
 
     depth: int | None = None
@@ -45,6 +51,7 @@ class Options:
     window: tuple[float, float] | None = None
     width: int = 0
     height: int = 0
+    state: Path | None = None
     frames: tuple[int, ...] | None = None
     fps: float | None = None
     series: bool = False
@@ -90,7 +97,7 @@ class Piece:
     what it is made. `make` writes to the path that it is given; another process must be able to take it.
 
     `uses_all_cores` where it does so itself. `runs_codec` where a library that is not ours reads or writes
-    compressed pictures, and may take the process with it.
+    compressed pictures, and may take the process with it. It has so much time as its `frame_count` allows.
     """
 
     stem: str
@@ -99,6 +106,12 @@ class Piece:
     make: Callable[[Path], Made]
     uses_all_cores: bool = False
     runs_codec: bool = False
+    frame_count: int = 1
+
+    @property
+    def deadline_s(self) -> float:
+        """When another process is given up in which it is made."""
+        return MOST_SECONDS + MOST_SECONDS_OF_A_FRAME * self.frame_count
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,8 +83,8 @@ def _depth(options: Options, suffix: str) -> int:
         return depth
     if suffix not in _DEEP:
         raise CallerError(f"{suffix} has no pictures of 16 bits; PNG, TIFF and JPEG XL have")
-    if options.window or options.width or options.height:
-        raise CallerError("pictures of 16 bits hold stored values: no window and no size, or --depth 8")
+    if options.window or options.width or options.height or options.state:
+        raise CallerError("pictures of 16 bits hold stored values: no window, size or state, or --depth 8")
     return depth
 
 
@@ -148,7 +148,8 @@ def _joined(
         if suffix == ".tif"
         else partial(_write_gif, frames, frame_seconds(facts, options), options)
     )
-    return Piece(stem, suffix, name, make, runs_codec=any(frame.needs_codec for frame in frames))
+    runs_codec = any(frame.needs_codec for frame in frames)
+    return Piece(stem, suffix, name, make, runs_codec=runs_codec, frame_count=len(frames))
 
 
 def frame_seconds(facts: Facts, options: Options) -> float:

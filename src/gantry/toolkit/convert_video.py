@@ -82,7 +82,7 @@ def _piece(
     stem: str, suffix: str, name: str, frames: list[StoredFrame], facts: Facts, options: Options
 ) -> Piece:
     make = partial(_write, frames, frame_seconds(facts, options), options, suffix)
-    return Piece(stem, suffix, name, make, uses_all_cores=True, runs_codec=True)
+    return Piece(stem, suffix, name, make, uses_all_cores=True, runs_codec=True, frame_count=len(frames))
 
 
 def _write(frames: list[StoredFrame], seconds: float, options: Options, suffix: str, path: Path) -> Made:

@@ -126,6 +126,7 @@ def _series_pieces(
             make=partial(_WRITERS[suffix], volume, options),
             uses_all_cores=True,
             runs_codec=any(image.needs_codec for image in images),
+            frame_count=len(all_frames(stack)),
         )
         pieces.append(piece)
     return pieces, failed

@@ -22,24 +22,47 @@ from gantry.toolkit.images import Opened, StoredFrame
 Picture = NDArray[Any]
 
 _PIXEL_DATA = 0x7FE00010
+_SOP_CLASS = 0x00080016
 
 
 def displayed(frame: StoredFrame, options: Options) -> Picture:
     """(rows, columns) or (rows, columns, 3), 8 bits. Raises DataSetError where there is no way to show it."""
-    header = _header_of(frame)
-    pixels = displayed_pixels(header, options)
-    if pixels > MAX_FRAME_PIXELS:
-        raise DataSetError(f"a picture of {pixels:,} pixels is over the limit", tag=0x00280030)
     window = Window(*options.window) if options.window else None
     wanted = Rendering(width=options.width, height=options.height, window=window, media_type="image/png")
-    decoded = frame.decoded(header)
     try:
+        if options.state is not None:
+            return _by_state(frame, options.state, wanted)
+        header = _header_of(frame)
+        pixels = displayed_pixels(header, options)
+        if pixels > MAX_FRAME_PIXELS:
+            raise DataSetError(f"a picture of {pixels:,} pixels is over the limit", tag=0x00280030)
+        decoded = frame.decoded(header)
         return _rendered(decoded.pixels, decoded.header, wanted)
     except MemoryError:
         raise DataSetError("showing it takes more memory than there is", tag=_PIXEL_DATA) from None
     except (ValueError, IndexError, OverflowError, TypeError) as error:
         # A header that contradicts itself in a way nobody thought of: an error of this frame only.
         raise DataSetError(f"the frame does not fit its header: {error}", tag=_PIXEL_DATA) from error
+
+
+def _by_state(frame: StoredFrame, path: Path, wanted: Rendering) -> Picture:
+    """As a presentation state wants it. Raises DataSetError for one that is not for this frame."""
+    import imagecodecs
+
+    from gantry.pixels.presentation_state import BLENDING
+    from gantry.pixels.presented import Coded, presented
+    from gantry.pixels.render_presented import render_presented
+
+    with _reading:
+        state = _state_at(path)
+        if state.text(_SOP_CLASS) == BLENDING:
+            raise DataSetError("a blending state shows two images, this is one", tag=_SOP_CLASS)
+        ds, _ = _object_at(frame.path)
+        plan = presented(Coded(ds, frame.syntax_uid), state, frame.number + 1)
+    masks = [replace(frame, number=number - 1, spans=()) for number in plan.frames[1:]]
+    return np.asarray(
+        imagecodecs.png_decode(render_presented(plan, [one.data() for one in (frame, *masks)], wanted))
+    )
 
 
 def _rendered(pixels: Picture, header: ImageHeader, wanted: Rendering) -> Picture:
@@ -74,6 +97,12 @@ def _object_at(path: Path) -> tuple[DataSet, FunctionalGroups]:
     return ds, FunctionalGroups(ds)
 
 
+@lru_cache(maxsize=1)
+def _state_at(path: Path) -> DataSet:
+    _, ds = Opened(path).__enter__()
+    return ds
+
+
 def with_one_window(frames: list[StoredFrame], options: Options) -> Options:
     """The options with a window for all of these frames, where neither they nor anybody names one.
 
@@ -82,7 +111,7 @@ def with_one_window(frames: list[StoredFrame], options: Options) -> Options:
     from gantry.pixels.grayscale import modality_values, padding_mask
     from gantry.pixels.voi import default_window, thinned
 
-    if options.window is not None or len(frames) < 2:
+    if options.window is not None or options.state is not None or len(frames) < 2:
         return options
     samples = []
     for frame in frames[:: -(-len(frames) // _SAMPLED_FRAMES)]:

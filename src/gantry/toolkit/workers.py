@@ -14,6 +14,8 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from struct import Struct
@@ -46,27 +48,28 @@ class Workers:
                 if worker is not None:
                     _end(worker)
 
-    def call(self, function: Callable[..., Any], *arguments: object) -> Any:
+    def call(self, function: Callable[..., Any], *arguments: object, deadline_s: float = 600.0) -> Any:
         """What `function` answers, in another process; waits for one that is idle.
 
-        Raises what it raises where that is a GantryError or OSError, and DataSetError where the process dies.
+        Raises what it raises where that is a GantryError or OSError, and DataSetError where the process dies
+        or has no answer after `deadline_s`.
         """
         worker = self._idle.get()
         try:
             if worker is None or worker.poll() is not None:
                 worker = _begin()
-            answer = _ask(worker, pickle.dumps((function, arguments)))
+            answer, is_late = _ask_until(worker, pickle.dumps((function, arguments)), deadline_s)
         except BaseException:
             # An answer may still be on its way, which must not be taken for that to the next call.
             if worker is not None:
                 _end(worker)
             self._idle.put(None)
             raise
-        if answer is None:
+        if answer is None or is_late:
             code = worker.wait()
             _end(worker)
             self._idle.put(None)
-            raise DataSetError(_how_it_died(code))
+            raise DataSetError(f"no result after {deadline_s:g} s" if is_late else _how_it_died(code))
         self._idle.put(worker)
         what, value = pickle.loads(answer)
         if what == _FAILED:
@@ -93,6 +96,22 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
         if stream is not None:
             with suppress(OSError):
                 stream.close()
+
+
+def _ask_until(worker: subprocess.Popen[bytes], call: bytes, deadline_s: float) -> tuple[bytes | None, bool]:
+    """As `_ask`; and whether the time was over, in which case the process is ended."""
+    started = time.monotonic()
+    deadline = threading.Timer(deadline_s, worker.kill)
+    deadline.daemon = True
+    deadline.start()
+    try:
+        answer = _ask(worker, call)
+    finally:
+        deadline.cancel()
+    is_late = time.monotonic() - started >= deadline_s
+    if is_late:
+        worker.kill()
+    return answer, is_late
 
 
 def _ask(worker: subprocess.Popen[bytes], call: bytes) -> bytes | None:
