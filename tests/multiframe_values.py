@@ -13,9 +13,9 @@ from gantry.dataset.part10 import encode_file_meta, read_part10
 from gantry.dataset.scan import DataSet
 from gantry.dataset.values import Values, values_of
 from gantry.pixels.encapsulation import frame_table
-from gantry.pixels.frame_source import FrameSource, Headers, arranged, read_source
-from gantry.pixels.legacy_converted import LegacyConverted
-from gantry.pixels.single_frame import SingleFrames
+from gantry.pixels.multiframe.frame_source import FrameSource, Headers, arranged, read_source
+from gantry.pixels.multiframe.legacy_converted import LegacyConverted
+from gantry.pixels.multiframe.single_frame import SingleFrames
 from gantry.pixels.transcode import stored_frame
 from serving import CT, MR, ROOT, dataset, part10
 

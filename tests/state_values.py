@@ -15,13 +15,13 @@ from pydicom.dataset import Dataset
 
 from gantry.dataset.part10 import read_part10
 from gantry.dataset.scan import DataSet
+from gantry.pixels.display.lut import LookupTable
+from gantry.pixels.display.palette import Palette
 from gantry.pixels.encapsulation import frame_table
 from gantry.pixels.image import ImageHeader, Rendering, Window
-from gantry.pixels.lut import LookupTable
-from gantry.pixels.palette import Palette
-from gantry.pixels.presentation import Graphic, Text
-from gantry.pixels.presented import Coded, presented
-from gantry.pixels.render_presented import render_presented
+from gantry.pixels.states.presentation import Graphic, Text
+from gantry.pixels.states.presented import Coded, presented
+from gantry.pixels.states.render_presented import render_presented
 from gantry.pixels.transcode import stored_frame
 from gantry.toolkit.presentation_state import Look, write_presentation_state
 from image_values import image_object

@@ -15,7 +15,7 @@ from cli.conftest import Gantry
 from command import serving, start
 from gantry.cli.exits import Exit
 from gantry.pixels.image import Window
-from gantry.pixels.presentation import Presentation
+from gantry.pixels.states.presentation import Presentation
 from gantry.toolkit.presentation_state import Look
 from image_values import gray, image_object
 from serving import ROOT, dataset, part10

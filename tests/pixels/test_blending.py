@@ -9,11 +9,11 @@ import pytest
 from pydicom.dataset import Dataset
 
 from gantry.errors import DataSetError
-from gantry.pixels.blending import blended, blending_sets, relative_opacity
 from gantry.pixels.image import Window
-from gantry.pixels.plane import Plane, nearest, read_plane, resampled
-from gantry.pixels.presented import Coded, presented, superimposed
-from gantry.pixels.subtraction import Subtraction, subtraction_of
+from gantry.pixels.states.blending import blended, blending_sets, relative_opacity
+from gantry.pixels.states.plane import Plane, nearest, read_plane, resampled
+from gantry.pixels.states.presented import Coded, presented, superimposed
+from gantry.pixels.states.subtraction import Subtraction, subtraction_of
 from gantry.toolkit.presentation_state import Look, Superimposed, write_presentation_state
 from image_values import image_object
 from state_values import MADE, changed, palette, scanned, shown, state_for, table

@@ -16,18 +16,18 @@ from pydicom.dataset import Dataset
 from gantry.dataset.part10 import read_part10
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
-from gantry.pixels.cielab import cielab_to_rgb
 from gantry.pixels.decode import decode
+from gantry.pixels.display.cielab import cielab_to_rgb
+from gantry.pixels.display.geometry import place
+from gantry.pixels.display.icc import NAMED, converted, profile
+from gantry.pixels.display.picture_format import animated, encode
+from gantry.pixels.display.pnm import from_pnm
+from gantry.pixels.display.render import render, to_picture
+from gantry.pixels.display.voi import default_window
 from gantry.pixels.encapsulation import frame_table
 from gantry.pixels.functional_groups import FRAME_VOI_LUT, PIXEL_MEASURES, FunctionalGroups
-from gantry.pixels.geometry import place
-from gantry.pixels.icc import NAMED, converted, profile
 from gantry.pixels.image import ImageHeader, Rendering, Window
-from gantry.pixels.picture_format import animated, encode
-from gantry.pixels.pnm import from_pnm
-from gantry.pixels.render import render, to_picture
 from gantry.pixels.transcode import stored_frame
-from gantry.pixels.voi import default_window
 from image_values import header, image_object
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(1, 64, 64)

@@ -16,12 +16,12 @@ from dcmtk import run
 from gantry.dataset.part10 import encode_file_meta, read_part10
 from gantry.errors import DataSetError
 from gantry.pixels.decode import decode
+from gantry.pixels.display.grayscale import modality_values, padding_mask, stored_values
+from gantry.pixels.display.render import to_picture
+from gantry.pixels.display.voi import spanning
 from gantry.pixels.encapsulation import frame_table
-from gantry.pixels.grayscale import modality_values, padding_mask, stored_values
 from gantry.pixels.image import ImageHeader, Rendering, Window
-from gantry.pixels.render import to_picture
 from gantry.pixels.transcode import stored_frame, transcode
-from gantry.pixels.voi import spanning
 from image_values import NEW_UID, image_object
 from support import shared_data
 

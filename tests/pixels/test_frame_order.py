@@ -8,8 +8,8 @@ import math
 import pytest
 
 from gantry.errors import DataSetError
-from gantry.pixels import frame_order
-from gantry.pixels.frame_order import Slice, ordered, organization
+from gantry.pixels.multiframe import frame_order
+from gantry.pixels.multiframe.frame_order import Slice, ordered, organization
 
 AXIAL = [1.0, 0, 0, 0, 1, 0]
 SAGITTAL = [0.0, 1, 0, 0, 0, -1]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gantry.errors import CallerError
-from gantry.pixels.gsdf import calibration, jnd_index, luminance, standard_luminance
+from gantry.pixels.display.gsdf import calibration, jnd_index, luminance, standard_luminance
 
 
 @pytest.mark.parametrize(

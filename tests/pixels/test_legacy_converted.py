@@ -15,9 +15,9 @@ from pydicom.encaps import encapsulate, generate_frames
 
 from gantry.dataset.part10 import read_part10
 from gantry.errors import CallerError, DataSetError
-from gantry.pixels import frame_source, legacy_converted
-from gantry.pixels.frame_source import Headers, arranged, read_source
 from gantry.pixels.image import ImageHeader
+from gantry.pixels.multiframe import frame_source, legacy_converted
+from gantry.pixels.multiframe.frame_source import Headers, arranged, read_source
 from image_values import decoded, made
 from multiframe_values import (
     IMPLICIT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gantry.pixels.lettering import font_for
+from gantry.pixels.display.lettering import font_for
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from pydicom.pixels.processing import apply_color_lut
 from gantry.dataset.part10 import read_part10
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
-from gantry.pixels.lut import LookupTable, read_tables
-from gantry.pixels.palette import read_palette, through_palette
+from gantry.pixels.display.lut import LookupTable, read_tables
+from gantry.pixels.display.palette import read_palette, through_palette
 from image_values import image_object
 from support import shared_data
 

@@ -9,7 +9,7 @@ import pytest
 
 from gantry.dataset.part10 import read_part10
 from gantry.dataset.scan import DataSet
-from gantry.pixels.notes import patient_lines, technique_lines
+from gantry.pixels.display.notes import patient_lines, technique_lines
 from image_values import image_object
 
 

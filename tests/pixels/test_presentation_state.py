@@ -10,12 +10,12 @@ import pytest
 from pydicom.dataset import Dataset
 
 from gantry.errors import DataSetError
-from gantry.pixels.cielab import cielab_to_rgb, rgb_to_cielab
+from gantry.pixels.display.cielab import cielab_to_rgb, rgb_to_cielab
+from gantry.pixels.display.overlay import Overlay
+from gantry.pixels.display.shutter import Shutter
 from gantry.pixels.image import ImageHeader, Rendering, Window
-from gantry.pixels.overlay import Overlay
-from gantry.pixels.presentation import Presentation, Shadow
-from gantry.pixels.presentation_state import applied, referenced_images
-from gantry.pixels.shutter import Shutter
+from gantry.pixels.states.presentation import Presentation, Shadow
+from gantry.pixels.states.presentation_state import applied, referenced_images
 from gantry.toolkit.presentation_state import Look
 from image_values import image_object
 from state_values import (

@@ -21,14 +21,14 @@ import pytest
 from dcmtk import run
 from gantry.dataset.part10 import read_part10
 from gantry.pixels.decode import decode
+from gantry.pixels.display.geometry import place
+from gantry.pixels.display.overlay import Overlay
+from gantry.pixels.display.render import to_picture
+from gantry.pixels.display.shutter import Shutter
 from gantry.pixels.encapsulation import frame_table
-from gantry.pixels.geometry import place
 from gantry.pixels.image import ImageHeader, Rendering, Window
-from gantry.pixels.overlay import Overlay
-from gantry.pixels.presentation import Presentation, Shadow
-from gantry.pixels.presentation_state import applied
-from gantry.pixels.render import to_picture
-from gantry.pixels.shutter import Shutter
+from gantry.pixels.states.presentation import Presentation, Shadow
+from gantry.pixels.states.presentation_state import applied
 from gantry.pixels.transcode import stored_frame
 from gantry.toolkit.presentation_state import About, Look, Superimposed, write_presentation_state
 from image_values import image_object

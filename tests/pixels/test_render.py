@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from gantry.errors import DataSetError
+from gantry.pixels.display.render import Rendering, render, to_picture
 from gantry.pixels.image import ImageHeader, LookupTable, Window
-from gantry.pixels.render import Rendering, render, to_picture
 
 GRAY = ImageHeader(
     rows=4, columns=4, samples_per_pixel=1, photometric_interpretation="MONOCHROME2", planar_configuration=0,

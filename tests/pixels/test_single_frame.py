@@ -14,7 +14,7 @@ from pydicom.encaps import encapsulate
 
 from gantry.dataset.part10 import read_part10
 from gantry.errors import CallerError, DataSetError
-from gantry.pixels.single_frame import SingleFrames
+from gantry.pixels.multiframe.single_frame import SingleFrames
 from image_values import decoded, made
 from multiframe_values import ENHANCED_CT, enhanced_mr, scanned, slice_pixels, split_files
 from serving import MR, ROOT, part10

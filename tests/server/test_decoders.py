@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from gantry.errors import DataSetError
+from gantry.pixels.display.render import Rendering
 from gantry.pixels.image import ImageHeader, Window
-from gantry.pixels.render import Rendering
 from gantry.server.decoders import Decoders
 
 HTJ2K = "1.2.840.10008.1.2.4.201"

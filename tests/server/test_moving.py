@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from chromium import open_page
-from gantry.pixels.pnm import to_pnm
+from gantry.pixels.display.pnm import to_pnm
 from gantry.server import moving
 from gantry.server.moving_worker import FRAME_HEAD, uniform
 from pictured import gray, path

@@ -18,7 +18,7 @@ from gantry.archive.records import Location
 from gantry.dicomweb.rendering import RenderingParameters
 from gantry.errors import DataSetError, NotFound
 from gantry.pixels.image import Window
-from gantry.pixels.presentation import Presentation
+from gantry.pixels.states.presentation import Presentation
 from gantry.server.decoders import Decoders
 from gantry.server.images import Images
 from gantry.server.renderer import Renderer

@@ -13,10 +13,10 @@ import pytest
 
 from gantry.dataset.part10 import read_part10
 from gantry.errors import CallerError
+from gantry.pixels.display.overlay import Overlay
+from gantry.pixels.display.shutter import Shutter
 from gantry.pixels.image import Window
-from gantry.pixels.overlay import Overlay
-from gantry.pixels.presentation import Presentation
-from gantry.pixels.shutter import Shutter
+from gantry.pixels.states.presentation import Presentation
 from gantry.toolkit.presentation_state import About, Look, Superimposed, write_presentation_state
 from image_values import image_object
 from state_values import CT_LIKE, MADE, TWELVE, VALUES, palette, scanned, state_for, table, text

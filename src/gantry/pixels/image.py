@@ -11,6 +11,11 @@ from dataclasses import dataclass
 
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
+from gantry.pixels.display.lut import LookupTable, read_tables
+from gantry.pixels.display.overlay import Overlay, read_overlays
+from gantry.pixels.display.palette import Palette, read_palette
+from gantry.pixels.display.shutter import Shutter, read_shutter
+from gantry.pixels.display.voi import Window
 from gantry.pixels.functional_groups import (
     FRAME_DISPLAY_SHUTTER,
     FRAME_VOI_LUT,
@@ -18,12 +23,7 @@ from gantry.pixels.functional_groups import (
     PIXEL_VALUE_TRANSFORMATION,
     FunctionalGroups,
 )
-from gantry.pixels.lut import LookupTable, read_tables
-from gantry.pixels.overlay import Overlay, read_overlays
-from gantry.pixels.palette import Palette, read_palette
-from gantry.pixels.presentation import Presentation
-from gantry.pixels.shutter import Shutter, read_shutter
-from gantry.pixels.voi import Window
+from gantry.pixels.states.presentation import Presentation
 
 __all__ = ["ImageHeader", "LookupTable", "Rendering", "Window", "read_windows"]
 

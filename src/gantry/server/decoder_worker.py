@@ -21,7 +21,7 @@ import msgspec
 
 from gantry.errors import CallerError, DataSetError
 from gantry.pixels.image import ImageHeader, Rendering
-from gantry.pixels.presented import Presented
+from gantry.pixels.states.presented import Presented
 from gantry.pixels.transcode import FrameJob, transcode_frame
 from gantry.server.allocator import FRAME_MAPPING_BYTES, keep_buffers
 
@@ -83,8 +83,8 @@ def answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
     from gantry.pixels import pictures
     from gantry.pixels.codecs import native
     from gantry.pixels.decode import decode
-    from gantry.pixels.render import render
-    from gantry.pixels.render_presented import render_presented
+    from gantry.pixels.display.render import render
+    from gantry.pixels.states.render_presented import render_presented
 
     try:
         if request.picture:

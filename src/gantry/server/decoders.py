@@ -17,7 +17,7 @@ import msgspec
 from gantry.errors import DataSetError
 from gantry.pixels import pictures
 from gantry.pixels.image import ImageHeader, Rendering
-from gantry.pixels.presented import Presented
+from gantry.pixels.states.presented import Presented
 from gantry.pixels.transcode import FrameJob
 from gantry.server.decoder_worker import LENGTHS, Reply, Request
 

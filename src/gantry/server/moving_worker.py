@@ -24,7 +24,7 @@ import numpy as np
 
 from gantry.dicomweb.rendering import MP4
 from gantry.errors import DataSetError
-from gantry.pixels.pnm import Picture, from_pnm
+from gantry.pixels.display.pnm import Picture, from_pnm
 
 FRAME_HEAD = struct.Struct("<II")
 
@@ -104,7 +104,7 @@ def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
 
 
 def _write_gif(frames: Iterator[Timed], path: str) -> None:
-    from gantry.pixels.picture_format import animated
+    from gantry.pixels.display.picture_format import animated
 
     timed = list(frames)  # of as many pixels as `MAX_GIF_PIXELS`, which whoever sends them sees to
     pictures, durations = [picture for _, picture in timed], [milliseconds for milliseconds, _ in timed]

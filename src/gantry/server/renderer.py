@@ -17,9 +17,9 @@ from gantry.archive.archive import Archive
 from gantry.archive.records import Location
 from gantry.dicomweb.rendering import RenderingParameters
 from gantry.errors import DataSetError
+from gantry.pixels.display.pnm import PNM
 from gantry.pixels.image import ImageHeader, Rendering, Window
-from gantry.pixels.pnm import PNM
-from gantry.pixels.presented import Presented
+from gantry.pixels.states.presented import Presented
 from gantry.server.decoder_worker import Request, answer
 from gantry.server.decoders import Decoders
 from gantry.server.flights import Flights

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from gantry.archive.archive import Archive
 from gantry.archive.records import Location
 from gantry.errors import DataSetError, NotFound
-from gantry.pixels.blending import blending_sets
 from gantry.pixels.functional_groups import FunctionalGroups
-from gantry.pixels.plane import Plane, read_plane
-from gantry.pixels.presentation_state import BLENDING, STATES
-from gantry.pixels.presented import Coded, Presented, presented, superimposed
-from gantry.pixels.references import ReferencedImage, referenced_images
+from gantry.pixels.states.blending import blending_sets
+from gantry.pixels.states.plane import Plane, read_plane
+from gantry.pixels.states.presentation_state import BLENDING, STATES
+from gantry.pixels.states.presented import Coded, Presented, presented, superimposed
+from gantry.pixels.states.references import ReferencedImage, referenced_images
 from gantry.server.images import Images
 from gantry.server.order import in_order
 

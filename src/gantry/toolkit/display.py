@@ -46,9 +46,9 @@ def _by_state(frame: StoredFrame, path: Path, wanted: Rendering) -> Picture:
     """As a presentation state wants it. Raises DataSetError for one that is not for this frame."""
     import imagecodecs
 
-    from gantry.pixels.presentation_state import BLENDING
-    from gantry.pixels.presented import Coded, presented
-    from gantry.pixels.render_presented import render_presented
+    from gantry.pixels.states.presentation_state import BLENDING
+    from gantry.pixels.states.presented import Coded, presented
+    from gantry.pixels.states.render_presented import render_presented
 
     with _reading:
         state = kept_object(path).ds
@@ -63,7 +63,7 @@ def _by_state(frame: StoredFrame, path: Path, wanted: Rendering) -> Picture:
 
 
 def _rendered(pixels: Picture, header: ImageHeader, wanted: Rendering) -> Picture:
-    from gantry.pixels.render import render, to_picture
+    from gantry.pixels.display.render import render, to_picture
 
     photometric = header.photometric_interpretation
     is_square = header.pixel_aspect[0] == header.pixel_aspect[1]
@@ -92,8 +92,8 @@ def with_one_window(frames: list[StoredFrame], options: Options) -> Options:
 
     By themselves each would be shown with a window from its own pixels, and a movie of them would flicker.
     """
-    from gantry.pixels.grayscale import modality_values, padding_mask
-    from gantry.pixels.voi import default_window, thinned
+    from gantry.pixels.display.grayscale import modality_values, padding_mask
+    from gantry.pixels.display.voi import default_window, thinned
 
     if options.window is not None or options.state is not None or len(frames) < 2:
         return options

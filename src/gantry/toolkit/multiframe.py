@@ -22,9 +22,16 @@ from pathlib import Path
 from gantry.dataset.part10 import encode_file_meta, read_part10
 from gantry.dataset.scan import Buffer, DataSet
 from gantry.errors import CallerError, DataSetError
-from gantry.pixels.frame_source import MAX_SOURCES, FrameSource, Headers, arranged, pixel_spans, read_source
-from gantry.pixels.legacy_converted import LegacyConverted
-from gantry.pixels.single_frame import SingleFrames
+from gantry.pixels.multiframe.frame_source import (
+    MAX_SOURCES,
+    FrameSource,
+    Headers,
+    arranged,
+    pixel_spans,
+    read_source,
+)
+from gantry.pixels.multiframe.legacy_converted import LegacyConverted
+from gantry.pixels.multiframe.single_frame import SingleFrames
 
 
 @dataclass(frozen=True, slots=True)

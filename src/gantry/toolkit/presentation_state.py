@@ -3,7 +3,7 @@
     look = Look(window=Window(40, 400), presentation=Presentation(rotation=90))
     file = write_presentation_state([image], look, made=datetime.now())
 
-What is written and read again by `gantry.pixels.presentation_state` shows the same picture.
+What is written and read again by `gantry.pixels.states.presentation_state` shows the same picture.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from gantry import __version__
 from gantry.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from gantry.dataset.scan import DataSet
 from gantry.errors import CallerError
-from gantry.pixels.cielab import rgb_to_cielab
-from gantry.pixels.icc import SRGB, profile
+from gantry.pixels.display.cielab import rgb_to_cielab
+from gantry.pixels.display.icc import SRGB, profile
+from gantry.pixels.display.lut import LookupTable
+from gantry.pixels.display.overlay import Overlay
+from gantry.pixels.display.palette import Palette
+from gantry.pixels.display.shutter import Shutter
 from gantry.pixels.image import ImageHeader, Window
-from gantry.pixels.lut import LookupTable
-from gantry.pixels.overlay import Overlay
-from gantry.pixels.palette import Palette
-from gantry.pixels.presentation import Color, Graphic, Presentation, Shadow, Text
-from gantry.pixels.presentation_state import BLENDING, COLOR, GRAYSCALE, PSEUDO_COLOR
-from gantry.pixels.shutter import Shutter
+from gantry.pixels.states.presentation import Color, Graphic, Presentation, Shadow, Text
+from gantry.pixels.states.presentation_state import BLENDING, COLOR, GRAYSCALE, PSEUDO_COLOR
 
 MAX_TEXT_CHARS = 1024
 """What Unformatted Text Value can hold."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gantry.errors import DataSetError
-from gantry.pixels.blending import blended, is_image
 from gantry.pixels.codecs.codec import Pixels
 from gantry.pixels.decode import decode
+from gantry.pixels.display.render import Picture, finished, to_picture
 from gantry.pixels.image import ImageHeader, Rendering
-from gantry.pixels.plane import resampled
-from gantry.pixels.presented import Presented, Source
-from gantry.pixels.render import Picture, finished, to_picture
-from gantry.pixels.subtraction import Subtraction, subtracted
+from gantry.pixels.states.blending import blended, is_image
+from gantry.pixels.states.plane import resampled
+from gantry.pixels.states.presented import Presented, Source
+from gantry.pixels.states.subtraction import Subtraction, subtracted
 
 
 def render_presented(plan: Presented, frames: Sequence[bytes], wanted: Rendering) -> bytes:

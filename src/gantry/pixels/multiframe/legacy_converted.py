@@ -36,9 +36,6 @@ from gantry.dataset.values import (
     texts_of,
 )
 from gantry.errors import CallerError, DataSetError
-from gantry.pixels.classic import CT_IMAGE, FRAME_TYPE, IMAGE_TYPE, LEGACY_OF, MR_IMAGE, PET_IMAGE
-from gantry.pixels.frame_order import Place, ordered, organization
-from gantry.pixels.frame_source import REFERENCED_IMAGE, SOURCE_IMAGE, FrameSource, acquired
 from gantry.pixels.functional_groups import (
     CONVERSION_SOURCE_ATTRIBUTES,
     DIMENSION_INDEX_VALUES,
@@ -53,8 +50,11 @@ from gantry.pixels.functional_groups import (
     UNASSIGNED_PER_FRAME_CONVERTED_ATTRIBUTES,
     UNASSIGNED_SHARED_CONVERTED_ATTRIBUTES,
 )
-from gantry.pixels.legacy_modules import REQUIRED, is_at_top
-from gantry.pixels.single_frame import (
+from gantry.pixels.multiframe.classic import CT_IMAGE, FRAME_TYPE, IMAGE_TYPE, LEGACY_OF, MR_IMAGE, PET_IMAGE
+from gantry.pixels.multiframe.frame_order import Place, ordered, organization
+from gantry.pixels.multiframe.frame_source import REFERENCED_IMAGE, SOURCE_IMAGE, FrameSource, acquired
+from gantry.pixels.multiframe.legacy_modules import REQUIRED, is_at_top
+from gantry.pixels.multiframe.single_frame import (
     ABSENT_CREATOR,
     ABSENT_GROUP,
     NOT_OF_A_FRAME,

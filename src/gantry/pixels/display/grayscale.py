@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gantry.pixels.codecs.codec import stored_values
+from gantry.pixels.display.lut import LookupTable
+from gantry.pixels.display.voi import Window, default_window, function_for, spanning, thinned, windowed
 from gantry.pixels.image import ImageHeader, Rendering
-from gantry.pixels.lut import LookupTable
-from gantry.pixels.voi import Window, default_window, function_for, spanning, thinned, windowed
 
 Picture = NDArray[np.uint8]
 

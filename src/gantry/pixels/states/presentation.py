@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gantry.pixels.palette import Palette
+from gantry.pixels.display.palette import Palette
 
 Point = tuple[float, float]
 Color = tuple[int, int, int]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from gantry.pixels.lettering import font_for
-from gantry.pixels.presentation import Color, Point
+from gantry.pixels.display.lettering import font_for
+from gantry.pixels.states.presentation import Color, Point
 
 Picture = NDArray[np.uint8]
 Box = tuple[float, float, float, float]

@@ -21,9 +21,9 @@ import numpy as np
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
 from gantry.pixels.codecs.codec import Pixels, stored_values
-from gantry.pixels.grayscale import modality_range, modality_values
+from gantry.pixels.display.grayscale import modality_range, modality_values
+from gantry.pixels.display.voi import spanning
 from gantry.pixels.image import ImageHeader
-from gantry.pixels.voi import spanning
 
 _SEQUENCE, _OPERATION, _RANGE, _MASKS, _SHIFT, _OFFSET, _MODE = (
     0x00286100, 0x00286101, 0x00286102, 0x00286110, 0x00286114, 0x00286120, 0x00281090,

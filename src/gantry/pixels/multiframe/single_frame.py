@@ -36,16 +36,7 @@ from gantry.dataset.values import (
     values_of,
 )
 from gantry.errors import CallerError, DataSetError
-from gantry.pixels.classic import (
-    CLASSIC_OF,
-    FRAME_TYPE,
-    IMAGE_TYPE,
-    LEGACY_OF,
-    FrameFacts,
-    add_classic_attributes,
-    add_empty,
-    add_frame_content,
-)
+from gantry.pixels.display.overlay import read_overlays
 from gantry.pixels.encapsulation import FrameTable, Kind, frame_table
 from gantry.pixels.functional_groups import (
     CONVERSION_SOURCE_ATTRIBUTES,
@@ -58,7 +49,16 @@ from gantry.pixels.functional_groups import (
     UNASSIGNED_SHARED_CONVERTED_ATTRIBUTES,
     FunctionalGroups,
 )
-from gantry.pixels.overlay import read_overlays
+from gantry.pixels.multiframe.classic import (
+    CLASSIC_OF,
+    FRAME_TYPE,
+    IMAGE_TYPE,
+    LEGACY_OF,
+    FrameFacts,
+    add_classic_attributes,
+    add_empty,
+    add_frame_content,
+)
 from gantry.pixels.transcode import stored_frame
 from gantry.standard.dictionary import (
     PIXEL_DATA,

@@ -14,9 +14,9 @@ from typing import Final
 from gantry.dataset.scan import DataSet
 from gantry.dataset.values import Value, Values, floats_of, texts_of, values_of
 from gantry.errors import CallerError, DataSetError
-from gantry.pixels.classic import LEGACY_OF
 from gantry.pixels.encapsulation import Kind, frame_table
-from gantry.pixels.frame_order import Slice
+from gantry.pixels.multiframe.classic import LEGACY_OF
+from gantry.pixels.multiframe.frame_order import Slice
 from gantry.standard.dictionary import PIXEL_DATA, name_of, tags_of
 from gantry.standard.sop_classes import name_of as name_of_class
 from gantry.standard.transfer_syntaxes import TransferSyntax

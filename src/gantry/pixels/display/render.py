@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gantry.errors import DataSetError
-from gantry.pixels.annotate import burn_notes, draw_presentation
 from gantry.pixels.codecs.codec import Pixels, stored_values
-from gantry.pixels.color import color_picture
-from gantry.pixels.geometry import place
-from gantry.pixels.grayscale import gray_picture
-from gantry.pixels.icc import converted
+from gantry.pixels.display.annotate import burn_notes, draw_presentation
+from gantry.pixels.display.color import color_picture
+from gantry.pixels.display.geometry import place
+from gantry.pixels.display.grayscale import gray_picture
+from gantry.pixels.display.icc import converted
+from gantry.pixels.display.overlay import Overlay, burn_overlays, painted
+from gantry.pixels.display.palette import through_palette
+from gantry.pixels.display.picture_format import encode
 from gantry.pixels.image import ImageHeader, Rendering
-from gantry.pixels.overlay import Overlay, burn_overlays, painted
-from gantry.pixels.palette import through_palette
-from gantry.pixels.picture_format import encode
 
 __all__ = ["Picture", "Rendering", "render", "to_picture"]
 

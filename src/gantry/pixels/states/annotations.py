@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gantry.dataset.scan import DataSet
-from gantry.pixels.cielab import cielab_to_rgb
-from gantry.pixels.presentation import YELLOW, Color, Graphic, Point, Shadow, Text
-from gantry.pixels.references import Target
+from gantry.pixels.display.cielab import cielab_to_rgb
+from gantry.pixels.states.presentation import YELLOW, Color, Graphic, Point, Shadow, Text
+from gantry.pixels.states.references import Target
 
 MAX_ANNOTATIONS = 2000
 """Graphics and texts of one image; a computer's findings in a mammogram are some tens."""

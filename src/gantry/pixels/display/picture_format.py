@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gantry.errors import DataSetError
-from gantry.pixels.pnm import PNM, to_pnm
+from gantry.pixels.display.pnm import PNM, to_pnm
 
 Picture = NDArray[np.uint8]
 

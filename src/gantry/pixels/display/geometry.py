@@ -12,7 +12,7 @@ from PIL import Image
 
 from gantry.errors import DataSetError
 from gantry.pixels.image import MAX_FRAME_PIXELS, ImageHeader, Rendering
-from gantry.pixels.presentation import Point, Presentation
+from gantry.pixels.states.presentation import Point, Presentation
 
 Picture = NDArray[np.uint8]
 

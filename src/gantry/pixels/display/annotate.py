@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from gantry.pixels.drawing import Canvas, extent, text_size
-from gantry.pixels.geometry import Placement
-from gantry.pixels.presentation import Color, Graphic, Point, Presentation, Shadow, Text
+from gantry.pixels.display.drawing import Canvas, extent, text_size
+from gantry.pixels.display.geometry import Placement
+from gantry.pixels.states.presentation import Color, Graphic, Point, Presentation, Shadow, Text
 
 Picture = NDArray[np.uint8]
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
 from gantry.pixels.codecs.codec import Pixels, stored_values
-from gantry.pixels.grayscale import padding_mask
+from gantry.pixels.display.grayscale import padding_mask
 from gantry.pixels.image import ImageHeader
-from gantry.pixels.references import ReferencedImage, referenced_images
+from gantry.pixels.states.references import ReferencedImage, referenced_images
 
 Picture = NDArray[np.uint8]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gantry.dataset.scan import DataSet
-from gantry.pixels.cielab import cielab_to_rgb
+from gantry.pixels.display.cielab import cielab_to_rgb
 
 _SHAPE, _VALUE, _COLOR, _GROUP = 0x00181600, 0x00181622, 0x00181624, 0x00181623
 _EDGES = (0x00181602, 0x00181604, 0x00181606, 0x00181608)  # left, right, upper, lower

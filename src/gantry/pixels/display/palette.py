@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
-from gantry.pixels.lut import LookupTable, entries_of
+from gantry.pixels.display.lut import LookupTable, entries_of
 
 Palette = tuple[LookupTable, LookupTable, LookupTable]
 Picture = NDArray[np.uint8]

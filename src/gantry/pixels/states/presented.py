@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gantry.dataset.scan import DataSet
-from gantry.pixels.blending import relative_opacity
 from gantry.pixels.image import ImageHeader
-from gantry.pixels.plane import Plane, nearest, read_plane
-from gantry.pixels.presentation_state import BLENDING, SUPERIMPOSED, UNDERLYING, applied
-from gantry.pixels.subtraction import Subtraction, subtraction_of
+from gantry.pixels.states.blending import relative_opacity
+from gantry.pixels.states.plane import Plane, nearest, read_plane
+from gantry.pixels.states.presentation_state import BLENDING, SUPERIMPOSED, UNDERLYING, applied
+from gantry.pixels.states.subtraction import Subtraction, subtraction_of
 
 
 @dataclass(frozen=True, slots=True)

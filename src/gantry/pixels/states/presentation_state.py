@@ -20,15 +20,15 @@ from typing import Any
 
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
-from gantry.pixels.annotations import Layer, read_annotations, read_layers
+from gantry.pixels.display.lut import LookupTable, read_tables
+from gantry.pixels.display.overlay import Overlay, activation_layers, read_overlays
+from gantry.pixels.display.palette import Palette, read_palette
+from gantry.pixels.display.shutter import Shutter, read_shutter, shutter_color
 from gantry.pixels.functional_groups import FunctionalGroups
 from gantry.pixels.image import MAX_ICC_BYTES, ImageHeader, read_windows
-from gantry.pixels.lut import LookupTable, read_tables
-from gantry.pixels.overlay import Overlay, activation_layers, read_overlays
-from gantry.pixels.palette import Palette, read_palette
-from gantry.pixels.presentation import YELLOW, Presentation
-from gantry.pixels.references import ReferencedImage, Target, referenced_images
-from gantry.pixels.shutter import Shutter, read_shutter, shutter_color
+from gantry.pixels.states.annotations import Layer, read_annotations, read_layers
+from gantry.pixels.states.presentation import YELLOW, Presentation
+from gantry.pixels.states.references import ReferencedImage, Target, referenced_images
 
 __all__ = ["STATES", "ReferencedImage", "applied", "referenced_images"]
 

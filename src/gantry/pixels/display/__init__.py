@@ -1,0 +1,1 @@
+"""Stored values to a picture: each step has its file, `render` puts them in order."""
