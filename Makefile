@@ -44,11 +44,11 @@ $(VENV)/bin/python:
 
 # pip reads constraints for build requirements from the environment only.
 $(VENV)/.run-ready: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet .
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet '.[video]'
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/bin/python pyproject.toml constraints.txt $(SOURCES)
-	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[test,dev]'
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[video,test,dev]'
 	touch $@ $(VENV)/.run-ready
 
 clean:

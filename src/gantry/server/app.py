@@ -37,6 +37,7 @@ from gantry.server.routes import Parameter, Route, RouteTable
 from gantry.server.stow import Admission, StoreDoor
 from gantry.server.studies_api import StudyList
 from gantry.server.uploads import Uploads
+from gantry.server.videos import VideoRetrievals
 from gantry.server.wado import Retrievals
 from gantry.server.wado_uri import UriService
 
@@ -97,8 +98,9 @@ def build_app(
     plans = Plans(archive, generation, policy, [*BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY])
     conversion = Conversion(archive, transcode)
     whole = Retrievals(holdings, conversion, plans)
-    frames = FrameRetrievals(holdings, decode, conversion, plans)
-    rendered = RenderedRetrievals(holdings, render)
+    videos = VideoRetrievals(holdings)
+    frames = FrameRetrievals(holdings, decode, conversion, plans, videos)
+    rendered = RenderedRetrievals(holdings, render, videos)
     admission = Admission(policy.max_uploads)
     feed = Feed(archive)
     document, capabilities = ApiDocument(), Capabilities()

@@ -2,7 +2,8 @@
 
 A frame as stored is one read. Native pixels go out as octets in little endian, compressed ones in the
 media type of their transfer syntax, or as octets when the client names the syntax. Uncompressed pixels of
-a compressed object need the decoder that was injected; without one the answer is 406.
+a compressed object need the decoder that was injected; without one the answer is 406. A video is given whole,
+as the one value it is; its single frames are decoded.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from gantry.server.conversion import Conversion, Decode
 from gantry.server.holdings import Holdings, etag
 from gantry.server.http import Headers, Request, Response, new_boundary
 from gantry.server.plans import Plan, Plans
-from gantry.standard.transfer_syntaxes import transfer_syntax
+from gantry.server.videos import VideoRetrievals, video_frame
+from gantry.standard.transfer_syntaxes import is_video, transfer_syntax
 
 _REVALIDATE = (b"cache-control", b"private, no-cache")
 
@@ -65,12 +67,18 @@ class FrameRetrievals:
     """Frames by number, and all of them."""
 
     def __init__(
-        self, holdings: Holdings, decode: Decode | None, conversion: Conversion, plans: Plans
+        self,
+        holdings: Holdings,
+        decode: Decode | None,
+        conversion: Conversion,
+        plans: Plans,
+        videos: VideoRetrievals,
     ) -> None:
         self._holdings = holdings
         self._decode = decode
         self._conversion = conversion
         self._plans = plans
+        self._videos = videos
 
     async def frames(
         self, request: Request, study_uid: str, series_uid: str, sop_uid: str, numbers: str
@@ -88,8 +96,10 @@ class FrameRetrievals:
         return response
 
     async def pixel_data(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Response:
-        """All frames, one part each (PS3.18 10.4.1.1.6)."""
+        """All frames, one part each, or the video that they are (PS3.18 10.4.1.1.6)."""
         location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
+        if is_video(location.transfer_syntax_uid):
+            return await self._videos.value(request, location)
         found = await self._choose(request, location, single_part=False)
         return await self._answer(request, found, range(1, found.table.count + 1), "pixeldata")
 
@@ -139,7 +149,7 @@ class FrameRetrievals:
     async def _choose(self, request: Request, location: Location, *, single_part: bool) -> _Frames:
         table = await self._holdings.frames(location)
         offers = frame_offers(
-            location.transfer_syntax_uid,
+            None if table.is_stream else location.transfer_syntax_uid,
             self._conversion.frame_targets(location),
             decodable=self._decode is not None,
             single_part=single_part,
@@ -185,6 +195,10 @@ class FrameRetrievals:
         if found.decoded:
             assert self._decode is not None
             return (await self._decode(found.location, frame))[1]
+        if found.table.is_stream:
+            assert found.transcoded_to is not None
+            video = video_frame(self._holdings.archive, found.location, frame)
+            return await self._conversion.frame(found.location, video, found.transcoded_to)
         data = await self._holdings.read_spans(found.location, found.table.spans(frame))
         if found.transcoded_to is not None:
             shifted = data if not found.table.first_bit(frame) else _at_first_bit(found.table, frame, data)

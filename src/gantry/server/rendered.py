@@ -27,6 +27,7 @@ from gantry.dicomweb.wado import (
 from gantry.errors import DataSetError, NotFound, WebRequestError
 from gantry.server.holdings import Holdings, etag
 from gantry.server.http import Headers, Request, Response, new_boundary
+from gantry.server.videos import VideoRetrievals
 
 THUMBNAIL_PIXELS = 128
 """Longest side of a thumbnail unless a viewport is asked for."""
@@ -73,8 +74,9 @@ class Picture:
 class RenderedRetrievals:
     """Pictures of studies, series, instances and frames."""
 
-    def __init__(self, holdings: Holdings, render: Render | None) -> None:
+    def __init__(self, holdings: Holdings, render: Render | None, videos: VideoRetrievals) -> None:
         self._holdings = holdings
+        self._videos = videos
         self._render = render
 
     async def study(self, request: Request, study_uid: str) -> Response:
@@ -85,6 +87,8 @@ class RenderedRetrievals:
 
     async def instance(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Response:
         location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
+        if (playing := await self._videos.played(request, location)) is not None:
+            return playing
         return await self._one(request, location, 1, parse_rendering(request.query))
 
     async def frames(

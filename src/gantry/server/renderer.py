@@ -14,7 +14,9 @@ from gantry.archive.archive import Archive
 from gantry.archive.records import Location
 from gantry.dicomweb.wado import Window as WantedWindow
 from gantry.pixels.image import ImageHeader, Rendering, Window
-from gantry.server.decoders import Decoders
+from gantry.server.decoders import Decoders, StoredFrame
+from gantry.server.videos import video_frame
+from gantry.standard.transfer_syntaxes import is_video
 
 CACHE_BYTES = 64 << 20
 _HEADERS_REMEMBERED = 1024
@@ -57,7 +59,9 @@ class Renderer:
         header, data = await asyncio.to_thread(self._stored, location, frame)
         return await self._decoders.decode(data, location.transfer_syntax_uid, header)
 
-    def _stored(self, location: Location, frame: int) -> tuple[ImageHeader, bytes]:
+    def _stored(self, location: Location, frame: int) -> tuple[ImageHeader, StoredFrame]:
+        if is_video(location.transfer_syntax_uid):
+            return self._header(location), video_frame(self._archive, location, frame)
         return self._header(location), self._archive.read_frame(location, frame)
 
     def _read_header(self, location: Location) -> ImageHeader:
