@@ -59,7 +59,7 @@ from gantry.archive.index.protocol import (
     CurrentVersion,
     Index,
     IndexChange,
-    VersionKind,
+    LetGo,
     at_once,
 )
 from gantry.archive.log import LogFull
@@ -90,7 +90,8 @@ class Arrival:
 
     `staged` is None for one whose bytes are still in memory, in `block`, and for one referenced in place,
     whose record names its own path. `unknown_at` tells when nothing was known of its instance (see
-    `Committer.unknown_at`), `at` its time where that is settled already.
+    `Committer.unknown_at`), `at` its time where that is settled already. `replaces` is the version that this
+    one is in another form, and takes the place of whatever the policy, as long as that is current.
     """
 
     record: ObjectRecord
@@ -98,6 +99,7 @@ class Arrival:
     block: Block | None = None
     unknown_at: int | None = None
     at: datetime | None = None
+    replaces: int | None = None
     outcome: Outcome | None = None
 
 
@@ -138,6 +140,8 @@ class _Batch:
     # Instances as they will be after this batch, and all object versions of those looked at closely.
     state: dict[InstanceKey, CurrentVersion] = field(default_factory=dict)
     kept: dict[InstanceKey, dict[tuple[bytes, str], int]] = field(default_factory=dict)
+    # Object versions whose bytes are gone, and the ones that they can be made from again
+    let_go: dict[tuple[InstanceKey, int], int] = field(default_factory=dict)
     answers: list[tuple[Arrival, Outcome]] = field(default_factory=list)
 
 
@@ -304,7 +308,7 @@ class Committer:
         self.index = index
 
     def act(self, entries: Sequence[ActEntry]) -> None:
-        """Do deletions or restorations, as one act; for use when `alone`. Raises ReadOnly, StorageError."""
+        """Do what an act says, as one act; for use when `alone`. Raises ReadOnly, StorageError."""
         batch = _Batch(acts=list(entries))
         batch.changes = [index_change(entry, "") for entry in entries]
         try:
@@ -596,7 +600,12 @@ class Committer:
         """Decide what becomes of one arrival and give it its final name."""
         record = arrival.record
         current = batch.state.get(record.key)
-        if current is None:
+        if arrival.replaces is not None:
+            if current is None or current.deleted or current.object_number != arrival.replaces:
+                batch.answers.append((arrival, _conflict(record)))
+            else:
+                self._add(arrival, batch, current.last_number + 1, aside=False)
+        elif current is None:
             self._add(arrival, batch, 1, aside=False)
         elif _same_bytes(record, current):
             if current.deleted:
@@ -611,6 +620,11 @@ class Committer:
     def _place_other_bytes(self, arrival: Arrival, batch: _Batch, current: CurrentVersion) -> None:
         record = arrival.record
         earlier = self._kept_versions(record.key, batch).get(_bytes_of(record))
+        if earlier is not None and (record.key, earlier) in batch.let_go:
+            if batch.let_go[record.key, earlier] == current.object_number:
+                batch.answers.append((arrival, _unchanged(record, earlier)))
+                return
+            earlier = None
         if self.policy == "reject":
             batch.answers.append((arrival, _conflict(record)))
         elif earlier is None:
@@ -623,11 +637,9 @@ class Committer:
     def _kept_versions(self, key: InstanceKey, batch: _Batch) -> dict[tuple[bytes, str], int]:
         """All object versions of an instance by their bytes, those of this batch included."""
         if key not in batch.kept:
-            batch.kept[key] = {
-                (row.location.dataset_sha256, row.location.transfer_syntax_uid): row.number
-                for row in self.index.versions(key)
-                if row.kind == VersionKind.OBJECT and row.location is not None
-            }
+            objects = [row.location for row in self.index.versions(key) if row.location is not None]
+            batch.kept[key] = {(o.dataset_sha256, o.transfer_syntax_uid): o.number for o in objects}
+            batch.let_go |= {(key, o.number): o.made_from for o in objects if o.made_from}
             for change in batch.changes:
                 if isinstance(change, AddVersion) and change.record.key == key:
                     batch.kept[key][_bytes_of(change.record)] = change.number
@@ -805,7 +817,7 @@ class Committer:
         # From here on the files have rows, whatever else may fail.
         self._index_state += 1
         batch.published, batch.act = [], ""
-        self.last_change = last
+        self.last_change = last or self.last_change
         return changes
 
     def _holds_surely(self, changes: Sequence[IndexChange], act: str) -> bool:
@@ -820,6 +832,9 @@ class Committer:
             raise
 
     def _holds(self, changes: Sequence[IndexChange]) -> bool:
+        gone = [change for change in changes if isinstance(change, LetGo)]
+        if any(all(row.act != c.act for row in self.index.versions(c.key)) for c in gone):
+            return False
         newest = {change_key(change): change.number for change in changes}
         found = self.index.lookup(newest)
         return all(key in found and found[key].last_number >= number for key, number in newest.items())

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from gantry.archive.acts import last_count, read_act
+from gantry.archive.acts import ActKind, last_count, read_act
 from gantry.archive.blobs.files import (
     ACTS,
     LOST_FOUND,
@@ -27,6 +27,7 @@ from gantry.archive.disk import Disk, walk_files
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
 from gantry.archive.index_files import IndexFiles, closed_on_error
+from gantry.archive.let_go import finish
 from gantry.archive.log import forget
 from gantry.archive.received import Journal, rows_after
 from gantry.archive.reindex import reindex
@@ -61,6 +62,7 @@ def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
             wipe(disk)
             forget(disk)
             _set_aside_orphan_acts(disk, index, clock)
+            finish(disk, index)
             return Started(index, journal, Damage(disk), last_count(disk), index.stats().last_change)
     except OSError as error:
         raise storage_error(error) from error
@@ -124,4 +126,7 @@ def _is_known(disk: Disk, index: Index, path: str) -> bool:
         entry = read_act(disk, path)[0]
     except (Corrupt, IndexError):
         return False
-    return any(row.number == entry.number for row in index.versions(entry.key))
+    rows = [row for row in index.versions(entry.key) if row.number == entry.number]
+    if entry.kind is ActKind.LET_GO:
+        return any(row.act == path or not disk.exists(entry.path) for row in rows)
+    return bool(rows)
