@@ -43,8 +43,8 @@ class ActEntry:
     `aside` whether it did not become current, for a reference.
 
     Of a version that was let go, `number` is its own, `restores` the version that it can be made from,
-    `path` where it lay, `record` what the index knows of it, `head` the bytes that stood before its Data Set,
-    and `why` the rule that let it go.
+    `path` where it lay, `record` what the index knows of it, `head` and `tail` the bytes that stood before
+    and behind the value of its Pixel Data, and `why` the rule that let it go.
     """
 
     kind: ActKind
@@ -57,6 +57,7 @@ class ActEntry:
     aside: bool = False
     record: ObjectRecord | None = None
     head: bytes = b""
+    tail: bytes = b""
     why: str = ""
 
 
@@ -111,6 +112,7 @@ class _Entry(msgspec.Struct, omit_defaults=True):
     aside: bool = False
     record: ObjectRecord | None = None
     head: bytes = b""
+    tail: bytes = b""
     why: str = ""
 
 
@@ -128,6 +130,7 @@ def _as_json(entry: ActEntry) -> _Entry:
         entry.aside,
         entry.record,
         entry.head,
+        entry.tail,
         entry.why,
     )
 
@@ -144,5 +147,6 @@ def _from_json(item: _Entry) -> ActEntry:
         item.aside,
         item.record,
         item.head,
+        item.tail,
         item.why,
     )

@@ -1,7 +1,7 @@
 """Let go of the bytes of an object version that can be made again, bit for bit, from the current one.
 
-What `gantry compress` does once an object is kept in a smaller form. The act says all that the file told (the
-record of the index, and the bytes before the Data Set), and is durable before the file is removed; so the
+What `gantry compress` does once an object is kept in a smaller form. The act holds all of the file but the
+value of its Pixel Data, and what the index knows of it, and is durable before the file is removed; so the
 version keeps its number, digests and place in the history, and `bring_back` takes its bytes again.
 
 A crash in between leaves the file. What the newest act let go is then removed by the next start.
@@ -25,6 +25,10 @@ from gantry.archive.records import InstanceKey, Location, ObjectRecord, Origin
 from gantry.archive.retrieve import digests_agree
 from gantry.archive.store import Unfit, examine_file
 from gantry.errors import Corrupt, NotFound
+from gantry.standard.transfer_syntaxes import transfer_syntax
+
+MAX_KEPT_BYTES = 1 << 20
+"""Most bytes beside the pixels that an act keeps of one object; headers of a hundred frames take 100 KiB."""
 
 _log = logging.getLogger(__name__)
 
@@ -59,14 +63,14 @@ def let_go(
             row, location = _superseded(committer.index, one)
             try:
                 record = _described(disk, row, location, f"{INCOMING}/let-go-{next(names)}")
-                head = disk.read_at(location.path, 0, location.dataset_offset)
+                head, tail = _around_pixels(disk, location)
             except OSError as error:
                 raise storage_error(error) from error
             freed += location.file_size
             entries.append(
                 ActEntry(
                     ActKind.LET_GO, one.key, one.number, at, origin, one.made_from, location.path,
-                    location.aside, record, head, why,
+                    location.aside, record, head, tail, why,
                 )
             )  # fmt: skip
         if entries:
@@ -138,6 +142,20 @@ def _superseded(index: Index, one: Superseded) -> tuple[VersionRow, Location]:
     if current is None or current.number != one.made_from or one.number == one.made_from:
         raise NotFound(f"version {one.made_from} of {one.key.sop_uid} is not the current one any more")
     return row, row.location
+
+
+def _around_pixels(disk: Disk, location: Location) -> tuple[bytes, bytes]:
+    """What stands before and behind the value of Pixel Data. Raises NotFound, OSError."""
+    if location.pixel is None or transfer_syntax(location.transfer_syntax_uid).deflated:
+        raise NotFound(f"{location.path} has no pixels of its own that could be made again")
+    behind = location.pixel.offset + location.pixel.length
+    kept = location.file_size - location.pixel.length
+    if kept > MAX_KEPT_BYTES:
+        raise NotFound(f"{location.path} has {kept} bytes beside its pixels, too many for an act")
+    return (
+        disk.read_at(location.path, 0, location.pixel.offset),
+        disk.read_at(location.path, behind, location.file_size - behind),
+    )
 
 
 def _described(disk: Disk, row: VersionRow, location: Location, name: str) -> ObjectRecord:

@@ -37,6 +37,7 @@ COMMANDS = {
     "move": ("move", "Have a peer send objects to a third: C-MOVE."),
     "dump": ("dump", "Print what is in a DICOM file."),
     "transcode": ("transcode", "Write files in another transfer syntax."),
+    "compress": ("compress", "Keep objects in a smaller form, by rules, without loss."),
     "verify": ("verify", "Compare every stored byte and row with its digest."),
     "reindex": ("reindex", "Rebuild the index from the folder."),
     "stats": ("stats", "Print how much the archive holds."),

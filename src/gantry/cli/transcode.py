@@ -11,12 +11,9 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -24,6 +21,7 @@ import click
 from gantry.cli.exits import Exit
 from gantry.cli.options import json_option
 from gantry.cli.output import note, print_json, result
+from gantry.cli.processes import in_processes
 from gantry.cli.progress import Bar
 from gantry.dataset.part10 import encode_file_meta, read_part10
 from gantry.dataset.scan import Buffer
@@ -178,37 +176,13 @@ def _below(path: Path, given: Path) -> Path:
 
 
 def _results(tasks: list[Task], jobs: int, bar: Bar) -> Iterator[Done]:
-    """What became of each; tasks that were under way when a process died are tried again, one by one."""
-    waiting = list(reversed(tasks))
-    jobs = min(jobs, len(tasks))
-    while waiting:
-        under_way: dict[Future[Done], Task] = {}
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            try:
-                while waiting or under_way:
-                    while waiting and len(under_way) < 2 * jobs:
-                        task = waiting.pop()
-                        under_way[pool.submit(run, task)] = task
-                    for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                        done = future.result()
-                        del under_way[future]
-                        bar.advance()
-                        yield done
-            except BrokenProcessPool:
-                suspects = list(under_way.values())
-        if under_way:
-            for task in suspects:
-                bar.advance()
-                yield _alone(task)
+    for _, done in in_processes(tasks, run, _crashed, jobs):
+        bar.advance()
+        yield done
 
 
-def _alone(task: Task) -> Done:
-    """A task in a process that it may take with it."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            return pool.submit(run, task).result()
-        except BrokenProcessPool:
-            return Done(str(task.source), FAILED, "the codec crashed on it")
+def _crashed(task: Task) -> Done:
+    return Done(str(task.source), FAILED, "the codec crashed on it")
 
 
 def run(task: Task) -> Done:

@@ -218,6 +218,25 @@ def transcode(
     )
 
 
+def pixel_value(ds: DataSet, target_uid: str, spool: IO[bytes] | None = None) -> Iterator[Buffer]:
+    """The value of Pixel Data alone in another transfer syntax, as `transcode` would write it.
+
+    Of encapsulated Pixel Data, all Items. Raises CallerError, DataSetError.
+    """
+    planned = plan(ds, target_uid, Compression())
+    if planned.job is None:
+        raise CallerError("Pixel Data stays as it is between these transfer syntaxes")
+    job = planned.job
+    frames = (transcode_frame(planned.frame(index), job)[0] for index in range(planned.frames))
+    if not planned.target.encapsulated:
+        yield from join_native(frames, job.target, planned.target)
+        return
+    assembly = Assembly(planned, spool)
+    for frame in frames:
+        assembly.add(frame)
+    yield from assembly.items()
+
+
 def frame_error(index: int, error: DataSetError) -> DataSetError:
     """The error of one frame, named as people count: from 1."""
     return DataSetError(f"frame {index + 1}: {error.cause}", tag=error.tag, offset=error.offset)
@@ -469,7 +488,9 @@ class Assembly:
             return
         if target.encapsulated:
             yield from before_pixels(ds, target, self._attributes(), self._plan.left_out)
-            yield from self._encapsulated()
+            yield pixel_data_of_undefined_length(target)
+            yield from self.items()
+            yield _ITEM.pack(0xFFFE, 0xE0DD, 0)
         else:
             yield from self.head()
             yield from join_native(frames, job.target, target)
@@ -546,12 +567,10 @@ class Assembly:
         offsets = _offsets(self._lengths)
         return offsets[-1] > MAX_BASIC_OFFSET if offsets else False
 
-    def _encapsulated(self) -> Iterator[Buffer]:
+    def items(self) -> Iterator[Buffer]:
         """PS3.5 A.4: a fragment for each frame, with a Basic Offset Table where it can tell."""
-        target = self._plan.target
         offsets = [] if self._extended else _offsets(self._lengths)
         table = Struct(f"<{len(offsets)}L").pack(*offsets)
-        yield _pixel_data_of_undefined_length(target)
         yield _ITEM.pack(0xFFFE, 0xE000, len(table)) + table
         self._spool.seek(0)
         for length in self._lengths:
@@ -565,10 +584,10 @@ class Assembly:
                 yield piece
             if length % 2:
                 yield b"\0"
-        yield _ITEM.pack(0xFFFE, 0xE0DD, 0)
 
 
-def _pixel_data_of_undefined_length(target: TransferSyntax) -> bytes:
+def pixel_data_of_undefined_length(target: TransferSyntax) -> bytes:
+    """The header of encapsulated Pixel Data."""
     return Struct("<HH2sHL").pack(PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF, b"OB", 0, 0xFFFFFFFF)
 
 
