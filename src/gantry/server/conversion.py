@@ -137,13 +137,18 @@ class Conversion:
     async def made(self, location: Location, target_uid: str) -> tuple[int | None, Pieces]:
         """The whole file in another transfer syntax: its size where that is known, and its bytes in pieces.
 
-        Raises WebRequestError 406 for pixels that it cannot carry, DataSetError where they cannot be decoded,
+        Raises WebRequestError 406 for pixels that it cannot carry, 422 for those that cannot be decoded,
         StorageError.
         """
         try:
-            planned, meta = await asyncio.to_thread(self._planned, location, target_uid)
+            return await self._made(location, target_uid)
         except CallerError as error:
             raise WebRequestError(406, str(error)) from error
+        except DataSetError as error:
+            raise WebRequestError(422, f"the object cannot be had so: {error}") from error
+
+    async def _made(self, location: Location, target_uid: str) -> tuple[int | None, Pieces]:
+        planned, meta = await asyncio.to_thread(self._planned, location, target_uid)
         if planned.job is None:
             pieces = await asyncio.to_thread(lambda: [meta, *Assembly(planned).pieces()])
             return sum(map(len, pieces)), _each(pieces)

@@ -23,7 +23,7 @@ from gantry.dicomweb.wado import (
     frame_offers,
     parse_frame_list,
 )
-from gantry.errors import NotFound
+from gantry.errors import DataSetError, NotFound, WebRequestError
 from gantry.server.conversion import Conversion, Decode
 from gantry.server.holdings import Holdings, etag
 from gantry.server.http import Headers, Request, Response, new_boundary
@@ -192,6 +192,13 @@ class FrameRetrievals:
         yield closing(boundary)
 
     async def _frame(self, found: _Frames, frame: int) -> bytes:
+        try:
+            return await self._made(found, frame)
+        except DataSetError as error:
+            # B54 to B58: the object is kept and served as it is; only this frame cannot be decoded.
+            raise WebRequestError(422, f"frame {frame} cannot be had so: {error}") from error
+
+    async def _made(self, found: _Frames, frame: int) -> bytes:
         if found.decoded:
             assert self._decode is not None
             return (await self._decode(found.location, frame))[1]
