@@ -312,6 +312,9 @@ def test_b57_jpeg_ls_that_may_be_wrong_by_more_than_a_sample_is_refused() -> Non
         ("1.2.840.10008.1.2.4.100", "no frame of it has bytes of its own"),
         ("1.2.840.10008.1.2.4.107", "no frame of it has bytes of its own"),
         ("1.2.840.10008.1.2.4.94", "JPIP server"),
+        ("1.2.840.10008.1.2.4.95", "JPIP server"),
+        ("1.2.840.10008.1.2.4.204", "JPIP server"),
+        ("1.2.840.10008.1.2.4.205", "JPIP server"),
         ("1.2.3.4", "not known"),
     ],
 )
