@@ -21,7 +21,6 @@ import click
 from gantry.cli.exits import Exit
 from gantry.cli.options import json_option
 from gantry.cli.output import note, print_json, result
-from gantry.cli.processes import in_processes
 from gantry.cli.progress import Bar
 from gantry.dataset.part10 import encode_file_meta, read_part10
 from gantry.dataset.scan import Buffer
@@ -29,6 +28,7 @@ from gantry.errors import CallerError, DataSetError
 from gantry.pixels.codecs.codec import Compression
 from gantry.pixels.codecs.registry import NAMES, syntax_named
 from gantry.pixels.transcode import transcode
+from gantry.toolkit.processes import in_processes
 from gantry.toolkit.sources import Kind, Source, objects_in, opened
 
 SPOOL_BYTES = 64 << 20

@@ -6,6 +6,7 @@ process died are tried again one by one, each in a process that it may take with
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -18,14 +19,17 @@ D = TypeVar("D")
 
 
 def in_processes(
-    tasks: Iterable[T], run: Callable[[T], D], crashed: Callable[[T], D], jobs: int
+    tasks: Iterable[T], run: Callable[[T], D], crashed: Callable[[T], D], jobs: int, niceness: int = 0
 ) -> Iterator[tuple[T, D]]:
-    """Each task with what `run`, a function of a module, made of it; `crashed` says it where that died."""
+    """Each task with what `run`, a function of a module, made of it; `crashed` says it where that died.
+
+    `niceness` is how far the processes stand back behind others.
+    """
     waiting = iter(tasks)
     first = list(islice(waiting, 2 * jobs))
     while first:
         under_way: dict[Future[D], T] = {}
-        with ProcessPoolExecutor(min(jobs, len(first)), mp_context=get_context("spawn")) as pool:
+        with _processes(min(jobs, len(first)), niceness) as pool:
             try:
                 for task in first:
                     under_way[pool.submit(run, task)] = task
@@ -39,12 +43,18 @@ def in_processes(
                 suspects = list(under_way.values())
         if under_way:
             for task in suspects:
-                yield task, _alone(task, run, crashed)
+                yield task, _alone(task, run, crashed, niceness)
         first = list(islice(waiting, 2 * jobs))
 
 
-def _alone(task: T, run: Callable[[T], D], crashed: Callable[[T], D]) -> D:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+def _processes(count: int, niceness: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        count, mp_context=get_context("spawn"), initializer=os.nice, initargs=(niceness,)
+    )
+
+
+def _alone(task: T, run: Callable[[T], D], crashed: Callable[[T], D], niceness: int) -> D:
+    with _processes(1, niceness) as pool:
         try:
             return pool.submit(run, task).result()
         except BrokenProcessPool:
