@@ -199,6 +199,7 @@ def test_n13_an_act_that_is_gone_is_found(simulation: Simulation) -> None:
     assert MISSING_ACT in {finding.kind for finding in archive.verify().findings}
 
 
+@pytest.mark.slow
 def test_n05_every_failure_on_the_way_leaves_the_bytes_or_what_makes_them_again() -> None:
     for call in range(1, 60):
         with simulated() as simulation:
@@ -215,6 +216,7 @@ def test_n05_every_failure_on_the_way_leaves_the_bytes_or_what_makes_them_again(
             _hold(simulation, done=done)
 
 
+@pytest.mark.slow
 def test_n01_a_power_cut_on_the_way_leaves_the_bytes_or_what_makes_them_again() -> None:
     cuts = 0
     for call in range(1, 60):

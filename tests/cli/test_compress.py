@@ -90,6 +90,7 @@ def test_what_fits_becomes_smaller_and_the_saving_is_told(gantry: Gantry, data: 
     assert again.lines == ["1 kept as they are"]
 
 
+@pytest.mark.slow
 def test_undo_makes_every_original_again_bit_for_bit(gantry: Gantry, data: Path) -> None:
     gantry("compress", "--data", data, "--rule", RULE)
     ended = gantry("compress", "--data", data, "--undo")
@@ -103,6 +104,7 @@ def test_undo_makes_every_original_again_bit_for_bit(gantry: Gantry, data: Path)
     assert gantry("compress", "--data", data, "--undo").lines == ["nothing that a rule is for"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_only_says_what_would_be_saved(gantry: Gantry, data: Path) -> None:
     before = size_of(data)
     ended = gantry("compress", "--data", data, "--rule", RULE, "--dry-run")
@@ -113,6 +115,7 @@ def test_a_dry_run_only_says_what_would_be_saved(gantry: Gantry, data: Path) -> 
         assert archive.stats().versions == 4
 
 
+@pytest.mark.slow
 def test_originals_are_kept_unless_a_rule_lets_them_go_and_may_be_let_go_later(
     gantry: Gantry, data: Path
 ) -> None:
@@ -127,6 +130,7 @@ def test_originals_are_kept_unless_a_rule_lets_them_go_and_may_be_let_go_later(
         assert archive.verify().is_clean
 
 
+@pytest.mark.slow
 def test_rules_go_by_modality_size_and_age_and_the_first_that_fits_counts(gantry: Gantry, data: Path) -> None:
     (data.parent / "gantry.toml").write_text(
         'compress = ["to=jpeg-ls modality=MR|PT", "to=rle larger=1M", "to=rle older=30d", "to=jpeg2000-lossless modality=CT"]\n'
@@ -140,6 +144,7 @@ def test_rules_go_by_modality_size_and_age_and_the_first_that_fits_counts(gantry
     assert syntaxes["3"] == NAMES["explicit"]
 
 
+@pytest.mark.slow
 def test_a_jpeg_becomes_a_jpeg_xl_and_comes_back(gantry: Gantry, data: Path) -> None:
     waves = 128 + 100 * np.sin(np.add.outer(np.arange(256) ** 1.3, np.arange(256)) / 9)
     pixels = np.repeat(waves.astype(np.uint8)[None], 2, 0)
@@ -163,6 +168,7 @@ def test_what_loses_something_is_refused(gantry: Gantry, data: Path) -> None:
     assert gantry("compress", "--data", data).code == 2  # no rules
 
 
+@pytest.mark.slow
 def test_a_damaged_original_is_never_the_source_of_anything(gantry: Gantry, data: Path) -> None:
     with opened(data) as archive:
         (location,) = archive.locate(sop_uid=key(1).sop_uid)

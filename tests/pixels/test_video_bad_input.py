@@ -81,6 +81,7 @@ def _resident(worker: object) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("syntax", "container"), KINDS)
 def test_b57_spoiled_videos_are_errors_or_frames_and_the_next_video_is_fine(
     syntax: str, container: str, tmp_path: Path

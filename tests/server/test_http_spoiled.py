@@ -44,6 +44,7 @@ def broken(file: bytes) -> bytes:
     return file[:offset] + b"\xfe" * spoiled + file[offset + spoiled :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", CODECS)
 def test_b57_the_second_frame_is_an_error_and_the_others_are_not(web: WebServed, codec: str) -> None:
     file = broken(object_of(codec))

@@ -50,6 +50,7 @@ _DICOM_PARTS = ('multipart/related; type="application/dicom"',)
 _ONE_DICOM = (accept.DICOM, *_DICOM_PARTS)
 _MODEL = (accept.DICOM_JSON, 'multipart/related; type="application/dicom+xml"')
 _PICTURE = ("image/jpeg", "image/png")
+_VIDEO = ("video/mp4", "video/mp2t", "video/mpeg")
 _FRAME = (accept.OCTET_STREAM, 'multipart/related; type="application/octet-stream"')
 _STORED = (
     'multipart/related; type="application/dicom"',
@@ -216,8 +217,12 @@ def _pictures(rendered: RenderedRetrievals) -> list[Route]:
     ):
         for name, answer in (("rendered", handler), ("thumbnail", thumbnail)):
             summary = f"{name.capitalize()} picture of {what}"
-            statuses = (200, 304, 400, 404, 406, 422)
-            made.append(_get(f"{template}/{name}", answer, summary, tag, _PICTURE, _RENDERING, statuses))
+            statuses: tuple[int, ...] = (200, 304, 400, 404, 406, 422)
+            produces: tuple[str, ...] = _PICTURE
+            if (template, name) == (INSTANCE, "rendered"):
+                statuses, produces = (*statuses, 206, 416), (*_PICTURE, *_VIDEO)
+                summary = "Rendered picture of an object, or the video that it is, by byte ranges"
+            made.append(_get(f"{template}/{name}", answer, summary, tag, produces, _RENDERING, statuses))
     return made
 
 

@@ -205,6 +205,7 @@ def test_b57_truncated_streams_are_errors_or_pixels_of_the_right_size(name: str)
         assert pixels.shape == (64, 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPOILED)
 def test_b57_spoiled_frames_are_errors_or_pixels_and_the_next_frame_is_fine(name: str) -> None:
     """In a guarded process, because a codec of ours is somebody's: 200 a codec here, thousands in the soak."""
