@@ -192,6 +192,36 @@ def test_what_is_deleted_or_damaged_is_not_let_go(simulation: Simulation) -> Non
     assert simulation.disk.exists(path)
 
 
+def test_an_act_stays_as_long_as_it_speaks_of_anything_that_is_gone(simulation: Simulation) -> None:
+    archive = simulation.archive
+    second = part10(1, 1, 2)
+    (other,) = archive.locate(sop_uid=uid(1, 1, 2))
+    pixels = part10(1, 1, 3, pixels=bytes(600))
+    simulation.store(pixels)
+    (third,) = archive.locate(sop_uid=uid(1, 1, 3))
+    assert isinstance(
+        archive.replace(third, [part10(1, 1, 3, pixels=bytes(600), comment="smaller")]), NewVersion
+    )
+    archive.let_go([superseded(archive), Superseded(third.key, 1, 2)], WHY, SCANNER)
+    archive.bring_back(KEY, 1, ORIGINAL)
+    simulation.restart()
+    archive = simulation.archive
+    row = archive.versions(third.key)[0]
+    assert archive.let_go_entry(row).head + bytes(600) + archive.let_go_entry(row).tail == pixels
+    assert archive.verify().is_clean
+    archive.reindex()
+    assert archive.versions(third.key)[0].location.made_from == 2  # type: ignore[union-attr]
+    assert archive.read(other) == second
+
+
+def test_n04_what_the_log_still_holds_does_not_come_back_by_itself(simulation: Simulation) -> None:
+    gone(simulation.archive)
+    simulation.kill()
+    assert first(simulation.archive).made_from == 2
+    assert not simulation.disk.exists(first(simulation.archive).path)
+    assert simulation.archive.verify().is_clean
+
+
 def test_n13_an_act_that_is_gone_is_found(simulation: Simulation) -> None:
     archive = simulation.archive
     gone(archive)

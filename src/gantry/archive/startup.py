@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from gantry.archive.acts import ActKind, last_count, read_act
+from gantry.archive.acts import ActEntry, ActKind, last_count, read_act
 from gantry.archive.blobs.files import (
     ACTS,
     LOST_FOUND,
@@ -123,10 +123,15 @@ def _set_aside_orphan_acts(disk: Disk, index: Index, clock: Clock) -> None:
 
 def _is_known(disk: Disk, index: Index, path: str) -> bool:
     try:
-        entry = read_act(disk, path)[0]
-    except (Corrupt, IndexError):
+        entries = read_act(disk, path)
+    except Corrupt:
         return False
+    if any(entry.kind is ActKind.LET_GO for entry in entries):
+        # Some of what it let go may be there again; it is known as long as it speaks of anything that is not
+        return any(_is_gone(disk, index, entry, path) for entry in entries)
+    return any(row.number == e.number for e in entries[:1] for row in index.versions(e.key))
+
+
+def _is_gone(disk: Disk, index: Index, entry: ActEntry, path: str) -> bool:
     rows = [row for row in index.versions(entry.key) if row.number == entry.number]
-    if entry.kind is ActKind.LET_GO:
-        return any(row.act == path or not disk.exists(entry.path) for row in rows)
-    return bool(rows)
+    return any(row.act == path for row in rows) or not disk.exists(entry.path)
