@@ -216,6 +216,7 @@ def test_an_act_stays_as_long_as_it_speaks_of_anything_that_is_gone(simulation: 
 
 def test_n04_what_the_log_still_holds_does_not_come_back_by_itself(simulation: Simulation) -> None:
     gone(simulation.archive)
+    simulation.archive.delete(uid(1), uid(1, 1), uid(1, 1, 2))  # an act after it
     simulation.kill()
     assert first(simulation.archive).made_from == 2
     assert not simulation.disk.exists(first(simulation.archive).path)
