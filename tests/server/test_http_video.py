@@ -95,6 +95,29 @@ def test_a_player_gets_the_stream_as_it_is(
     assert int(answer.headers["content-length"]) == len(answer.content)
 
 
+@pytest.mark.parametrize(
+    ("number", "content_type", "answered"),
+    [
+        (MP4, "video/mp4", "video/mp4"),
+        (MPEG, "video/mpeg", "video/mpeg"),
+        (MP4, "image/jpeg", "image/jpeg"),
+        (MP4, "", "image/jpeg"),
+    ],
+)
+def test_wado_uri_plays_it_too(
+    web: WebServed, streams: dict[int, bytes], number: int, content_type: str, answered: str
+) -> None:
+    uids = {"studyUID": f"{ROOT}.1", "seriesUID": f"{ROOT}.1.1", "objectUID": f"{ROOT}.1.1.{number}"}
+    asked = {"requestType": "WADO", **uids} | ({"contentType": content_type} if content_type else {})
+    answer = web.http.get("/wado", params=asked)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == answered
+    if answered.startswith("video/"):
+        assert answer.content == padded(streams[number])
+        part = web.http.get("/wado", params=asked, headers={"range": "bytes=5-9"})
+        assert (part.status_code, part.content) == (206, streams[number][5:10])
+
+
 def test_a_transport_stream_is_not_said_to_be_an_mp4(web: WebServed) -> None:
     assert web.http.get(f"{path(TRANSPORT)}/rendered", headers={"accept": "video/mp4"}).status_code == 406
 

@@ -113,7 +113,7 @@ def build_app(
         *_stores(StoreDoor(archive, policy, admission), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
         *_archive_api(archive, feed, Health(archive, dicom)),
-        *_wado_uri(UriService(holdings, whole, rendered)),
+        *_wado_uri(UriService(holdings, whole, rendered, videos)),
         *_capabilities(capabilities),
         *document.routes(),
         *_page(pages or Pages()),

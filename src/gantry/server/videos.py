@@ -44,12 +44,22 @@ class VideoRetrievals:
         self._holdings = holdings
         self._media_types = lru_cache(maxsize=_REMEMBERED)(self._look)
 
-    async def played(self, request: Request, location: Location) -> Response | None:
-        """The video of an instance where the client prefers that to a picture of it, else None."""
+    async def played(
+        self,
+        request: Request,
+        location: Location,
+        ranges: Sequence[accept.AcceptRange] | None = None,
+        others: Sequence[accept.Offer] = rendered_offers(),
+    ) -> Response | None:
+        """The video of an instance where the client prefers that to the other forms, else None.
+
+        `ranges` is what the client accepts, if not by its Accept field.
+        """
         if not is_video(location.transfer_syntax_uid):
             return None
         types = await asyncio.to_thread(self._media_types, location)
-        form = accept.choose(request.accepted(), [*rendered_offers(), *playable_offers(types)])
+        wanted = request.accepted() if ranges is None else ranges
+        form = accept.choose(wanted, [*others, *playable_offers(types)])
         if form is None or form.media_type not in types:
             return None
         return await self._stream(request, location, form, form.media_type)
