@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -276,3 +277,14 @@ def test_stretches_are_read_as_one_file() -> None:
         )
     assert file.seek(-5, 2) == len(joined) - 5
     assert file.read() == joined[-5:]
+
+
+def test_without_the_library_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = video_object(stream(frames=2), frames=2)
+    monkeypatch.setitem(sys.modules, "av", None)
+    _, ds = read_part10(file)
+    assert describe(ds) is not None  # needs none
+    with pytest.raises(
+        DataSetError, match=r"need the library PyAV: install gantry with its extra, gantry\[video\]"
+    ):
+        reader(file)
