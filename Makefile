@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # Two test processes, whole files each: most tests wait for a disk or a server, not for a core.
 PARALLEL ?= --numprocesses 2 --dist loadfile
+# Compiled tests are kept, whatever the environment says: made anew, they cost each test process 8 s.
+export PYTHONDONTWRITEBYTECODE :=
 SOURCES := $(shell find src viewer -type f -not -path '*/node_modules/*' -not -path '*/_viewer/*' -not -name '*.pyc' 2>/dev/null)
 
 .PHONY: run test check format bench soak viewer clean debian
@@ -20,7 +22,7 @@ check: $(VENV)/.test-ready ## format, lint, types, import direction, unit tests:
 	$(BIN)/ruff format --check src tests tools benchmarks hatch_build.py
 	$(BIN)/ruff check src tests tools benchmarks hatch_build.py
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests -q -m "not soak and not peer and not slow" $(PARALLEL)
+	$(BIN)/python -m pytest tests -q -m "not soak and not peer and not slow" --hypothesis-profile quick $(PARALLEL)
 
 format: $(VENV)/.test-ready
 	$(BIN)/ruff check --fix src tests tools benchmarks hatch_build.py
@@ -31,13 +33,14 @@ soak: debian $(VENV)/.test-ready ## slow fuzzing and endurance
 
 bench: debian $(VENV)/.test-ready ## speeds beside the peers, into benchmarks/results.md
 	tools/debian.sh orthanc orthanc-dicomweb nginx-light wrk
+	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[test,dev,bench]'
 	$(BIN)/python -m benchmarks
 
 viewer: $(VENV)/.run-ready ## build the viewer again from its sources
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt --editable .
 
 debian: ## what the tests need from Debian
-	tools/debian.sh dcmtk dicom3tools libgdcm-tools chromium
+	tools/debian.sh dcmtk dicom3tools libgdcm-tools chromium dcm2niix
 
 $(VENV)/bin/python:
 	tools/venv.sh $(PYTHON) $(VENV)

@@ -7,10 +7,11 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
-from benchmarks import growth, header, memory, peers, powercut, retrieve, scu, web
+from benchmarks import codecs, convert, growth, header, memory, peers, powercut, retrieve, scu, web
 from benchmarks.corpus import Slice, study
 from benchmarks.peers import Peer
 from benchmarks.results import Line, markdown
@@ -24,6 +25,7 @@ class Run:
 
     def __init__(self, folder: Path, quick: bool) -> None:
         self.folder = folder
+        self.quick = quick
         self.rounds = 2 if quick else 5
         self.slices = 60 if quick else 250
         self._number = 0
@@ -95,11 +97,44 @@ def frame_lines(run: Run, gantry: Peer, orthanc: Peer, nginx: Peer, item: Slice)
     dicom = {"Accept": 'multipart/related; type="application/dicom"'}
     mine, theirs = run.both(lambda p: web.download_mb_s(p, series, dicom), gantry, orthanc)
     yield Line("whole series", "MB/s", mine, "Orthanc", theirs, 3.0)
-    picture = {"Accept": "image/jpeg"}
+
+
+def picture_lines(run: Run, gantry: Peer, orthanc: Peer, items: Sequence[Slice]) -> Iterator[Line]:
+    """Each measurement takes instances that were not asked for before: both servers keep what they made."""
+    names = [f"/studies/{i.study_uid}/series/{i.series_uid}/instances/{i.sop_uid}" for i in items]
+    share = len(items) // (2 * run.rounds)
+    jpeg = {"Accept": "image/jpeg"}
+
+    def slices(n: int) -> slice:
+        return slice(n * share, (n + 1) * share)
+
+    def rendered(rest: str) -> Callable[[Peer], float]:
+        turns: dict[str, Iterator[int]] = {peer.name: count() for peer in (gantry, orthanc)}
+
+        def measure(peer: Peer) -> float:
+            chosen = names[slices(next(turns[peer.name]))]
+            return web.first_latency_ms(peer, [f"{peer.web}{name}/{rest}" for name in chosen], jpeg)
+
+        return measure
+
+    mine, theirs = run.both(rendered("rendered"), gantry, orthanc)
+    yield Line("rendered JPEG, each for the first time", "ms", mine, "Orthanc", theirs, 0.5, rate=False)
+    mine, theirs = run.both(lambda p: web.latency_ms(p, f"{names[0]}/rendered", jpeg, 30)[0], gantry, orthanc)
+    yield Line("rendered JPEG, the same again", "ms", mine, "Orthanc", theirs, 0.5, rate=False)
+    small = rendered("rendered?viewport=128,128")
+    thumbnail = rendered("thumbnail")
+    mine, theirs = run.both(lambda p: (thumbnail if p is gantry else small)(p), gantry, orthanc)
+    yield Line("thumbnail", "ms", mine, "Orthanc, rendered 128x128", theirs, 0.5, rate=False)
+    own = [
+        f"/instances/{web.orthanc_instance(orthanc, i.sop_uid)}/preview" for i in items[run.rounds * share :]
+    ]
+    turns = count()
     mine, theirs = run.both(
-        lambda p: web.latency_ms(p, f"{instance}/rendered", picture, 30)[0], gantry, orthanc
+        lambda p: thumbnail(p) if p is gantry else web.first_latency_ms(p, own[slices(next(turns))], jpeg),
+        gantry,
+        orthanc,
     )
-    yield Line("rendered JPEG", "ms", mine, "Orthanc", theirs, 0.5, rate=False)
+    yield Line("thumbnail", "ms", mine, "Orthanc's preview", theirs, 0.5, rate=False)
 
 
 def retrieve_lines(run: Run, gantry: Peer, orthanc: Peer, sink: Peer, uid: str, count: int) -> Iterator[Line]:
@@ -122,6 +157,7 @@ def header_lines() -> Iterator[Line]:
 
 def lines(run: Run) -> Iterator[Line]:
     yield from header_lines()
+    yield from convert.lines(run.folder, run.slices, run.rounds)
     with (
         peers.sink() as sink,
         peers.gantry(run.folder, peers=f"{sink.aet}@127.0.0.1:{sink.dicom}") as gantry,
@@ -142,7 +178,9 @@ def lines(run: Run) -> Iterator[Line]:
         yield from stow_lines(run, gantry, orthanc)
         yield from query_lines(run, gantry, orthanc, items[0].study_uid, items[0].series_uid, len(items))
         yield from frame_lines(run, gantry, orthanc, nginx, items[0])
+        yield from picture_lines(run, gantry, orthanc, items)
         yield from retrieve_lines(run, gantry, orthanc, sink, items[0].study_uid, len(items))
+    yield from codecs.lines(["htj2k-rpcl"] if run.quick else codecs.CODECS)
 
 
 def _growth() -> list[str]:

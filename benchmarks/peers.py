@@ -178,6 +178,7 @@ def versions() -> dict[str, str]:
         "Python": sys.version.split()[0],
         "Orthanc": first_line("Orthanc", "--version"),
         "DCMTK": first_line("storescp", "--version"),
+        "dcm2niix": first_line("dcm2niix", "-v") if shutil.which("dcm2niix") else "not installed",
         "nginx": first_line(shutil.which("nginx") or "/usr/sbin/nginx", "-v"),
         "TCP congestion control": _congestion_control(),
     }

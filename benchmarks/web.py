@@ -37,6 +37,31 @@ def latency_ms(peer: Peer, path: str, headers: Mapping[str, str], repeat: int) -
     return statistics.median(times), size
 
 
+def first_latency_ms(peer: Peer, paths: Sequence[str], headers: Mapping[str, str]) -> float:
+    """Median milliseconds of one GET of each path, so that nothing answers from what it made before."""
+    connection = http.client.HTTPConnection("127.0.0.1", peer.http)
+    times = []
+    for path in paths:
+        started = time.perf_counter()
+        connection.request("GET", path, headers=dict(headers))
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{peer.name} answered {answer.status} to GET {path}: {body[:200]!r}")
+        times.append((time.perf_counter() - started) * 1000)
+    connection.close()
+    return statistics.median(times[1:])  # the first one warms
+
+
+def orthanc_instance(peer: Peer, sop_uid: str) -> str:
+    """What Orthanc's own API calls an instance."""
+    connection = http.client.HTTPConnection("127.0.0.1", peer.http)
+    connection.request("POST", "/tools/lookup", body=sop_uid)
+    found = json.loads(connection.getresponse().read())
+    connection.close()
+    return str(next(one["ID"] for one in found if one["Type"] == "Instance"))
+
+
 def results(peer: Peer, path: str) -> list[object]:
     """The JSON answer of a GET, to check that both peers do the same work."""
     connection = http.client.HTTPConnection("127.0.0.1", peer.http)

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+_USUAL_EXAMPLES = 100
 _BESIDE_THE_PROJECT = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -22,3 +24,8 @@ def shared_data() -> Path:
     if root is None:
         pytest.skip("the shared test data (../shared/data, or GANTRY_SHARED) is not on this machine")
     return root / "data"
+
+
+def examples(count: int) -> settings:
+    """A property is tried with so many examples, and with a share of them where the profile is a quick one."""
+    return settings(max_examples=count * settings.default.max_examples // _USUAL_EXAMPLES)

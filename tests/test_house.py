@@ -16,6 +16,7 @@ FLOOR = {
     "pixels": 2,
     "dimse": 2,
     "dicomweb": 2,
+    "volume": 3,
     "archive": 3,
     "client": 3,
     "toolkit": 4,
@@ -24,7 +25,7 @@ FLOOR = {
     "cli": 6,
 }
 BESIDE = {"errors", "settings", "__init__", "__main__"}
-PURE = {"standard", "dataset", "pixels", "dimse", "dicomweb"}
+PURE = {"standard", "dataset", "pixels", "dimse", "dicomweb", "volume"}
 IMPURE_MODULES = {
     "asyncio", "datetime.datetime.now", "httpx", "logging.handlers", "os", "pathlib", "random", "selectors",
     "shutil", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "threading", "time", "urllib.request",

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from gantry.server.decoders import Decoders
 from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.policy import HttpPolicy
 from gantry.server.renderer import Renderer
+from gantry.server.renditions import Renditions
 
 BOUNDARY = "PartOfATest"
 STORE_TYPE = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
@@ -86,6 +87,16 @@ def parts_of(answer: httpx.Response) -> list[tuple[dict[str, str], bytes]]:
     return parts
 
 
+def bulk_uris(metadata: Any) -> list[str]:
+    """All BulkDataURIs in some metadata, in their order."""
+    if isinstance(metadata, list):
+        return [uri for item in metadata for uri in bulk_uris(item)]
+    if not isinstance(metadata, dict):
+        return []
+    own = [metadata["BulkDataURI"]] if "BulkDataURI" in metadata else []
+    return own + [uri for value in metadata.values() for uri in bulk_uris(value)]
+
+
 def status_of(answer: bytes) -> int:
     """The status of a raw HTTP answer; 0 where the connection was closed without one."""
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0
@@ -115,10 +126,11 @@ def web_served(
     port = listening.getsockname()[1]
     decoders = Decoders(1)
     if pictures:
-        renderer = Renderer(archive, decoders)
-        app |= {"render": renderer, "decode": renderer.decode, "transcode": decoders.transcode}
+        renderer = Renderer(archive, decoders, Renditions(folder))
+        app |= {"renderer": renderer, "transcode": decoders.transcode}
+        app["read_picture"] = decoders.read_picture
     built = build_app(archive, policy, **app)
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             built,
             http=guarded_http(limits or HttpLimits(), built.direct),
@@ -140,10 +152,38 @@ def web_served(
             yield WebServed(archive, port, client)
     finally:
         loop.call_soon_threadsafe(built.close)
-        server.should_exit = True
+        loop.call_soon_threadsafe(server.ended.set)
         thread.join()
         loop.close()
         archive.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which looks every 0.1 s whether it is to end and then waits as long again, but ends at once.
+
+    Most of what a small test took were these two waits.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ended = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.ended.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        connections = self.server_state.connections
+        for connection in list(connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while connections or self.server_state.tasks:  # noqa: ASYNC110 - they have no event of their own
+                    await asyncio.sleep(0.001)
+        for task in self.server_state.tasks:
+            task.cancel()
 
 
 def _run(

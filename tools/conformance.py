@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from gantry.archive.archive import Archive
+from gantry.dicomweb.rendering import PICTURE_TYPES, moving_offers
+from gantry.dicomweb.wado import media_types_of
 from gantry.dimse import limits, negotiation
 from gantry.dimse.extended import QueryOptions
 from gantry.pixels.codecs.registry import can_decode, can_encode
+from gantry.server.app import RENDERING_PARAMETERS, THUMBNAIL_PARAMETERS, URI_PARAMETERS, WEB, build_app
 from gantry.settings import Settings, help_for, names
 from gantry.standard.dictionary import keyword_of
 from gantry.standard.query_keys import DEFAULT_ANSWERS, MODEL_LEVELS, QUERY_KEYS
@@ -86,12 +91,54 @@ def query_keys() -> str:
     return "\n\n".join(parts)
 
 
+def web_resources() -> str:
+    """What there is below the service root, from the table that answers."""
+    with TemporaryDirectory() as folder, Archive.open(Path(folder)) as archive:
+        app = build_app(archive)
+        routes = [route for route in app.routes.routes if route.template.startswith((f"{WEB}/", "/wado"))]
+        app.close()
+    rows = [(f"`{route.template}`", route.method, route.summary) for route in routes]
+    return _table(["resource", "method", "what"], rows)
+
+
+def web_media_types() -> str:
+    """Media types of compressed Pixel Data (PS3.18 Table 8.7.3-5), the current name first."""
+    rows = [
+        (", ".join(f"`{kind}`" for kind in media_types_of(syntax.uid)), syntax.name, syntax.uid)
+        for syntax in TRANSFER_SYNTAXES.values()
+        if media_types_of(syntax.uid)
+    ]
+    return _table(["media types", "transfer syntax", "UID"], rows)
+
+
 def web_answers() -> str:
     """Attributes that QIDO-RS answers without being asked."""
     rows = [
         (level.name, ", ".join(keyword_of(tag) for tag in tags)) for level, tags in DEFAULT_ANSWERS.items()
     ]
     return _table(["level", "attributes"], rows)
+
+
+def rendered_parameters() -> str:
+    """Query parameters of rendered resources, thumbnails and WADO-URI."""
+    services = (
+        ("rendered", RENDERING_PARAMETERS),
+        ("thumbnail", THUMBNAIL_PARAMETERS),
+        ("WADO-URI", URI_PARAMETERS),
+    )
+    rows = [(service, p.name, p.description) for service, parameters in services for p in parameters]
+    return _table(["service", "parameter", "meaning"], rows)
+
+
+def rendered_media_types() -> str:
+    """What rendered resources can be had as."""
+    rows = [
+        (media_type, "a frame", "default" if n == 0 else "yes") for n, media_type in enumerate(PICTURE_TYPES)
+    ]
+    moving = [
+        (offer.media_type, "an object with many frames, a series") for offer in moving_offers(video=True)
+    ]
+    return _table(["media type", "of", "supported"], [*rows, *((*row, "yes") for row in moving)])
 
 
 def status_codes() -> str:
@@ -143,7 +190,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "service classes": service_classes,
     "transfer syntaxes": transfer_syntaxes,
     "query keys": query_keys,
+    "web resources": web_resources,
+    "web media types": web_media_types,
     "web answers": web_answers,
+    "rendered media types": rendered_media_types,
+    "rendered parameters": rendered_parameters,
     "status codes": status_codes,
     "extended negotiation": extended_negotiation,
     "association limits": association_limits,

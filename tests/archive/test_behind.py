@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from gantry.archive import commit
 from gantry.archive.archive import Archive, Options
 from gantry.archive.blobs.files import SyncFailed, object_path
 from gantry.archive.blocks import Blocks, zero_tail
-from gantry.archive.commit import Committer
+from gantry.archive.commit import behind
+from gantry.archive.commit.stage import Stager
 from gantry.archive.disk import OsDisk
 from gantry.archive.index.sql_index import SqlIndex
 from gantry.archive.log import ArrivalLog, Entry
 from gantry.archive.outcome import NewVersion, Refused, Stored, Unchanged
-from gantry.archive.query import Query
+from gantry.archive.query import Query, TextQuery
 from gantry.archive.received import Receipt
 from gantry.archive.store import examine_file
 from gantry.archive.verify import EXTRA_FILE
@@ -51,7 +51,7 @@ def test_whoever_asks_sees_all_that_was_acknowledged(ask: str) -> None:
             simulation.store(part10(instance=n))
         count = {
             "find": lambda: len(archive.find(Query(Level.IMAGE)).rows),
-            "search_text": lambda: archive.search_text(["doe"], limit=5).rows and 3,
+            "search_text": lambda: archive.search_text(TextQuery(["doe"], limit=5)).rows and 3,
             "versions": lambda: 3 * len(archive.versions(key_of(1, 1, 3))),
             "changes": lambda: len(archive.changes()),
             "stats": lambda: archive.stats().instances,
@@ -254,7 +254,7 @@ def test_a_thread_makes_them_soon_and_close_makes_the_rest(
         archive.listen(lambda _: seen.set())
         assert isinstance(archive.store([part10(instance=1)], SCANNER), Stored)
         assert seen.wait(10)
-    monkeypatch.setattr(commit, "LINGER_S", 3600)
+    monkeypatch.setattr(behind, "LINGER_S", 3600)
     with Archive.open(tmp_path, options) as archive:
         assert isinstance(archive.store([part10(instance=2)], SCANNER), Stored)
         assert archive.is_behind
@@ -285,7 +285,7 @@ def _fault_of_ours(*_: object) -> int:
 def test_n06_a_failed_sync_counts_also_beside_another_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commit, "LINGER_S", 3600)
+    monkeypatch.setattr(behind, "LINGER_S", 3600)
     with Archive.open(tmp_path, Options(reserve_bytes=0)) as archive:
         for n in (1, 2):
             assert isinstance(archive.store([part10(instance=n)], SCANNER), Stored)
@@ -295,7 +295,7 @@ def test_n06_a_failed_sync_counts_also_beside_another_failure(
             raise errors.pop() if errors else OSError(errno.EMFILE, "too many")
 
         with monkeypatch.context() as broken:
-            broken.setattr(Committer, "_write_file", failing)
+            broken.setattr(Stager, "_write_file", failing)
             archive.settle()
         assert archive.read_only
 

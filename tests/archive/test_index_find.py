@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantry.archive.index import AddTombstone, AddVersion, Location
 from gantry.archive.index import find as find_module
 from gantry.archive.index.sql_index import SqlIndex
-from gantry.archive.query import MAX_RESULTS, FindResult, OrderBy, Query
+from gantry.archive.query import MAX_RESULTS, FindResult, OrderBy, Query, TextQuery
 from gantry.archive.records import InstanceKey, JsonModel, ObjectRecord
 from gantry.dataset.matching import MatchingOptions, conditions_from_keys, matches
 from gantry.errors import QueryError
 from gantry.standard.query_keys import Level
 from index_records import at, element, record
+from support import examples
 
 # -- an archive of oddities, and what an oracle finds in it -------------------------------------------------
 
@@ -263,7 +264,7 @@ def queries(draw: st.DrawFn) -> Query:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(query=queries(), limit=st.integers(7, 40))
 def test_a_query_finds_what_matching_finds_and_pages_without_gaps(
     oddities: SqlIndex, query: Query, limit: int
@@ -299,7 +300,7 @@ def _fields(query: Query) -> dict[str, Any]:
     return {name: getattr(query, name) for name in query.__slots__}
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(
     keys=st.fixed_dictionaries(
         {},
@@ -447,16 +448,16 @@ def test_studies_come_newest_first_and_every_order_has_its_reverse(oddities: Sql
 def test_a_person_typing_finds_studies_by_the_beginning_of_words(
     oddities: SqlIndex, typed: list[str], found: set[str]
 ) -> None:
-    result = oddities.search_text(typed, limit=100, want_total=True)
+    result = oddities.search_text(TextQuery(typed, limit=100, want_total=True))
     first_nine = {row.study_uid for row in result.rows if int(row.study_uid[2:]) < 9}
     assert first_nine == found
     assert result.total == len(result.rows)
 
 
 def test_typing_is_narrowed_by_modality_and_dates(oddities: SqlIndex) -> None:
-    everything = oddities.search_text([], limit=100).rows
+    everything = oddities.search_text(TextQuery([], limit=100)).rows
     modality = oddities.search_text(
-        [], limit=100, modality="MR", date_from="20230101", date_to="20231231"
+        TextQuery([], limit=100, modality="MR", date_from="20230101", date_to="20231231")
     ).rows
     expected = [
         row.study_uid
@@ -519,7 +520,7 @@ def test_half_a_character_in_a_key_is_refused(oddities: SqlIndex) -> None:
         with pytest.raises(QueryError):
             oddities.find(Query(Level.STUDY, {tag: element("LO", "\ud800")}))
     with pytest.raises(QueryError):
-        oddities.search_text(["\ud800"], limit=1)
+        oddities.search_text(TextQuery(["\ud800"], limit=1))
 
 
 def test_a_text_with_nul_is_stored_and_found(tmp_path: Path) -> None:

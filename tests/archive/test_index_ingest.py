@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantry.archive.index import (
@@ -24,11 +24,12 @@ from gantry.archive.index import (
     VersionKind,
 )
 from gantry.archive.index.sql_index import SqlIndex
-from gantry.archive.query import Query
+from gantry.archive.query import Query, TextQuery
 from gantry.archive.records import InstanceKey
 from gantry.errors import NotFound, StorageError
 from gantry.standard.query_keys import Level
 from index_records import CT_IMAGE, at, element, record
+from support import examples
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -130,14 +131,14 @@ def without_times_of_conflicts(dump: list[dict[str, Any]]) -> list[dict[str, Any
     return [{k: v for k, v in row.items() if k not in ("first_seen", "last_seen")} for row in dump]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(steps, max_size=30))
 def test_every_row_is_true_after_every_transaction(chosen: list[Step]) -> None:
     changes = history(chosen)
     dump_after([[change] for change in changes], checked=True)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(steps, max_size=40), st.integers(1, 7))
 def test_n12_replayed_in_order_an_index_is_equal_row_by_row(chosen: list[Step], size: int) -> None:
     changes = history(chosen)
@@ -145,7 +146,7 @@ def test_n12_replayed_in_order_an_index_is_equal_row_by_row(chosen: list[Step], 
     assert dump_after([[change] for change in changes]) == dump_after(batches)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(steps, max_size=30), st.randoms(use_true_random=False))
 def test_n12_rows_do_not_depend_on_the_order_in_which_instances_are_read(
     chosen: list[Step], random: Any
@@ -198,8 +199,8 @@ def test_attributes_come_from_the_first_instance_received_that_is_visible(index:
     assert only_study(index).model()["00081030"]["Value"] == ["first"]
     index.apply([AddTombstone(InstanceKey("1.1", "1.1.1", "1"), 2, at(3))])
     assert only_study(index).model()["00081030"]["Value"] == ["second"]
-    assert index.search_text(["first"], limit=5).rows == []
-    assert len(index.search_text(["second"], limit=5).rows) == 1
+    assert index.search_text(TextQuery(["first"], limit=5)).rows == []
+    assert len(index.search_text(TextQuery(["second"], limit=5)).rows) == 1
 
 
 def test_a_study_without_visible_instances_is_not_found(index: SqlIndex) -> None:

@@ -47,9 +47,11 @@ def test_every_command_explains_itself(name: str, gantry: Gantry) -> None:
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "completion"])
 def test_every_command_prints_json_and_explains_its_options(name: str) -> None:
     module = importlib.import_module(f"gantry.cli.{COMMANDS[name][0]}")
-    options = [param for param in module.command.params if isinstance(param, click.Option)]
-    assert any("--json" in option.opts for option in options)
-    assert all(option.help for option in options)
+    command = module.command
+    for one in command.commands.values() if isinstance(command, click.Group) else [command]:
+        options = [param for param in one.params if isinstance(param, click.Option)]
+        assert any("--json" in option.opts for option in options)
+        assert all(option.help for option in options)
 
 
 def test_version(gantry: Gantry) -> None:

@@ -30,6 +30,8 @@ def test_each_is_a_command_with_options_that_it_has(line: str) -> None:
     if name.startswith("-"):
         return
     command: click.Command = importlib.import_module(f"gantry.cli.{COMMANDS[name][0]}").command
+    if isinstance(command, click.Group):
+        command, words = command.commands[words[0]], words[1:]
     known = {opt for param in command.params for opt in param.opts} | {"--help"}
     assert {word for word in words if word.startswith("-")} <= known
     arguments = [param for param in command.params if isinstance(param, click.Argument)]

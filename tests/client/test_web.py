@@ -167,7 +167,8 @@ def answering(status: int, content_type: str, body: bytes, *, cut: int = 0) -> I
             return
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    # It looks for the end of its service between polls
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"

@@ -7,12 +7,12 @@ import json
 
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantry.dataset.charset import CHARSET_VRS, can_encode, decode_text, encode_text, normal_term
 from gantry.dataset.part10 import read_part10
-from support import shared_data
+from support import examples, shared_data
 
 # PS3.5 Annexes H to K, and one text for each single-byte repertoire: (terms, text, bytes of a PN)
 EXAMPLES = [
@@ -163,7 +163,7 @@ def test_what_a_repertoire_lacks() -> None:
     ),
     vr=st.sampled_from([*sorted(CHARSET_VRS), "CS", "UI", "UN"]),
 )
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 def test_any_bytes_are_read(raw: bytes, terms: list[str], vr: str) -> None:
     decode_text(raw, terms, vr)
 
@@ -175,7 +175,7 @@ def test_any_bytes_are_read(raw: bytes, terms: list[str], vr: str) -> None:
     ),
     vr=st.sampled_from(["PN", "LO", "UT"]),
 )
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 def test_what_can_be_encoded_is_read_back(text: str, terms: list[str], vr: str) -> None:
     if "\x1b" in text or not can_encode(text, terms):
         return

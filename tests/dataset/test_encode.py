@@ -11,7 +11,7 @@ from typing import Any
 
 import pydicom
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dataset_bytes import BIG, EXPLICIT, IMPLICIT, JPEG, NAME, explicit, implicit, item, long, short
@@ -19,6 +19,7 @@ from gantry.dataset.encode import encode, encode_element, encode_encapsulated
 from gantry.dataset.scan import DataSet, scan
 from gantry.errors import DataSetError
 from gantry.standard.transfer_syntaxes import TransferSyntax
+from support import examples
 
 SYNTAXES = [EXPLICIT, IMPLICIT, BIG]
 
@@ -299,7 +300,7 @@ def read_back(ds: DataSet) -> dict[str, Any]:
 
 
 @given(model=MODELS, syntax=st.sampled_from([EXPLICIT, BIG]))
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_what_is_encoded_is_scanned_back(model: dict[str, Any], syntax: TransferSyntax) -> None:
     data = encode(model, syntax)
     assert len(data) % 2 == 0
@@ -307,7 +308,7 @@ def test_what_is_encoded_is_scanned_back(model: dict[str, Any], syntax: Transfer
 
 
 @given(model=MODELS)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_pydicom_reads_what_is_encoded(model: dict[str, Any]) -> None:
     for syntax in SYNTAXES:
         data = encode(model, syntax)
@@ -338,7 +339,7 @@ def test_pydicom_reads_what_is_encoded(model: dict[str, Any]) -> None:
 )
 @example({"00100010": {"vr": [None]}})
 @example({"00100010": {"vr": {}, "Value": []}})
-@settings(max_examples=800, deadline=None)
+@examples(800)
 def test_any_json_is_written_or_refused(model: Any) -> None:
     for vr in ("PN", "US", "SQ", "OB", "DS", "AT", "UI", "FD"):
         for candidate in (

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dataset_bytes import (
@@ -33,6 +33,7 @@ from gantry.dataset.scan import DataSet, scan
 from gantry.errors import DataSetError
 from gantry.pixels.encapsulation import frame_table
 from gantry.standard.transfer_syntaxes import TransferSyntax
+from support import examples
 
 SYNTAXES = (EXPLICIT, IMPLICIT, BIG, JPEG)
 
@@ -78,7 +79,7 @@ def use(ds: DataSet, depth: int = 0) -> None:
 
 @given(data=st.binary(max_size=200) | LIKELY, syntax=st.sampled_from(SYNTAXES))
 @example(data=bytes(8), syntax=EXPLICIT)
-@settings(max_examples=1500, deadline=None)
+@examples(1500)
 def test_any_bytes_are_a_data_set_or_refused(data: bytes, syntax: TransferSyntax) -> None:
     try:
         ds = scan(data, syntax)
@@ -90,7 +91,7 @@ def test_any_bytes_are_a_data_set_or_refused(data: bytes, syntax: TransferSyntax
 
 
 @given(data=st.binary(max_size=300) | LIKELY)
-@settings(max_examples=800, deadline=None)
+@examples(800)
 def test_any_bytes_are_a_file_or_refused(data: bytes) -> None:
     guess_syntax(data)
     head = bytes(128) + b"DICM"

@@ -7,7 +7,7 @@ import tracemalloc
 from struct import pack
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dimse_pair import (
@@ -45,6 +45,7 @@ from gantry.dimse.pdu import (
     ReleaseRQ,
 )
 from gantry.dimse.user_information import UserIdentity, UserInformation
+from support import examples
 
 RQ = parameters().request().encode()
 
@@ -505,7 +506,7 @@ def _any_association(choice: int) -> Association:
     return (acceptor, requestor, established, lambda: associated()[0])[choice]()
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.integers(0, 3), st.lists(st.binary(max_size=200), max_size=8))
 def test_any_bytes_are_survived(choice: int, pieces: list[bytes]) -> None:
     _never_raises(_any_association(choice), pieces)

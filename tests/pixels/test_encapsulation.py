@@ -8,7 +8,7 @@ from collections import Counter
 from struct import pack
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataset_bytes import EXPLICIT, JPEG, PIXEL_DATA, UNDEFINED, encapsulated, end_of_sequence, long, short
@@ -17,7 +17,7 @@ from gantry.dataset.scan import DataSet, scan
 from gantry.errors import DataSetError
 from gantry.pixels.encapsulation import FrameTable, Kind, Source, frame_table
 from gantry.standard.transfer_syntaxes import RLE_LOSSLESS, TransferSyntax, transfer_syntax
-from support import shared_data
+from support import examples, shared_data
 
 RLE = transfer_syntax(RLE_LOSSLESS)
 H264 = transfer_syntax("1.2.840.10008.1.2.4.102")
@@ -344,7 +344,7 @@ def test_what_is_no_table_is_refused() -> None:
     table=st.binary(max_size=24)
     | st.lists(st.sampled_from([0, 8, 12, 14, 24]), max_size=6).map(lambda n: pack(f"<{len(n)}L", *n)),
 )
-@settings(max_examples=800, deadline=None)
+@examples(800)
 def test_frames_never_leave_the_fragments_nor_overlap(
     fragments: list[bytes], frames: int, table: bytes
 ) -> None:
@@ -367,7 +367,7 @@ def test_frames_never_leave_the_fragments_nor_overlap(
     bits=st.sampled_from([0, 1, 3, 8, 12, 16, 128]),
     size=st.integers(0, 60),
 )
-@settings(max_examples=500, deadline=None)
+@examples(500)
 def test_native_frames_never_leave_the_pixels(
     rows: int, columns: int, frames: int, bits: int, size: int
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gantry.errors import DataSetError
-from gantry.pixels.image import ImageHeader, PaletteChannel, Window
+from gantry.pixels.image import ImageHeader, LookupTable, Window
 from gantry.pixels.render import Rendering, render, to_picture
 
 GRAY = ImageHeader(
@@ -89,7 +89,7 @@ def test_nan_in_float_pixels_is_black() -> None:
 
 
 def test_palette_shorter_than_its_indices_takes_its_ends() -> None:
-    channel = PaletteChannel(first_mapped=2, bits=16, data=np.array([0x1000, 0x8000], "<u2").tobytes())
+    channel = LookupTable(first_mapped=2, bits=16, data=np.array([0x1000, 0x8000], "<u2").tobytes())
     header = replace(GRAY, palette=(channel, channel, channel))
     shown = to_picture(np.array([[0, 2, 3, 4000]], np.uint16), "PALETTE COLOR", header, Rendering())
     assert shown[0, :, 0].tolist() == [0x10, 0x10, 0x80, 0x80]

@@ -119,10 +119,21 @@ def test_a_picture_the_client_holds_is_304(web: WebServed) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", [f"{path(3)}/rendered", f"{path(3)}/thumbnail", f"{path(1)}/frames/3/rendered"]
+    ("where", "status"),
+    [
+        (f"{path(3)}/rendered", 406),
+        (f"{path(3)}/frames/1/rendered", 406),
+        (f"/dicom-web/studies/{ROOT}.3/rendered", 406),
+        (f"{path(3)}/thumbnail", 404),
+        (f"/dicom-web/studies/{ROOT}.3/thumbnail", 404),
+        (f"{path(1)}/frames/3/rendered", 404),
+        (f"{path(1)}/frames/3/thumbnail", 404),
+    ],
 )
-def test_what_has_no_pixels_has_no_picture(web: WebServed, where: str) -> None:
-    assert web.http.get(where).status_code == 404
+def test_what_has_no_pixels_has_no_picture(web: WebServed, where: str, status: int) -> None:
+    answer = web.http.get(where)
+    assert answer.status_code == status
+    assert answer.json()["error"]
 
 
 @pytest.mark.parametrize("query", ["viewport=1000000000,1", "window=nan,1", "quality=0"])
@@ -172,4 +183,4 @@ def test_wado_uri_gives_a_picture_by_default(web: WebServed) -> None:
         16,
         32,
     )
-    assert web.http.get("/wado", params=named | {"frameNumber": "3"}).status_code == 404
+    assert web.http.get("/wado", params=named | {"frameNumber": "3"}).status_code == 400

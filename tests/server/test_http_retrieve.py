@@ -383,7 +383,7 @@ def test_wado_uri_gives_an_object(web: WebServed) -> None:
         ({"objectUID": "../../etc/passwd"}, 400),
         ({"objectUID": "1.2.3"}, 404),
         ({"frameNumber": "0"}, 400),
-        ({"frameNumber": "7"}, 404),
+        ({"frameNumber": "7"}, 400),
         ({"contentType": "text/html"}, 406),
         ({"anonymize": "yes"}, 406),
     ],

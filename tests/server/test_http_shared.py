@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from real_files import shared_files
 from support import shared_data
-from web_serving import web_served
+from web_serving import bulk_uris, parts_of, web_served
 
 SIZE_LIMIT = 8 << 20
+OCTETS = 'multipart/related; type="application/octet-stream"'
 AS_STORED = {"accept": "application/dicom; transfer-syntax=*"}
 
 
@@ -41,3 +43,26 @@ def test_b43_to_b58_every_shared_file_is_kept_and_given_back_or_refused_with_a_r
         assert web.archive.verify().is_clean
     assert kept > 400
     assert refused > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_all_bulk_data_of_every_shared_study_is_what_its_metadata_refers_to(tmp_path: Path) -> None:
+    with web_served(tmp_path, pictures=True) as web:
+        for file in shared_files():
+            if file.refusal is None:
+                assert web.store(file.data).status_code == 200
+        studies = {location.key.study_uid for location in web.archive.locate()}
+        whole = 0
+        for study in studies:
+            where = f"/dicom-web/studies/{study}"
+            expected = set(bulk_uris(web.http.get(f"{where}/metadata").json()))
+            answer = web.http.get(f"{where}/bulkdata")
+            assert answer.status_code == (200 if expected else 404), study
+            parts = parts_of(answer) if expected else []
+            assert {headers["content-location"].partition("/frames/")[0] for headers, _ in parts} == expected
+            octets = web.http.get(f"{where}/bulkdata", headers={"accept": OCTETS})
+            assert octets.status_code in ((200, 206) if expected else (404,)), study
+            whole += octets.status_code == 200
+    assert len(studies) > 100
+    assert whole > 100

@@ -21,18 +21,20 @@ from gantry.archive.blocks import Blocks
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
 from gantry.archive.changes import ChangeSignal
 from gantry.archive.clock import Clock, SystemClock
-from gantry.archive.commit import Committed, Committer, change_key
+from gantry.archive.commit.committer import Committer
+from gantry.archive.commit.rows import Committed
 from gantry.archive.disk import Disk, OsDisk
-from gantry.archive.frames import FrameTable
+from gantry.archive.frames import StoredFrames
 from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import Change, Conflict, Index, IndexStats, VersionRow
+from gantry.archive.index.protocol import change_key
 from gantry.archive.index_files import IndexFiles, SqlIndexFiles
 from gantry.archive.let_go import Superseded, bring_back, let_go, let_go_entry
 from gantry.archive.lock import FolderLock
 from gantry.archive.log import SEGMENT_BYTES
 from gantry.archive.open_object import OpenObject
 from gantry.archive.outcome import Outcome
-from gantry.archive.query import FindResult, Query
+from gantry.archive.query import FindResult, Query, TextQuery
 from gantry.archive.records import InstanceKey, Location, Origin
 from gantry.archive.reindex import Progress, Rebuilt, no_progress, reindex
 from gantry.archive.retrieve import Retriever
@@ -266,7 +268,7 @@ class Archive:
         """The whole file, a megabyte at a time."""
         return self._retriever.blocks(location)
 
-    def frames(self, location: Location) -> FrameTable:
+    def frames(self, location: Location) -> StoredFrames:
         """Where each frame lies in the file. Raises NotFound for an object without pixels."""
         return self._retriever.frames(location)
 
@@ -321,27 +323,9 @@ class Archive:
         """Answer a query. Raises QueryError."""
         return self.index.find(query, self._retriever.header)
 
-    def search_text(
-        self,
-        words: Sequence[str],
-        *,
-        limit: int,
-        offset: int = 0,
-        modality: str = "",
-        date_from: str = "",
-        date_to: str = "",
-        want_total: bool = False,
-    ) -> FindResult:
+    def search_text(self, query: TextQuery) -> FindResult:
         """See `Index.search_text`."""
-        return self.index.search_text(
-            words,
-            limit=limit,
-            offset=offset,
-            modality=modality,
-            date_from=date_from,
-            date_to=date_to,
-            want_total=want_total,
-        )
+        return self.index.search_text(query)
 
     def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
         """What happened after number `after`, oldest first."""

@@ -10,6 +10,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+_TICK = timedelta(microseconds=1)
+
 
 class Clock(Protocol):
     """What the archive needs to know about time."""
@@ -19,6 +21,22 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds that only grow."""
+
+
+class Stamps:
+    """Stamps for what happens, in the order in which it does, also while a clock is set back (N20)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last: datetime | None = None
+
+    def next(self) -> datetime:
+        """Now, but later than any stamp before."""
+        now = self._clock.now()
+        if self._last is not None and now <= self._last:
+            now = self._last + _TICK
+        self._last = now
+        return now
 
 
 class SystemClock:

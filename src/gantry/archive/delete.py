@@ -7,7 +7,7 @@ version can still be read by its number or be brought back (promise 2).
 from __future__ import annotations
 
 from gantry.archive.acts import ActEntry, ActKind
-from gantry.archive.commit import Committer
+from gantry.archive.commit.committer import Committer
 from gantry.archive.records import InstanceKey, Origin
 from gantry.errors import NotFound
 

@@ -15,7 +15,7 @@ Span = tuple[int, int]
 """Offset from the start of the file, and length, in bytes."""
 
 
-class FrameTable:
+class StoredFrames:
     """The places of all frames of one object, in bytes from the start of its file."""
 
     __slots__ = ("_table",)
@@ -24,7 +24,7 @@ class FrameTable:
         self._table = table
 
     @classmethod
-    def decode(cls, pixel: PixelLocation) -> FrameTable:
+    def decode(cls, pixel: PixelLocation) -> StoredFrames:
         """The table that the index holds. Raises NotFound where none could be made, Corrupt."""
         if not pixel.frame_table:
             raise NotFound("the frames of this object cannot be told apart")
@@ -68,6 +68,17 @@ class FrameTable:
     def first_bit(self, frame: int) -> int:
         """The bit of the first byte where a native frame begins; not 0 only for pixels of single bits."""
         return self._table.first_bit(frame - 1)
+
+    def from_first_bit(self, frame: int, data: bytes) -> bytes:
+        """The bytes of `spans` without the bits of neighbouring frames: the first pixel at the first bit.
+
+        Frames of single bits follow one another without padding (PS3.5 8.1.1).
+        """
+        shift, bits = self.first_bit(frame), self.frame_bits
+        if bits is None or (not shift and bits % 8 == 0):
+            return data
+        number = int.from_bytes(data, "little") >> shift & (1 << bits) - 1
+        return number.to_bytes(-(-bits // 8), "little")
 
     def is_complete(self, frame: int) -> bool:
         """Whether all bytes of the frame are there."""

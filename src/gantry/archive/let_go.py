@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from gantry.archive.acts import ActEntry, ActKind, read_act
 from gantry.archive.blobs.files import ACTS, INCOMING, sync_folders, write_durably
-from gantry.archive.commit import Committer
+from gantry.archive.commit.committer import Committer
 from gantry.archive.disk import Disk, walk_files
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index

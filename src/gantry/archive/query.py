@@ -14,7 +14,7 @@ retrieve URL (0008,1190), the counts (0020,1200-1209).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -76,6 +76,22 @@ class Query:
     multiple_values: bool = False
     combined_date_time: bool = False
     order: OrderBy = OrderBy.NEWEST
+    want_total: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TextQuery:
+    """What a person types: every word begins a name, an identifier or a word of a description.
+
+    `modality` is codes with commas between, dates are of DICOM; empty, they narrow nothing.
+    """
+
+    words: Sequence[str]
+    limit: int
+    offset: int = 0
+    modality: str = ""
+    date_from: str = ""
+    date_to: str = ""
     want_total: bool = False
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Buffer, Disk, unmap
-from gantry.archive.frames import FrameTable
+from gantry.archive.frames import StoredFrames
 from gantry.archive.records import Location
 from gantry.dataset.json_model import to_json_model
 from gantry.dataset.part10 import PREAMBLE_BYTES, PREFIX, read_part10
@@ -52,23 +52,21 @@ class Retriever:
         for offset in range(0, location.file_size, BLOCK):
             yield self.read_range(location, offset, BLOCK)
 
-    def frames(self, location: Location) -> FrameTable:
+    def frames(self, location: Location) -> StoredFrames:
         """Where each frame lies. Raises NotFound for an object without pixels."""
         pixel = location.pixel
         if pixel is None:
             raise NotFound("the object has no pixels that can be reached in its file")
-        return FrameTable.decode(pixel)
+        return StoredFrames.decode(pixel)
 
     def read_frame(self, location: Location, frame: int) -> bytes:
-        """The bytes of frame number `frame` (from 1): native, or one compressed image.
+        """The bytes of frame number `frame` (from 1): native, or one compressed image. Raises NotFound.
 
-        Native frames of 1 bit a pixel may begin within the first byte, see `FrameTable.first_bit`. Raises
-        NotFound.
+        The first pixel is at the first bit, wherever it is in the file.
         """
-        spans = self.frames(location).spans(frame)
-        if len(spans) == 1:
-            return self.read_range(location, *spans[0])
-        return b"".join(self.read_range(location, offset, length) for offset, length in spans)
+        table = self.frames(location)
+        data = b"".join(self.read_range(location, *span) for span in table.spans(frame))
+        return table.from_first_bit(frame, data)
 
     def header(self, location: Location) -> dict[str, Any]:
         """All attributes but bulk data, in the DICOM JSON model. Raises Corrupt, StorageError."""

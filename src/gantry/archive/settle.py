@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from gantry.archive.blobs.files import INCOMING, object_path, parse_object_path, sync_folders, write_durably
-from gantry.archive.commit import set_aside
 from gantry.archive.disk import Disk, make_folders
 from gantry.archive.index import AddVersion, Index
 from gantry.archive.log import Logged, logged_objects
+from gantry.archive.lost_found import set_aside
 from gantry.archive.received import Receipt
 from gantry.archive.reindex import describe_file
 from gantry.archive.store import Unfit

@@ -165,25 +165,21 @@ class SimDisk:
 
     def append(self, name: str) -> OpenFile:
         with self.call(f"append {name}"):
-            folder, leaf = self._place(name)
-            file = folder.names.get(leaf)
-            if file is None:
-                file = _File(modified_ns=self._tick())
-                folder.put(leaf, file)
-            if isinstance(file, _Folder):
-                raise IsADirectoryError(errno_module.EISDIR, "a folder", name)
-            return _SimFile(self, file, name)
+            return _SimFile(self, self._file_made(name), name)
 
     def open_log(self, name: str) -> LogFile:
         with self.call(f"open_log {name}"):
-            folder, leaf = self._place(name)
-            file = folder.names.get(leaf)
-            if file is None:
-                file = _File(modified_ns=self._tick())
-                folder.put(leaf, file)
-            if isinstance(file, _Folder):
-                raise IsADirectoryError(errno_module.EISDIR, "a folder", name)
-            return _SimLog(self, file, name)
+            return _SimLog(self, self._file_made(name), name)
+
+    def _file_made(self, name: str) -> _File:
+        folder, leaf = self._place(name)
+        file = folder.names.get(leaf)
+        if file is None:
+            file = _File(modified_ns=self._tick())
+            folder.put(leaf, file)
+        if isinstance(file, _Folder):
+            raise IsADirectoryError(errno_module.EISDIR, "a folder", name)
+        return file
 
     def read(self, name: str) -> bytes:
         with self.call(f"read {name}"):

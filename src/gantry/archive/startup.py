@@ -21,7 +21,6 @@ from gantry.archive.blobs.files import (
     wipe_incoming,
 )
 from gantry.archive.clock import Clock
-from gantry.archive.commit import set_aside
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk, walk_files
 from gantry.archive.incoming import storage_error
@@ -29,6 +28,7 @@ from gantry.archive.index import Index
 from gantry.archive.index_files import IndexFiles, closed_on_error
 from gantry.archive.let_go import finish
 from gantry.archive.log import forget
+from gantry.archive.lost_found import set_aside
 from gantry.archive.received import Journal, rows_after
 from gantry.archive.reindex import reindex
 from gantry.archive.renames import noted, wipe

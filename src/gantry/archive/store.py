@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from gantry.archive.beside import beside
 from gantry.archive.blobs.files import INCOMING, SyncFailed, is_tolerated_uid
 from gantry.archive.blocks import MEMORY_LIMIT
-from gantry.archive.commit import Arrival, Committer, outcome_of
+from gantry.archive.commit.arrival import Arrival, outcome_of
+from gantry.archive.commit.committer import Committer
 from gantry.archive.describe import describe
 from gantry.archive.disk import Buffer, Disk, read_through, unmap, write_all
 from gantry.archive.incoming import Expectation, Incoming, refusal_for

@@ -22,12 +22,13 @@ import msgspec
 
 from gantry.archive.acts import ActKind, read_act
 from gantry.archive.blobs.files import ACTS, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
-from gantry.archive.commit import Committer, set_aside
+from gantry.archive.commit.committer import Committer
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk, walk_files
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Finding, Index, VersionKind, VersionRow
 from gantry.archive.index_files import IndexFiles
+from gantry.archive.lost_found import set_aside
 from gantry.archive.received import Journal
 from gantry.archive.records import Location
 from gantry.archive.reindex import Progress, fill, no_progress, reindex, versions_in_folder

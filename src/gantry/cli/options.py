@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gantry.settings import Resolved, resolve
+if TYPE_CHECKING:
+    from gantry.settings import Resolved
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -44,4 +45,7 @@ def network_options(command: _F) -> _F:
 
 def settings_from(config_file: Path | None = None, **arguments: Any) -> Resolved:
     """Settings in force for this command; `arguments` are option values, None where not given."""
+    # What works on files needs no settings, and need not wait for what reads them.
+    from gantry.settings import resolve
+
     return resolve(arguments, config_file=config_file)

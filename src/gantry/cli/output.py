@@ -23,8 +23,6 @@ SAMPLE_ROWS = 100
 MAX_CELL = 100
 """Characters of a cell that a table shows; `--json` has them all."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
 
 def shown(text: str) -> str:
     """`text` with everything that a terminal would act upon, or that hides, written as an escape."""
@@ -119,7 +117,9 @@ class CsvTable:
 
 def csv_cell(text: str) -> str:
     """A cell that no spreadsheet takes as a formula, and no terminal as a command."""
-    return shown("'" + text if text.startswith(_FORMULA) else text)
+    from gantry.toolkit.spreadsheet import plain_cell  # only tables need it: starting a command loads little
+
+    return shown(plain_cell(text))
 
 
 def _short(text: str) -> str:

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from gantry.errors import CallerError, DataSetError
 from gantry.pixels.codecs.codec import Compression
 from gantry.pixels.codecs.registry import NAMES, syntax_named
 from gantry.pixels.transcode import transcode
+from gantry.server.allocator import FRAME_MAPPING_BYTES, keep_buffers
 from gantry.toolkit.processes import in_processes
 from gantry.toolkit.sources import Kind, Source, objects_in, opened
 
@@ -176,7 +178,7 @@ def _below(path: Path, given: Path) -> Path:
 
 
 def _results(tasks: list[Task], jobs: int, bar: Bar) -> Iterator[Done]:
-    for _, done in in_processes(tasks, run, _crashed, jobs):
+    for _, done in in_processes(tasks, run, _crashed, jobs, partial(keep_buffers, FRAME_MAPPING_BYTES)):
         bar.advance()
         yield done
 

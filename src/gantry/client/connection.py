@@ -14,10 +14,11 @@ import socket
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-from gantry.client.receiving import StoreReceiver
+from gantry.client.receiving import StoreReceiver, answer_store
 from gantry.client.requests import Requests
 from gantry.client.sinks import Arriving, Sink, Verdict
 from gantry.client.sockets import connected_socket, is_loopback
@@ -33,7 +34,7 @@ from gantry.dimse.events import (
     Rejected,
 )
 from gantry.dimse.limits import DEFAULT_MAX_PDU, RELEASE_S, RESPONSE_S
-from gantry.dimse.message import Command, CommandField, c_store_rsp, response
+from gantry.dimse.message import CommandField, response
 from gantry.dimse.negotiation import AcceptedContext, ProposedContext, RequestorParameters, Timers
 from gantry.dimse.user_information import (
     AsyncWindow,
@@ -152,7 +153,9 @@ class Connection:
     def receive_into(self, sink: Sink | None) -> None:
         """Where objects go that the peer sends during a C-GET; None refuses them."""
         self._receiver = (
-            None if sink is None else StoreReceiver(self.wire, sink, self.executor, self._answer_store)
+            None
+            if sink is None
+            else StoreReceiver(self.wire, sink, self.executor, partial(answer_store, self.wire))
         )
 
     async def release(self) -> None:
@@ -257,19 +260,6 @@ class Connection:
             via="C-GET",
         )
         receiver.begin(event.context_id, command, arriving)
-
-    def _answer_store(self, context_id: int, command: Command, verdict: Verdict) -> None:
-        self.wire.post(
-            context_id,
-            c_store_rsp(
-                command,
-                verdict.status,
-                error_comment=verdict.comment or None,
-                offending_elements=verdict.offending,
-            ),
-        )
-        if verdict.breaks_association:
-            self.wire.abort()
 
     def _give_up(self) -> None:
         self._established.cancel()  # what becomes of the association, nobody waits for

@@ -20,7 +20,7 @@ from concurrent.futures import Executor, Future
 from gantry.client.sinks import Arriving, Reception, Sink, Verdict
 from gantry.client.wire import Wire
 from gantry.dataset.part10 import encode_file_meta
-from gantry.dimse.message import Command
+from gantry.dimse.message import Command, c_store_rsp
 from gantry.standard import status
 
 log = logging.getLogger("gantry.dimse.store")
@@ -36,6 +36,21 @@ MAX_OBJECT_BYTES = 8 << 30
 
 Respond = Callable[[int, Command, Verdict], None]
 """Answers the request in a presentation context; runs on the event loop."""
+
+
+def answer_store(wire: Wire, context_id: int, command: Command, verdict: Verdict) -> None:
+    """Answer a C-STORE request as its verdict says."""
+    wire.post(
+        context_id,
+        c_store_rsp(
+            command,
+            verdict.status,
+            error_comment=verdict.comment or None,
+            offending_elements=verdict.offending,
+        ),
+    )
+    if verdict.breaks_association:
+        wire.abort()
 
 
 class StoreReceiver:

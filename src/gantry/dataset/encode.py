@@ -45,6 +45,7 @@ _WORD_BYTES: Final = {  # array codes: how a value is swapped
     "UV": "Q", "SV": "Q", "FL": "I", "FD": "Q", "AT": "H",
 }  # fmt: skip
 _MOST_DS_CHARACTERS: Final = 16
+_ITEM_TAG: Final = Struct("<HH").pack(ITEM >> 16, ITEM & 0xFFFF)
 _PN_GROUPS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 
 
@@ -52,16 +53,27 @@ class _NotInRepertoireError(Exception):
     """A character that the Specific Character Set does not hold; never leaves this module."""
 
 
-def encode(model: Model, syntax: TransferSyntax, *, bulk_data: BulkData | None = None) -> bytes:
+def encode(
+    model: Model,
+    syntax: TransferSyntax,
+    *,
+    bulk_data: BulkData | None = None,
+    inline_fragments: bool = False,
+) -> bytes:
     """The bytes of a Data Set, not deflated. `bulk_data` gives the bytes, little endian, of a BulkDataURI.
+
+    With `inline_fragments` Pixel Data whose InlineBinary begins with an Item Tag, in an encapsulated syntax,
+    is written as the Items that it is (PS3.5 A.4).
 
     Group lengths, which are retired, are left out. Raises DataSetError for what is no model, for command and
     file meta groups, and for a BulkDataURI where nobody can resolve it.
     """
     try:
-        return _Encoder(syntax, bulk_data, utf_8=False).data_set(model, (), 0)
+        return _Encoder(syntax, bulk_data, utf_8=False, fragments=inline_fragments).data_set(model, (), 0)
     except _NotInRepertoireError:
-        return _Encoder(syntax, bulk_data, utf_8=True).data_set(model, (UTF_8,), 0)
+        return _Encoder(syntax, bulk_data, utf_8=True, fragments=inline_fragments).data_set(
+            model, (UTF_8,), 0
+        )
 
 
 def encode_element(tag: int, vr: str, value: bytes, syntax: TransferSyntax) -> bytes:
@@ -95,6 +107,11 @@ def encode_encapsulated(
     yield item.pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF, 0)
 
 
+def element_header(tag: int, vr: str, length: int, syntax: TransferSyntax) -> bytes:
+    """What stands before a value of `length` bytes, which is even. Raises DataSetError for 4 GiB and more."""
+    return _header(tag, vr, length, syntax)
+
+
 def _header(tag: int, vr: str, length: int, syntax: TransferSyntax) -> bytes:
     order = "<" if syntax.little_endian else ">"
     group, element = tag >> 16, tag & 0xFFFF
@@ -111,11 +128,14 @@ def _header(tag: int, vr: str, length: int, syntax: TransferSyntax) -> bytes:
 class _Encoder:
     """One Data Set being written: where to, in which characters, and who knows the bulk data."""
 
-    def __init__(self, syntax: TransferSyntax, bulk_data: BulkData | None, *, utf_8: bool) -> None:
+    def __init__(
+        self, syntax: TransferSyntax, bulk_data: BulkData | None, *, utf_8: bool, fragments: bool
+    ) -> None:
         self.syntax = syntax
         self.order = "<" if syntax.little_endian else ">"
         self.bulk_data = bulk_data
         self.utf_8 = utf_8
+        self.fragments = fragments and syntax.encapsulated
 
     def data_set(self, model: Model, charset: tuple[str, ...], depth: int) -> bytes:
         """The elements of one Data Set or Item; `charset` is that of what encloses it."""
@@ -157,6 +177,11 @@ class _Encoder:
             raise DataSetError(f"VR {str(vr)[:20]!r} is not known", tag=tag)
         if vr == "SQ":
             return self._sequence(tag, attribute, charset, depth)
+        if tag == PIXEL_DATA and self.fragments and "InlineBinary" in attribute:
+            items = _decoded_base64(attribute["InlineBinary"], tag)
+            if items.startswith(_ITEM_TAG):
+                end = Struct("<HHL").pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF, 0)
+                return _header(tag, vr, UNDEFINED, self.syntax) + items + end
         return encode_element(tag, vr, self._value(tag, vr, attribute, charset), self.syntax)
 
     def _sequence(

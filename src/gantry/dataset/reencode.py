@@ -3,7 +3,7 @@
 Values are copied byte for byte; only words change places when the byte order does (PS3.5 7.3), and
 implicit VR has its VRs looked up. Sequences come out with defined lengths, group lengths (retired, and
 wrong after any change) are left out. Encapsulated Pixel Data cannot be re-encoded without decoding it:
-whoever has decoded it hands the samples in as `NativePixels`.
+whoever has decoded it hands the samples in as `NativePixels`. In Items it is copied into the same syntax.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from struct import Struct
 from typing import Final
 
 from gantry.dataset.encode import encode_element
+from gantry.dataset.layout import SEQUENCE_DELIMITER, UNDEFINED
 from gantry.dataset.scan import Buffer, DataSet, Element
 from gantry.dataset.vr import element_vr
 from gantry.errors import DataSetError
@@ -91,6 +92,22 @@ def item_bytes(ds: DataSet, tag: int, syntax: TransferSyntax) -> list[bytes]:
     return [header.pack(0xFFFE, 0xE000, len(item)) + item for item in items]
 
 
+def element_value(ds: DataSet, element: Element, syntax: TransferSyntax) -> tuple[str, bytes]:
+    """VR and value of one element as it would be written in `syntax`; that of a sequence is all its Items.
+
+    Raises DataSetError for encapsulated Pixel Data.
+    """
+    tag, _, _, _, undefined = element
+    vr = element_vr(ds, element)
+    if vr == "SQ" or (undefined and vr == "UN" and tag != PIXEL_DATA):
+        return "SQ", b"".join(item_bytes(ds, tag, syntax))
+    if undefined:
+        raise DataSetError("encapsulated Pixel Data cannot be re-encoded without decoding it", tag=tag)
+    code = _WORD_CODES.get(vr)
+    raw = ds.raw(tag)
+    return vr, _swapped(raw, code) if code and ds.syntax.little_endian != syntax.little_endian else raw
+
+
 def _elements(ds: DataSet, syntax: TransferSyntax) -> Iterator[Buffer]:
     for tag in sorted(ds.elements):
         if tag & 0xFFFF:
@@ -102,6 +119,12 @@ def _element(ds: DataSet, element: Element, syntax: TransferSyntax) -> Iterator[
     vr = element_vr(ds, element)
     if vr == "SQ" or (undefined and vr == "UN" and tag != PIXEL_DATA):
         yield from _sequence(ds, tag, syntax)
+        return
+    if undefined and ds.parent is not None and ds.syntax.uid == syntax.uid:
+        # Of an icon, say: compressed in the transfer syntax of the whole (PS3.5 A.4), it stays as it is.
+        yield Struct("<HH2sHL").pack(tag >> 16, tag & 0xFFFF, b"OB", 0, UNDEFINED)
+        yield ds.view(tag)
+        yield Struct("<HHL").pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF, 0)
         return
     if undefined:
         raise DataSetError("encapsulated Pixel Data cannot be re-encoded without decoding it", tag=tag)

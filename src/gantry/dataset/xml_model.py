@@ -136,9 +136,13 @@ def _components(group: str) -> str:
 # Reading
 
 
-def from_xml(data: bytes) -> JsonModel:
-    """The model in a Native DICOM Model document. Raises DataSetError for anything else."""
-    reader = _Reader()
+def from_xml(data: bytes, *, numbers_as_text: bool = False) -> JsonModel:
+    """The model in a Native DICOM Model document. Raises DataSetError for anything else.
+
+    With `numbers_as_text` a DS or IS stays the text that it is (PS3.18 Table F.2.3-1 allows both), so that
+    1.50 does not become 1.5.
+    """
+    reader = _Reader(numbers_as_text)
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
     parser.StartElementHandler = reader.start
@@ -200,8 +204,9 @@ class _Level:
 class _Reader:
     """What expat's events have built so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, numbers_as_text: bool) -> None:
         self.model: JsonModel | None = None
+        self._numbers_as_text = numbers_as_text
         self._path: list[str] = []
         self._levels: list[_Level] = []
         self._attributes: list[_Attribute] = []
@@ -252,7 +257,9 @@ class _Reader:
         text = "".join(self._text)
         self._text.clear()
         if name == "Value":
-            self._attributes[-1].values.append(_read_value(self._attributes[-1].vr, text))
+            vr = self._attributes[-1].vr
+            as_text = self._numbers_as_text and vr in ("DS", "IS")
+            self._attributes[-1].values.append(text if as_text else _read_value(vr, text))
         elif name == "InlineBinary":
             self._set("InlineBinary", "".join(text.split()))
         elif name in COMPONENTS:

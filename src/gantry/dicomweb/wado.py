@@ -12,12 +12,9 @@ preferred: the answer's Content-Type names the syntax, and the letter (only the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gantry.dicomweb.accept import DICOM, OCTET_STREAM, Offer
-from gantry.dicomweb.parameters import single, split_query, unsigned
 from gantry.errors import WebRequestError
 from gantry.standard.transfer_syntaxes import transfer_syntax
 
@@ -25,9 +22,6 @@ EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 MAX_FRAMES_ASKED = 10_000
 """Most frame numbers in one list."""
-
-MAX_VIEWPORT_PIXELS = 16_384
-"""Longest side of a rendering; four times the widest display sold."""
 
 _JPEG = "image/jpeg"
 _MEDIA_TYPES_OF_SYNTAX: dict[str, tuple[str, ...]] = {
@@ -89,8 +83,10 @@ def media_types_of(syntax_uid: str) -> tuple[str, ...]:
 
 
 def syntaxes_of(media_type: str) -> tuple[str, ...]:
-    """Transfer syntaxes that a compressed media type can carry (the reverse of `media_types_of`)."""
-    return tuple(uid for uid, types in _MEDIA_TYPES_OF_SYNTAX.items() if media_type in types)
+    """Transfer syntaxes that a compressed media type can carry (the reverse of `media_types_of`), its default
+    first."""
+    found = [uid for uid, types in _MEDIA_TYPES_OF_SYNTAX.items() if media_type in types]
+    return tuple(sorted(found, key=lambda uid: uid not in _DEFAULT_SYNTAXES))
 
 
 def can_reencode(syntax_uid: str) -> bool:
@@ -163,113 +159,3 @@ def parse_frame_list(text: str) -> tuple[int, ...]:
             raise WebRequestError(400, f"{part[:40]!r} is not a frame number: they count from 1")
         frames.append(int(part))
     return tuple(frames)
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Window centre, width and function (PS3.18 8.3.5.1.4, PS3.3 C.11.2.1)."""
-
-    center: float
-    width: float
-    function: str = "linear"
-
-
-@dataclass(frozen=True, slots=True)
-class Viewport:
-    """Size of the rendering in pixels, and the source region shown in it (None: the whole image)."""
-
-    width: int
-    height: int
-    region: tuple[float, float, float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RenderingParameters:
-    """What a rendered resource was asked to look like (PS3.18 8.3.5)."""
-
-    viewport: Viewport | None = None
-    window: Window | None = None
-    quality: int | None = None
-    annotations: tuple[str, ...] = ()
-
-
-_WINDOW_FUNCTIONS = frozenset({"linear", "linear-exact", "sigmoid"})
-_RENDERED_TYPES = ("image/jpeg", "image/png")
-
-
-def rendered_offers() -> tuple[Offer, ...]:
-    """Forms of a rendered image (PS3.18 Table 8.7.4-1)."""
-    return tuple(Offer(media_type) for media_type in _RENDERED_TYPES)
-
-
-def parse_rendering(query: str) -> RenderingParameters:
-    """Read the parameters of a rendered resource. Raises WebRequestError 400."""
-    pairs = split_query(query)
-    viewport, window = single(pairs, "viewport"), single(pairs, "window")
-    quality, annotation = single(pairs, "quality"), single(pairs, "annotation")
-    return RenderingParameters(
-        None if viewport is None else parse_viewport(viewport),
-        None if window is None else parse_window(window),
-        None if quality is None else parse_quality(quality),
-        () if not annotation else tuple(annotation.split(",", 8)),
-    )
-
-
-def parse_viewport(text: str) -> Viewport:
-    """``vw,vh`` or ``vw,vh,sx,sy,sw,sh`` (PS3.18 8.3.5.1.3)."""
-    parts = text.split(",", 6)
-    if len(parts) not in (2, 6):
-        raise WebRequestError(400, "viewport is not VW,VH or VW,VH,SX,SY,SW,SH")
-    width = unsigned("viewport", parts[0], maximum=MAX_VIEWPORT_PIXELS)
-    height = unsigned("viewport", parts[1], maximum=MAX_VIEWPORT_PIXELS)
-    if not width or not height:
-        raise WebRequestError(400, "viewport: a side of no pixels")
-    if len(parts) == 2:
-        return Viewport(width, height)
-    x, y, w, h = (_finite("viewport", part or "0") for part in parts[2:])
-    return Viewport(width, height, (x, y, w, h))
-
-
-def parse_window(text: str) -> Window:
-    """``center,width,function`` (PS3.18 8.3.5.1.4); the function may be left out."""
-    parts = text.split(",", 3)
-    if len(parts) not in (2, 3):
-        raise WebRequestError(400, "window is not CENTER,WIDTH,FUNCTION")
-    function = parts[2] if len(parts) == 3 else "linear"
-    if function not in _WINDOW_FUNCTIONS:
-        raise WebRequestError(400, f"window: the function is one of {', '.join(sorted(_WINDOW_FUNCTIONS))}")
-    return make_window(parts[0], parts[1], function)
-
-
-def make_window(center: str, width: str, function: str = "linear") -> Window:
-    """A window from its two numbers. Raises WebRequestError 400."""
-    window = Window(_finite("window center", center), _finite("window width", width), function)
-    # PS3.3 C.11.2.1.2: a linear window is at least 1 wide, the others wider than 0.
-    if window.width < 1 if function == "linear" else window.width <= 0:
-        raise WebRequestError(400, "window: the width is too small")
-    return window
-
-
-def parse_quality(text: str) -> int:
-    """JPEG quality from 1 to 100 (PS3.18 8.3.5.1.2)."""
-    quality = unsigned("quality", text, maximum=100)
-    if quality < 1:
-        raise WebRequestError(400, "quality is from 1 to 100")
-    return quality
-
-
-def _finite(name: str, text: str) -> float:
-    try:
-        value = float(text) if len(text) <= 40 and "_" not in text else math.nan
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise WebRequestError(400, f"{name}={text[:40]!r} is not a number")
-    return value
-
-
-def fit_within(size: tuple[int, int], viewport: Viewport) -> tuple[int, int]:
-    """Width and height of an image of `size` (width, height) scaled to fit, its aspect ratio kept."""
-    width, height = size
-    scale = min(viewport.width / max(1, width), viewport.height / max(1, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))

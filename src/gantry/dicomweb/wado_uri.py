@@ -1,7 +1,8 @@
 """WADO-URI: one object or one picture by query parameters (PS3.18 9).
 
 The oldest of the web services, still what many viewers and reports link to. The parameters name the
-object; `contentType` picks a form from the same table as the other services.
+object; `contentType` picks a form from the same table as the other services. Parameters that exclude each
+other are refused as 9.1.2 says, so that nobody takes a picture for what it is not.
 """
 
 from __future__ import annotations
@@ -11,17 +12,35 @@ from dataclasses import dataclass
 from gantry.dicomweb.media_types import MediaType, parse_media_types
 from gantry.dicomweb.parameters import single, split_query, unsigned
 from gantry.dicomweb.paths import is_uid
-from gantry.dicomweb.wado import (
+from gantry.dicomweb.rendering import (
     MAX_VIEWPORT_PIXELS,
+    Region,
     RenderingParameters,
     Viewport,
     Window,
+    check_charset,
+    finite,
     make_window,
+    parse_annotations,
     parse_quality,
 )
 from gantry.errors import WebRequestError
 
-RENDERED_TYPES = ("image/jpeg", "image/png")
+IMAGE_PARAMETERS = (
+    "annotation",
+    "rows",
+    "columns",
+    "region",
+    "windowCenter",
+    "windowWidth",
+    "frameNumber",
+    "imageQuality",
+    "presentationUID",
+    "presentationSeriesUID",
+)
+"""What has a meaning for pictures only (PS3.18 9.1.2.3)."""
+
+_NOT_WITH_PRESENTATION = ("region", "windowCenter", "windowWidth", "frameNumber")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +48,9 @@ class UriRequest:
     """A WADO-URI request. `media_types` is empty where the client leaves the form to the server.
 
     `frame` counts from 1 and is None where the parameter was not given. `transfer_syntax` applies to
-    application/dicom; absent, Explicit VR Little Endian is meant (PS3.18 9.1.2.2.1).
+    application/dicom; absent, Explicit VR Little Endian is meant (PS3.18 9.1.2.2.1). `presentation` is series
+    and instance of the presentation state to apply. `asks_of_image` are the parameters given that only
+    pictures have.
     """
 
     study_uid: str
@@ -40,6 +61,8 @@ class UriRequest:
     frame: int | None
     rendering: RenderingParameters
     anonymize: bool
+    presentation: tuple[str, str] | None
+    asks_of_image: tuple[str, ...]
 
 
 def parse(query: str) -> UriRequest:
@@ -54,6 +77,7 @@ def parse(query: str) -> UriRequest:
     anonymize = single(pairs, "anonymize")
     if anonymize not in (None, "yes"):
         raise WebRequestError(400, "anonymize can only be yes")
+    check_charset(single(pairs, "charset"))
     return UriRequest(
         study,
         series,
@@ -61,8 +85,10 @@ def parse(query: str) -> UriRequest:
         parse_media_types(content_type) if content_type else (),
         single(pairs, "transferSyntax"),
         None if frame is None else _frame(frame),
-        RenderingParameters(_viewport(pairs), _window(pairs), _quality(pairs)),
+        _rendering(pairs),
         anonymize == "yes",
+        _presentation(pairs),
+        tuple(name for name in IMAGE_PARAMETERS if single(pairs, name) is not None),
     )
 
 
@@ -82,9 +108,17 @@ def _frame(text: str) -> int:
     return frame
 
 
-def _quality(pairs: list[tuple[str, str]]) -> int | None:
-    text = single(pairs, "imageQuality")
-    return None if text is None else parse_quality(text)
+def _rendering(pairs: list[tuple[str, str]]) -> RenderingParameters:
+    quality = single(pairs, "imageQuality")
+    known, unknown = parse_annotations(single(pairs, "annotation"))
+    return RenderingParameters(
+        viewport=_viewport(pairs),
+        region=_region(single(pairs, "region")),
+        window=_window(pairs),
+        quality=None if quality is None else parse_quality(quality),
+        annotations=known,
+        unknown_annotations=unknown,
+    )
 
 
 def _viewport(pairs: list[tuple[str, str]]) -> Viewport | None:
@@ -97,11 +131,26 @@ def _viewport(pairs: list[tuple[str, str]]) -> Viewport | None:
 
 def _side(name: str, text: str | None) -> int:
     if text is None:
-        return MAX_VIEWPORT_PIXELS
+        return 0
     value = unsigned(name, text, maximum=MAX_VIEWPORT_PIXELS)
     if not value:
         raise WebRequestError(400, f"{name} must be at least 1")
     return value
+
+
+def _region(text: str | None) -> Region | None:
+    """Left, top, right and bottom in parts of the image, 0.0 to 1.0 (PS3.18 9.1.2.3.3)."""
+    if text is None:
+        return None
+    parts = text.split(",", 4)
+    if len(parts) != 4:
+        raise WebRequestError(400, "region is not LEFT,TOP,RIGHT,BOTTOM")
+    left, top, right, bottom = (finite("region", part) for part in parts)
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise WebRequestError(
+            400, "region: its edges are from 0.0 to 1.0, left and top before right and bottom"
+        )
+    return Region(left, top, right - left, bottom - top, is_relative=True)
 
 
 def _window(pairs: list[tuple[str, str]]) -> Window | None:
@@ -111,3 +160,17 @@ def _window(pairs: list[tuple[str, str]]) -> Window | None:
     if center is None or width is None:
         return None
     return make_window(center, width)
+
+
+def _presentation(pairs: list[tuple[str, str]]) -> tuple[str, str] | None:
+    names = ("presentationSeriesUID", "presentationUID")
+    given = [name for name in names if single(pairs, name) is not None]
+    if not given:
+        return None
+    if len(given) == 1:
+        raise WebRequestError(400, "presentationUID and presentationSeriesUID go together")
+    for name in _NOT_WITH_PRESENTATION:
+        if single(pairs, name) is not None:
+            raise WebRequestError(400, f"{name} and a presentation state exclude each other")
+    series, instance = (_uid(pairs, name) for name in names)
+    return series, instance

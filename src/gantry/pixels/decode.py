@@ -1,8 +1,8 @@
 """One stored frame to numbers: the codec by transfer syntax, the shape by the header.
 
 The stream is right where stream and header disagree on depth or colour, since the stream is what was
-compressed; rows and columns must agree. What a stream claims is looked at before it is decoded, so that
-one that lies is refused before memory is taken. Runs inside a guarded worker: codecs are not ours.
+compressed; rows and columns stay the header's. What a stream claims is looked at before it is decoded, so
+that one that lies is refused before memory is taken. Runs inside a guarded worker: codecs are not ours.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def decode(data: bytes, syntax_uid: str, header: ImageHeader) -> Decoded:
     except Exception as error:  # every codec raises types of its own; this is their door
         name = transfer_syntax(syntax_uid).name
         raise broken(f"the {name} stream cannot be decoded: {error}") from error
-    pixels = as_shaped(pixels, header)
     true = _corrected(syntax_uid, header, facts)
+    pixels = as_shaped(pixels, true)
     if pixels.dtype.itemsize * 8 < true.bits_allocated and pixels.dtype.kind in "iu":
         pixels = pixels.astype(np.dtype(f"{pixels.dtype.kind}{true.bits_allocated // 8}"))
     samples = 1 if pixels.ndim == 2 else pixels.shape[2]

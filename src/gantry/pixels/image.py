@@ -1,4 +1,4 @@
-"""What a header says about its pixels: the Image Pixel and related modules as one value (PS3.3 C.7.6.3).
+"""What a header says of the pixels of a frame: Image Pixel and related modules as one value (PS3.3 C.7.6.3).
 
 A header is a claim. `ImageHeader.from_dataset` takes the claim as it stands, with the standard's
 defaults where an attribute is missing, and `check_size` says before any memory is taken whether
@@ -11,34 +11,42 @@ from dataclasses import dataclass
 
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
+from gantry.pixels.functional_groups import (
+    FRAME_DISPLAY_SHUTTER,
+    FRAME_VOI_LUT,
+    PIXEL_MEASURES,
+    PIXEL_VALUE_TRANSFORMATION,
+    FunctionalGroups,
+)
+from gantry.pixels.lut import LookupTable, read_tables
+from gantry.pixels.overlay import Overlay, read_overlays
+from gantry.pixels.palette import Palette, read_palette
+from gantry.pixels.presentation import Presentation
+from gantry.pixels.shutter import Shutter, read_shutter
+from gantry.pixels.voi import Window
+
+__all__ = ["ImageHeader", "LookupTable", "Rendering", "Window", "read_windows"]
 
 # A frame larger than this is not decoded: 100 Mpixel is four times the largest detector in use,
 # and 512 MB is what one decoding worker may hold (reliability limits, "render").
 MAX_FRAME_PIXELS = 100_000_000
 MAX_FRAME_BYTES = 512_000_000
 
-
-@dataclass(frozen=True, slots=True)
-class PaletteChannel:
-    """One Palette Color Lookup Table (PS3.3 C.7.9.2): `entries` 16-bit values from `first_mapped` on."""
-
-    first_mapped: int
-    bits: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """One window of the VOI LUT module (PS3.3 C.11.2), in output units of the Modality LUT."""
-
-    center: float
-    width: float
-    explanation: str = ""
+MAX_ICC_BYTES = 4 << 20
+"""Profiles of scanners have kilobytes; those of printers, with tables, up to a few megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What is asked of a picture: viewport in pixels (0 for as stored), a window, and how it is coded."""
+    """What is asked of a picture, and how it is coded.
+
+    `width`, `height`: viewport in pixels, 0 for as stored. `window`: instead of the header's; else
+    `voi_name` or `voi_number` (from 1) choose among those. `region`: left, top, width and height of what is
+    shown, in pixels of the image, its corner 0, 0. The flips turn what is shown. `icc_profile` is of PS3.18
+    8.3.5.1.5: no, yes, srgb, adobergb, rommrgb, displayp3; empty for sRGB that does not say so.
+    `notes`: lines to burn in at the top left and at the bottom left. `is_draft`: pixels that a much smaller
+    picture can do without may be left out.
+    """
 
     width: int = 0
     height: int = 0
@@ -46,11 +54,19 @@ class Rendering:
     voi_function: str = ""
     media_type: str = "image/jpeg"
     quality: int = 90
+    voi_name: str = ""
+    voi_number: int = 0
+    region: tuple[float, float, float, float] | None = None
+    flip_horizontal: bool = False
+    flip_vertical: bool = False
+    icc_profile: str = ""
+    notes: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    is_draft: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ImageHeader:
-    """The attributes that decoding and display need; sizes in pixels, depths in bits."""
+    """The attributes that decoding and display of one frame need; sizes in pixels, depths in bits."""
 
     rows: int
     columns: int
@@ -68,10 +84,22 @@ class ImageHeader:
     voi_lut_function: str
     presentation_lut_shape: str
     pixel_padding_value: int | None
-    palette: tuple[PaletteChannel, PaletteChannel, PaletteChannel] | None
+    palette: Palette | None
     pixel_aspect: tuple[float, float]
     pixel_vr: str = ""
     """VR of the pixels: OB, OW; OF and OD where they are floating point (PS3.3 C.7.6.24)."""
+    modality: str = ""
+    rescale_type: str = ""
+    modality_lut: LookupTable | None = None
+    voi_luts: tuple[LookupTable, ...] = ()
+    presentation_lut: LookupTable | None = None
+    padding_limit: int | None = None
+    is_supplemental: bool = False
+    """The palette colours the values from its first on; those below are gray (PS3.3 C.8.16.2.1.2)."""
+    overlays: tuple[Overlay, ...] = ()
+    shutter: Shutter | None = None
+    icc_profile: bytes = b""
+    presentation: Presentation | None = None
 
     @property
     def is_float(self) -> bool:
@@ -79,32 +107,59 @@ class ImageHeader:
         return self.pixel_vr in ("OF", "OD")
 
     @classmethod
-    def from_dataset(cls, ds: DataSet) -> ImageHeader:
-        """Read the header of an image; missing attributes take the value that the standard implies."""
+    def from_dataset(cls, ds: DataSet, frame: int = 1, groups: FunctionalGroups | None = None) -> ImageHeader:
+        """Read the header for a frame, from 1; what is missing takes the value that the standard implies.
+
+        `groups` are those of `ds`, where several frames are asked for. Raises DataSetError for a segmented
+        palette that cannot be expanded.
+        """
+        groups = groups or FunctionalGroups(ds)
         allocated = _integer(ds, 0x00280100, 16)
         stored = _integer(ds, 0x00280101, allocated)
-        transformation = _functional_group(ds, 0x00289145)
-        voi = _functional_group(ds, 0x00289132)
+        stored = stored if 0 < stored <= allocated else allocated
+        high = _integer(ds, 0x00280102, stored - 1)
+        signed = _integer(ds, 0x00280103, 0) == 1
+        transformation = groups.attributes(frame, PIXEL_VALUE_TRANSFORMATION)
+        voi = groups.attributes(frame, FRAME_VOI_LUT)
+        slope = _decimal(transformation, 0x00281053, 1.0) or 1.0
+        intercept = _decimal(transformation, 0x00281052, 0.0)
+        photometric = (ds.text(0x00280004) or "MONOCHROME2").upper()
+        tables = read_tables(ds.sequence(0x20500010), signed_input=False)
+        modality_luts = read_tables(ds.sequence(0x00283000)[:1], signed_input=signed)
+        presents_color = (ds.text(0x00089205) or "").upper() in ("COLOR", "MIXED")
+        is_supplemental = photometric == "MONOCHROME2" and presents_color
         return cls(
             rows=_integer(ds, 0x00280010, 0),
             columns=_integer(ds, 0x00280011, 0),
             samples_per_pixel=_integer(ds, 0x00280002, 1),
-            photometric_interpretation=(ds.text(0x00280004) or "MONOCHROME2").upper(),
+            photometric_interpretation=photometric,
             planar_configuration=_integer(ds, 0x00280006, 0),
             bits_allocated=allocated,
-            bits_stored=stored if 0 < stored <= allocated else allocated,
-            high_bit=_integer(ds, 0x00280102, stored - 1),
-            signed=_integer(ds, 0x00280103, 0) == 1,
+            bits_stored=stored,
+            high_bit=high,
+            signed=signed,
             number_of_frames=max(1, int(_decimal(ds, 0x00280008, 1))),
-            rescale_slope=_decimal(transformation, 0x00281053, 1.0) or 1.0,
-            rescale_intercept=_decimal(transformation, 0x00281052, 0.0),
-            windows=_windows(voi),
+            rescale_slope=slope,
+            rescale_intercept=intercept,
+            windows=read_windows(voi),
             voi_lut_function=(voi.text(0x00281056) or "LINEAR").upper(),
             presentation_lut_shape=(ds.text(0x20500020) or "").upper(),
-            pixel_padding_value=_padding(ds),
-            palette=_palette(ds),
-            pixel_aspect=_aspect(ds),
+            pixel_padding_value=_padding(ds, 0x00280120, signed, allocated),
+            palette=read_palette(ds, signed=signed)
+            if photometric == "PALETTE COLOR" or is_supplemental
+            else None,
+            pixel_aspect=_aspect(ds, groups.attributes(frame, PIXEL_MEASURES)),
             pixel_vr=_pixel_vr(ds),
+            modality=(ds.text(0x00080060) or "").upper(),
+            rescale_type=(transformation.text(0x00281054) or "").upper(),
+            modality_lut=modality_luts[0] if modality_luts else None,
+            voi_luts=read_tables(voi.sequence(0x00283010), signed_input=signed or intercept < 0),
+            presentation_lut=tables[0] if tables else None,
+            padding_limit=_padding(ds, 0x00280121, signed, allocated),
+            is_supplemental=is_supplemental,
+            overlays=read_overlays(ds, frame, stored_bits=range(high - stored + 1, high + 1)),
+            shutter=read_shutter(groups.attributes(frame, FRAME_DISPLAY_SHUTTER)),
+            icc_profile=_icc_profile(ds),
         )
 
     @property
@@ -132,33 +187,8 @@ class ImageHeader:
             raise DataSetError(f"Bits Allocated is {self.bits_allocated}", tag=0x00280100)
 
 
-def _functional_group(ds: DataSet, macro: int) -> DataSet:
-    """The item of a functional group macro for the first frame, or the Data Set itself (PS3.3 C.7.6.16)."""
-    for groups in (0x52009229, 0x52009230):  # shared, per-frame
-        for group in ds.sequence(groups)[:1]:
-            items = group.sequence(macro)
-            if items:
-                return items[0]
-    return ds
-
-
-def _integer(ds: DataSet, tag: int, default: int) -> int:
-    values = ds.ints(tag)
-    return values[0] if values else default
-
-
-def _decimal(ds: DataSet, tag: int, default: float) -> float:
-    return _number(ds.text(tag), default)
-
-
-def _number(text: str | None, default: float) -> float:
-    try:
-        return float(text) if text else default
-    except ValueError:
-        return default
-
-
-def _windows(ds: DataSet) -> tuple[Window, ...]:
+def read_windows(ds: DataSet) -> tuple[Window, ...]:
+    """The windows of a Data Set or Item with their names; NaN for a number that is none."""
     centers = ds.texts(0x00281050)
     widths = ds.texts(0x00281051)
     names = ds.texts(0x00281055)
@@ -169,24 +199,31 @@ def _windows(ds: DataSet) -> tuple[Window, ...]:
     return tuple(windows)
 
 
-def _padding(ds: DataSet) -> int | None:
-    values = ds.ints(0x00280120)
-    return values[0] if values else None
+def _integer(ds: DataSet, tag: int, default: int) -> int:
+    values = ds.ints(tag)
+    return values[0] if values else default
 
 
-def _palette(ds: DataSet) -> tuple[PaletteChannel, PaletteChannel, PaletteChannel] | None:
-    red, green, blue = (_palette_channel(ds, 0x00281101 + n, 0x00281201 + n) for n in range(3))
-    if red is None or green is None or blue is None:
+def _decimal(ds: DataSet, tag: int, default: float) -> float:
+    values = ds.floats(tag)
+    # A number that is none, or without end, is as good as absent.
+    return values[0] if values and abs(values[0]) < float("inf") else default
+
+
+def _number(text: str | None, default: float) -> float:
+    try:
+        return float(text) if text else default
+    except ValueError:
+        return default
+
+
+def _padding(ds: DataSet, tag: int, signed: bool, bits: int) -> int | None:
+    """Its VR follows Pixel Representation, which writers forget."""
+    values = ds.ints(tag)
+    if not values:
         return None
-    return red, green, blue
-
-
-def _palette_channel(ds: DataSet, descriptor_tag: int, data_tag: int) -> PaletteChannel | None:
-    descriptor = ds.ints(descriptor_tag)
-    data = ds.raw(data_tag)
-    if len(descriptor) != 3 or not data:
-        return None
-    return PaletteChannel(first_mapped=descriptor[1], bits=descriptor[2], data=data)
+    value = values[0] & (1 << min(bits, 16)) - 1 if bits < 32 else values[0]
+    return value - (1 << bits) if signed and bits <= 16 and value >> (bits - 1) else value
 
 
 def _pixel_vr(ds: DataSet) -> str:
@@ -197,10 +234,18 @@ def _pixel_vr(ds: DataSet) -> str:
     return ""
 
 
-def _aspect(ds: DataSet) -> tuple[float, float]:
+def _aspect(ds: DataSet, measures: DataSet) -> tuple[float, float]:
     """Vertical and horizontal pixel size, in any unit; (1, 1) where the header says nothing."""
-    for tag in (0x00280030, 0x00181164, 0x00280034):  # Pixel Spacing, Imager Pixel Spacing, Aspect Ratio
-        parts = [_number(part, 0.0) for part in ds.texts(tag)]
-        if len(parts) == 2 and parts[0] > 0 and parts[1] > 0:
+    for where, tag in ((measures, 0x00280030), (ds, 0x00181164), (ds, 0x00280034)):
+        parts = [_number(part, 0.0) for part in where.texts(tag)]  # spacing, at the imager, aspect ratio
+        if len(parts) == 2 and 0 < parts[0] < float("inf") and 0 < parts[1] < float("inf"):
             return parts[0], parts[1]
     return 1.0, 1.0
+
+
+def _icc_profile(ds: DataSet) -> bytes:
+    """The profile of the image, or of the first optical path that has one (PS3.3 C.11.15, C.8.12.5)."""
+    for where in (ds, *ds.sequence(0x00480105)[:1]):
+        if len(where.view(0x00282000)) <= MAX_ICC_BYTES and 0x00282000 in where:
+            return where.raw(0x00282000)
+    return b""

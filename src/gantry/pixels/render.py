@@ -1,194 +1,132 @@
-"""Stored values to a picture: Modality LUT, window, palette or colour, size, JPEG or PNG (PS3.3 C.11).
+"""Stored values to a picture: the display pipeline in the order of PS3.4 N.2 and PS3.3 C.11.
 
-The first cut of the display pipeline, enough for thumbnails and renditions: rescale, the header's
-first window or one that is asked for, MONOCHROME1, palettes, YBR. Presentation states, overlays and
-shutters belong to the display pipeline that follows.
+Grayscale through Modality, VOI and Presentation LUT (`grayscale`), palettes (`palette`) and colour (`color`)
+give display values for each stored pixel; overlays and shutter lie over them. Then the picture is cropped,
+turned and scaled (`geometry`), drawn upon (`annotate`), brought into a colour space (`icc`) and coded
+(`picture_format`).
 """
 
 from __future__ import annotations
 
-import io
-import math
+from dataclasses import replace
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from gantry.errors import DataSetError
-from gantry.pixels.decode import Pixels
-from gantry.pixels.image import ImageHeader, PaletteChannel, Rendering, Window
+from gantry.pixels.annotate import burn_notes, draw_presentation
+from gantry.pixels.codecs.codec import Pixels, stored_values
+from gantry.pixels.color import color_picture
+from gantry.pixels.geometry import place
+from gantry.pixels.grayscale import gray_picture
+from gantry.pixels.icc import converted
+from gantry.pixels.image import ImageHeader, Rendering
+from gantry.pixels.overlay import Overlay, burn_overlays, painted
+from gantry.pixels.palette import through_palette
+from gantry.pixels.picture_format import encode
+
+__all__ = ["Picture", "Rendering", "render", "to_picture"]
 
 Picture = NDArray[np.uint8]
 
 
 def render(pixels: Pixels, photometric: str, header: ImageHeader, wanted: Rendering) -> bytes:
-    """Make an encoded picture of one decoded frame; raises DataSetError where there is no way to show it."""
-    picture = to_picture(pixels, photometric, header, wanted)
-    picture = _resized(picture, header.pixel_aspect, wanted)
-    return _encoded(picture, wanted)
+    """Make an encoded picture of one decoded frame; raises DataSetError where there is no way to show it.
+
+    `pixels` and `photometric` are what `decode_frame` and `decoded_photometric` gave.
+    """
+    pixels, header = _thinned(pixels, header, wanted)
+    return finished(to_picture(pixels, photometric, header, wanted), header, wanted)
+
+
+def finished(picture: Picture, header: ImageHeader, wanted: Rendering) -> bytes:
+    """Make an encoded picture of display values, as `to_picture` and `blended` give them.
+
+    Raises DataSetError for one that would be over the limits.
+    """
+    picture, placement = place(picture, header, wanted)
+    profile = b""
+    if picture.ndim == 2 and wanted.icc_profile not in ("", "no"):
+        picture = np.repeat(picture[..., None], 3, axis=2)
+    if picture.ndim == 3:
+        picture, profile = converted(picture, header.icc_profile, wanted.icc_profile)
+    if header.presentation is not None:
+        picture = draw_presentation(picture, header.presentation, placement)
+    picture = burn_notes(picture, wanted.notes)
+    return encode(picture, wanted.media_type, wanted.quality, profile)
+
+
+def _thinned(pixels: Pixels, header: ImageHeader, wanted: Rendering) -> tuple[Pixels, ImageHeader]:
+    """For a draft of a quarter of the size or less: four pixels of the image for each of the output."""
+    lies_over = header.overlays or header.shutter is not None or header.presentation is not None
+    if not (wanted.is_draft and wanted.width and wanted.height) or lies_over or wanted.region is not None:
+        return pixels, header
+    rows, columns = pixels.shape[:2]
+    step = min(rows // wanted.height, columns // wanted.width) // 2
+    if step < 2:
+        return pixels, header
+    thin = pixels[::step, ::step]
+    return thin, replace(header, rows=thin.shape[0], columns=thin.shape[1])
 
 
 def to_picture(pixels: Pixels, photometric: str, header: ImageHeader, wanted: Rendering) -> Picture:
-    """Display values, 0 to 255, of shape (rows, columns) or (rows, columns, 3)."""
-    if photometric == "PALETTE COLOR":
-        return _palette_picture(pixels, header)
+    """Display values, 0 to 255, one for each stored pixel: (rows, columns) or (rows, columns, 3).
+
+    Overlays and shutter are in it. Raises DataSetError.
+    """
+    picture = _display_values(pixels, photometric, header, wanted)
+    picture = _shuttered(picture, pixels, header)
+    # PS3.4 N.2.3.1: annotations follow the shutter, and are seen on it.
+    return burn_overlays(picture, pixels, _shown_overlays(header))
+
+
+def _display_values(pixels: Pixels, photometric: str, header: ImageHeader, wanted: Rendering) -> Picture:
+    is_pseudo_color = header.presentation is not None and header.presentation.palette is not None
+    if photometric == "PALETTE COLOR" and not is_pseudo_color:
+        if header.palette is None or pixels.ndim != 2:
+            raise DataSetError("a PALETTE COLOR image without its lookup tables", tag=0x00281201)
+        return through_palette(pixels, header.palette)
     if pixels.ndim == 3:
-        return _color_picture(pixels, photometric, header)
-    return _gray_picture(pixels, photometric, header, wanted)
+        return color_picture(pixels, photometric, header)
+    picture = gray_picture(pixels, photometric, header, wanted)
+    if header.is_supplemental and header.palette is not None:
+        return _supplemented(picture, pixels, header)
+    if is_pseudo_color:
+        return _pseudo_colored(picture, header)
+    return picture
 
 
-def _gray_picture(pixels: Pixels, photometric: str, header: ImageHeader, wanted: Rendering) -> Picture:
-    inverted = (photometric == "MONOCHROME1") != (header.presentation_lut_shape == "INVERSE")
-    window = wanted.window or _usable(header.windows)
-    function = wanted.voi_function or header.voi_lut_function
-    stored = _masked(pixels, header)
-    if window is None:
-        window, function = _window_of_pixels(stored, header), "LINEAR_EXACT"
-    if stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2:
-        table = _lookup_table(stored.dtype, header, window, function, inverted)
-        return np.asarray(table[stored.view(np.dtype(f"u{stored.dtype.itemsize}"))])
-    values = stored.astype(np.float64) * header.rescale_slope + header.rescale_intercept
-    return _windowed(values, window, function, inverted)
+def _supplemented(picture: Picture, pixels: Pixels, header: ImageHeader) -> Picture:
+    """Values from the palette's first on in its colours, the others gray (PS3.3 C.7.6.19)."""
+    assert header.palette is not None
+    stored = stored_values(pixels, header)
+    colors = through_palette(stored, header.palette)
+    is_colored = stored >= header.palette[0].first_mapped
+    return np.where(is_colored[..., None], colors, picture[..., None])
 
 
-def _masked(pixels: Pixels, header: ImageHeader) -> Pixels:
-    """Drop bits outside of Bits Stored (old overlays live there) and spread the sign."""
-    if pixels.dtype.kind not in "iu":
-        return pixels
-    width = pixels.dtype.itemsize * 8
-    stored = min(header.bits_stored, width)
-    if stored == width:
-        return pixels
-    left = width - stored
-    kind = "i" if header.signed else "u"
-    right_aligned = pixels
-    if stored - 1 < header.high_bit < width:
-        right_aligned = pixels >> (header.high_bit + 1 - stored)
-    aligned = (right_aligned.view(np.dtype(f"u{pixels.dtype.itemsize}")) << left).view(
-        np.dtype(f"{kind}{pixels.dtype.itemsize}")
-    )
-    return np.asarray(aligned >> left)
+def _pseudo_colored(picture: Picture, header: ImageHeader) -> Picture:
+    """Gray spread over the entries of a presentation state's palette (PS3.4 N.2.6)."""
+    assert header.presentation is not None
+    assert header.presentation.palette is not None
+    palette = header.presentation.palette
+    last = len(palette[0].entries()) - 1
+    codes = np.arange(256) * last // 255 + palette[0].first_mapped
+    return np.asarray(through_palette(codes, palette)[picture])
 
 
-def _lookup_table(
-    dtype: np.dtype[np.generic], header: ImageHeader, window: Window, function: str, inverted: bool
-) -> Picture:
-    """All 256 or 65,536 stored values through the pipeline once: faster than each pixel through it."""
-    codes = np.arange(1 << (dtype.itemsize * 8), dtype=np.dtype(f"u{dtype.itemsize}"))
-    values = codes.view(dtype).astype(np.float32) * header.rescale_slope + header.rescale_intercept
-    return _windowed(values, window, function, inverted)
+def _shown_overlays(header: ImageHeader) -> tuple[Overlay, ...]:
+    """All but the one that is the shutter's bitmap."""
+    shutter = None if header.shutter is None else header.shutter.overlay_group
+    return tuple(overlay for overlay in header.overlays if overlay.group != shutter)
 
 
-def _windowed(values: NDArray[np.floating], window: Window, function: str, inverted: bool) -> Picture:
-    """The VOI functions of PS3.3 C.11.2.1.2 and .3, output 0 to 255."""
-    width = max(window.width, 1e-6)
-    if function == "SIGMOID":
-        share = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - window.center) / width, -80, 80)))
-    elif function == "LINEAR_EXACT":
-        share = (values - window.center) / width + 0.5
-    elif width <= 1:
-        share = (values > window.center - 0.5).astype(np.float32)  # a threshold (C.11.2.1.2.1)
-    else:
-        share = (values - (window.center - 0.5)) / (width - 1) + 0.5
-    share = np.nan_to_num(np.clip(share, 0.0, 1.0), nan=0.0)
-    if inverted:
-        share = 1.0 - share
-    return np.asarray(share * 255.0 + 0.5).astype(np.uint8)
-
-
-def _usable(windows: tuple[Window, ...]) -> Window | None:
-    for window in windows:
-        if math.isfinite(window.center) and math.isfinite(window.width) and window.width > 0:
-            return window
-    return None
-
-
-def _window_of_pixels(stored: Pixels, header: ImageHeader) -> Window:
-    """Where a header gives no window: from the 0.5th to the 99.5th percentile, padding left out."""
-    sample = stored[:: max(1, stored.shape[0] // 256), :: max(1, stored.shape[1] // 256)]
-    values = sample.astype(np.float64)
-    if header.pixel_padding_value is not None:
-        kept = values[sample != header.pixel_padding_value]
-        values = kept if kept.size else values
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return Window(0.0, 1.0)
-    values = values * header.rescale_slope + header.rescale_intercept
-    low, high = np.percentile(values, [0.5, 99.5])
-    if low == high:
-        low, high = float(values.min()), float(values.max())
-    return Window(float(low + high) / 2, max(float(high - low), 1.0))
-
-
-def _palette_picture(pixels: Pixels, header: ImageHeader) -> Picture:
-    if header.palette is None or pixels.ndim != 2:
-        raise DataSetError("a PALETTE COLOR image without its lookup tables", tag=0x00281201)
-    channels = [_through_palette(pixels, channel) for channel in header.palette]
-    return np.stack(channels, axis=-1)
-
-
-def _through_palette(pixels: Pixels, channel: PaletteChannel) -> Picture:
-    if channel.bits > 8 or len(channel.data) >= 2 * 256:
-        usable = len(channel.data) // 2 * 2
-        table = (np.frombuffer(channel.data[:usable], "<u2") >> 8).astype(np.uint8)
-        if channel.bits <= 8:
-            table = np.frombuffer(channel.data[:usable], "<u2").astype(np.uint8)
-    else:
-        table = np.frombuffer(channel.data, np.uint8)
-    # Values past either end take the end's colour (PS3.3 C.7.6.3.1.5), so no index can leave the table.
-    index = np.clip(pixels.astype(np.int64) - channel.first_mapped, 0, len(table) - 1)
-    return table[index]
-
-
-def _color_picture(pixels: Pixels, photometric: str, header: ImageHeader) -> Picture:
-    rgb = pixels[..., :3]
-    if rgb.dtype.itemsize > 1:
-        rgb = rgb >> max(0, header.bits_stored - 8)
-    rgb = rgb.astype(np.uint8)
-    if photometric in ("YBR_FULL", "YBR_FULL_422"):
-        return _ybr_to_rgb(rgb)
-    return rgb
-
-
-def _ybr_to_rgb(ybr: Picture) -> Picture:
-    """PS3.3 C.7.6.3.1.2, full range."""
-    y, cb, cr = (ybr[..., n].astype(np.float32) for n in range(3))
-    red = y + 1.402 * (cr - 128)
-    green = y - 0.344136 * (cb - 128) - 0.714136 * (cr - 128)
-    blue = y + 1.772 * (cb - 128)
-    return np.asarray(np.clip(np.stack([red, green, blue], axis=-1) + 0.5, 0, 255)).astype(np.uint8)
-
-
-def _resized(picture: Picture, aspect: tuple[float, float], wanted: Rendering) -> Picture:
-    """Fit into the viewport, true to the pixel's aspect, never larger than asked."""
-    rows, columns = picture.shape[:2]
-    tall, wide = aspect
-    true_rows, true_columns = (
-        (rows * tall / wide, float(columns)) if tall > wide else (float(rows), columns * wide / tall)
-    )
-    scale = 1.0
-    if wanted.width or wanted.height:
-        scale = min(
-            (wanted.width or math.inf) / true_columns,
-            (wanted.height or math.inf) / true_rows,
-        )
-    size = max(1, round(true_columns * scale)), max(1, round(true_rows * scale))
-    if size == (columns, rows):
+def _shuttered(picture: Picture, pixels: Pixels, header: ImageHeader) -> Picture:
+    shutter = header.shutter
+    if shutter is None:
         return picture
-    shrinking = size[0] < columns
-    method = Image.Resampling.BOX if shrinking else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(picture).resize(size, method, reducing_gap=2.0 if shrinking else None))
-
-
-def _encoded(picture: Picture, wanted: Rendering) -> bytes:
-    picture = np.ascontiguousarray(picture)
-    if wanted.media_type == "image/jpeg":
-        return bytes(imagecodecs.jpeg8_encode(picture, level=wanted.quality))
-    if wanted.media_type == "image/png":
-        return bytes(imagecodecs.png_encode(picture, level=3))
-    if wanted.media_type == "image/gif":
-        out = io.BytesIO()
-        Image.fromarray(picture).save(out, "GIF")
-        return out.getvalue()
-    raise DataSetError(f"there is no encoder for {wanted.media_type}")
+    covered = shutter.covered(picture.shape[0], picture.shape[1], header.pixel_aspect)
+    for overlay in header.overlays:
+        if overlay.group == shutter.overlay_group and overlay.bits:
+            covered |= overlay.mask(pixels)
+    return painted(picture, covered, shutter.color)

@@ -19,7 +19,11 @@ OWN_MAPPING_BYTES = 8 << 20
 """Buffers from this size are mapped alone and go back to the system at once."""
 
 
-def keep_buffers() -> bool:
+FRAME_MAPPING_BYTES = 32 << 20
+"""The same for processes that decode: a mammogram is a buffer, and glibc takes no more than this."""
+
+
+def keep_buffers(own_mapping_bytes: int = OWN_MAPPING_BYTES) -> bool:
     """Tune the allocator of this process; whether there was one to tune.
 
     One heap for all threads: they allocate under the interpreter's lock anyway, and sixteen heaps would
@@ -30,6 +34,6 @@ def keep_buffers() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    wanted = ((_ARENA_MAX, 1), (_TRIM_THRESHOLD, KEPT_BYTES), (_MMAP_THRESHOLD, OWN_MAPPING_BYTES))
+    wanted = ((_ARENA_MAX, 1), (_TRIM_THRESHOLD, KEPT_BYTES), (_MMAP_THRESHOLD, own_mapping_bytes))
     taken = [mallopt(option, value) == 1 for option, value in wanted]
     return all(taken)

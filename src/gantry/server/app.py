@@ -13,13 +13,16 @@ from functools import partial
 from gantry.archive.archive import Archive
 from gantry.dicomweb import accept
 from gantry.dicomweb.capabilities import WADL
+from gantry.dicomweb.rendering import MP4, PICTURE_TYPES
 from gantry.server.answers import Answers
 from gantry.server.asgi import BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY, App
-from gantry.server.bulk import BulkRetrievals
+from gantry.server.bulk import BulkRetrievals, BulkValues
+from gantry.server.bulk_parts import BulkParts
+from gantry.server.bulk_pixels import ReadPicture
 from gantry.server.capabilities import Capabilities
 from gantry.server.changes import EVENT_STREAM, Feed
 from gantry.server.conflicts import Conflicts
-from gantry.server.conversion import Conversion, Decode, TranscodeFrame
+from gantry.server.conversion import Conversion, TranscodeFrame
 from gantry.server.delete import Deletions
 from gantry.server.frames import FrameRetrievals
 from gantry.server.generation import Generation
@@ -32,7 +35,8 @@ from gantry.server.pages import Pages
 from gantry.server.plans import Plans
 from gantry.server.policy import HttpPolicy
 from gantry.server.qido import Searches
-from gantry.server.rendered import Render, RenderedRetrievals
+from gantry.server.rendered import RenderedRetrievals
+from gantry.server.renderer import Renderer
 from gantry.server.routes import Parameter, Route, RouteTable
 from gantry.server.stow import Admission, StoreDoor
 from gantry.server.studies_api import StudyList
@@ -49,9 +53,10 @@ INSTANCE = f"{SERIES}/instances/{{instance}}"
 _DICOM_PARTS = ('multipart/related; type="application/dicom"',)
 _ONE_DICOM = (accept.DICOM, *_DICOM_PARTS)
 _MODEL = (accept.DICOM_JSON, 'multipart/related; type="application/dicom+xml"')
-_PICTURE = ("image/jpeg", "image/png")
-_VIDEO = ("video/mp4", "video/mp2t", "video/mpeg")
-_FRAME = (accept.OCTET_STREAM, 'multipart/related; type="application/octet-stream"')
+_VIDEO = ("video/mp2t", "video/mpeg")
+_PICTURE_PARTS = 'multipart/related; type="image/jpeg"'
+_PARTS = ('multipart/related; type="application/octet-stream"',)
+_FRAME = (accept.OCTET_STREAM, *_PARTS)
 _STORED = (
     'multipart/related; type="application/dicom"',
     accept.DICOM,
@@ -69,10 +74,51 @@ _SEARCH_PARAMETERS = (
     Parameter("PatientName", "As any attribute: by keyword, tag, or path, with the wild cards * and ?."),
 )
 _VERSION = (Parameter("version", "Number of the version to answer; the current one if absent.", "integer"),)
-_RENDERING = (
-    Parameter("viewport", "VW,VH: the size to fit the picture into, in pixels."),
-    Parameter("window", "CENTER,WIDTH,FUNCTION: the window to show values through."),
-    Parameter("quality", "JPEG quality, 1 to 100.", "integer"),
+_ACCEPT = Parameter("accept", "Media types that are accepted, before those of the Accept field.")
+THUMBNAIL_PARAMETERS = (
+    _ACCEPT,
+    Parameter("viewport", "VW,VH: the size to fit the whole image into, in pixels; 128,128 if absent."),
+)
+RENDERING_PARAMETERS = (
+    _ACCEPT,
+    Parameter("annotation", "patient, technique, or both: words to burn into the picture."),
+    Parameter("charset", "Character sets for text; pictures have none."),
+    Parameter(
+        "iccprofile",
+        "no, yes, srgb, adobergb, rommrgb or displayp3: the colour space, and whether it is said.",
+    ),
+    Parameter("quality", "1 to 100, the best; 90 if absent.", "integer"),
+    Parameter(
+        "viewport",
+        "VW,VH,SX,SY,SW,SH: the size to fit the picture into, and the region of the image that is shown, "
+        "both in pixels; what is left out of the last four is the image's edge. A negative SW or SH flips.",
+    ),
+    Parameter("window", "CENTER,WIDTH,FUNCTION; the function is linear, linear-exact or sigmoid."),
+    Parameter(
+        "voi",
+        "Instead of window: name, or number from 1, of a window or VOI LUT of the image (an extension).",
+    ),
+)
+
+URI_PARAMETERS = (
+    Parameter("requestType", "WADO", required=True),
+    Parameter("studyUID", "UID of the study", required=True),
+    Parameter("seriesUID", "UID of the series", required=True),
+    Parameter("objectUID", "UID of the object", required=True),
+    Parameter("contentType", "Media types that are accepted."),
+    Parameter("charset", "Character sets for text; pictures have none."),
+    Parameter("transferSyntax", "For application/dicom: the transfer syntax to send it in."),
+    Parameter("anonymize", "yes; refused, since nothing is de-identified here."),
+    Parameter("frameNumber", "Frame, from 1.", "integer"),
+    Parameter("rows", "Most rows of the picture.", "integer"),
+    Parameter("columns", "Most columns of the picture.", "integer"),
+    Parameter("region", "LEFT,TOP,RIGHT,BOTTOM in parts of the image, 0.0 to 1.0."),
+    Parameter("windowCenter", "Centre of the window, with windowWidth.", "number"),
+    Parameter("windowWidth", "Width of the window.", "number"),
+    Parameter("imageQuality", "1 to 100, the best; 90 if absent.", "integer"),
+    Parameter("annotation", "patient, technique, or both: words to burn into the picture."),
+    Parameter("presentationSeriesUID", "Series of the presentation state to apply."),
+    Parameter("presentationUID", "The presentation state to apply."),
 )
 
 
@@ -80,17 +126,17 @@ def build_app(
     archive: Archive,
     policy: HttpPolicy | None = None,
     *,
-    render: Render | None = None,
-    decode: Decode | None = None,
+    renderer: Renderer | None = None,
     transcode: TranscodeFrame | None = None,
+    read_picture: ReadPicture | None = None,
     pages: Pages | None = None,
     dicom: DicomDoor | None = None,
 ) -> App:
     """The ASGI application over an archive.
 
-    `render` makes pictures (without it, rendered resources are answered 406), `decode` decompresses frames
-    and `transcode` makes others of them (without, compressed objects are had as stored only), `pages` is the
-    viewer, `dicom` says where objects are sent to.
+    `renderer` makes pictures and decompresses frames (without it, rendered resources are answered 406),
+    `transcode` makes other frames of them (without, compressed objects are had as stored), `read_picture`
+    reads PNG and GIF that are stored, `pages` is the viewer, `dicom` says where objects are sent to.
     """
     policy = policy or HttpPolicy()
     generation = Generation(archive)
@@ -100,17 +146,19 @@ def build_app(
     conversion = Conversion(archive, transcode)
     whole = Retrievals(holdings, conversion, plans)
     videos = VideoRetrievals(holdings)
+    decode = renderer.decode if renderer is not None else None
     frames = FrameRetrievals(holdings, decode, conversion, plans, videos)
-    rendered = RenderedRetrievals(holdings, render, videos)
+    values = BulkValues(holdings)
+    rendered = RenderedRetrievals(holdings, renderer, videos)
     admission = Admission(policy.max_uploads)
     feed = Feed(archive)
     document, capabilities = ApiDocument(), Capabilities()
     routes = [
         *_searches(Searches(archive, policy, Answers(generation))),
         *_retrievals(whole, metadata),
-        *_pieces(frames, BulkRetrievals(archive, holdings, frames)),
+        *_pieces(frames, BulkRetrievals(holdings, values, frames), BulkParts(holdings, values, frames)),
         *_pictures(rendered),
-        *_stores(StoreDoor(archive, policy, admission), Uploads(archive, policy, admission)),
+        *_stores(StoreDoor(archive, policy, admission, read_picture), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
         *_archive_api(archive, feed, Health(archive, dicom)),
         *_wado_uri(UriService(holdings, whole, rendered, videos)),
@@ -176,7 +224,7 @@ def _retrievals(whole: Retrievals, metadata: Metadata) -> list[Route]:
     ]
 
 
-def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals) -> list[Route]:
+def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals, parts: BulkParts) -> list[Route]:
     tag = "Retrieve (WADO-RS)"
     statuses = (200, 206, 304, 400, 404, 406, 416)
     value = "One value of an object, by tag or by a path of tags and Item numbers"
@@ -190,7 +238,6 @@ def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals) -> list[Route]:
             _VERSION,
             statuses,
         ),
-        _get(f"{INSTANCE}/pixeldata", frames.pixel_data, "All frames of an object", tag, _FRAME, _VERSION),
         Route(
             "GET",
             f"{INSTANCE}/bulkdata/{{path}}",
@@ -202,6 +249,22 @@ def _pieces(frames: FrameRetrievals, bulk: BulkRetrievals) -> list[Route]:
             _VERSION,
             statuses,
             tail=True,
+        ),
+        *(
+            _get(
+                f"{template}/{name}",
+                handler,
+                f"All {words} of {what}",
+                tag,
+                _PARTS,
+                _VERSION,
+                (200, 206, 304, 404, 406, 413),
+            )
+            for template, what in ((STUDY, "a study"), (SERIES, "a series"), (INSTANCE, "an object"))
+            for name, handler, words in (
+                ("bulkdata", parts.bulk_data, "bulk data"),
+                ("pixeldata", parts.pixel_data, "frames"),
+            )
         ),
     ]
 
@@ -217,12 +280,15 @@ def _pictures(rendered: RenderedRetrievals) -> list[Route]:
     ):
         for name, answer in (("rendered", handler), ("thumbnail", thumbnail)):
             summary = f"{name.capitalize()} picture of {what}"
-            statuses: tuple[int, ...] = (200, 304, 400, 404, 406, 422)
-            produces: tuple[str, ...] = _PICTURE
-            if (template, name) == (INSTANCE, "rendered"):
-                statuses, produces = (*statuses, 206, 416), (*_PICTURE, *_VIDEO)
-                summary = "Rendered picture of an object, or the video that it is, by byte ranges"
-            made.append(_get(f"{template}/{name}", answer, summary, tag, produces, _RENDERING, statuses))
+            is_thumbnail = name == "thumbnail"
+            parameters = THUMBNAIL_PARAMETERS if is_thumbnail else RENDERING_PARAMETERS
+            produces = (
+                (*PICTURE_TYPES, _PICTURE_PARTS)
+                if is_thumbnail or template == STUDY
+                else (*PICTURE_TYPES, _PICTURE_PARTS, MP4, *(_VIDEO if template == INSTANCE else ()))
+            )
+            statuses = (200, 206, 304, 400, 404, 406, 409, 413, 416, 422)
+            made.append(_get(f"{template}/{name}", answer, summary, tag, produces, parameters, statuses))
     return made
 
 
@@ -310,17 +376,9 @@ def _archive_api(archive: Archive, feed: Feed, health: Health) -> list[Route]:
 
 
 def _wado_uri(uri: UriService) -> list[Route]:
-    parameters = (
-        Parameter("requestType", "WADO", required=True),
-        Parameter("studyUID", "UID of the study", required=True),
-        Parameter("seriesUID", "UID of the series", required=True),
-        Parameter("objectUID", "UID of the object", required=True),
-        Parameter("contentType", "Media types that are accepted."),
-        Parameter("frameNumber", "Frame, from 1.", "integer"),
-    )
-    produces, statuses = (*_PICTURE, accept.DICOM), (200, 304, 400, 404, 406)
+    produces, statuses = (*PICTURE_TYPES, accept.DICOM), (200, 304, 400, 404, 406, 409, 422)
     summary, tag = "One object or picture (WADO-URI)", "Retrieve (WADO-URI)"
-    return [_get("/wado", uri.retrieve, summary, tag, produces, parameters, statuses)]
+    return [_get("/wado", uri.retrieve, summary, tag, produces, URI_PARAMETERS, statuses)]
 
 
 def _capabilities(capabilities: Capabilities) -> list[Route]:

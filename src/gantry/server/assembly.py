@@ -25,8 +25,9 @@ from gantry.dicomweb.accept import DICOM_JSON, DICOM_XML
 from gantry.dicomweb.media_types import MediaType, parse_media_type
 from gantry.dicomweb.multipart import Event, MultipartParser, PartBegin, PartData
 from gantry.dicomweb.stow import InstanceResult, StoreContent, StoreKind
-from gantry.dicomweb.wado import EXPLICIT_VR_LITTLE_ENDIAN, syntaxes_of
+from gantry.dicomweb.wado import EXPLICIT_VR_LITTLE_ENDIAN
 from gantry.errors import DataSetError, WebRequestError
+from gantry.server.bulk_pixels import PIXEL_DATA, Kept, Pictures, from_picture, from_stream, is_picture
 from gantry.server.intake import Intake
 from gantry.server.outcome import Answer, answer_for_error
 from gantry.standard.transfer_syntaxes import transfer_syntax
@@ -36,15 +37,12 @@ JsonModel = dict[str, Any]
 MAX_METADATA_BYTES = 64 << 20
 """Metadata of one request: 20,000 instances of a CT."""
 
+MAX_PICTURE_BYTES = 64 << 20
+"""One PNG or GIF, which is read whole."""
+
 _IN_MEMORY_BYTES = 1 << 20
-_PIXEL_DATA = "7FE00010"
 _TRANSFER_SYNTAX_UID = "00020010"
 _CHUNK = 1 << 20
-_DEFAULT_SYNTAX_OF_TYPE = {
-    "image/jpeg": "1.2.840.10008.1.2.4.70",
-    "image/jls": "1.2.840.10008.1.2.4.80",
-    "image/jp2": "1.2.840.10008.1.2.4.90",
-}
 
 
 @dataclass(slots=True)
@@ -67,8 +65,9 @@ class _Bulk:
 class Assembly:
     """Reads one request of metadata and bulk data. `close` it."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Intake, pictures: Pictures | None) -> None:
         self._intake = intake
+        self._pictures = pictures
         self._models: list[tuple[JsonModel, str | None]] = []
         self._bulk: dict[str, _Bulk] = {}
         self._metadata: bytearray | None = None
@@ -169,25 +168,42 @@ class Assembly:
             )
 
     async def _store(self, model: JsonModel, syntax: str | None) -> None:
+        bulk = self._pixels(model)
         try:
-            pieces = await asyncio.to_thread(self._encoded, model, syntax)
-        except DataSetError as error:
+            if bulk is None or not is_picture(bulk.media):
+                await self._take_in(await asyncio.to_thread(self._encoded, model, syntax, None))
+            elif self._pictures is None:
+                raise WebRequestError(415, f"this server does not read {bulk.media.essence}")
+            else:
+                async with self._pictures.turn:
+                    kept = await _as_samples(model, bulk, self._pictures)
+                    await self._take_in(await asyncio.to_thread(self._encoded, model, syntax, kept))
+        except (DataSetError, WebRequestError) as error:
             answer = answer_for_error(error)
             self._intake.add(_failed(model, answer), answer)
-            return
+
+    async def _take_in(self, pieces: list[bytes | memoryview | mmap.mmap]) -> None:
         self._intake.begin()
         for piece in pieces:
             for start in range(0, len(piece), _CHUNK):
                 await self._intake.write(memoryview(piece)[start : start + _CHUNK])
         await self._intake.end()
 
-    def _encoded(self, model: JsonModel, syntax: str | None) -> list[bytes | memoryview | mmap.mmap]:
-        """A whole Part 10 file in pieces. Raises DataSetError."""
+    def _pixels(self, model: JsonModel) -> _Bulk | None:
+        uri = model.get(PIXEL_DATA, {}).get("BulkDataURI")
+        return self._bulk[uri] if uri is not None else None
+
+    def _encoded(
+        self, model: JsonModel, syntax: str | None, picture: Kept | None
+    ) -> list[bytes | memoryview | mmap.mmap]:
+        """A whole Part 10 file in pieces. Raises DataSetError, WebRequestError 415."""
         named = _first(model, _TRANSFER_SYNTAX_UID) or syntax or EXPLICIT_VR_LITTLE_ENDIAN
+        bulk, kept = self._pixels(model), picture
+        if bulk is not None and kept is None:
+            kept = from_stream(model, bulk.media, named, bulk.bytes_or_map())
+        uid = named if kept is None else kept.transfer_syntax_uid
+        model = model if kept is None else kept.model
         model = {tag: element for tag, element in model.items() if not tag.startswith("0002")}
-        pixels = model.get(_PIXEL_DATA, {}).get("BulkDataURI")
-        bulk = self._bulk[pixels] if pixels is not None else None
-        uid = named if bulk is None else _syntax_of(bulk.media, named)
         target = transfer_syntax(uid)
         if not target.known or target.deflated:
             raise DataSetError(f"metadata cannot be stored in transfer syntax {uid[:64]}")
@@ -196,16 +212,16 @@ class Assembly:
             sop_instance_uid=_first(model, "00080018"),
             transfer_syntax_uid=uid,
         )
-        if bulk is None:
+        if kept is None:
             return [head, encode(model, target, bulk_data=self._value)]
-        before = {tag: element for tag, element in model.items() if tag < _PIXEL_DATA}
-        after = {tag: element for tag, element in model.items() if tag > _PIXEL_DATA}
-        data = bulk.bytes_or_map()
+        before = {tag: element for tag, element in model.items() if tag < PIXEL_DATA}
+        after = {tag: element for tag, element in model.items() if tag > PIXEL_DATA}
+        data = kept.data
         pieces: list[bytes | memoryview | mmap.mmap] = [head, encode(before, target, bulk_data=self._value)]
         if target.encapsulated:
             pieces += encode_encapsulated([memoryview(data)], target)
         else:
-            pieces += [pixel_data_header(model[_PIXEL_DATA]["vr"], len(data) + len(data) % 2, target), data]
+            pieces += [pixel_data_header(model[PIXEL_DATA]["vr"], len(data) + len(data) % 2, target), data]
             pieces += [b"\0"] * (len(data) % 2)
         return [*pieces, encode(after, target, bulk_data=self._value)] if after else pieces
 
@@ -213,19 +229,16 @@ class Assembly:
         return bytes(self._bulk[uri].bytes_or_map())
 
 
-def _syntax_of(media: MediaType, named: str) -> str:
-    """The transfer syntax of the pixels in a part (PS3.18 Table 8.7.3-5)."""
-    given = media.parameters.get("transfer-syntax")
-    if given:
-        return given
-    if media.essence == "application/octet-stream":
-        return EXPLICIT_VR_LITTLE_ENDIAN if transfer_syntax(named).encapsulated else named
-    possible = syntaxes_of(media.essence)
-    if not possible:
-        raise WebRequestError(415, f"Pixel Data as {media.essence} cannot be stored")
-    if named in possible:
-        return named
-    return _DEFAULT_SYNTAX_OF_TYPE.get(media.essence, possible[0])
+async def _as_samples(model: JsonModel, bulk: _Bulk, pictures: Pictures) -> Kept:
+    """Pixel Data that is PNG or GIF, read. Raises WebRequestError 413, 415."""
+    essence = bulk.media.essence
+    if bulk.size > MAX_PICTURE_BYTES:
+        raise WebRequestError(413, f"a picture of more than {MAX_PICTURE_BYTES} bytes")
+    data = await asyncio.to_thread(lambda: bytes(bulk.bytes_or_map()))
+    try:
+        return from_picture(model, *await pictures.read(data, essence))
+    except DataSetError as error:
+        raise WebRequestError(415, f"Pixel Data as {essence} cannot be read: {error.cause}") from error
 
 
 def _uris(model: JsonModel) -> Iterator[str]:

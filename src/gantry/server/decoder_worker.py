@@ -11,6 +11,7 @@ then the MessagePack envelope and the payload.
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import struct
@@ -22,9 +23,11 @@ import msgspec
 from gantry.errors import CallerError, DataSetError
 from gantry.pixels.codecs.codec import Decoded
 from gantry.pixels.image import ImageHeader, Rendering
+from gantry.pixels.presented import Presented
 from gantry.pixels.stretches import Stretches
 from gantry.pixels.transcode import FrameJob, encode_frame, transcode_frame
 from gantry.pixels.video import VideoFrame, VideoReader
+from gantry.server.allocator import FRAME_MAPPING_BYTES, keep_buffers
 
 LENGTHS = struct.Struct("<II")
 
@@ -37,13 +40,18 @@ MEMORY_LIMIT_BYTES = 4 << 30
 class Request:
     """Decode the payload, one frame; `rendering` None gives the plain samples, little endian.
 
-    With `job` the frame comes back in another transfer syntax. With `video` there is no payload.
+    With `job` the frame comes back in another transfer syntax. With `picture`, a media type, the payload is a
+    PNG or GIF, whose samples are wanted. With `plan` the payload is all frames of a picture by a presentation
+    state, as long as `lengths` say, and `rendering` is there. With `video` there is no payload.
     """
 
     syntax_uid: str
     header: ImageHeader
     rendering: Rendering | None
     job: FrameJob | None = None
+    picture: str = ""
+    plan: Presented | None = None
+    lengths: tuple[int, ...] = ()
     video: VideoFrame | None = None
 
 
@@ -61,10 +69,11 @@ def main() -> None:
     answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a codec prints must not reach the answers
     _limit_resources()
-    videos = _Videos()
+    keep_buffers(FRAME_MAPPING_BYTES)
+    videos = Videos()
     with os.fdopen(answers, "wb", buffering=0) as out:
         while (request := _read(sys.stdin.fileno())) is not None:
-            reply, payload = _answer(*request, videos)
+            reply, payload = answer(*request, videos)
             envelope = msgspec.msgpack.encode(reply)
             _write(out.fileno(), [LENGTHS.pack(len(envelope), len(payload)) + envelope, payload])
 
@@ -75,7 +84,7 @@ def _limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-class _Videos:
+class Videos:
     """The video that was asked for last, kept open."""
 
     def __init__(self) -> None:
@@ -84,7 +93,8 @@ class _Videos:
         self._file = -1
 
     def frame(self, wanted: VideoFrame, header: ImageHeader) -> Decoded:
-        key = (wanted.path, wanted.spans, header)
+        """One frame, decoded. Raises DataSetError, OSError."""
+        key = (wanted.path, wanted.spans, header.rows, header.columns, header.samples_per_pixel)
         if key != self._key or self._reader is None:
             self._close()
             self._file = file = os.open(wanted.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -100,15 +110,22 @@ class _Videos:
         self._key, self._reader, self._file = None, None, -1
 
 
-def _answer(request: Request, data: bytes, videos: _Videos) -> tuple[Reply, bytes]:
+def answer(request: Request, data: bytes, videos: Videos | None = None) -> tuple[Reply, bytes]:
+    """What is made of one frame, or why nothing is; `videos` is where frames of videos come from."""
+    from gantry.pixels import pictures
     from gantry.pixels.codecs import native
     from gantry.pixels.decode import decode
     from gantry.pixels.render import render
+    from gantry.pixels.render_presented import render_presented
 
     try:
+        if request.picture:
+            return Reply(), pictures.read(data, request.picture)
+        if request.plan is not None and request.rendering is not None:
+            return Reply(), render_presented(request.plan, _cut(data, request.lengths), request.rendering)
         if request.video is None and request.job is not None:
             return Reply(), transcode_frame(data, request.job)[0]
-        if request.video is not None:
+        if request.video is not None and videos is not None:
             decoded = videos.frame(request.video, request.header)
         else:
             decoded = decode(data, request.syntax_uid, request.header)
@@ -131,6 +148,11 @@ def _answer(request: Request, data: bytes, videos: _Videos) -> tuple[Reply, byte
     except (ValueError, IndexError, OverflowError, TypeError) as error:
         # A header that contradicts itself in a way nobody thought of: an error of this frame only.
         return Reply(error=f"the frame does not fit its header: {error}"), b""
+
+
+def _cut(data: bytes, lengths: tuple[int, ...]) -> list[bytes]:
+    starts = itertools.accumulate(lengths, initial=0)
+    return [data[start : start + length] for start, length in zip(starts, lengths, strict=False)]
 
 
 def _read(source: int) -> tuple[Request, bytes] | None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import msgspec
 
 from gantry.errors import DataSetError
+from gantry.pixels import pictures
 from gantry.pixels.image import ImageHeader, Rendering
+from gantry.pixels.presented import Presented
 from gantry.pixels.transcode import FrameJob
 from gantry.pixels.video import VideoFrame
 from gantry.server.decoder_worker import LENGTHS, Reply, Request
@@ -85,6 +87,13 @@ class Decoders:
         _, picture = await self._call(Request(syntax_uid, header, rendering), data)
         return picture
 
+    async def present(self, frames: Sequence[bytes], plan: Presented, rendering: Rendering) -> bytes:
+        """An encoded picture by a presentation state; `frames` as in `pixels.presented.render_presented`."""
+        lengths = tuple(map(len, frames))
+        request = Request(plan.below.syntax_uid, plan.below.header, rendering, plan=plan, lengths=lengths)
+        _, picture = await self._call(request, b"".join(frames))
+        return picture
+
     async def decode(self, data: StoredFrame, syntax_uid: str, header: ImageHeader) -> tuple[str, bytes]:
         """Photometric interpretation and plain samples, little endian and colour by pixel, of one frame."""
         reply, samples = await self._call(Request(syntax_uid, header, None), data)
@@ -94,6 +103,12 @@ class Decoders:
         """One stored frame in another transfer syntax."""
         _, frame = await self._call(Request(job.source_uid, job.source, None, job), data)
         return frame
+
+    async def read_picture(self, data: bytes, media_type: str) -> tuple[ImageHeader, bytes]:
+        """A PNG or GIF: the header of one frame, and the samples of all. Raises DataSetError."""
+        header = pictures.look(data, media_type)
+        _, samples = await self._call(Request("", header, None, picture=media_type), data)
+        return header, samples
 
     def run_frame(self) -> Callable[[bytes, FrameJob], bytes]:
         """`transcode` for threads, which wait for the loop that runs now."""

@@ -2,8 +2,8 @@
 
 A frame as stored is one read. Native pixels go out as octets in little endian, compressed ones in the
 media type of their transfer syntax, or as octets when the client names the syntax. Uncompressed pixels of
-a compressed object need the decoder that was injected; without one the answer is 406. A video is given whole,
-as the one value it is; its single frames are decoded.
+a compressed object need the decoder that was injected; without one the answer is 406.
+A video is given whole, as the one value it is; its single frames are decoded.
 """
 
 from __future__ import annotations
@@ -11,21 +11,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from gantry.archive.frames import FrameTable
-from gantry.archive.records import Location, PixelLocation
+from gantry.archive.frames import StoredFrames
+from gantry.archive.records import Location
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
-from gantry.dicomweb.paths import instance_path
 from gantry.dicomweb.ranges import not_modified, parse_range
-from gantry.dicomweb.wado import (
-    EXPLICIT_VR_LITTLE_ENDIAN,
-    bulk_offers,
-    frame_offers,
-    parse_frame_list,
-)
+from gantry.dicomweb.wado import EXPLICIT_VR_LITTLE_ENDIAN, frame_offers, parse_frame_list, video_offers
 from gantry.errors import DataSetError, NotFound, WebRequestError
+from gantry.pixels.codecs.registry import can_decode
 from gantry.server.conversion import Conversion, Decode
-from gantry.server.holdings import Holdings, etag
+from gantry.server.holdings import Holdings, etag, instance_uri
 from gantry.server.http import Headers, Request, Response, new_boundary
 from gantry.server.plans import Plan, Plans
 from gantry.server.videos import VideoRetrievals, video_frame
@@ -39,7 +34,7 @@ class _Frames:
     """The frames of one answer: of which object, where, in which form."""
 
     location: Location
-    table: FrameTable
+    table: StoredFrames
     offer: accept.Offer
 
     @property
@@ -95,68 +90,52 @@ class FrameRetrievals:
             self._remember(request, found, wanted[0], generation)
         return response
 
-    async def pixel_data(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Response:
-        """All frames, one part each, or the video that they are (PS3.18 10.4.1.1.6)."""
-        location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
+    async def of_value(self, request: Request, location: Location, uri: str) -> Response:
+        """Encapsulated Pixel Data as the bulk data at `uri`: one part a frame, or the video that it is."""
         if is_video(location.transfer_syntax_uid):
-            return await self._videos.value(request, location)
+            return await self._videos.value(request, location, uri)
         found = await self._choose(request, location, single_part=False)
-        return await self._answer(request, found, range(1, found.table.count + 1), "pixeldata")
+        return await self._answer(request, found, range(1, found.table.count + 1), "bulk", uri)
 
-    async def pixel_value(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Response:
-        """Pixel Data as a bulk value: native as one run of octets, compressed frame by frame."""
-        location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
-        pixel = location.pixel
-        if pixel is None or not _is_native_little_endian(location):
-            return await self.pixel_data(request, study_uid, series_uid, sop_uid)
-        form = accept.require(request.accepted(), bulk_offers(accept.OCTET_STREAM), "the Pixel Data")
-        tag = etag(location, "pixels")
-        headers: Headers = [(b"etag", tag.encode()), _REVALIDATE]
-        if not_modified(request.header(b"if-none-match"), tag):
-            return Response(304, b"", headers)
-        if form.multipart:
-            return await self._one_part(location, pixel, form, headers)
-        span = parse_range(request.header(b"range"), pixel.length)
-        start, stop = span or (0, pixel.length)
-        headers += [
-            (b"content-type", form.media_type.encode()),
-            (b"content-disposition", b"attachment"),
-            (b"accept-ranges", b"bytes"),
-        ]
-        if span is not None:
-            headers.append((b"content-range", f"bytes {start}-{stop - 1}/{pixel.length}".encode()))
-        body = await self._holdings.stream(location, pixel.offset + start, pixel.offset + stop)
-        return Response(206 if span else 200, body, headers, length=stop - start)
+    def forms(self, location: Location) -> tuple[accept.Offer, ...]:
+        """What the Pixel Data of an object can be had as, in parts."""
+        if is_video(location.transfer_syntax_uid):
+            return tuple(offer for offer in video_offers(location.transfer_syntax_uid) if offer.multipart)
+        return self._forms(location, single_part=False)
 
-    async def _one_part(
-        self, location: Location, pixel: PixelLocation, form: accept.Offer, headers: Headers
-    ) -> Response:
-        boundary = new_boundary()
-        head = part_head(boundary, {"Content-Type": form.media_type}, first=True)
-        headers.append((b"content-type", related_content_type(form.media_type, boundary).encode()))
+    def _forms(self, location: Location, *, single_part: bool) -> tuple[accept.Offer, ...]:
+        """What the frames of an object can be had as."""
+        stored = location.transfer_syntax_uid
+        return frame_offers(
+            None if is_video(stored) else stored,
+            self._conversion.frame_targets(location),
+            decodable=self._decode is not None and (can_decode(stored) or is_video(stored)),
+            single_part=single_part,
+        )
 
-        stored = await self._holdings.stream(location, pixel.offset, pixel.offset + pixel.length)
+    async def parts_of_all(
+        self, location: Location, form: accept.Offer, boundary: str, root: str, *, first: bool
+    ) -> AsyncIterator[bytes | memoryview]:
+        """All frames of an object in one of its `forms`, as parts of an answer that others close.
 
-        async def pieces() -> AsyncIterator[bytes | memoryview]:
-            yield head
-            async for piece in stored:
-                yield piece
-            yield closing(boundary)
-
-        length = len(head) + pixel.length + len(closing(boundary))
-        return Response(200, pieces(), headers, length=length)
+        Their Content-Location is below `root`. Raises NotFound where the frames cannot be told apart.
+        """
+        if is_video(location.transfer_syntax_uid):
+            async for part in self._videos.part(location, form, boundary, root, first=first):
+                yield part
+            return
+        found = _Frames(location, await self._holdings.frames(location), form)
+        async for piece in self._parts(found, range(1, found.table.count + 1), boundary, root, first=first):
+            yield piece
 
     async def _choose(self, request: Request, location: Location, *, single_part: bool) -> _Frames:
         table = await self._holdings.frames(location)
-        offers = frame_offers(
-            None if table.is_stream else location.transfer_syntax_uid,
-            self._conversion.frame_targets(location),
-            decodable=self._decode is not None,
-            single_part=single_part,
-        )
+        offers = self._forms(location, single_part=single_part)
         return _Frames(location, table, accept.require(request.accepted(), offers, "the frames"))
 
-    async def _answer(self, request: Request, found: _Frames, wanted: Sequence[int], what: str) -> Response:
+    async def _answer(
+        self, request: Request, found: _Frames, wanted: Sequence[int], what: str, root: str = ""
+    ) -> Response:
         tag = etag(found.location, f"{what.replace('/', '-')[:64]}-{found.content_type.rpartition('=')[2]}")
         headers: Headers = [(b"etag", tag.encode()), _REVALIDATE]
         if not_modified(request.header(b"if-none-match"), tag):
@@ -165,9 +144,8 @@ class FrameRetrievals:
             return await self._bare(request, found, wanted[0], headers)
         boundary = new_boundary()
         headers.append((b"content-type", related_content_type(found.offer.media_type, boundary).encode()))
-        key = found.location.key
-        root = f"{request.base}/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}"
-        return Response(200, self._parts(found, wanted, boundary, root), headers)
+        root = root or instance_uri(request.base, found.location.key)
+        return Response(200, self._closed_parts(found, wanted, boundary, root), headers)
 
     async def _bare(self, request: Request, found: _Frames, frame: int, headers: Headers) -> Response:
         data = await self._frame(found, frame)
@@ -182,14 +160,21 @@ class FrameRetrievals:
         headers.append((b"content-range", f"bytes {span[0]}-{span[1] - 1}/{len(data)}".encode()))
         return Response(206, memoryview(data)[span[0] : span[1]], headers)
 
-    async def _parts(
+    async def _closed_parts(
         self, found: _Frames, wanted: Sequence[int], boundary: str, root: str
     ) -> AsyncIterator[bytes | memoryview]:
-        for number, frame in enumerate(wanted):
-            headers = {"Content-Type": found.content_type, "Content-Location": f"{root}/frames/{frame}"}
-            yield part_head(boundary, headers, first=number == 0)
-            yield await self._frame(found, frame)
+        async for piece in self._parts(found, wanted, boundary, root, first=True):
+            yield piece
         yield closing(boundary)
+
+    async def _parts(
+        self, found: _Frames, wanted: Sequence[int], boundary: str, root: str, *, first: bool
+    ) -> AsyncIterator[bytes | memoryview]:
+        for frame in wanted:
+            headers = {"Content-Type": found.content_type, "Content-Location": f"{root}/frames/{frame}"}
+            yield part_head(boundary, headers, first=first)
+            yield await self._frame(found, frame)
+            first = False
 
     async def _frame(self, found: _Frames, frame: int) -> bytes:
         try:
@@ -208,7 +193,7 @@ class FrameRetrievals:
             return await self._conversion.frame(found.location, video, found.transcoded_to)
         data = await self._holdings.read_spans(found.location, found.table.spans(frame))
         if found.transcoded_to is not None:
-            shifted = data if not found.table.first_bit(frame) else _at_first_bit(found.table, frame, data)
+            shifted = found.table.from_first_bit(frame, data)
             return await self._conversion.frame(found.location, shifted, found.transcoded_to)
         return native_frame(found.location, found.table, frame, data)
 
@@ -222,39 +207,26 @@ class FrameRetrievals:
             or not _is_plain(found.location, found.table, frame)
         ):
             return
-        key = found.location.key
-        root = f"/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}"
+        root = instance_uri("", found.location.key)
         tag = etag(found.location, f"frames-{frame}-{found.content_type.rpartition('=')[2]}")
         plan = Plan(found.location, *spans[0], found.offer, found.content_type, f"{root}/frames/{frame}", tag)
         self._plans.remember(request, plan, generation)
 
 
-def _is_native_little_endian(location: Location) -> bool:
-    syntax = transfer_syntax(location.transfer_syntax_uid)
-    return not syntax.encapsulated and syntax.little_endian
-
-
-def _is_plain(location: Location, table: FrameTable, frame: int) -> bool:
+def _is_plain(location: Location, table: StoredFrames, frame: int) -> bool:
     """Whether a frame's bytes in the file are the frame as it is sent."""
-    return transfer_syntax(location.transfer_syntax_uid).little_endian and not table.first_bit(frame)
+    starts_and_ends_with_a_byte = not table.first_bit(frame) and not (table.frame_bits or 0) % 8
+    return transfer_syntax(location.transfer_syntax_uid).little_endian and starts_and_ends_with_a_byte
 
 
-def native_frame(location: Location, table: FrameTable, frame: int, data: bytes) -> bytes:
+def native_frame(location: Location, table: StoredFrames, frame: int, data: bytes) -> bytes:
     """A frame as PS3.18 sends it: in little endian, its first pixel at the first bit."""
     if not table.is_native:
         return data
     syntax = transfer_syntax(location.transfer_syntax_uid)
     if not syntax.little_endian:
         data = swapped_words(data)
-    return _at_first_bit(table, frame, data) if table.first_bit(frame) else data
-
-
-def _at_first_bit(table: FrameTable, frame: int, data: bytes) -> bytes:
-    shift = table.first_bit(frame)
-    # Frames of single bits follow one another without padding (PS3.5 8.1.1).
-    bits = table.frame_bits or 0
-    number = int.from_bytes(data, "little") >> shift & (1 << bits) - 1
-    return number.to_bytes(-(-bits // 8), "little")
+    return table.from_first_bit(frame, data)
 
 
 def swapped_words(data: bytes) -> bytes:

@@ -11,11 +11,12 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 
 from gantry.archive.archive import Archive
-from gantry.archive.frames import FrameTable, Span
+from gantry.archive.frames import Span, StoredFrames
 from gantry.archive.index import Location
 from gantry.archive.open_object import OpenObject
+from gantry.archive.records import InstanceKey
 from gantry.dicomweb.parameters import single, split_query, unsigned
-from gantry.dicomweb.paths import require_uid
+from gantry.dicomweb.paths import instance_path, require_uid
 from gantry.errors import Corrupt, NotFound
 from gantry.server.http import Request
 
@@ -65,7 +66,7 @@ class Holdings:
             raise worst
         return good
 
-    async def frames(self, location: Location) -> FrameTable:
+    async def frames(self, location: Location) -> StoredFrames:
         """Where the frames are. Raises NotFound where the object has no pixels."""
         return self.archive.frames(location)
 
@@ -133,6 +134,11 @@ def _version(request: Request) -> int | None:
         return None
     text = single(split_query(request.query), "version")
     return None if text is None else unsigned("version", text)
+
+
+def instance_uri(base: str, key: InstanceKey) -> str:
+    """Where an object is below `base` (scheme and authority), empty for a path."""
+    return f"{base}/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}"
 
 
 def etag(location: Location, form: str = "") -> str:

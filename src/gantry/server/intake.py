@@ -31,7 +31,7 @@ MIN_GROUP = 2
 MAX_STORING = 4
 """Groups of one request that are made durable at once; more gain nothing on one disk."""
 
-_RESOURCE_STATUSES = frozenset({413, 500, 503, 507})
+_COMMON_STATUSES = frozenset({413, 415, 500, 503, 507})
 
 
 class Intake:
@@ -105,9 +105,9 @@ class Intake:
         self._waiting.clear()
 
     def common_failure(self) -> Answer | None:
-        """The answer for the whole request where every object failed for the same want of resources."""
+        """The answer for the whole request where every object failed for one reason that has a status."""
         statuses = {answer.http_status for answer in self.statuses}
-        if len(statuses) == 1 and statuses <= _RESOURCE_STATUSES:
+        if len(statuses) == 1 and statuses <= _COMMON_STATUSES:
             return self.statuses[0]
         return None
 

@@ -18,11 +18,11 @@ from gantry.dataset.json_model import to_json, to_json_model
 from gantry.dataset.xml_model import to_xml
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
-from gantry.dicomweb.paths import instance_path, require_uid
+from gantry.dicomweb.paths import require_uid
 from gantry.dicomweb.ranges import not_modified
 from gantry.errors import StorageError
 from gantry.server.compression import accepts_gzip, gunzipped
-from gantry.server.holdings import Holdings
+from gantry.server.holdings import Holdings, instance_uri
 from gantry.server.http import Headers, Request, Response, new_boundary
 
 PREPARE_EVERY_S = 1.0
@@ -148,8 +148,7 @@ def _made(make: Callable[[Location, str], bytes], locations: Sequence[Location],
 
 def _bulk_uris(base: str) -> Callable[[InstanceKey, str], str]:
     def uri(key: InstanceKey, path: str) -> str:
-        instance = instance_path(key.study_uid, key.series_uid, key.sop_uid)
-        return f"{base}/dicom-web{instance}/bulkdata/{path}"
+        return f"{instance_uri(base, key)}/bulkdata/{path}"
 
     return uri
 

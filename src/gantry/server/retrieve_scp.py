@@ -7,8 +7,8 @@ context for an object's transfer syntax it goes in another that the peer took: d
 without loss, by the guarded processes.
 
 How far it is, is told in pending answers, a few a second. A sub-operation that fails is counted and listed,
-and the next goes on.
-The final status is Success, B000 when some failed, A702 when all did, FE00 after a cancel.
+and the next goes on. The final status is Success, B000 when some failed, A702 when all did, FE00 after a
+cancel.
 """
 
 from __future__ import annotations
@@ -82,7 +82,10 @@ class Tally:
             self.failed_uids.append(result.sop_instance_uid)
 
     def final_status(self) -> int:
-        """PS3.4 C.4.2.3.1: success, some failed or warned, or all failed."""
+        """PS3.4 C.4.2.3.1: success, a warning where some failed or warned, a failure where all failed.
+
+        Of the failures of Table C.4-2 it is A702, which other archives answer then, whatever the cause was.
+        """
         if not self.failed and not self.warning:
             return status.SUCCESS
         if not self.completed and not self.warning:

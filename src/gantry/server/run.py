@@ -31,6 +31,7 @@ from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.listener import DicomServer, DimseOptions
 from gantry.server.policy import HttpPolicy
 from gantry.server.renderer import Renderer
+from gantry.server.renditions import Renditions
 from gantry.settings import Address, Settings
 from gantry.toolkit.compress import checked_rules
 
@@ -89,13 +90,13 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
     decoders = Decoders()
     try:
         dicom = DicomServer(archive, DimseOptions.from_settings(settings), decoders.run_frame())
-        renderer = Renderer(archive, decoders)
+        renderer = Renderer(archive, decoders, Renditions(settings.data, settings.reserve_bytes))
         app = build_app(
             archive,
             HttpPolicy.from_settings(settings),
-            render=renderer,
-            decode=renderer.decode,
+            renderer=renderer,
             transcode=decoders.transcode,
+            read_picture=decoders.read_picture,
             dicom=lambda: (settings.aet, dicom.address.port),
         )
         # The arrivals of a server without rules are nobody's work.

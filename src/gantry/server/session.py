@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
-from gantry.client.receiving import StoreReceiver
+from gantry.client.receiving import StoreReceiver, answer_store
 from gantry.client.requests import Requests
 from gantry.client.sinks import Arriving, Verdict
 from gantry.client.wire import Wire
@@ -28,7 +29,7 @@ from gantry.dimse.events import (
     Rejected,
     Released,
 )
-from gantry.dimse.message import Command, CommandField, c_echo_rsp, c_store_rsp, response
+from gantry.dimse.message import Command, CommandField, c_echo_rsp, response
 from gantry.dimse.negotiation import AcceptedContext
 from gantry.dimse.pdu import AssociateRJ
 from gantry.errors import GantryError
@@ -110,7 +111,7 @@ class Session:
             self.wire,
             ArchiveSink(services.archive),
             services.store_executor,
-            self._answer_store,
+            partial(answer_store, self.wire),
             max_object_bytes=max_object_bytes,
         )
         self._arriving: CommandReceived | None = None
@@ -242,19 +243,6 @@ class Session:
             peer_address=self.peer_address,
         )
         self._receiver.begin(context_id, command, arriving)
-
-    def _answer_store(self, context_id: int, command: Command, verdict: Verdict) -> None:
-        self.wire.post(
-            context_id,
-            c_store_rsp(
-                command,
-                verdict.status,
-                error_comment=verdict.comment or None,
-                offending_elements=verdict.offending,
-            ),
-        )
-        if verdict.breaks_association:
-            self.wire.abort()
 
     def _start(self, context_id: int, command: Command, identifier: bytes) -> None:
         self._count(command.field.name.removesuffix("_RQ").replace("_", "-"))

@@ -29,6 +29,7 @@ from gantry.dicomweb.stow import (
 from gantry.errors import GantryError, WebRequestError
 from gantry.server.assembly import Assembly
 from gantry.server.body import check_announced, read_body
+from gantry.server.bulk_pixels import Pictures, ReadPicture
 from gantry.server.delete import origin_of
 from gantry.server.http import Request, Response, add_warnings, json_response
 from gantry.server.intake import Intake
@@ -57,8 +58,15 @@ class Admission:
 class StoreDoor:
     """The store transaction, for any study or for one."""
 
-    def __init__(self, archive: Archive, policy: HttpPolicy, admission: Admission) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        policy: HttpPolicy,
+        admission: Admission,
+        read_picture: ReadPicture | None = None,
+    ) -> None:
         self._archive = archive
+        self._pictures = None if read_picture is None else Pictures(read_picture)
         self._policy = policy
         self._admission = admission
 
@@ -92,7 +100,7 @@ class StoreDoor:
 
     async def _read(self, request: Request, content: StoreContent, intake: Intake) -> None:
         """Take the whole body. Raises what is wrong with it, unless something of it was whole."""
-        reader = Assembly(intake) if content.kind is not StoreKind.OBJECTS else None
+        reader = Assembly(intake, self._pictures) if content.kind is not StoreKind.OBJECTS else None
         body = read_body(request, max_bytes=self._policy.max_body_bytes, window_s=self._policy.body_window_s)
         try:
             async with aclosing(body):

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from gantry.archive.archive import Archive
-from gantry.archive.query import Row
+from gantry.archive.query import Row, TextQuery
 from gantry.dicomweb.parameters import single, split_query, unsigned
 from gantry.dicomweb.paths import study_path
 from gantry.errors import WebRequestError
@@ -37,19 +37,16 @@ class StudyList:
         words = (single(pairs, "q") or "")[:MAX_TYPED_CHARS].split()
         limit = min(unsigned("limit", single(pairs, "limit") or "50"), MAX_ROWS)
         offset = unsigned("offset", single(pairs, "offset") or "0")
-        modality = _modalities(single(pairs, "modality") or "")
-        date_from = _date("from", single(pairs, "from") or "")
-        date_to = _date("to", single(pairs, "to") or "")
-        found = await asyncio.to_thread(
-            self._archive.search_text,
+        query = TextQuery(
             words,
-            limit=limit,
-            offset=offset,
-            modality=modality,
-            date_from=date_from,
-            date_to=date_to,
+            limit,
+            offset,
+            modality=_modalities(single(pairs, "modality") or ""),
+            date_from=_date("from", single(pairs, "from") or ""),
+            date_to=_date("to", single(pairs, "to") or ""),
             want_total=True,
         )
+        found = await asyncio.to_thread(self._archive.search_text, query)
         rows = [_shown(row) for row in found.rows]
         total = found.total if found.total is not None else offset + len(rows)
         return json_response({"total": total, "studies": rows}).with_header(b"cache-control", b"no-cache")

@@ -15,7 +15,8 @@ from gantry.archive.records import Location
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
 from gantry.dicomweb.ranges import not_modified, parse_range
-from gantry.dicomweb.wado import media_types_of, playable_offers, rendered_offers, video_offers
+from gantry.dicomweb.rendering import picture_offers
+from gantry.dicomweb.wado import media_types_of, playable_offers, video_offers
 from gantry.errors import DataSetError, NotFound
 from gantry.pixels.stretches import Span, Stretches, places
 from gantry.pixels.video import VideoFrame
@@ -49,7 +50,7 @@ class VideoRetrievals:
         request: Request,
         location: Location,
         ranges: Sequence[accept.AcceptRange] | None = None,
-        others: Sequence[accept.Offer] = rendered_offers(),
+        others: Sequence[accept.Offer] = picture_offers(),
     ) -> Response | None:
         """The video of an instance where the client prefers that to the other forms, else None.
 
@@ -64,12 +65,23 @@ class VideoRetrievals:
             return None
         return await self._stream(request, location, form, form.media_type)
 
-    async def value(self, request: Request, location: Location) -> Response:
-        """The video as bulk data."""
+    async def value(self, request: Request, location: Location, uri: str) -> Response:
+        """The video as the bulk data at `uri`."""
         offers = video_offers(location.transfer_syntax_uid)
         form = accept.require(request.accepted(), offers, "the video")
         media_type = f"{form.media_type}; transfer-syntax={location.transfer_syntax_uid}"
-        return await self._stream(request, location, form, media_type)
+        return await self._stream(request, location, form, media_type, uri)
+
+    async def part(
+        self, location: Location, form: accept.Offer, boundary: str, uri: str, *, first: bool
+    ) -> AsyncIterator[bytes]:
+        """The video as one part of an answer that others close."""
+        spans = (await self._holdings.frames(location)).spans(1)
+        media_type = f"{form.media_type}; transfer-syntax={location.transfer_syntax_uid}"
+        yield part_head(boundary, {"Content-Type": media_type, "Content-Location": uri}, first=first)
+        size = sum(length for _, length in spans)
+        async for piece in await self._pieces(location, spans, 0, size):
+            yield piece
 
     def _look(self, location: Location) -> tuple[str, ...]:
         """Media types of what a video really is."""
@@ -86,7 +98,7 @@ class VideoRetrievals:
         return (*named, *own) if facts.codec is VideoCodec.MPEG2 else own or named
 
     async def _stream(
-        self, request: Request, location: Location, form: accept.Offer, content_type: str
+        self, request: Request, location: Location, form: accept.Offer, content_type: str, uri: str = ""
     ) -> Response:
         spans = (await self._holdings.frames(location)).spans(1)
         size = sum(length for _, length in spans)
@@ -98,7 +110,7 @@ class VideoRetrievals:
             return Response(304, b"", headers)
         if form.multipart:
             boundary = new_boundary()
-            head = part_head(boundary, {"Content-Type": content_type}, first=True)
+            head = part_head(boundary, {"Content-Type": content_type, "Content-Location": uri}, first=True)
             headers.append((b"content-type", related_content_type(form.media_type, boundary).encode()))
             body = await self._pieces(location, spans, 0, size, head, closing(boundary))
             return Response(200, body, headers, length=len(head) + size + len(closing(boundary)))

@@ -16,11 +16,10 @@ from gantry.archive.index import Location
 from gantry.archive.open_object import OpenObject
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
-from gantry.dicomweb.paths import instance_path
 from gantry.dicomweb.ranges import not_modified, parse_range
 from gantry.dicomweb.wado import instance_offers
 from gantry.server.conversion import Conversion
-from gantry.server.holdings import Holdings, etag
+from gantry.server.holdings import Holdings, etag, instance_uri
 from gantry.server.http import FilePiece, Headers, Request, Response, new_boundary
 from gantry.server.plans import Plan, Plans
 
@@ -69,8 +68,7 @@ class Retrievals:
 
     def _remember(self, request: Request, location: Location, offer: accept.Offer, generation: int) -> None:
         """Let the next request for the same object in the same form take the short way."""
-        key = location.key
-        path = f"/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}"
+        path = instance_uri("", location.key)
         tag = _tag_of_all([_Sent(location, offer)]) if offer.multipart else etag(location)
         fields = () if offer.multipart else (_attachment(location), _RANGES)
         plan = Plan(location, 0, location.file_size, offer, _dicom_type(offer), path, tag, fields)
@@ -220,9 +218,10 @@ def _dicom_type(offer: accept.Offer) -> str:
 
 
 def _head(boundary: str, item: _Sent, base: str, *, first: bool) -> bytes:
-    key = item.location.key
-    location = f"{base}/dicom-web{instance_path(key.study_uid, key.series_uid, key.sop_uid)}"
-    headers = {"Content-Type": _dicom_type(item.offer), "Content-Location": location}
+    headers = {
+        "Content-Type": _dicom_type(item.offer),
+        "Content-Location": instance_uri(base, item.location.key),
+    }
     return part_head(boundary, headers, first=first)
 
 

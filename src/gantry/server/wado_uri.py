@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
+from gantry.archive.records import Location
 from gantry.dicomweb import accept
 from gantry.dicomweb.media_types import MediaType
-from gantry.dicomweb.wado import rendered_offers
+from gantry.dicomweb.rendering import picture_offers, refuse_mixture
 from gantry.dicomweb.wado_uri import UriRequest, parse
-from gantry.errors import NotFound, WebRequestError
+from gantry.errors import WebRequestError
 from gantry.server.holdings import Holdings
 from gantry.server.http import Request, Response
 from gantry.server.rendered import Picture, RenderedRetrievals
+from gantry.server.states import is_state
 from gantry.server.videos import VideoRetrievals
 from gantry.server.wado import Retrievals
 
@@ -39,29 +40,54 @@ class UriService:
             # PS3.18 9.1.2.2.2: a server that cannot remove identity must refuse rather than send it.
             raise WebRequestError(406, "this service does not de-identify")
         location = await self._holdings.one(request, wanted.study_uid, wanted.series_uid, wanted.sop_uid)
-        offers = [*rendered_offers(), accept.Offer(accept.DICOM)]
-        if location.pixel is None:
-            offers = offers[-1:]
-        ranges = _ranges(wanted.media_types) or accept.parse_accept(request.header(b"accept"))
-        if (playing := await self._videos.played(request, location, ranges, offers)) is not None:
-            return playing
-        # `contentType`, else what Accept prefers, else a picture if there are pixels
-        media_type = accept.require(ranges, offers, "the object").media_type
+        if wanted.media_types:
+            others = [*picture_offers(), accept.Offer(accept.DICOM)]
+            playing = await self._videos.played(request, location, _ranges(wanted.media_types), others)
+            if playing is not None:
+                return playing
+        frames = await self._rendered.count(location)
+        media_type = self._media_type(request, wanted, is_image=frames > 0)
         if media_type == accept.DICOM:
-            return await self._whole.one_object(request, location, (_dicom_range(wanted),))
-        frames = self._holdings.archive.frames(location).count
-        frame = wanted.frame or 1
-        if frame > frames:
-            raise NotFound(f"frame {frame} of an object that has {frames}")
-        return await self._rendered.picture(
-            request, Picture(location, frame, replace(wanted.rendering), media_type)
-        )
+            return await self._object(request, wanted, location)
+        if wanted.transfer_syntax is not None:
+            raise WebRequestError(400, "transferSyntax is for contentType=application/dicom only")
+        if wanted.frame is not None and wanted.frame > frames:
+            # PS3.18 9.1.2.3.6: a frame that is not there is a bad request here, not a missing resource.
+            raise WebRequestError(400, f"frameNumber is {wanted.frame}, the object has {frames}")
+        frame = wanted.frame or await self._rendered.representative(location, frames, otherwise=1)
+        state = None
+        if wanted.presentation is not None:
+            by = await self._holdings.one(request, wanted.study_uid, *wanted.presentation)
+            if not is_state(by):
+                raise WebRequestError(400, "presentationUID names no presentation state that is applied")
+            state = await self._rendered.opened(by)
+        picture = Picture(location, frame, wanted.rendering, media_type, state)
+        return await self._rendered.picture(request, picture)
+
+    async def _object(self, request: Request, wanted: UriRequest, location: Location) -> Response:
+        if wanted.asks_of_image:
+            names = ", ".join(wanted.asks_of_image)
+            raise WebRequestError(
+                400, f"{names}: only for a picture, and the answer would be application/dicom"
+            )
+        return await self._whole.one_object(request, location, (_dicom_range(wanted),))
+
+    def _media_type(self, request: Request, wanted: UriRequest, *, is_image: bool) -> str:
+        """`contentType`, else what Accept prefers, else a picture if there are pixels."""
+        dicom = accept.Offer(accept.DICOM)
+        offers = [*picture_offers(), dicom] if is_image else [dicom]
+        ranges = _ranges(wanted.media_types)
+        if ranges:
+            refuse_mixture(ranges)
+        else:
+            ranges = accept.parse_accept(request.header(b"accept"))
+        return accept.require(ranges, offers, "the object").media_type
 
 
 def _ranges(media_types: Sequence[MediaType]) -> tuple[accept.AcceptRange, ...]:
-    if not media_types:
-        return ()
-    return accept.parse_accept(",".join(m.essence for m in media_types))
+    """The types of `contentType` with their weights; what a transfer syntax is has a parameter of its own."""
+    names = (m.essence + (f";q={m.parameters['q']}" if "q" in m.parameters else "") for m in media_types)
+    return accept.parse_accept(",".join(names)) if media_types else ()
 
 
 def _dicom_range(wanted: UriRequest) -> accept.AcceptRange:

@@ -175,3 +175,8 @@ def tag_of(text: str) -> int | None:
         return tag
     found = _TAG_TEXT.fullmatch(text)
     return int(found[1] + found[2], 16) if found else None
+
+
+def tags_of(keywords_: str) -> tuple[int, ...]:
+    """The tags for keywords with blanks between them. Raises KeyError for one that is none."""
+    return tuple(_TAG[keyword] for keyword in keywords_.split())

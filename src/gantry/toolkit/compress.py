@@ -8,6 +8,7 @@ where a rule says so in writing, are the bytes of the earlier one let go.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -137,7 +138,9 @@ class Work:
 
     def compress(self, jobs: int, rows: Iterable[VersionRow] | None = None) -> Saving:
         """Go through the archive, or through these versions. Raises StorageError."""
-        for task, done in in_processes(self._fitting(rows), run, _crashed, jobs, self.niceness):
+        for task, done in in_processes(
+            self._fitting(rows), run, _crashed, jobs, partial(os.nice, self.niceness)
+        ):
             self._take(task, done)
         self._release()
         return self.saving

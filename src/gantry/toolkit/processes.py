@@ -6,7 +6,6 @@ process died are tried again one by one, each in a process that it may take with
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -19,17 +18,21 @@ D = TypeVar("D")
 
 
 def in_processes(
-    tasks: Iterable[T], run: Callable[[T], D], crashed: Callable[[T], D], jobs: int, niceness: int = 0
+    tasks: Iterable[T],
+    run: Callable[[T], D],
+    crashed: Callable[[T], D],
+    jobs: int,
+    begin: Callable[[], object] = int,
 ) -> Iterator[tuple[T, D]]:
     """Each task with what `run`, a function of a module, made of it; `crashed` says it where that died.
 
-    `niceness` is how far the processes stand back behind others.
+    `begin` is called at the beginning of each process.
     """
     waiting = iter(tasks)
     first = list(islice(waiting, 2 * jobs))
     while first:
         under_way: dict[Future[D], T] = {}
-        with _processes(min(jobs, len(first)), niceness) as pool:
+        with _processes(min(jobs, len(first)), begin) as pool:
             try:
                 for task in first:
                     under_way[pool.submit(run, task)] = task
@@ -43,18 +46,16 @@ def in_processes(
                 suspects = list(under_way.values())
         if under_way:
             for task in suspects:
-                yield task, _alone(task, run, crashed, niceness)
+                yield task, _alone(task, run, crashed, begin)
         first = list(islice(waiting, 2 * jobs))
 
 
-def _processes(count: int, niceness: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        count, mp_context=get_context("spawn"), initializer=os.nice, initargs=(niceness,)
-    )
+def _processes(count: int, begin: Callable[[], object]) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(count, mp_context=get_context("spawn"), initializer=begin)
 
 
-def _alone(task: T, run: Callable[[T], D], crashed: Callable[[T], D], niceness: int) -> D:
-    with _processes(1, niceness) as pool:
+def _alone(task: T, run: Callable[[T], D], crashed: Callable[[T], D], begin: Callable[[], object]) -> D:
+    with _processes(1, begin) as pool:
         try:
             return pool.submit(run, task).result()
         except BrokenProcessPool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gantry.errors import CallerError
@@ -16,6 +16,7 @@ from gantry.pixels.decode import decode
 from gantry.pixels.image import ImageHeader
 from gantry.pixels.transcode import FrameJob, plan_frames, transcode_frame
 from image_values import header, samples
+from support import examples
 
 EXPLICIT = "1.2.840.10008.1.2.1"
 LOSSLESS = sorted(name for name, uid in NAMES.items() if not is_lossy_encoder(uid) and name != "big-endian")
@@ -49,7 +50,7 @@ def images(draw: st.DrawFn) -> ImageHeader:
 
 
 @pytest.mark.parametrize("name", LOSSLESS)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(image=images(), seed=st.integers(0, 1000))
 def test_lossless_is_the_identity(name: str, image: ImageHeader, seed: int) -> None:
     pixels = samples(image, seed)

@@ -8,7 +8,7 @@ are opened, is limited; an answer that was cut short says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,6 +31,7 @@ from gantry.archive.query import (
     OrderBy,
     Query,
     Row,
+    TextQuery,
 )
 from gantry.archive.records import JsonModel
 from gantry.dataset.matching import CONTROL_TAGS, Condition, MatchingOptions, conditions_from_keys, matches
@@ -99,35 +100,26 @@ class Finder:
             page = _Page(query.order, limit, offset, query.want_total)
             return self._answer(connection, planned, page, header_of)
 
-    def search_text(
-        self,
-        words: Sequence[str],
-        *,
-        limit: int,
-        offset: int,
-        modality: str,
-        date_from: str,
-        date_to: str,
-        want_total: bool,
-    ) -> FindResult:
+    def search_text(self, query: TextQuery) -> FindResult:
         """See `Index.search_text`."""
-        limit, offset = _page(limit, offset)
+        limit, offset = _page(query.limit, query.offset)
         with self._readers.snapshot() as connection:
 
             def planned(for_counting: bool) -> Plan:
                 conditions = Conditions(connection, Level.STUDY, for_counting=for_counting)
-                clauses = [typed_word(conditions, word) for word in words[:MAX_TYPED_WORDS] if word.strip()]
-                if modality:
-                    clauses.append(
-                        conditions.has_modality(study_modalities.c.modality.in_(modality.split(",")))
-                    )
-                if date_from:
-                    clauses.append(studies.c.study_date >= date_from)
-                if date_to:
-                    clauses.append((studies.c.study_date <= date_to) & (studies.c.study_date > ""))
+                clauses = [
+                    typed_word(conditions, word) for word in query.words[:MAX_TYPED_WORDS] if word.strip()
+                ]
+                if query.modality:
+                    codes = query.modality.split(",")
+                    clauses.append(conditions.has_modality(study_modalities.c.modality.in_(codes)))
+                if query.date_from:
+                    clauses.append(studies.c.study_date >= query.date_from)
+                if query.date_to:
+                    clauses.append((studies.c.study_date <= query.date_to) & (studies.c.study_date > ""))
                 return Plan(Level.STUDY, tuple(clauses), (), (), (), False, False)
 
-            page = _Page(OrderBy.NEWEST, limit, offset, want_total)
+            page = _Page(OrderBy.NEWEST, limit, offset, query.want_total)
             return self._answer(connection, planned, page, None)
 
     def plan(

@@ -22,7 +22,7 @@ from datetime import datetime
 from enum import Enum, IntEnum
 from typing import Any, Protocol
 
-from gantry.archive.query import FindResult, HeaderOf, Query
+from gantry.archive.query import FindResult, HeaderOf, Query, TextQuery
 from gantry.archive.records import InstanceKey, Location, ObjectRecord, Origin
 
 
@@ -86,6 +86,11 @@ class LetGo:
 
 VersionChange = AddVersion | AddTombstone | AddRestore
 IndexChange = VersionChange | LetGo
+
+
+def change_key(change: IndexChange) -> InstanceKey:
+    """The instance that a change is about."""
+    return change.record.key if isinstance(change, AddVersion) else change.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,18 +235,8 @@ class Index(Protocol):
     def find(self, query: Query, header_of: HeaderOf | None = None) -> FindResult:
         """Answer a query; `header_of` gives all attributes of an object for what the index does not hold."""
 
-    def search_text(
-        self,
-        words: Sequence[str],
-        *,
-        limit: int,
-        offset: int = 0,
-        modality: str = "",
-        date_from: str = "",
-        date_to: str = "",
-        want_total: bool = False,
-    ) -> FindResult:
-        """Studies for a person typing: every word begins a name, an identifier or a word described."""
+    def search_text(self, query: TextQuery) -> FindResult:
+        """Studies for a person typing."""
 
     def locate(
         self,

@@ -21,7 +21,7 @@ from gantry.archive.index.protocol import (
     at_once,
 )
 from gantry.archive.index.sqlite import Readers
-from gantry.archive.query import FindResult, HeaderOf, Query
+from gantry.archive.query import FindResult, HeaderOf, Query, TextQuery
 from gantry.archive.records import InstanceKey, Location
 
 
@@ -61,27 +61,9 @@ class SqlIndex:
         """See `Index.find`."""
         return self._finder.find(query, header_of)
 
-    def search_text(
-        self,
-        words: Sequence[str],
-        *,
-        limit: int,
-        offset: int = 0,
-        modality: str = "",
-        date_from: str = "",
-        date_to: str = "",
-        want_total: bool = False,
-    ) -> FindResult:
+    def search_text(self, query: TextQuery) -> FindResult:
         """See `Index.search_text`."""
-        return self._finder.search_text(
-            words,
-            limit=limit,
-            offset=offset,
-            modality=modality,
-            date_from=date_from,
-            date_to=date_to,
-            want_total=want_total,
-        )
+        return self._finder.search_text(query)
 
     def locate(
         self,

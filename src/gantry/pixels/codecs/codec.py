@@ -24,6 +24,9 @@ from gantry.standard.dictionary import PIXEL_DATA
 
 Pixels = NDArray[Any]
 
+MAX_TILE_PIXELS = 1 << 22
+"""The largest frame of which a stream may fill a part: slides have tiles of up to 2048 by 2048."""
+
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 COLOR_BY_LUMINANCE = ("YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420")
 
@@ -198,18 +201,23 @@ def require_samples(name: str, header: ImageHeader, most_bits: int, *, least_bit
         raise cannot(name, f"Bits Allocated is {header.bits_allocated}")
 
 
+def is_tile(header: ImageHeader) -> bool:
+    """Whether the frame is of a size that tiles of slides have."""
+    return header.rows * header.columns <= MAX_TILE_PIXELS
+
+
 def fits(facts: StreamFacts, header: ImageHeader) -> tuple[str, ...]:
     """Hold a stream's own words against the header before memory is taken; what they disagree on.
 
-    Rows and columns must agree, because everything else in the object (overlays, references, spacing) counts
-    in them; in depth and colour the stream is right, being what was compressed (PS3.5 8.2.1). Raises
-    DataSetError.
+    In depth and colour the stream is right, being what was compressed (PS3.5 8.2.1). Rows and columns stay
+    those of the header, because everything else in the object (overlays, references, spacing) counts in them:
+    a smaller stream, as writers make for the last tiles of a slide, fills a part of a frame that is no larger
+    than a tile; every other size is refused. Raises DataSetError.
     """
-    if (facts.rows, facts.columns) != (header.rows, header.columns):
-        raise broken(
-            f"the stream holds {facts.columns}x{facts.rows} pixels, "
-            f"the header says {header.columns}x{header.rows}"
-        )
+    too_large = facts.rows > header.rows or facts.columns > header.columns
+    agrees = (facts.rows, facts.columns) == (header.rows, header.columns)
+    if too_large or not (agrees or (facts.rows * facts.columns > 0 and is_tile(header))):
+        raise broken(_sizes(facts.rows, facts.columns, header))
     if facts.samples not in (1, 3, 4):
         raise broken(f"the stream holds {facts.samples} components")
     precision = facts.precision or header.bits_allocated
@@ -218,6 +226,8 @@ def fits(facts: StreamFacts, header: ImageHeader) -> tuple[str, ...]:
             f"a stream of {facts.columns}x{facts.rows}x{facts.samples} is over the limit for decoding"
         )
     notes = list(facts.notes)
+    if not agrees:
+        notes.append(_sizes(facts.rows, facts.columns, header))
     if facts.samples != header.samples_per_pixel:
         notes.append(
             f"the stream has {facts.samples} components where Samples per Pixel is {header.samples_per_pixel}"
@@ -232,10 +242,22 @@ def fits(facts: StreamFacts, header: ImageHeader) -> tuple[str, ...]:
 
 
 def as_shaped(pixels: Pixels, header: ImageHeader) -> Pixels:
-    """What a codec gave as (rows, columns[, samples]), checked against the header."""
+    """What a codec gave as (rows, columns[, samples]) of the header; what it did not give is black."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
-    if pixels.shape[:2] != (header.rows, header.columns) or pixels.ndim not in (2, 3):
-        held = "x".join(str(side) for side in pixels.shape[1::-1])
-        raise broken(f"the stream holds {held} pixels, the header says {header.columns}x{header.rows}")
-    return pixels
+    if pixels.ndim not in (2, 3):
+        raise broken(f"the stream holds samples in {pixels.ndim} dimensions")
+    rows, columns = pixels.shape[:2]
+    if (rows, columns) == (header.rows, header.columns):
+        return pixels
+    if rows > header.rows or columns > header.columns or not is_tile(header):
+        raise broken(_sizes(rows, columns, header))
+    frame = np.zeros((header.rows, header.columns, *pixels.shape[2:]), pixels.dtype)
+    if pixels.ndim == 3 and header.photometric_interpretation in COLOR_BY_LUMINANCE:
+        frame[..., 1:3] = 1 << (header.bits_stored - 1)  # no chrominance
+    frame[:rows, :columns] = pixels
+    return frame
+
+
+def _sizes(rows: int, columns: int, header: ImageHeader) -> str:
+    return f"the stream holds {columns}x{rows} pixels, the header says {header.columns}x{header.rows}"

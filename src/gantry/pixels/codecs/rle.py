@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from struct import pack
-from typing import Final
+from typing import Any, Final
 
 import imagecodecs
 import numpy as np
@@ -46,15 +46,25 @@ def _decode(data: bytes, _: str, header: ImageHeader, __: StreamFacts | None) ->
         area = -(-area // 8)
     planes = _planes(data, header.samples_per_pixel * width, area)
     if header.bits_allocated == 1:
-        return native.from_octets(planes.tobytes(), header)
-    words = np.ascontiguousarray(
-        planes.reshape(header.samples_per_pixel, width, area)[:, ::-1].transpose(0, 2, 1)
-    )
-    samples = words.view(dtype_of(header)).reshape(header.samples_per_pixel, header.rows, header.columns)
-    return samples[0] if header.samples_per_pixel == 1 else np.moveaxis(samples, 0, -1)
+        return native.from_octets(planes[0].tobytes(), header)
+    samples = [_joined(planes[n : n + width]).view(dtype_of(header)) for n in range(0, len(planes), width)]
+    if len(samples) == 1:
+        return samples[0].reshape(header.rows, header.columns)
+    return np.stack(samples, axis=-1).reshape(header.rows, header.columns, -1)
 
 
-def _planes(data: bytes, count: int, area: int) -> NDArray[np.uint8]:
+def _joined(planes: list[NDArray[np.uint8]]) -> NDArray[Any]:
+    """Words of their bytes, the highest first: shifting whole arrays is faster than laying bytes in turn."""
+    if len(planes) == 1:
+        return planes[0]
+    words = planes[0].astype(f"u{len(planes)}")
+    for plane in planes[1:]:
+        words <<= 8
+        words |= plane
+    return words
+
+
+def _planes(data: bytes, count: int, area: int) -> list[NDArray[np.uint8]]:
     if len(data) < _HEADER_BYTES:
         raise broken("an RLE frame is shorter than its header")
     numbers = [int(number) for number in np.frombuffer(data[:_HEADER_BYTES], "<u4")]
@@ -65,24 +75,19 @@ def _planes(data: bytes, count: int, area: int) -> NDArray[np.uint8]:
         raise broken("an RLE header points at segments that are not there")
     if any((stop - start) * _MOST_EXPANSION < area for start, stop in pairwise(offsets)):
         raise broken("an RLE segment is too short for the image")
-    planes = np.zeros((count, area), np.uint8)
-    for plane, (start, stop) in zip(planes, pairwise(offsets), strict=True):
-        _unpack(data[start:stop], plane)
-    return planes
+    return [_unpacked(data[start:stop], area) for start, stop in pairwise(offsets)]
 
 
-def _unpack(segment: bytes, plane: NDArray[np.uint8]) -> None:
-    """One segment; what is missing stays zero (B55), what is too much is not unpacked."""
+def _unpacked(segment: bytes, size: int) -> NDArray[np.uint8]:
+    """One segment; what is missing is zero (B55), what is too much is not unpacked."""
     try:
         # Behind the null byte that makes a segment even the library misses a literal: give it one, or, where
         # there is none, an octet that says nothing.
-        octets = imagecodecs.packbits_decode(
-            segment + _SAYS_NOTHING, out=bytearray(len(plane) + _SLACK_BYTES)
-        )
+        octets = imagecodecs.packbits_decode(segment + _SAYS_NOTHING, out=bytearray(size + _SLACK_BYTES))
     except imagecodecs.PackbitsError:
-        octets = _unpacked_slowly(segment, len(plane))
-    held = min(len(octets), len(plane))
-    plane[:held] = np.frombuffer(octets, np.uint8)[:held]
+        octets = _unpacked_slowly(segment, size)
+    plane = np.frombuffer(octets, np.uint8)[:size]
+    return plane if len(plane) == size else np.concatenate([plane, np.zeros(size - len(plane), np.uint8)])
 
 
 def _unpacked_slowly(segment: bytes, most: int) -> bytes:
@@ -117,13 +122,12 @@ def _encode(pixels: Pixels, _: str, header: ImageHeader, compression: Compressio
     else:
         words = unsigned(np.ascontiguousarray(pixels, dtype_of(header)))
         width = words.dtype.itemsize
-        octets = words.view(np.uint8).reshape(header.rows, header.columns, -1)
-        order = [
-            sample * width + byte
-            for sample in range(header.samples_per_pixel)
+        samples = words.reshape(header.rows, header.columns, header.samples_per_pixel)
+        segments = [
+            _packed((samples[..., n] >> (8 * byte)).astype(np.uint8))
+            for n in range(header.samples_per_pixel)
             for byte in reversed(range(width))
         ]
-        segments = [_packed(octets[..., n].copy()) for n in order]
     offsets = [_HEADER_BYTES]
     for segment in segments[:-1]:
         offsets.append(offsets[-1] + len(segment))

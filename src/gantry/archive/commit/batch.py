@@ -1,0 +1,32 @@
+"""What is committed together, as it grows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gantry.archive.acts import ActEntry
+from gantry.archive.commit.arrival import Arrival
+from gantry.archive.index.protocol import CurrentVersion, IndexChange
+from gantry.archive.outcome import Outcome
+from gantry.archive.records import InstanceKey
+
+
+@dataclass(slots=True)
+class Batch:
+    """Files that were named and rows that are to be added. What `is_logged` was answered before.
+
+    `published` and `act` are what is taken back again where the rows do not come about.
+    """
+
+    is_logged: bool = False
+    changes: list[IndexChange] = field(default_factory=list)
+    acts: list[ActEntry] = field(default_factory=list)
+    act: str = ""
+    folders: set[str] = field(default_factory=set)
+    published: list[str] = field(default_factory=list)
+    # Instances as they will be after this batch, and all object versions of those looked at closely.
+    state: dict[InstanceKey, CurrentVersion] = field(default_factory=dict)
+    kept: dict[InstanceKey, dict[tuple[bytes, str], int]] = field(default_factory=dict)
+    # Object versions whose bytes are gone, and the ones that they can be made from again
+    let_go: dict[tuple[InstanceKey, int], int] = field(default_factory=dict)
+    answers: list[tuple[Arrival, Outcome]] = field(default_factory=list)

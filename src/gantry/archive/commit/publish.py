@@ -1,0 +1,127 @@
+"""Files get their final names, and the folders that hold them become durable."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+
+from gantry.archive.acts import act_path, write_act
+from gantry.archive.blobs.files import ACTS, sync_folders
+from gantry.archive.clock import Stamps
+from gantry.archive.commit.batch import Batch
+from gantry.archive.disk import Disk
+from gantry.archive.lost_found import set_aside
+from gantry.archive.received import Receipt
+from gantry.archive.renames import Renames
+
+_FOLDERS_REMEMBERED = 65_536
+
+
+class Publisher:
+    """Names files for one committer; `act_count` is the number of the last act there is."""
+
+    def __init__(self, disk: Disk, stamps: Stamps, act_count: int) -> None:
+        self._disk = disk
+        self._stamps = stamps
+        self._act_count = act_count
+        # Acts that failed and could not be removed: no other act is written while one is there.
+        self._void_acts: list[str] = []
+        self._durable_folders: set[str] = set()
+        self._renames = Renames(disk)
+
+    def begin_batch(self) -> None:
+        """All that was named before is committed, or was withdrawn. Raises OSError."""
+        self._renames.begin_batch()
+
+    def note(self, receipt: Receipt) -> None:
+        """`receipt` is about to get its path, for the next start to know. Raises OSError."""
+        self._renames.note(receipt)
+
+    def publish(self, staged: str, path: str, batch: Batch) -> None:
+        """Give a staged file its final name. Raises OSError."""
+        folder = path.rpartition("/")[0]
+        self._prepare_folder(folder, batch)
+        try:
+            self._rename(staged, path)
+        except FileNotFoundError:
+            # Somebody removed the folder while we ran (B79): make it again, once.
+            self._durable_folders.clear()
+            self._prepare_folder(folder, batch)
+            self._rename(staged, path)
+        batch.published.append(path)
+        batch.folders.add(folder)
+
+    def write_act(self, batch: Batch) -> None:
+        """Write the acts of the batch, if it has any, into one file. Raises OSError, SyncFailed."""
+        if batch.acts:
+            self._remove_void_acts()
+            self._act_count += 1
+            batch.act = act_path(self._act_count, self._stamps.next())
+            write_act(self._disk, batch.act, batch.acts)
+            batch.folders.add(ACTS)
+
+    def sync(self, batch: Batch) -> None:
+        """Make all names of the batch durable. Raises SyncFailed."""
+        sync_folders(self._disk, batch.folders)
+        if len(self._durable_folders) > _FOLDERS_REMEMBERED:
+            self._durable_folders.clear()
+        self._durable_folders |= batch.folders
+
+    def withdraw(self, batch: Batch) -> None:
+        """Remove again what the batch published and the index does not hold."""
+        for path in batch.published:
+            # What cannot be removed stays as an orphan; `verify` lists it.
+            with suppress(OSError):
+                self._disk.unlink(path)
+        if batch.act:
+            self._void_acts.append(batch.act)
+            with suppress(OSError):
+                self._remove_void_acts()
+
+    def close(self) -> None:
+        """All that was named is committed."""
+        with suppress(OSError):  # the next start wipes it
+            self._renames.forget()
+
+    def _prepare_folder(self, folder: str, batch: Batch) -> None:
+        """See that a folder exists, and that it will be durable when the batch is.
+
+        A folder that is merely there proves nothing: a process killed before its sync leaves names
+        that a power cut still takes away. So each is synced once by each run.
+        """
+        while folder and folder not in self._durable_folders:
+            above, _, _ = folder.rpartition("/")
+            if folder in batch.folders:
+                # Made for an earlier object of this batch, and everything above it as well.
+                return
+            self._prepare_folder(above, batch)
+            with suppress(FileExistsError):
+                self._disk.make_folder(folder)
+            batch.folders.add(above)
+            batch.folders.add(folder)
+            return
+
+    def _rename(self, staged: str, path: str) -> None:
+        try:
+            self._disk.rename(staged, path)
+        except FileExistsError:
+            if _digest(self._disk, staged) == _digest(self._disk, path):
+                self._disk.replace(staged, path)
+            else:
+                set_aside(self._disk, path, self._stamps.next())
+                self._disk.rename(staged, path)
+
+    def _remove_void_acts(self) -> None:
+        while self._void_acts:
+            with suppress(FileNotFoundError):
+                self._disk.unlink(self._void_acts[-1])
+            self._void_acts.pop()
+
+
+def _digest(disk: Disk, path: str) -> bytes:
+    digest = hashlib.sha256()
+    offset = 0
+    while block := disk.read_at(path, offset, 1 << 20):
+        digest.update(block)
+        offset += len(block)
+    return digest.digest()

@@ -1,0 +1,95 @@
+"""Rows are added to the index, and what a failed index holds after all is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gantry.archive.commit.batch import Batch
+from gantry.archive.commit.writable import Writable
+from gantry.archive.index.protocol import AddVersion, Index, IndexChange, LetGo, at_once, change_key
+from gantry.errors import OutOfSpace, StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What was applied, and the number of the feed's last entry.
+
+    Not `certain` where the index failed so that nobody knows whether it was applied.
+    """
+
+    changes: tuple[IndexChange, ...]
+    last_change: int
+    certain: bool = True
+
+
+class Rows:
+    """The index as who commits sees it.
+
+    `last_change` is the number of the feed's last entry, and `state` one that goes up whenever the index may
+    know more than before. `told` is called of each commit.
+    """
+
+    def __init__(
+        self, index: Index, last_change: int, writable: Writable, told: Callable[[Committed], None]
+    ) -> None:
+        self.index = index
+        self.former: list[Index] = []
+        self.last_change = last_change
+        self.state = 0
+        self._writable = writable
+        self._told = told
+
+    def take(self, index: Index) -> None:
+        """Go on with another index. The former one stays open for who is reading it."""
+        self.last_change = index.stats().last_change
+        self.state += 1
+        self.former.append(self.index)
+        self.index = index
+
+    def add(self, batch: Batch, ready: Callable[[], object] = at_once) -> list[IndexChange]:
+        """Add the rows, committed when `ready`; answers what was applied. Raises StorageError."""
+        changes = [_with_act(change, batch.act) for change in batch.changes]
+        try:
+            last = self.index.apply(changes, ready)
+        except StorageError as error:
+            # Nothing may be withdrawn before it is known that the index does not hold it after all.
+            published, batch.published = batch.published, []
+            act, batch.act = batch.act, ""
+            if not self._holds_surely(changes, act):
+                batch.published = published if isinstance(error, OutOfSpace) else []
+                batch.act = act
+                raise
+            last = self.last_change + len(changes)
+        # From here on the files have rows, whatever else may fail.
+        self.state += 1
+        batch.published, batch.act = [], ""
+        self.last_change = last or self.last_change
+        return changes
+
+    def tell(self, applied: Sequence[IndexChange]) -> None:
+        """Tell of rows that were added."""
+        self._told(Committed(tuple(applied), self.last_change))
+
+    def _holds_surely(self, changes: Sequence[IndexChange], act: str) -> bool:
+        """Whether a transaction that answered with an error took place all the same. Raises StorageError."""
+        try:
+            return self._holds(changes)
+        except StorageError as error:
+            self._told(Committed(tuple(changes), self.last_change, certain=False))
+            if act:
+                # Whether the act is done cannot be told: the next start finds out, before another follows.
+                self._writable.end(f"the index does not answer ({error})")
+            raise
+
+    def _holds(self, changes: Sequence[IndexChange]) -> bool:
+        gone = [change for change in changes if isinstance(change, LetGo)]
+        if any(all(row.act != c.act for row in self.index.versions(c.key)) for c in gone):
+            return False
+        newest = {change_key(change): change.number for change in changes}
+        found = self.index.lookup(newest)
+        return all(key in found and found[key].last_number >= number for key, number in newest.items())
+
+
+def _with_act(change: IndexChange, act: str) -> IndexChange:
+    return change if isinstance(change, AddVersion) else replace(change, act=act)

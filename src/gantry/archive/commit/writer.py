@@ -1,0 +1,119 @@
+"""Files and rows of a batch, made durable together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from gantry.archive.acts import ActEntry, index_change
+from gantry.archive.beside import beside
+from gantry.archive.blobs.files import SyncFailed
+from gantry.archive.clock import Stamps
+from gantry.archive.commit.arrival import Arrival, refuse
+from gantry.archive.commit.batch import Batch
+from gantry.archive.commit.placing import Placing
+from gantry.archive.commit.publish import Publisher
+from gantry.archive.commit.rows import Rows
+from gantry.archive.commit.writable import Writable
+from gantry.archive.disk import Disk
+from gantry.archive.incoming import refusal_for, storage_error
+from gantry.archive.index.protocol import IndexChange
+from gantry.archive.outcome import Reason, Refused
+from gantry.errors import OutOfSpace, ReadOnly, StorageError
+
+
+class Writer:
+    """Writes for one committer, which lets one thread at a time call it."""
+
+    def __init__(
+        self, disk: Disk, rows: Rows, stamps: Stamps, writable: Writable, *, policy: str, act_count: int
+    ) -> None:
+        self._rows = rows
+        self._writable = writable
+        self._publisher = Publisher(disk, stamps, act_count)
+        self._placing = Placing(rows, self._publisher, stamps, policy)
+        self._syncs = ThreadPoolExecutor(1, thread_name_prefix="gantry-sync")
+
+    def write(self, arrivals: Sequence[Arrival], *, is_logged: bool = False) -> None:
+        """Give arrivals their files, rows and outcomes. What `is_logged` was answered before."""
+        batch = Batch(is_logged)
+        try:
+            self._write(arrivals, batch)
+        except SyncFailed as error:
+            self._writable.end(str(error))
+            refuse(arrivals, Refused(Reason.READ_ONLY, self._writable.ended))
+        except ReadOnly as error:
+            refuse(arrivals, Refused(Reason.READ_ONLY, str(error)))
+        except OSError as error:
+            self._publisher.withdraw(batch)
+            refuse(arrivals, refusal_for(error))
+        except OutOfSpace as error:
+            self._publisher.withdraw(batch)
+            refuse(arrivals, Refused(Reason.OUT_OF_SPACE, str(error)))
+        except StorageError as error:
+            self._publisher.withdraw(batch)
+            refuse(arrivals, Refused(Reason.STORAGE, f"{Reason.STORAGE.value} ({error})"))
+        finally:
+            # Whatever else went wrong, nobody may wait for ever or take silence for success.
+            refuse(arrivals, Refused(Reason.STORAGE, Reason.STORAGE.value))
+
+    def act(self, entries: Sequence[ActEntry]) -> None:
+        """Do what an act says, as one act. Raises ReadOnly, StorageError."""
+        batch = Batch(acts=list(entries))
+        batch.changes = [index_change(entry, "") for entry in entries]
+        try:
+            self._publisher.write_act(batch)
+            self._publisher.sync(batch)
+            applied = self._rows.add(batch)
+        except SyncFailed as error:
+            self._writable.end(str(error))
+            raise ReadOnly(self._writable.ended) from error
+        except OSError as error:
+            self._publisher.withdraw(batch)
+            raise storage_error(error) from error
+        except StorageError:
+            self._publisher.withdraw(batch)
+            raise
+        self._rows.tell(applied)
+
+    def close(self) -> None:
+        """Let go of what writing needs."""
+        self._syncs.shutdown()
+        self._publisher.close()
+
+    def _write(self, arrivals: Sequence[Arrival], batch: Batch) -> None:
+        if not batch.is_logged:
+            self._writable.require()
+            self._publisher.begin_batch()
+        batch.state = self._rows.index.lookup({arrival.record.key for arrival in arrivals})
+        for arrival in arrivals:
+            try:
+                self._placing.place(arrival, batch)
+            except SyncFailed:
+                raise
+            except OSError as error:
+                arrival.outcome = refusal_for(error)
+        applied: list[IndexChange] = []
+        if batch.changes:
+            applied = self._add_rows_when_durable(batch)
+        for arrival, outcome in batch.answers:
+            arrival.outcome = outcome
+        if applied:
+            self._rows.tell(applied)
+
+    def _add_rows_when_durable(self, batch: Batch) -> list[IndexChange]:
+        """The rows are written while the folders are synced.
+
+        The index commits after the sync, so the order that counts is kept; measured, the rows cost nothing
+        then. A failed sync is never passed over, also where the index fails before it is known.
+        """
+        self._publisher.write_act(batch)
+        if self._writable.ended:
+            return self._rows.add(batch)  # logged, and nothing is promised of it
+        syncing = beside(self._syncs, self._publisher.sync, batch)
+        try:
+            return self._rows.add(batch, syncing.result)
+        finally:
+            failure = syncing.exception()
+            if isinstance(failure, SyncFailed):
+                self._writable.end(str(failure))
