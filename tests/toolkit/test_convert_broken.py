@@ -45,6 +45,7 @@ def flipped(content: bytes, seed: int) -> bytes:
     return bytes(broken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", FORMATS)
 @pytest.mark.parametrize("name", FILES)
 def test_flipped_bits(name: str, to: str, tmp_path: Path) -> None:
@@ -60,6 +61,7 @@ def test_thousands_of_flipped_bits(name: str, to: str, tmp_path: Path) -> None:
         check(flipped(FILES[name], seed), tmp_path, to)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", ["nii", "tiff", "json"])
 @pytest.mark.parametrize("name", FILES)
 def test_cut_anywhere(name: str, to: str, tmp_path: Path) -> None:

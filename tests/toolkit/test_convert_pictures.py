@@ -334,6 +334,16 @@ def test_each_frame_is_shown_with_its_own_window(tmp_path: Path) -> None:
     assert levels == [255, 129, 0]
 
 
+def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
+    for n, center in enumerate(("200", "50")):
+        file = image_object(np.full((2, 8, 8), 100, np.uint16), WindowCenter=center, WindowWidth="101")
+        (tmp_path / str(n)).mkdir()
+        (tmp_path / "x.dcm").write_bytes(file)
+        (done,) = convert(tmp_path / "x.dcm", tmp_path / str(n), "gif")
+        assert done.path is not None
+        assert picture(done.path)[0, 0] == (0, 255)[n]
+
+
 def test_overlays_are_shown(tmp_path: Path) -> None:
     overlay = np.zeros((8, 8), np.uint8)
     overlay[2, 3] = 1

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 from gantry.errors import CallerError, GantryError
 from gantry.toolkit.convert_options import Converted, Made, Options, Piece
 from gantry.toolkit.cores import CORES
-from gantry.toolkit.images import Candidate, Spool, Unreadable, candidates
+from gantry.toolkit.images import Candidate, Spool, Unreadable, candidates, let_go
 from gantry.toolkit.sources import objects_in
 
 if TYPE_CHECKING:
@@ -196,7 +196,10 @@ def converted(
     places = _places(pieces, output, form)
     if not force:
         _refuse_existing(places)
-    yield from _all_made(list(zip(pieces, places, strict=True)), force, progress)
+    try:
+        yield from _all_made(list(zip(pieces, places, strict=True)), force, progress)
+    finally:
+        let_go()
 
 
 def _places(pieces: Sequence[Piece], output: Path, form: Format) -> list[Path]:

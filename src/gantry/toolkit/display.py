@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 import threading
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
-from gantry.pixels.functional_groups import FunctionalGroups
 from gantry.pixels.image import MAX_FRAME_PIXELS, ImageHeader, Rendering, Window
 from gantry.toolkit.convert_options import Options
-from gantry.toolkit.images import Opened, StoredFrame
+from gantry.toolkit.images import StoredFrame, kept_object
 
 Picture = NDArray[Any]
 
@@ -54,10 +51,10 @@ def _by_state(frame: StoredFrame, path: Path, wanted: Rendering) -> Picture:
     from gantry.pixels.render_presented import render_presented
 
     with _reading:
-        state = _state_at(path)
+        state = kept_object(path).ds
         if state.text(_SOP_CLASS) == BLENDING:
             raise DataSetError("a blending state shows two images, this is one", tag=_SOP_CLASS)
-        ds, _ = _object_at(frame.path)
+        ds = kept_object(frame.path).ds
         plan = presented(Coded(ds, frame.syntax_uid), state, frame.number + 1)
     masks = [replace(frame, number=number - 1, spans=()) for number in plan.frames[1:]]
     return np.asarray(
@@ -82,25 +79,12 @@ def _header_of(frame: StoredFrame) -> ImageHeader:
     if not frame.is_header_plain:
         return frame.header
     with _reading:
-        ds, groups = _object_at(frame.path)
-        return ImageHeader.from_dataset(ds, frame.number + 1, groups)
+        kept = kept_object(frame.path)
+        return ImageHeader.from_dataset(kept.ds, frame.number + 1, kept.groups)
 
 
 _reading = threading.Lock()
 """Functional groups are read as they are asked for, by one at a time."""
-
-
-@lru_cache(maxsize=1)
-def _object_at(path: Path) -> tuple[DataSet, FunctionalGroups]:
-    """An object that stays mapped until another is asked for: its frames are asked for in turn."""
-    _, ds = Opened(path).__enter__()
-    return ds, FunctionalGroups(ds)
-
-
-@lru_cache(maxsize=1)
-def _state_at(path: Path) -> DataSet:
-    _, ds = Opened(path).__enter__()
-    return ds
 
 
 def with_one_window(frames: list[StoredFrame], options: Options) -> Options:

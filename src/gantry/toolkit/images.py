@@ -32,6 +32,7 @@ from gantry.toolkit.sources import HEAD_BYTES, Kind, Source, kind_of, opened, wi
 
 if TYPE_CHECKING:
     from gantry.pixels.codecs.codec import Decoded, Pixels
+    from gantry.pixels.functional_groups import FunctionalGroups
     from gantry.pixels.image import ImageHeader
 
 MAX_OBJECT_BYTES = 64 << 30
@@ -237,7 +238,7 @@ class StoredFrame:
     def data(self) -> bytes:
         """The bytes of the frame as stored, all its fragments joined. Raises DataSetError, OSError."""
         if not self.spans:
-            return _read_for(self.path, self.syntax_uid, self.number)
+            return _read_for(self.path, self.number)
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             data = b"".join([os.pread(fd, length, offset) for offset, length in self.spans])
@@ -299,27 +300,45 @@ class StoredFrame:
         return stored_values(pixels.reshape(header.rows, header.columns), header)
 
 
-def _read_for(path: Path, syntax_uid: str, number: int) -> bytes:
+def _read_for(path: Path, number: int) -> bytes:
     from gantry.pixels.transcode import stored_frame
 
-    if transfer_syntax(syntax_uid).deflated:
-        ds, table = _inflated(path)
-        return stored_frame(ds, table, number)
-    with Opened(path) as (_, ds):
-        found = frame_table(ds)
-        if found is None or not found.is_complete(number):
-            raise DataSetError("the file is not what it was", tag=_PIXEL_DATA)
-        return stored_frame(ds, found, number)
-
-
-@lru_cache(maxsize=1)
-def _inflated(path: Path) -> tuple[DataSet, FrameTable]:
-    """A deflated object and its frames, kept until another is asked for: frames are asked for in turn."""
-    with Opened(path) as (_, ds):
-        table = frame_table(ds)
-    if table is None:
+    # To find a frame of what is deflated all is inflated, which is kept for the frames that follow.
+    ds = kept_object(path).ds
+    table = frame_table(ds)
+    if table is None or not table.is_complete(number):
         raise DataSetError("the file is not what it was", tag=_PIXEL_DATA)
-    return ds, table
+    return stored_frame(ds, table, number)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptObject:
+    """An object that stays read; its functional groups are for one thread at a time."""
+
+    ds: DataSet
+    groups: FunctionalGroups
+
+
+def kept_object(path: Path) -> KeptObject:
+    """The object in a file, kept until others are asked for or `let_go`: its frames are asked for in turn.
+
+    A file that has changed is read again. Raises DataSetError, OSError.
+    """
+    there = path.stat()
+    return _kept(path, (there.st_ino, there.st_size, there.st_mtime_ns))
+
+
+@lru_cache(maxsize=2)
+def _kept(path: Path, version: tuple[int, int, int]) -> KeptObject:
+    from gantry.pixels.functional_groups import FunctionalGroups
+
+    _, ds = Opened(path).__enter__()  # its map is closed when nobody has the Data Set any more
+    return KeptObject(ds, FunctionalGroups(ds))
+
+
+def let_go() -> None:
+    """Keep no object any longer."""
+    _kept.cache_clear()
 
 
 @dataclass(frozen=True, slots=True)
