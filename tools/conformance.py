@@ -22,7 +22,7 @@ from gantry.standard.dictionary import keyword_of
 from gantry.standard.query_keys import DEFAULT_ANSWERS, MODEL_LEVELS, QUERY_KEYS
 from gantry.standard.sop_classes import NON_PATIENT_STORAGE, SOP_CLASSES, STORAGE_SOP_CLASSES, name_of
 from gantry.standard.status import Service, statuses
-from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES
+from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES, is_video
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "conformance.md"
 TEMPLATE = Path(__file__).with_name("conformance.template.md")
@@ -62,7 +62,15 @@ def transfer_syntaxes() -> str:
             continue
         loss = {True: "lossy", False: "lossless", None: "either"}[syntax.lossy]
         name = syntax.name + (" (retired)" if syntax.retired else "")
-        rows.append((name, syntax.uid, loss, _yes(can_decode(syntax.uid)), _yes(can_encode(syntax.uid))))
+        rows.append(
+            (
+                name,
+                syntax.uid,
+                loss,
+                _yes(can_decode(syntax.uid) or is_video(syntax.uid)),
+                _yes(can_encode(syntax.uid)),
+            )
+        )
     return _table(["transfer syntax", "UID", "compression", "decoded", "encoded"], rows)
 
 

@@ -86,6 +86,71 @@ class RemoteAe:
         return f"{self.aet}@{self.address}"
 
 
+_UNITS = {"k": 10**3, "M": 10**6, "G": 10**9}
+
+
+@dataclass(frozen=True, slots=True)
+class CompressRule:
+    """Which objects are kept in which other transfer syntax, without loss; see `gantry compress`.
+
+    `transfer_syntax` is a name or a UID as `gantry transcode --to` has them. Without `modalities` all count.
+    `lets_go` says that the bytes which came are let go, once it is proven that they can be made again.
+    """
+
+    transfer_syntax: str
+    modalities: tuple[str, ...] = ()
+    older_than_days: float = 0.0
+    larger_than_bytes: int = 0
+    lets_go: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> CompressRule:
+        """Read ``to=htj2k-lossless modality=CT|MR older=30d larger=100k originals=let-go``."""
+        words = dict.fromkeys(("to", "modality", "older", "larger", "originals"), "")
+        for word in text.split():
+            name, equals, value = word.partition("=")
+            if name not in words or not equals or not value or words[name]:
+                raise SettingsError(
+                    f"{word!r} is not one of {', '.join(f'{n}=...' for n in words)}, once each"
+                )
+            words[name] = value
+        if not words["to"]:
+            raise SettingsError(f"{text!r} does not say to=TRANSFER-SYNTAX")
+        if words["originals"] not in ("", "keep", "let-go"):
+            raise SettingsError(f"originals={words['originals']} is neither keep nor let-go")
+        return cls(
+            words["to"],
+            tuple(words["modality"].upper().split("|")) if words["modality"] else (),
+            _days(words["older"]),
+            _bytes(words["larger"]),
+            words["originals"] == "let-go",
+        )
+
+    def __str__(self) -> str:
+        words = [f"to={self.transfer_syntax}"]
+        if self.modalities:
+            words.append(f"modality={'|'.join(self.modalities)}")
+        if self.older_than_days:
+            words.append(f"older={self.older_than_days:g}d")
+        if self.larger_than_bytes:
+            words.append(f"larger={self.larger_than_bytes}")
+        return " ".join([*words, f"originals={'let-go' if self.lets_go else 'keep'}"])
+
+
+def _days(text: str) -> float:
+    number = text.removesuffix("d")
+    if not number.replace(".", "", 1).isdecimal() and text:
+        raise SettingsError(f"older={text} is not a number of days, like 30d")
+    return float(number or 0)
+
+
+def _bytes(text: str) -> int:
+    number = text[:-1] if text[-1:] in _UNITS else text
+    if not number.isdecimal() and text:
+        raise SettingsError(f"larger={text} is not a number of bytes, like 100k or 2M")
+    return int(number or 0) * _UNITS.get(text[-1:], 1)
+
+
 _LEAST = {
     "max_associations": 1,
     "max_associations_per_peer": 1,
@@ -131,6 +196,10 @@ class Settings:
     async_operations: int = _setting(32, "Outstanding operations a peer may have on one association.")
     max_object_bytes: int = _setting(8 << 30, "Largest object, in bytes, that is stored.")
     reserve_bytes: int = _setting(512 << 20, "Free disk space, in bytes, below which objects are refused.")
+    compress: tuple[CompressRule, ...] = _setting(
+        (),
+        "Rules of gantry compress, the first that fits counts; gantry compress --help says how they read.",
+    )
     cors_origins: tuple[str, ...] = _setting((), "Web origins that may call the DICOMweb API; * for any.")
     find_limit: int = _setting(10000, "Most results that one query answers.")
     log_level: str = _setting("info", "Least grave log lines: debug, info, warning or error.")
@@ -261,7 +330,8 @@ def _coerce_like(name: str, default: Any, value: Any) -> Any:
             parts = [p.strip() for p in value.split(",") if p.strip()] if isinstance(value, str) else value
             if not isinstance(parts, list | tuple):
                 raise SettingsError(f"{value!r} is not a list")
-            return tuple(_peer(p) if name == "peers" else str(p) for p in parts)
+            read = {"peers": _peer, "compress": _rule}.get(name, str)
+            return tuple(read(p) for p in parts)
         case _:
             return checked_aet(str(value)) if name == "aet" else str(value)
 
@@ -277,6 +347,10 @@ def _number(kind: type[int] | type[float], value: Any) -> float:
 
 def _peer(value: Any) -> RemoteAe:
     return value if isinstance(value, RemoteAe) else RemoteAe.parse(str(value))
+
+
+def _rule(value: Any) -> CompressRule:
+    return value if isinstance(value, CompressRule) else CompressRule.parse(str(value))
 
 
 def _boolean(value: Any) -> bool:

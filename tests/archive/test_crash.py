@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gantry.archive.archive import Archive, Options
-from gantry.archive.index import VersionKind
+from gantry.archive.let_go import Superseded
 from gantry.archive.outcome import NewVersion, Refused, Stored, Unchanged
 from gantry.archive.records import InstanceKey
 from gantry.archive.sim import PowerCut
@@ -66,6 +66,11 @@ class Promised:
             assert number in rows, f"version {number} of {key.sop_uid} was acknowledged and is lost"
             location = rows[number].location
             assert location is not None
+            if location.made_from:
+                entry = archive.let_go_entry(rows[number])
+                pixels = bytes(len(data) - len(entry.head) - len(entry.tail))
+                assert entry.head + pixels + entry.tail == data
+                continue
             assert archive.read(location, check=True) == data
         found = {location.key: location for location in archive.locate()}
         for location in found.values():
@@ -90,16 +95,45 @@ class Work:
         """Do one thing, and note what was promised."""
         dice = self.dice
         study, instance = dice.randint(1, 3), dice.randint(1, 4)
-        kind = dice.choices(("store", "delete", "restore", "large"), (10, 2, 2, 1))[0]
+        kinds = ("store", "delete", "restore", "large", "smaller")
+        kind = dice.choices(kinds, (10, 2, 2, 1, 3))[0]
         if kind in ("store", "large"):
             size = 1_200_000 if kind == "large" else dice.choice((0, 10, 3000))
             data = part10(study, 1, instance, comment=f"take {dice.randint(1, 3)}", pixels=bytes(size))
             self.promised.open.add(key_of(study, 1, instance))
-            self.promised.stored(self.simulation.store(data), data)
+            outcome = self.simulation.store(data)
+            self.promised.stored(outcome, data)
+            if isinstance(outcome, Unchanged):
+                self.take_for_what_it_became(outcome)
         elif kind == "delete":
             self.delete(study)
+        elif kind == "smaller":
+            self.smaller(study, instance)
         else:
             self.restore(study, instance)
+
+    def take_for_what_it_became(self, outcome: Unchanged) -> None:
+        """What was let go is there in another form."""
+        rows = {row.number: row.location for row in self.simulation.archive.versions(outcome.key)}
+        location = rows[outcome.number]
+        if location is not None and location.made_from:
+            now = rows[location.made_from]
+            assert now is not None
+            self.promised.visible[outcome.key] = self.simulation.archive.read(now)
+
+    def smaller(self, study: int, instance: int) -> None:
+        """Keep what is visible in another form, and mostly let go of the one it had."""
+        archive, key = self.simulation.archive, key_of(study, 1, instance)
+        found = archive.locate(sop_uid=key.sop_uid)
+        if not found or found[0].pixel is None:
+            return
+        form = f"form {self.dice.randint(1, 3)}"
+        data = part10(study, 1, instance, comment=form, pixels=bytes(found[0].pixel.length))
+        self.promised.open.add(key)
+        outcome = archive.replace(found[0], [data], SCANNER)
+        self.promised.stored(outcome, data)
+        if isinstance(outcome, NewVersion) and self.dice.random() < 0.7:
+            archive.let_go([Superseded(key, found[0].number, outcome.number)], "a rule", SCANNER)
 
     def delete(self, study: int) -> None:
         keys = {key_of(study, 1, n) for n in range(1, 5)}
@@ -116,7 +150,7 @@ class Work:
     def restore(self, study: int, instance: int) -> None:
         key = key_of(study, 1, instance)
         rows = self.simulation.archive.versions(key)
-        objects = [row for row in rows if row.kind == VersionKind.OBJECT]
+        objects = [row for row in rows if row.location is not None and not row.location.made_from]
         if not objects:
             return
         row = self.dice.choice(objects)

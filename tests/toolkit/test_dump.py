@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pydicom
@@ -31,6 +32,7 @@ from gantry.standard.sop_classes import CT_IMAGE
 from gantry.standard.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, JPEG_BASELINE_8_BIT
 from gantry.toolkit.dump import dump_json, dump_lines, dump_text, printable
 from support import shared_data
+from video_values import stream, video_object
 
 
 def part10(data_set: bytes, syntax: str = EXPLICIT_VR_LITTLE_ENDIAN) -> bytes:
@@ -182,3 +184,23 @@ def test_pydicoms_own_files_are_dumped() -> None:
 def test_every_shared_file_that_can_be_read_is_dumped() -> None:
     paths = [path for path in shared_data().rglob("*") if path.is_file()]
     assert sum(check_that_it_dumps(path) for path in paths) > 500
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (
+            lambda: video_object(stream(frames=4), frames=4),
+            "H.264 High 1.0, 64x48, 4 frames, 25 a second, in an MP4",
+        ),
+        (
+            lambda: video_object(stream(frames=4), frames=9),
+            "the stream has 4 frames where Number of Frames is 9",
+        ),
+        (lambda: video_object(b"no video at all."), "the Pixel Data does not begin like a video"),
+    ],
+    ids=["agrees", "disagrees", "broken"],
+)
+def test_a_video_is_described_where_its_pixels_are(file: Callable[[], bytes], words: str) -> None:
+    (line,) = [line for line in dump_lines(file()) if line.startswith("(7FE0,0010)")]
+    assert words in line

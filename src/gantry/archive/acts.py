@@ -2,7 +2,9 @@
 
 Deleting hides an instance without touching its file; restoring brings an earlier version back; a
 reference keeps an object where it lies, outside of the folder. Each is a version of its instance with a
-number of its own, and each is a line in an act file, durable before the index hears of it. So
+number of its own. Letting go removes the file of an object version whose bytes can be made again from
+another; its entry holds all that the file told. Each is a line in an act file, durable before the index
+hears of it. So
 ``reindex`` finds deletions again from the folder alone (promise 3).
 
 An act file is one JSON document, made once and never changed; its name begins with its number.
@@ -19,8 +21,8 @@ import msgspec
 
 from gantry.archive.blobs.files import ACTS, INCOMING, write_durably
 from gantry.archive.disk import Disk
-from gantry.archive.index.protocol import AddRestore, AddTombstone
-from gantry.archive.records import InstanceKey, Origin
+from gantry.archive.index.protocol import AddRestore, AddTombstone, LetGo
+from gantry.archive.records import InstanceKey, ObjectRecord, Origin
 from gantry.errors import Corrupt
 
 
@@ -30,6 +32,7 @@ class ActKind(Enum):
     DELETE = "delete"
     RESTORE = "restore"
     REFERENCE = "reference"
+    LET_GO = "let go"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,10 @@ class ActEntry:
 
     `restores` is the version brought back, by a restore; `path` the absolute path of the object, and
     `aside` whether it did not become current, for a reference.
+
+    Of a version that was let go, `number` is its own, `restores` the version that it can be made from,
+    `path` where it lay, `record` what the index knows of it, `head` and `tail` the bytes that stood before
+    and behind the value of its Pixel Data, and `why` the rule that let it go.
     """
 
     kind: ActKind
@@ -48,6 +55,10 @@ class ActEntry:
     restores: int = 0
     path: str = ""
     aside: bool = False
+    record: ObjectRecord | None = None
+    head: bytes = b""
+    tail: bytes = b""
+    why: str = ""
 
 
 def act_path(count: int, at: datetime) -> str:
@@ -76,8 +87,10 @@ def read_act(disk: Disk, path: str) -> list[ActEntry]:
         raise Corrupt(f"the act {path} cannot be read: {error}") from error
 
 
-def index_change(entry: ActEntry, act: str) -> AddTombstone | AddRestore:
-    """What the index is told of a delete or a restore."""
+def index_change(entry: ActEntry, act: str) -> AddTombstone | AddRestore | LetGo:
+    """What the index is told of a delete, a restore, or what was let go."""
+    if entry.kind is ActKind.LET_GO:
+        return LetGo(entry.key, entry.number, entry.restores, act)
     if entry.kind is ActKind.DELETE:
         return AddTombstone(entry.key, entry.number, entry.at, entry.origin, act)
     assert entry.kind is ActKind.RESTORE
@@ -97,6 +110,10 @@ class _Entry(msgspec.Struct, omit_defaults=True):
     restores: int = 0
     path: str = ""
     aside: bool = False
+    record: ObjectRecord | None = None
+    head: bytes = b""
+    tail: bytes = b""
+    why: str = ""
 
 
 def _as_json(entry: ActEntry) -> _Entry:
@@ -111,6 +128,10 @@ def _as_json(entry: ActEntry) -> _Entry:
         entry.restores,
         entry.path,
         entry.aside,
+        entry.record,
+        entry.head,
+        entry.tail,
+        entry.why,
     )
 
 
@@ -124,4 +145,8 @@ def _from_json(item: _Entry) -> ActEntry:
         item.restores,
         item.path,
         item.aside,
+        item.record,
+        item.head,
+        item.tail,
+        item.why,
     )

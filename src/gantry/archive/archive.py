@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gantry.archive import delete as acts_on
+from gantry.archive.acts import ActEntry
 from gantry.archive.blobs.files import INCOMING
 from gantry.archive.blocks import Blocks
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
@@ -28,6 +29,7 @@ from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import Change, Conflict, Index, IndexStats, VersionRow
 from gantry.archive.index.protocol import change_key
 from gantry.archive.index_files import IndexFiles, SqlIndexFiles
+from gantry.archive.let_go import Superseded, bring_back, let_go, let_go_entry
 from gantry.archive.lock import FolderLock
 from gantry.archive.log import SEGMENT_BYTES
 from gantry.archive.open_object import OpenObject
@@ -198,14 +200,20 @@ class Archive:
         # A hint past the limit needs no room: the object is refused when its bytes pass the limit.
         size = min(size_hint or 0, self._options.max_object_bytes)
         self._space.claim(size)
+        expectation = Expectation(expect_sop_class, expect_sop_instance, expect_study)
+        return self._incoming(origin, expectation, size, self._keeper.keep)
+
+    def _incoming(
+        self, origin: Origin, expectation: Expectation, size: int, finish: Callable[[Incoming], Outcome]
+    ) -> Incoming:
         return Incoming(
             self._disk,
             self._blocks,
             f"{INCOMING}/{next(self._names)}",
             origin,
-            Expectation(expect_sop_class, expect_sop_instance, expect_study),
+            expectation,
             limit=self._options.max_object_bytes,
-            finish=self._keeper.keep,
+            finish=finish,
             release=lambda: self._space.release(size),
         )
 
@@ -364,6 +372,43 @@ class Archive:
     def restore_version(self, key: InstanceKey, number: int, origin: Origin = NOBODY) -> None:
         """Make an earlier object version current again. Raises NotFound, ReadOnly, StorageError."""
         acts_on.restore_version(self._committer, key, number, origin)
+
+    # --- another form ----------------------------------------------------------------------------
+
+    def replace(self, location: Location, chunks: Iterable[bytes], origin: Origin = NOBODY) -> Outcome:
+        """Keep the same object in another form, as a new version that is current, whatever `same_uid` says.
+
+        Refused as a conflict where `location` is not current any more. The earlier version stays.
+        """
+        self._committer.require_writable()
+        self._space.claim(0)
+        incoming = self._incoming(
+            origin,
+            Expectation(location.sop_class_uid, location.key.sop_uid),
+            0,
+            lambda one: self._keeper.replace(one, location.number),
+        )
+        try:
+            for chunk in chunks:
+                incoming.write(chunk)
+            return incoming.finish()
+        finally:
+            incoming.abort()
+
+    def let_go(self, gone: Sequence[Superseded], why: str, origin: Origin = NOBODY) -> int:
+        """Remove the bytes of versions that can be made again; answers how many that freed.
+
+        `why` is the written rule that says so. See `gantry.archive.let_go`.
+        """
+        return let_go(self._committer, self._disk, self._names, gone, why, origin)
+
+    def let_go_entry(self, row: VersionRow) -> ActEntry:
+        """What is needed to make a version again that was let go. Raises Corrupt, StorageError."""
+        return let_go_entry(self._disk, row)
+
+    def bring_back(self, key: InstanceKey, number: int, data: bytes) -> None:
+        """Take back the bytes of a version that was let go. Raises NotFound, Corrupt, StorageError."""
+        bring_back(self._committer, self._disk, key, number, data)
 
     # --- look over -------------------------------------------------------------------------------
 

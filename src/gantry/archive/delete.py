@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from gantry.archive.acts import ActEntry, ActKind
 from gantry.archive.commit.committer import Committer
-from gantry.archive.index.protocol import VersionKind
 from gantry.archive.records import InstanceKey, Origin
 from gantry.errors import NotFound
 
@@ -71,8 +70,13 @@ def restore_version(committer: Committer, key: InstanceKey, number: int, origin:
     """
     with committer.alone():
         versions = committer.index.versions(key)
-        if not any(row.number == number and row.kind == VersionKind.OBJECT for row in versions):
+        found = next((r.location for r in versions if r.number == number and r.location is not None), None)
+        if found is None:
             raise NotFound(f"the instance has no object as version {number}")
+        if found.made_from:
+            raise NotFound(
+                f"version {number} was let go, and must be made again from {found.made_from} first"
+            )
         entry = ActEntry(
             ActKind.RESTORE, key, versions[-1].number + 1, committer.stamp(), origin, restores=number
         )

@@ -35,8 +35,8 @@ class StoredFrames:
 
     @property
     def count(self) -> int:
-        """How many frames there are bytes for."""
-        return len(self._table)
+        """How many frames there are bytes for; of a video, how many it is declared to have."""
+        return self._table.declared if self.is_stream and len(self._table) else len(self._table)
 
     @property
     def declared(self) -> int:
@@ -49,6 +49,11 @@ class StoredFrames:
         return self._table.kind is encapsulation.Kind.NATIVE
 
     @property
+    def is_stream(self) -> bool:
+        """Whether all frames are one video: the spans of each are those of the whole."""
+        return self._table.is_stream
+
+    @property
     def frame_bits(self) -> int | None:
         """Bits of one native frame; None where frames are compressed."""
         return self._table.frame_bits
@@ -56,7 +61,7 @@ class StoredFrames:
     def spans(self, frame: int) -> tuple[Span, ...]:
         """The stretches of bytes that together are frame number `frame`, from 1. Raises NotFound."""
         try:
-            return self._table.frame(frame - 1)
+            return self._table.frame(0 if self.is_stream and 1 <= frame <= self.count else frame - 1)
         except IndexError:
             raise NotFound(f"frame {frame} of an object that has {self.count}") from None
 

@@ -26,6 +26,7 @@ import msgspec
 from gantry.archive.blobs.files import INCOMING, RECEIVED, sync_file, sync_folders, write_durably
 from gantry.archive.disk import Disk, OpenFile, write_all
 from gantry.archive.index import AddRestore, AddTombstone, AddVersion, Index, IndexChange, VersionRow
+from gantry.archive.index.protocol import LetGo, VersionChange
 from gantry.archive.records import InstanceKey, Origin
 from gantry.errors import StorageError
 
@@ -83,7 +84,7 @@ class Journal:
 
         Raises OSError. What was written then is unknown: `recover` finds out, before anything else is added.
         """
-        self.add(Receipt(0, *_facts(change)) for change in changes)
+        self.add(Receipt(0, *_facts(change)) for change in changes if not isinstance(change, LetGo))
 
     def follow(self, index: Index, changes: Sequence[IndexChange], *, certain: bool = True) -> None:
         """Note what was just committed; after a disk that refused, all that it missed, from the index.
@@ -269,7 +270,7 @@ def _path(row: VersionRow) -> str:
     return row.location.path if row.location is not None else row.act
 
 
-def _facts(change: IndexChange) -> tuple[InstanceKey, int, datetime, Origin, str]:
+def _facts(change: VersionChange) -> tuple[InstanceKey, int, datetime, Origin, str]:
     match change:
         case AddVersion(record=record, number=number):
             return record.key, number, record.received_at, record.origin, record.path

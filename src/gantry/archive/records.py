@@ -111,6 +111,8 @@ class Location:
     meta_sha256: bytes
     received_at: datetime
     pixel: PixelLocation | None
+    made_from: int = 0
+    """The version that the bytes can be made from again, where they were let go; else 0."""
 
 
 def _first_text(attributes: JsonModel, tag: str) -> str:

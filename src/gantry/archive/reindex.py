@@ -151,11 +151,20 @@ def _one_of_each(
         rival = chosen.setdefault(version, event)
         if rival is event:
             continue
+        if _is_let_go(rival):  # let go, made again, and let go once more: the last act counts
+            chosen[version] = event
+            continue
+        if _is_let_go(event):  # objects come first: what was let go, and is there, is there again
+            continue
         receipt = receipts.get(version)
         if receipt is not None and receipt.path == event.path:
             chosen[version], event = event, rival
         skipped.append((event.path, f"version {event.number} of its instance is another file"))
     return list(chosen.values())
+
+
+def _is_let_go(event: _Event) -> bool:
+    return event.entry is not None and event.entry.kind is ActKind.LET_GO
 
 
 def _in_order(events: list[_Event], receipts: Mapping[_Version, Receipt]) -> list[_Event]:
@@ -172,13 +181,18 @@ def _in_order(events: list[_Event], receipts: Mapping[_Version, Receipt]) -> lis
 
 def _change(folder: Folder, event: _Event) -> IndexChange | str:
     """What the index is told of an event; a string says why it is told nothing."""
-    if event.entry is not None and event.entry.kind is not ActKind.REFERENCE:
-        return index_change(event.entry, event.path)
+    entry = event.entry
+    if entry is not None and entry.kind is ActKind.LET_GO:
+        if entry.record is None:
+            return "it does not say what was let go"
+        return AddVersion(entry.record, entry.number, entry.aside, event.path, entry.restores)
+    if entry is not None and entry.kind is not ActKind.REFERENCE:
+        return index_change(entry, event.path)
     disk = folder.disk
     receipt = folder.receipts.get((event.instance, event.number))
     try:
-        if event.entry is not None:
-            return _referenced(disk, event.entry)
+        if entry is not None:
+            return _referenced(disk, entry)
         return _stored(disk, event.path, event.number, receipt)
     except Unfit as unfit:
         return f"no object that can be kept: {unfit}"

@@ -102,6 +102,11 @@ class Retriever:
         return data
 
     def refuse_damaged(self, location: Location) -> None:
+        if location.made_from:
+            raise NotFound(
+                f"version {location.number} was let go; `gantry compress --undo` makes it again, "
+                f"bit for bit, from version {location.made_from}"
+            )
         why = self._damage.of(location.path)
         if why:
             raise Corrupt(f"{location.path} is damaged: {why}")

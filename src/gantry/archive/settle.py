@@ -62,7 +62,10 @@ def other_in_index(index: Index) -> Callable[[Logged], bool]:
     def is_other(logged: Logged) -> bool:
         rows = [row for row in index.versions(logged.receipt.key) if row.number == logged.receipt.number]
         return any(
-            row.location is None or row.location.dataset_sha256 != logged.dataset_sha256 for row in rows
+            row.location is None
+            or row.location.made_from  # let go since, and not to come back by itself
+            or row.location.dataset_sha256 != logged.dataset_sha256
+            for row in rows
         )
 
     return is_other

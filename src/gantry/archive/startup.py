@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from gantry.archive.acts import last_count, read_act
+from gantry.archive.acts import ActEntry, ActKind, last_count, read_act
 from gantry.archive.blobs.files import (
     ACTS,
     LOST_FOUND,
@@ -26,6 +26,7 @@ from gantry.archive.disk import Disk, walk_files
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
 from gantry.archive.index_files import IndexFiles, closed_on_error
+from gantry.archive.let_go import finish
 from gantry.archive.log import forget
 from gantry.archive.lost_found import set_aside
 from gantry.archive.received import Journal, rows_after
@@ -61,6 +62,7 @@ def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
             wipe(disk)
             forget(disk)
             _set_aside_orphan_acts(disk, index, clock)
+            finish(disk, index)
             return Started(index, journal, Damage(disk), last_count(disk), index.stats().last_change)
     except OSError as error:
         raise storage_error(error) from error
@@ -121,7 +123,15 @@ def _set_aside_orphan_acts(disk: Disk, index: Index, clock: Clock) -> None:
 
 def _is_known(disk: Disk, index: Index, path: str) -> bool:
     try:
-        entry = read_act(disk, path)[0]
-    except (Corrupt, IndexError):
+        entries = read_act(disk, path)
+    except Corrupt:
         return False
-    return any(row.number == entry.number for row in index.versions(entry.key))
+    if any(entry.kind is ActKind.LET_GO for entry in entries):
+        # Some of what it let go may be there again; it is known as long as it speaks of anything that is not
+        return any(_is_gone(disk, index, entry, path) for entry in entries)
+    return any(row.number == e.number for e in entries[:1] for row in index.versions(e.key))
+
+
+def _is_gone(disk: Disk, index: Index, entry: ActEntry, path: str) -> bool:
+    rows = [row for row in index.versions(entry.key) if row.number == entry.number]
+    return any(row.act == path for row in rows) or not disk.exists(entry.path)

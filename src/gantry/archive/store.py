@@ -71,6 +71,17 @@ class Keeper:
             return prepared
         return self.committer.commit([prepared])[0]
 
+    def replace(self, incoming: Incoming, number: int) -> Outcome:
+        """Keep an arrival as the current version, which is version `number` in another form.
+
+        Refused as a conflict where that is not current any more. Blocks until durable.
+        """
+        prepared = self.prepare(incoming)
+        if not isinstance(prepared, Arrival):
+            return prepared
+        prepared.replaces = number
+        return self.committer.commit([prepared])[0]
+
     def keep_many(self, incoming: Sequence[Incoming]) -> list[Outcome]:
         """Check several arrivals and keep them in one commit. Blocks until durable."""
         try:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gantry.archive.acts import read_act
+from gantry.archive.acts import ActKind, read_act
 from gantry.archive.blobs.files import ACTS, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
 from gantry.archive.commit.committer import Committer
 from gantry.archive.damage import Damage
@@ -123,6 +123,8 @@ class Verifier:
     def _check_row(self, row: VersionRow, survey: _Survey) -> None:
         if row.act:
             survey.acts.setdefault(row.act, set()).add(("/".join(row.key), row.number))
+        if row.location is not None and row.location.made_from:
+            return  # only its act is there
         if row.kind == VersionKind.OBJECT and row.location is not None:
             survey.paths.add(row.location.path)
             survey.objects += 1
@@ -155,7 +157,11 @@ class Verifier:
         if not extra:
             return
         # What was committed while we looked has its row by now.
-        committed = {r.location.path for r in index.all_versions() if r.location is not None}
+        committed = {
+            r.location.path
+            for r in index.all_versions()
+            if r.location is not None and not r.location.made_from
+        }
         for path in extra:
             if path not in committed and self.disk.exists(path):
                 survey.note(EXTRA_FILE, path)
@@ -178,8 +184,9 @@ class Verifier:
             here = "/".join(entry.key)
             if (here, entry.number) in known:
                 continue
-            rows = index.versions(entry.key)
-            if not any(row.number == entry.number and row.act in (path, "") for row in rows):
+            rows = [row for row in index.versions(entry.key) if row.number == entry.number]
+            # What was let go may have been made again since, and let go by a later act
+            if not any(row.act in (path, "") or entry.kind is ActKind.LET_GO for row in rows):
                 survey.note(EXTRA_ACT, path, f"version {entry.number} of {here}")
 
     # --- the index against one made from the files -------------------------------------------------

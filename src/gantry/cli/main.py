@@ -38,6 +38,7 @@ COMMANDS = {
     "convert": ("convert", "Convert to pictures, volumes, documents, tables."),
     "dump": ("dump", "Print what is in a DICOM file."),
     "transcode": ("transcode", "Write files in another transfer syntax."),
+    "compress": ("compress", "Keep objects in a smaller form, by rules, without loss."),
     "multiframe": ("multiframe", "Make single-frame objects of enhanced ones, and back."),
     "verify": ("verify", "Compare every stored byte and row with its digest."),
     "reindex": ("reindex", "Rebuild the index from the folder."),

@@ -11,12 +11,10 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from multiprocessing import get_context
 from pathlib import Path
 
 import click
@@ -32,6 +30,7 @@ from gantry.pixels.codecs.codec import Compression
 from gantry.pixels.codecs.registry import NAMES, syntax_named
 from gantry.pixels.transcode import transcode
 from gantry.server.allocator import FRAME_MAPPING_BYTES, keep_buffers
+from gantry.toolkit.processes import in_processes
 from gantry.toolkit.sources import Kind, Source, objects_in, opened
 
 SPOOL_BYTES = 64 << 20
@@ -179,37 +178,13 @@ def _below(path: Path, given: Path) -> Path:
 
 
 def _results(tasks: list[Task], jobs: int, bar: Bar) -> Iterator[Done]:
-    """What became of each; tasks that were under way when a process died are tried again, one by one."""
-    waiting = list(reversed(tasks))
-    jobs = min(jobs, len(tasks))
-    while waiting:
-        under_way: dict[Future[Done], Task] = {}
-        with ProcessPoolExecutor(jobs, get_context("spawn"), keep_buffers, (FRAME_MAPPING_BYTES,)) as pool:
-            try:
-                while waiting or under_way:
-                    while waiting and len(under_way) < 2 * jobs:
-                        task = waiting.pop()
-                        under_way[pool.submit(run, task)] = task
-                    for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                        done = future.result()
-                        del under_way[future]
-                        bar.advance()
-                        yield done
-            except BrokenProcessPool:
-                suspects = list(under_way.values())
-        if under_way:
-            for task in suspects:
-                bar.advance()
-                yield _alone(task)
+    for _, done in in_processes(tasks, run, _crashed, jobs, partial(keep_buffers, FRAME_MAPPING_BYTES)):
+        bar.advance()
+        yield done
 
 
-def _alone(task: Task) -> Done:
-    """A task in a process that it may take with it."""
-    with ProcessPoolExecutor(1, get_context("spawn"), keep_buffers, (FRAME_MAPPING_BYTES,)) as pool:
-        try:
-            return pool.submit(run, task).result()
-        except BrokenProcessPool:
-            return Done(str(task.source), FAILED, "the codec crashed on it")
+def _crashed(task: Task) -> Done:
+    return Done(str(task.source), FAILED, "the codec crashed on it")
 
 
 def run(task: Task) -> Done:

@@ -109,16 +109,17 @@ def instance_offers(
 
 
 def frame_offers(
-    stored_syntax: str, others: Sequence[str] = (), *, decodable: bool, single_part: bool
+    stored_syntax: str | None, others: Sequence[str] = (), *, decodable: bool, single_part: bool
 ) -> tuple[Offer, ...]:
     """Forms of frames and of Pixel Data as bulk data (PS3.18 Tables 8.7.3-4 and 8.7.3-5).
 
-    `others` are the compressed syntaxes that frames can be had in besides the stored one.
+    `others` are the compressed syntaxes that frames can be had in besides the stored one, which is None for a
+    video: its frames are in no stream of their own.
     """
     wrappings = (True, False) if single_part else (True,)
-    native = not transfer_syntax(stored_syntax).encapsulated
+    native = stored_syntax is not None and not transfer_syntax(stored_syntax).encapsulated
     offers: list[Offer] = []
-    if not native:
+    if stored_syntax is not None and not native:
         offers += [Offer(m, stored_syntax, w) for m in media_types_of(stored_syntax) for w in wrappings]
         offers += [Offer(OCTET_STREAM, stored_syntax, w, default_syntax=False) for w in wrappings]
     if native or decodable:
@@ -127,6 +128,17 @@ def frame_offers(
         default = uid in _DEFAULT_SYNTAXES
         offers += [Offer(m, uid, w, default_syntax=default) for m in media_types_of(uid) for w in wrappings]
     return tuple(offers)
+
+
+def video_offers(syntax_uid: str) -> tuple[Offer, ...]:
+    """Forms of the Pixel Data that is a video: as it is, for nothing else could hold it (PS3.18 8.7.3.3)."""
+    types = (*media_types_of(syntax_uid), OCTET_STREAM)
+    return tuple(Offer(t, syntax_uid, multipart) for t in types for multipart in (False, True))
+
+
+def playable_offers(media_types: Sequence[str]) -> tuple[Offer, ...]:
+    """Forms in which a video is played (PS3.18 Table 8.7.4-1): a player wants no parts around it."""
+    return tuple(Offer(media_type) for media_type in media_types)
 
 
 def bulk_offers(media_type: str, *, single_part: bool = True) -> tuple[Offer, ...]:

@@ -6,9 +6,10 @@ one of single-bit pixels may begin inside a byte.
 Encapsulated Pixel Data (PS3.5 A.4) is a run of fragments. Which of them are frame n is said by the Extended
 Offset Table (PS3.3 C.7.6.3.1.8), by the Basic Offset Table, or by neither. A table is believed only where
 it has an entry for each frame, rising, and each at the beginning of a fragment. Otherwise: as many
-fragments as frames, or one frame only, leave no question; a video is one stream; and what remains is told
-apart by the markers that a compressed image begins with. Where even those do not add up to the Number of
-Frames, the frames that they show are what there is, and no frame where they show none.
+fragments as frames, or one frame only, leave no question, and what remains is told apart by the markers that
+a compressed image begins with. A video is one stream for all frames, whatever its fragments are. Where even
+those do not add up to the Number of Frames, the frames that they show are what there is, and no frame where
+they show none.
 
 Nothing is allocated by what an object claims: its claimed Number of Frames counts only as far as bytes are
 there.
@@ -35,6 +36,7 @@ from typing import Final
 from gantry.dataset.fragments import Fragments
 from gantry.dataset.scan import DataSet, PixelData
 from gantry.errors import DataSetError
+from gantry.standard import transfer_syntaxes
 
 _ROWS: Final = 0x00280010
 _COLUMNS: Final = 0x00280011
@@ -52,11 +54,6 @@ _MOST_BITS: Final = 1 << 62  # what a table can write down; no object has so man
 _OFFSET: Final = Struct("<Q")
 _LENGTH: Final = Struct("<I")
 _TWO_INDEXES: Final = Struct("<II")
-
-# PS3.5 A.4.5 to A.4.7 and A.4.9: one stream for all frames
-_VIDEO_PREFIXES: Final = tuple(
-    f"1.2.840.10008.1.2.4.{n}" for n in (100, 101, 102, 103, 104, 105, 106, 107, 108)
-)
 
 # What a compressed image begins with: JPEG and JPEG-LS, JPEG 2000 and HTJ2K, JP2, JPEG XL, JPEG XL in boxes
 _IMAGE_MARKERS: Final = (
@@ -134,6 +131,11 @@ class FrameTable:
         """Number of Frames as the object says; 1 where it does not."""
         count: int = _HEADER.unpack_from(self.data)[3]
         return count
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether all frames are one video, which is the one entry of the table (PS3.5 A.4.5)."""
+        return self.source is Source.STREAM
 
     @property
     def frame_bits(self) -> int | None:
@@ -235,6 +237,8 @@ def _first(ds: DataSet, tag: int, default: int) -> int:
 def _encapsulated(ds: DataSet, pixels: PixelData, fragments: Fragments, declared: int) -> FrameTable:
     if not fragments:
         return _table(Kind.SINGLE, Source.UNKNOWN, declared, 0, 0, 0, 0)
+    if transfer_syntaxes.is_video(ds.syntax.uid):
+        return _grouped(Source.STREAM, declared, fragments, [0])
     if declared <= len(fragments):
         found = _by_extended_offset_table(ds, fragments, declared) or _by_basic_offset_table(
             ds, pixels, fragments, declared
@@ -245,8 +249,6 @@ def _encapsulated(ds: DataSet, pixels: PixelData, fragments: Fragments, declared
         return _single(Source.FRAGMENT_PER_FRAME, declared, fragments.offsets, fragments.lengths)
     if declared == 1:
         return _grouped(Source.SINGLE_FRAME, declared, fragments, [0])
-    if ds.syntax.uid.startswith(_VIDEO_PREFIXES):
-        return _grouped(Source.STREAM, declared, fragments, [0])
     return _by_markers(ds, fragments, declared)
 
 

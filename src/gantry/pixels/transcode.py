@@ -26,7 +26,7 @@ from gantry.dataset.encode import encode
 from gantry.dataset.reencode import before_pixels, behind_pixels, item_bytes, pixel_data_header, reencode
 from gantry.dataset.scan import Buffer, DataSet
 from gantry.errors import CallerError, DataSetError
-from gantry.pixels.codecs import jpeg_xl
+from gantry.pixels.codecs import jpeg_xl, native
 from gantry.pixels.codecs.codec import (
     COLOR_BY_LUMINANCE,
     Compression,
@@ -40,6 +40,8 @@ from gantry.pixels.codecs.registry import can_encode, codec_of, is_lossy_encoder
 from gantry.pixels.decode import decode, header_of_frame
 from gantry.pixels.encapsulation import FrameTable, Kind, frame_table
 from gantry.pixels.image import ImageHeader
+from gantry.pixels.stretches import Stretches, in_buffer
+from gantry.pixels.video import VideoReader, describe, native_header
 from gantry.standard import transfer_syntaxes as ts
 from gantry.standard.dictionary import PIXEL_DATA
 from gantry.standard.transfer_syntaxes import TransferSyntax, transfer_syntax
@@ -125,11 +127,20 @@ class Plan:
     notes: tuple[str, ...] = ()
     left_out: frozenset[int] = frozenset()
     """Elements that cannot come along."""
+    video: VideoReader | None = None
+    """Where frames come from that are those of a video."""
 
     @property
     def frames(self) -> int:
         """How many frames are to be made."""
-        return len(self.table) if self.table is not None and self.job is not None else 0
+        if self.table is None or self.job is None:
+            return 0
+        return self.table.declared if self.video is not None else len(self.table)
+
+    def close(self) -> None:
+        """Let go of a video; the plan can be thrown away without it otherwise."""
+        if self.video is not None:
+            self.video.close()
 
     @property
     def sop_instance_uid(self) -> str:
@@ -140,6 +151,9 @@ class Plan:
     def frame(self, index: int) -> bytes:
         """The stored bytes of a frame, from 0, as `transcode_frame` takes them."""
         assert self.table is not None
+        if self.video is not None:
+            decoded = self.video.frame(index)
+            return native.octets(decoded.pixels, decoded.header)
         return stored_frame(self.ds, self.table, index)
 
 
@@ -185,6 +199,7 @@ def transcode(
             notes.update(dict.fromkeys(said))
             on_frame(index + 1)
             yield data
+        planned.close()
 
     if assembly.needs_all_first:
         for data in frames():
@@ -201,6 +216,25 @@ def transcode(
         loses,
         tuple(notes),
     )
+
+
+def pixel_value(ds: DataSet, target_uid: str, spool: IO[bytes] | None = None) -> Iterator[Buffer]:
+    """The value of Pixel Data alone in another transfer syntax, as `transcode` would write it.
+
+    Of encapsulated Pixel Data, all Items. Raises CallerError, DataSetError.
+    """
+    planned = plan(ds, target_uid, Compression())
+    if planned.job is None:
+        raise CallerError("Pixel Data stays as it is between these transfer syntaxes")
+    job = planned.job
+    frames = (transcode_frame(planned.frame(index), job)[0] for index in range(planned.frames))
+    if not planned.target.encapsulated:
+        yield from join_native(frames, job.target, planned.target)
+        return
+    assembly = Assembly(planned, spool)
+    for frame in frames:
+        assembly.add(frame)
+    yield from assembly.items()
 
 
 def frame_error(index: int, error: DataSetError) -> DataSetError:
@@ -226,6 +260,8 @@ def plan(ds: DataSet, target_uid: str, compression: Compression, new_sop_instanc
     table = frame_table(ds)
     if table is None or not len(table):
         raise DataSetError("the frames of this object cannot be told apart", tag=PIXEL_DATA)
+    if table.is_stream:
+        return _plan_of_video(ds, table, header, target, compression, new_sop_instance_uid)
     if len(table) < table.declared:
         raise DataSetError(
             f"there are {len(table)} frames where {table.declared} are declared", tag=PIXEL_DATA
@@ -240,6 +276,31 @@ def plan(ds: DataSet, target_uid: str, compression: Compression, new_sop_instanc
     return Plan(ds, target, table, job, new_sop_instance_uid, notes, left_out)
 
 
+def _plan_of_video(
+    ds: DataSet,
+    table: FrameTable,
+    header: ImageHeader,
+    target: TransferSyntax,
+    compression: Compression,
+    new_sop_instance_uid: str,
+) -> Plan:
+    job = job_for_video(ds, header, target.uid, compression)
+    if job.loses and not new_sop_instance_uid:
+        raise CallerError("what loses something needs a SOP Instance UID of its own")
+    description = describe(ds)
+    video = VideoReader(Stretches(in_buffer(ds.buffer), table.frame(0)), header)
+    try:
+        if len(video) < table.declared:
+            raise DataSetError(
+                f"the video has {len(video)} frames where {table.declared} are declared", tag=PIXEL_DATA
+            )
+    except BaseException:
+        video.close()
+        raise
+    notes = description.notes if description is not None else ()
+    return Plan(ds, target, table, job, new_sop_instance_uid, notes, video=video)
+
+
 def _with_compressed_pixels(ds: DataSet) -> frozenset[int]:
     """Sequences that hold compressed pixels, which are in the transfer syntax of the whole object (PS3.5
     A.4)."""
@@ -252,6 +313,18 @@ def _with_compressed_pixels(ds: DataSet) -> frozenset[int]:
 def _holds_compressed(ds: DataSet) -> bool:
     pixels = ds.elements.get(PIXEL_DATA)
     return (pixels is not None and pixels[4]) or bool(_with_compressed_pixels(ds))
+
+
+def job_for_video(ds: DataSet, header: ImageHeader, target_uid: str, compression: Compression) -> FrameJob:
+    """What is to be done to each frame of a video once it is decoded. Raises CallerError, DataSetError."""
+    description, codec = describe(ds), codec_of(target_uid)
+    if description is None:
+        raise DataSetError("the object has no video", tag=PIXEL_DATA)
+    if codec.plan is None:
+        raise CallerError(f"nothing is written in {transfer_syntax(target_uid).name}")
+    decoded = native_header(header, description.facts)
+    target = codec.plan(target_uid, decoded)
+    return FrameJob(ts.EXPLICIT_VR_LITTLE_ENDIAN, decoded, target_uid, target, compression)
 
 
 def plan_frames(
@@ -296,12 +369,17 @@ def transcode_frame(data: bytes, job: FrameJob) -> tuple[bytes, tuple[str, ...]]
         return data, ()
     if pair in _RECOMPRESSED:
         return _RECOMPRESSED[pair](data), ()
+    decoded = decode(data, job.source_uid, job.source)
+    return encode_frame(decoded, job), decoded.notes
+
+
+def encode_frame(decoded: Decoded, job: FrameJob) -> bytes:
+    """A decoded frame in the target's transfer syntax. Raises DataSetError where it is not like the first."""
     codec = codec_of(job.target_uid)
     assert codec.encode is not None
-    decoded = decode(data, job.source_uid, job.source)
     pixels = _prepared(decoded, job, keeps_words=codec.keeps_words)
     try:
-        return codec.encode(pixels, job.target_uid, job.target, job.compression), decoded.notes
+        return codec.encode(pixels, job.target_uid, job.target, job.compression)
     except (CallerError, DataSetError, MemoryError):
         raise
     except Exception as error:  # every codec raises types of its own; this is their door
@@ -410,7 +488,9 @@ class Assembly:
             return
         if target.encapsulated:
             yield from before_pixels(ds, target, self._attributes(), self._plan.left_out)
-            yield from self._encapsulated()
+            yield pixel_data_of_undefined_length(target)
+            yield from self.items()
+            yield _ITEM.pack(0xFFFE, 0xE0DD, 0)
         else:
             yield from self.head()
             yield from join_native(frames, job.target, target)
@@ -435,7 +515,7 @@ class Assembly:
         changed = dict(_image_pixel(self._plan.ds, job.target, order))
         if job.loses:
             changed |= self._derivation(job)
-        elif transfer_syntax(job.source_uid).lossy and not self._plan.ds.text(_LOSSY_IMAGE_COMPRESSION):
+        elif self._plan.ds.syntax.lossy and not self._plan.ds.text(_LOSSY_IMAGE_COMPRESSION):
             changed[_LOSSY_IMAGE_COMPRESSION] = ("CS", b"01")  # else nobody would know any more
         if self._plan.target.encapsulated and self._extended:
             offsets = _offsets(self._lengths)
@@ -487,12 +567,10 @@ class Assembly:
         offsets = _offsets(self._lengths)
         return offsets[-1] > MAX_BASIC_OFFSET if offsets else False
 
-    def _encapsulated(self) -> Iterator[Buffer]:
+    def items(self) -> Iterator[Buffer]:
         """PS3.5 A.4: a fragment for each frame, with a Basic Offset Table where it can tell."""
-        target = self._plan.target
         offsets = [] if self._extended else _offsets(self._lengths)
         table = Struct(f"<{len(offsets)}L").pack(*offsets)
-        yield _pixel_data_of_undefined_length(target)
         yield _ITEM.pack(0xFFFE, 0xE000, len(table)) + table
         self._spool.seek(0)
         for length in self._lengths:
@@ -506,10 +584,10 @@ class Assembly:
                 yield piece
             if length % 2:
                 yield b"\0"
-        yield _ITEM.pack(0xFFFE, 0xE0DD, 0)
 
 
-def _pixel_data_of_undefined_length(target: TransferSyntax) -> bytes:
+def pixel_data_of_undefined_length(target: TransferSyntax) -> bytes:
+    """The header of encapsulated Pixel Data."""
     return Struct("<HH2sHL").pack(PIXEL_DATA >> 16, PIXEL_DATA & 0xFFFF, b"OB", 0, 0xFFFFFFFF)
 
 

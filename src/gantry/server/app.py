@@ -41,6 +41,7 @@ from gantry.server.routes import Parameter, Route, RouteTable
 from gantry.server.stow import Admission, StoreDoor
 from gantry.server.studies_api import StudyList
 from gantry.server.uploads import Uploads
+from gantry.server.videos import VideoRetrievals
 from gantry.server.wado import Retrievals
 from gantry.server.wado_uri import UriService
 
@@ -52,6 +53,7 @@ INSTANCE = f"{SERIES}/instances/{{instance}}"
 _DICOM_PARTS = ('multipart/related; type="application/dicom"',)
 _ONE_DICOM = (accept.DICOM, *_DICOM_PARTS)
 _MODEL = (accept.DICOM_JSON, 'multipart/related; type="application/dicom+xml"')
+_VIDEO = ("video/mp2t", "video/mpeg")
 _PICTURE_PARTS = 'multipart/related; type="image/jpeg"'
 _PARTS = ('multipart/related; type="application/octet-stream"',)
 _FRAME = (accept.OCTET_STREAM, *_PARTS)
@@ -143,9 +145,11 @@ def build_app(
     plans = Plans(archive, generation, policy, [*BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY])
     conversion = Conversion(archive, transcode)
     whole = Retrievals(holdings, conversion, plans)
-    frames = FrameRetrievals(holdings, renderer.decode if renderer is not None else None, conversion, plans)
+    videos = VideoRetrievals(holdings)
+    decode = renderer.decode if renderer is not None else None
+    frames = FrameRetrievals(holdings, decode, conversion, plans, videos)
     values = BulkValues(holdings)
-    rendered = RenderedRetrievals(holdings, renderer)
+    rendered = RenderedRetrievals(holdings, renderer, videos)
     admission = Admission(policy.max_uploads)
     feed = Feed(archive)
     document, capabilities = ApiDocument(), Capabilities()
@@ -157,7 +161,7 @@ def build_app(
         *_stores(StoreDoor(archive, policy, admission, read_picture), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
         *_archive_api(archive, feed, Health(archive, dicom)),
-        *_wado_uri(UriService(holdings, whole, rendered)),
+        *_wado_uri(UriService(holdings, whole, rendered, videos)),
         *_capabilities(capabilities),
         *document.routes(),
         *_page(pages or Pages()),
@@ -281,7 +285,7 @@ def _pictures(rendered: RenderedRetrievals) -> list[Route]:
             produces = (
                 (*PICTURE_TYPES, _PICTURE_PARTS)
                 if is_thumbnail or template == STUDY
-                else (*PICTURE_TYPES, _PICTURE_PARTS, MP4)
+                else (*PICTURE_TYPES, _PICTURE_PARTS, MP4, *(_VIDEO if template == INSTANCE else ()))
             )
             statuses = (200, 206, 304, 400, 404, 406, 409, 413, 416, 422)
             made.append(_get(f"{template}/{name}", answer, summary, tag, produces, parameters, statuses))

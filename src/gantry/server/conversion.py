@@ -24,25 +24,27 @@ from gantry.dataset.scan import Buffer
 from gantry.dicomweb.wado import EXPLICIT_VR_LITTLE_ENDIAN
 from gantry.errors import CallerError, DataSetError, WebRequestError
 from gantry.pixels.codecs.codec import Compression
-from gantry.pixels.codecs.registry import can_decode
+from gantry.pixels.codecs.registry import can_decode, can_encode
 from gantry.pixels.image import ImageHeader
 from gantry.pixels.transcode import (
     Assembly,
     FrameJob,
     Plan,
     frame_error,
+    job_for_video,
     join_native,
     keeps_pixels,
     plan,
     plan_frames,
 )
+from gantry.pixels.video import VideoFrame
 from gantry.standard import transfer_syntaxes as ts
-from gantry.standard.transfer_syntaxes import transfer_syntax
+from gantry.standard.transfer_syntaxes import is_video, transfer_syntax
 
 Decode = Callable[[Location, int], Awaitable[tuple[str, bytes]]]
 """Decode one frame, from 1: photometric interpretation and samples, little endian, colour by pixel."""
 
-TranscodeFrame = Callable[[bytes, FrameJob], Awaitable[bytes]]
+TranscodeFrame = Callable[[bytes | VideoFrame, FrameJob], Awaitable[bytes]]
 """Make one frame in another transfer syntax."""
 
 MAX_CONVERTED_BYTES = 512 << 20
@@ -104,15 +106,27 @@ class Conversion:
 
     def frame_targets(self, location: Location) -> tuple[str, ...]:
         """Compressed transfer syntaxes that `frame` may give frames in, besides the stored one."""
+        if is_video(location.transfer_syntax_uid):
+            if self._transcode is None:
+                return ()
+            return tuple(
+                uid
+                for uid in OFFERED
+                if transfer_syntax(uid).encapsulated
+                and can_encode(uid)
+                and keeps_pixels(EXPLICIT_VR_LITTLE_ENDIAN, uid)
+            )
         return tuple(uid for uid in self.targets(location) if transfer_syntax(uid).encapsulated)
 
-    async def frame(self, location: Location, data: bytes, target_uid: str) -> bytes:
+    async def frame(self, location: Location, data: bytes | VideoFrame, target_uid: str) -> bytes:
         """A stored frame in a compressed transfer syntax. Raises WebRequestError 406, DataSetError."""
         assert self._transcode is not None
 
         def job() -> FrameJob:
             with self._archive.dataset(location) as ds:
                 header = ImageHeader.from_dataset(ds)
+                if isinstance(data, VideoFrame):
+                    return job_for_video(ds, header, target_uid, Compression())
             return plan_frames(data, location.transfer_syntax_uid, header, target_uid, Compression())[0]
 
         try:
@@ -123,13 +137,18 @@ class Conversion:
     async def made(self, location: Location, target_uid: str) -> tuple[int | None, Pieces]:
         """The whole file in another transfer syntax: its size where that is known, and its bytes in pieces.
 
-        Raises WebRequestError 406 for pixels that it cannot carry, DataSetError where they cannot be decoded,
+        Raises WebRequestError 406 for pixels that it cannot carry, 422 for those that cannot be decoded,
         StorageError.
         """
         try:
-            planned, meta = await asyncio.to_thread(self._planned, location, target_uid)
+            return await self._made(location, target_uid)
         except CallerError as error:
             raise WebRequestError(406, str(error)) from error
+        except DataSetError as error:
+            raise WebRequestError(422, f"the object cannot be had so: {error}") from error
+
+    async def _made(self, location: Location, target_uid: str) -> tuple[int | None, Pieces]:
+        planned, meta = await asyncio.to_thread(self._planned, location, target_uid)
         if planned.job is None:
             pieces = await asyncio.to_thread(lambda: [meta, *Assembly(planned).pieces()])
             return sum(map(len, pieces)), _each(pieces)

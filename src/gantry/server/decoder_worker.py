@@ -1,8 +1,9 @@
 """The process that runs codecs: reads one request, answers it, reads the next, until its input ends.
 
-It is started by `gantry.server.decoders` and holds nothing but the frame in hand. Its limits are set
-before a codec is loaded: memory, no file larger than nothing, no core dump. A codec that breaks
-them takes this process with it and nothing else (architecture, "Pixels under guard").
+It is started by `gantry.server.decoders` and holds nothing but the frame in hand, and the video that the last
+frame came from, so that the next one need not be sought: a video is read from its file, piece by piece. Its
+limits are set before a codec is loaded: memory, no file larger than nothing, no core dump. A codec that
+breaks them takes this process with it and nothing else (architecture, "Pixels under guard").
 
 A message either way: 4 bytes length of the envelope, 4 bytes length of the payload, both little endian,
 then the MessagePack envelope and the payload.
@@ -20,9 +21,12 @@ from dataclasses import dataclass
 import msgspec
 
 from gantry.errors import CallerError, DataSetError
+from gantry.pixels.codecs.codec import Decoded
 from gantry.pixels.image import ImageHeader, Rendering
 from gantry.pixels.states.presented import Presented
-from gantry.pixels.transcode import FrameJob, transcode_frame
+from gantry.pixels.stretches import Stretches
+from gantry.pixels.transcode import FrameJob, encode_frame, transcode_frame
+from gantry.pixels.video import VideoFrame, VideoReader
 from gantry.server.allocator import FRAME_MAPPING_BYTES, keep_buffers
 
 LENGTHS = struct.Struct("<II")
@@ -38,7 +42,7 @@ class Request:
 
     With `job` the frame comes back in another transfer syntax. With `picture`, a media type, the payload is a
     PNG or GIF, whose samples are wanted. With `plan` the payload is all frames of a picture by a presentation
-    state, as long as `lengths` say, and `rendering` is there.
+    state, as long as `lengths` say, and `rendering` is there. With `video` there is no payload.
     """
 
     syntax_uid: str
@@ -48,6 +52,7 @@ class Request:
     picture: str = ""
     plan: Presented | None = None
     lengths: tuple[int, ...] = ()
+    video: VideoFrame | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,10 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a codec prints must not reach the answers
     _limit_resources()
     keep_buffers(FRAME_MAPPING_BYTES)
+    videos = Videos()
     with os.fdopen(answers, "wb", buffering=0) as out:
         while (request := _read(sys.stdin.fileno())) is not None:
-            reply, payload = answer(*request)
+            reply, payload = answer(*request, videos)
             envelope = msgspec.msgpack.encode(reply)
             _write(out.fileno(), [LENGTHS.pack(len(envelope), len(payload)) + envelope, payload])
 
@@ -78,8 +84,34 @@ def _limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
-    """What is made of one frame, or why nothing is."""
+class Videos:
+    """The video that was asked for last, kept open."""
+
+    def __init__(self) -> None:
+        self._key: object = None
+        self._reader: VideoReader | None = None
+        self._file = -1
+
+    def frame(self, wanted: VideoFrame, header: ImageHeader) -> Decoded:
+        """One frame, decoded. Raises DataSetError, OSError."""
+        key = (wanted.path, wanted.spans, header.rows, header.columns, header.samples_per_pixel)
+        if key != self._key or self._reader is None:
+            self._close()
+            self._file = file = os.open(wanted.path, os.O_RDONLY | os.O_CLOEXEC)
+            stream = Stretches(lambda offset, length: os.pread(file, length, offset), wanted.spans)
+            self._reader, self._key = VideoReader(stream, header), key
+        return self._reader.frame(wanted.index)
+
+    def _close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        if self._file >= 0:
+            os.close(self._file)
+        self._key, self._reader, self._file = None, None, -1
+
+
+def answer(request: Request, data: bytes, videos: Videos | None = None) -> tuple[Reply, bytes]:
+    """What is made of one frame, or why nothing is; `videos` is where frames of videos come from."""
     from gantry.pixels import pictures
     from gantry.pixels.codecs import native
     from gantry.pixels.decode import decode
@@ -91,9 +123,14 @@ def answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
             return Reply(), pictures.read(data, request.picture)
         if request.plan is not None and request.rendering is not None:
             return Reply(), render_presented(request.plan, _cut(data, request.lengths), request.rendering)
-        if request.job is not None:
+        if request.video is None and request.job is not None:
             return Reply(), transcode_frame(data, request.job)[0]
-        decoded = decode(data, request.syntax_uid, request.header)
+        if request.video is not None and videos is not None:
+            decoded = videos.frame(request.video, request.header)
+        else:
+            decoded = decode(data, request.syntax_uid, request.header)
+        if request.job is not None:
+            return Reply(), encode_frame(decoded, request.job)
         photometric = decoded.header.photometric_interpretation
         if request.rendering is not None:
             return Reply(photometric=photometric), render(
@@ -104,6 +141,8 @@ def answer(request: Request, data: bytes) -> tuple[Reply, bytes]:
         return Reply(error=str(error)), b""
     except DataSetError as error:
         return Reply(error=error.cause, tag=error.tag), b""
+    except OSError as error:
+        return Reply(error=f"the video cannot be read: {error.strerror}"), b""
     except MemoryError:
         return Reply(error="decoding took more memory than a frame may"), b""
     except (ValueError, IndexError, OverflowError, TypeError) as error:

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import msgspec
 
@@ -19,7 +20,11 @@ from gantry.pixels import pictures
 from gantry.pixels.image import ImageHeader, Rendering
 from gantry.pixels.states.presented import Presented
 from gantry.pixels.transcode import FrameJob
+from gantry.pixels.video import VideoFrame
 from gantry.server.decoder_worker import LENGTHS, Reply, Request
+
+StoredFrame = bytes | memoryview | VideoFrame
+"""A frame as it is kept: its bytes, or which one it is of a video."""
 
 DEADLINE_S = 20.0
 _PIPE_BYTES = 1 << 20
@@ -76,7 +81,7 @@ class Decoders:
             pass
 
     async def render(
-        self, data: bytes | memoryview, syntax_uid: str, header: ImageHeader, rendering: Rendering
+        self, data: StoredFrame, syntax_uid: str, header: ImageHeader, rendering: Rendering
     ) -> bytes:
         """An encoded picture of one stored frame; DataSetError where it cannot be made."""
         _, picture = await self._call(Request(syntax_uid, header, rendering), data)
@@ -89,14 +94,12 @@ class Decoders:
         _, picture = await self._call(request, b"".join(frames))
         return picture
 
-    async def decode(
-        self, data: bytes | memoryview, syntax_uid: str, header: ImageHeader
-    ) -> tuple[str, bytes]:
+    async def decode(self, data: StoredFrame, syntax_uid: str, header: ImageHeader) -> tuple[str, bytes]:
         """Photometric interpretation and plain samples, little endian and colour by pixel, of one frame."""
         reply, samples = await self._call(Request(syntax_uid, header, None), data)
         return reply.photometric, samples
 
-    async def transcode(self, data: bytes, job: FrameJob) -> bytes:
+    async def transcode(self, data: StoredFrame, job: FrameJob) -> bytes:
         """One stored frame in another transfer syntax."""
         _, frame = await self._call(Request(job.source_uid, job.source, None, job), data)
         return frame
@@ -122,7 +125,9 @@ class Decoders:
         self._idle.clear()
         await asyncio.gather(*(worker.kill() for worker in workers))
 
-    async def _call(self, request: Request, data: bytes | memoryview) -> tuple[Reply, bytes]:
+    async def _call(self, request: Request, data: StoredFrame) -> tuple[Reply, bytes]:
+        if isinstance(data, VideoFrame):
+            request, data = replace(request, video=data), b""
         request.header.check_size()  # before any memory is taken for it
         async with self._worker() as worker:
             try:

@@ -3,6 +3,7 @@
 A frame as stored is one read. Native pixels go out as octets in little endian, compressed ones in the
 media type of their transfer syntax, or as octets when the client names the syntax. Uncompressed pixels of
 a compressed object need the decoder that was injected; without one the answer is 406.
+A video is given whole, as the one value it is; its single frames are decoded.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from gantry.archive.records import Location
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
 from gantry.dicomweb.ranges import not_modified, parse_range
-from gantry.dicomweb.wado import EXPLICIT_VR_LITTLE_ENDIAN, frame_offers, parse_frame_list
-from gantry.errors import NotFound
+from gantry.dicomweb.wado import EXPLICIT_VR_LITTLE_ENDIAN, frame_offers, parse_frame_list, video_offers
+from gantry.errors import DataSetError, NotFound, WebRequestError
 from gantry.pixels.codecs.registry import can_decode
 from gantry.server.conversion import Conversion, Decode
 from gantry.server.holdings import Holdings, etag, instance_uri
 from gantry.server.http import Headers, Request, Response, new_boundary
 from gantry.server.plans import Plan, Plans
-from gantry.standard.transfer_syntaxes import transfer_syntax
+from gantry.server.videos import VideoRetrievals, video_frame
+from gantry.standard.transfer_syntaxes import is_video, transfer_syntax
 
 _REVALIDATE = (b"cache-control", b"private, no-cache")
 
@@ -60,12 +62,18 @@ class FrameRetrievals:
     """Frames by number, and all of them."""
 
     def __init__(
-        self, holdings: Holdings, decode: Decode | None, conversion: Conversion, plans: Plans
+        self,
+        holdings: Holdings,
+        decode: Decode | None,
+        conversion: Conversion,
+        plans: Plans,
+        videos: VideoRetrievals,
     ) -> None:
         self._holdings = holdings
         self._decode = decode
         self._conversion = conversion
         self._plans = plans
+        self._videos = videos
 
     async def frames(
         self, request: Request, study_uid: str, series_uid: str, sop_uid: str, numbers: str
@@ -83,16 +91,25 @@ class FrameRetrievals:
         return response
 
     async def of_value(self, request: Request, location: Location, uri: str) -> Response:
-        """Encapsulated Pixel Data as the bulk data at `uri`: one part a frame."""
+        """Encapsulated Pixel Data as the bulk data at `uri`: one part a frame, or the video that it is."""
+        if is_video(location.transfer_syntax_uid):
+            return await self._videos.value(request, location, uri)
         found = await self._choose(request, location, single_part=False)
         return await self._answer(request, found, range(1, found.table.count + 1), "bulk", uri)
 
-    def forms(self, location: Location, *, single_part: bool = False) -> tuple[accept.Offer, ...]:
+    def forms(self, location: Location) -> tuple[accept.Offer, ...]:
+        """What the Pixel Data of an object can be had as, in parts."""
+        if is_video(location.transfer_syntax_uid):
+            return tuple(offer for offer in video_offers(location.transfer_syntax_uid) if offer.multipart)
+        return self._forms(location, single_part=False)
+
+    def _forms(self, location: Location, *, single_part: bool) -> tuple[accept.Offer, ...]:
         """What the frames of an object can be had as."""
+        stored = location.transfer_syntax_uid
         return frame_offers(
-            location.transfer_syntax_uid,
+            None if is_video(stored) else stored,
             self._conversion.frame_targets(location),
-            decodable=self._decode is not None and can_decode(location.transfer_syntax_uid),
+            decodable=self._decode is not None and (can_decode(stored) or is_video(stored)),
             single_part=single_part,
         )
 
@@ -103,13 +120,17 @@ class FrameRetrievals:
 
         Their Content-Location is below `root`. Raises NotFound where the frames cannot be told apart.
         """
+        if is_video(location.transfer_syntax_uid):
+            async for part in self._videos.part(location, form, boundary, root, first=first):
+                yield part
+            return
         found = _Frames(location, await self._holdings.frames(location), form)
         async for piece in self._parts(found, range(1, found.table.count + 1), boundary, root, first=first):
             yield piece
 
     async def _choose(self, request: Request, location: Location, *, single_part: bool) -> _Frames:
         table = await self._holdings.frames(location)
-        offers = self.forms(location, single_part=single_part)
+        offers = self._forms(location, single_part=single_part)
         return _Frames(location, table, accept.require(request.accepted(), offers, "the frames"))
 
     async def _answer(
@@ -156,9 +177,20 @@ class FrameRetrievals:
             first = False
 
     async def _frame(self, found: _Frames, frame: int) -> bytes:
+        try:
+            return await self._made(found, frame)
+        except DataSetError as error:
+            # B54 to B58: the object is kept and served as it is; only this frame cannot be decoded.
+            raise WebRequestError(422, f"frame {frame} cannot be had so: {error}") from error
+
+    async def _made(self, found: _Frames, frame: int) -> bytes:
         if found.decoded:
             assert self._decode is not None
             return (await self._decode(found.location, frame))[1]
+        if found.table.is_stream:
+            assert found.transcoded_to is not None
+            video = video_frame(self._holdings.archive, found.location, frame)
+            return await self._conversion.frame(found.location, video, found.transcoded_to)
         data = await self._holdings.read_spans(found.location, found.table.spans(frame))
         if found.transcoded_to is not None:
             shifted = found.table.from_first_bit(frame, data)

@@ -22,8 +22,10 @@ from gantry.pixels.cine import frame_durations_ms
 from gantry.pixels.display.notes import patient_lines, technique_lines
 from gantry.pixels.functional_groups import FunctionalGroups
 from gantry.pixels.image import ImageHeader
+from gantry.pixels.video import VideoFrame
 from gantry.server.kept import Kept
-from gantry.standard.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
+from gantry.server.videos import video_frame
+from gantry.standard.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, is_video, transfer_syntax
 
 HEADERS_BYTES = 64 << 20
 """Headers kept: some 30,000 plain ones, fewer where they hold overlays or lookup tables."""
@@ -85,7 +87,12 @@ class Images:
         return header
 
     def frame(self, location: Location, frame: int) -> bytes:
-        """The stored bytes of a frame, its first pixel at the first bit. Raises NotFound, Corrupt."""
+        """The stored bytes of a frame, its first pixel at the first bit. Raises NotFound, Corrupt.
+
+        DataSetError for a video, no frame of which has bytes of its own.
+        """
+        if is_video(location.transfer_syntax_uid):
+            raise DataSetError("a frame of a video is not shown by a presentation state", tag=0x7FE00010)
         if location.pixel is None and _is_deflated(location):
             with self._opened(location) as held:
                 table = held.table()
@@ -98,6 +105,10 @@ class Images:
                 "frames of single bits within words of big endian are not shown", tag=0x7FE00010
             )
         return self._archive.read_frame(location, frame)
+
+    def video_frame(self, location: Location, frame: int) -> VideoFrame:
+        """A frame of a video, as a decoder takes it. Raises NotFound, DataSetError."""
+        return video_frame(self._archive, location, frame)
 
     def facts(self, location: Location) -> ObjectFacts:
         """What the object says of itself. Raises Corrupt."""

@@ -41,6 +41,7 @@ from gantry.server.moving import MovingPictures
 from gantry.server.order import in_order
 from gantry.server.renderer import Renderer, by_state, digest_of
 from gantry.server.states import State, is_state
+from gantry.server.videos import VideoRetrievals
 
 MAX_RENDERED_PARTS = 10_000
 """Most pictures of one answer: each costs a decode."""
@@ -90,8 +91,9 @@ class _Wanted:
 class RenderedRetrievals:
     """Pictures of studies, series, instances and frames."""
 
-    def __init__(self, holdings: Holdings, renderer: Renderer | None) -> None:
+    def __init__(self, holdings: Holdings, renderer: Renderer | None, videos: VideoRetrievals) -> None:
         self._holdings = holdings
+        self._videos = videos
         self._renderer = renderer
         self._moving = MovingPictures(renderer) if renderer is not None else None
 
@@ -109,6 +111,8 @@ class RenderedRetrievals:
             asked = parse_rendering(request.query)
             refuse_with_state(asked)
             return await self._answer(request, await self._by_state(location), asked, moves=False)
+        if (playing := await self._videos.played(request, location)) is not None:
+            return playing
         count = await self._count(location)
         if not count:
             raise _no_image()

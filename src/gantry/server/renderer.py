@@ -21,13 +21,13 @@ from gantry.pixels.display.pnm import PNM
 from gantry.pixels.image import ImageHeader, Rendering, Window
 from gantry.pixels.states.presented import Presented
 from gantry.server.decoder_worker import Request, answer
-from gantry.server.decoders import Decoders
+from gantry.server.decoders import Decoders, StoredFrame
 from gantry.server.flights import Flights
 from gantry.server.images import Images
 from gantry.server.kept import Kept
 from gantry.server.renditions import Renditions
 from gantry.server.states import State, States
-from gantry.standard.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
+from gantry.standard.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, is_video
 
 CACHE_BYTES = 64 << 20
 DEFAULT_QUALITY = 90
@@ -45,9 +45,10 @@ _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SI
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A picture, or what a guarded process is to make it of."""
+    """A picture, or what a guarded process is to make it of: one frame, or those that a state shows."""
 
     picture: bytes = b""
+    frame: StoredFrame = b""
     source: tuple[list[bytes], ImageHeader | Presented, Rendering] | None = None
 
 
@@ -95,7 +96,7 @@ class Renderer:
 
     def _plain(
         self, location: Location, frame: int, asked: RenderingParameters, side: int
-    ) -> bytes | tuple[bytes, ImageHeader, Rendering]:
+    ) -> bytes | tuple[StoredFrame, ImageHeader, Rendering]:
         header = self.images.header(location, frame)
         wanted = self._rendering(location, header, asked, PNM)
         width, height = wanted.width or header.columns, wanted.height or header.rows
@@ -103,7 +104,7 @@ class Renderer:
             wanted = replace(wanted, width=min(width, side), height=min(height, side))
         if not _needs_guard(location, header):
             return self._made_here(location, frame, header, wanted)
-        return self.images.frame(location, frame), header, wanted
+        return self._frame(location, frame), header, wanted
 
     def _made_here(self, location: Location, frame: int, header: ImageHeader, wanted: Rendering) -> bytes:
         """The picture of a frame that needs no guard."""
@@ -135,7 +136,7 @@ class Renderer:
         if found.source is not None:
             frames, plan, wanted = found.source
             if isinstance(plan, ImageHeader):
-                picture = await self._decoders.render(frames[0], location.transfer_syntax_uid, plan, wanted)
+                picture = await self._decoders.render(found.frame, location.transfer_syntax_uid, plan, wanted)
             else:
                 picture = await self._decoders.present(frames, plan, wanted)
             self._write(key, picture)
@@ -161,13 +162,18 @@ class Renderer:
             return _Found(kept)
         if state is None:
             wanted = self._rendering(location, header, asked, media_type)
-            return _Found(source=([self.images.frame(location, frame)], header, wanted))
+            return _Found(frame=self._frame(location, frame), source=([], header, wanted))
         plan, frames = self.states.planned(state, location, frame)
         wanted = self._rendering(location, plan.below.header, asked, media_type)
         return _Found(source=(frames, plan, wanted))
 
-    def _stored(self, location: Location, frame: int) -> tuple[ImageHeader, bytes]:
-        return self.images.header(location, frame), self.images.frame(location, frame)
+    def _stored(self, location: Location, frame: int) -> tuple[ImageHeader, StoredFrame]:
+        return self.images.header(location, frame), self._frame(location, frame)
+
+    def _frame(self, location: Location, frame: int) -> StoredFrame:
+        if is_video(location.transfer_syntax_uid):
+            return self.images.video_frame(location, frame)
+        return self.images.frame(location, frame)
 
     def _rendering(
         self, location: Location, header: ImageHeader, asked: RenderingParameters, media_type: str

@@ -25,6 +25,7 @@ from gantry.client.sockets import listening_socket
 from gantry.errors import ConnectError
 from gantry.server.app import build_app
 from gantry.server.asgi import App
+from gantry.server.compressing import Compressing
 from gantry.server.decoders import Decoders
 from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.listener import DicomServer, DimseOptions
@@ -32,6 +33,7 @@ from gantry.server.policy import HttpPolicy
 from gantry.server.renderer import Renderer
 from gantry.server.renditions import Renditions
 from gantry.settings import Address, Settings
+from gantry.toolkit.compress import checked_rules
 
 log = logging.getLogger("gantry.server")
 
@@ -97,6 +99,9 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
             read_picture=decoders.read_picture,
             dicom=lambda: (settings.aet, dicom.address.port),
         )
+        # The arrivals of a server without rules are nobody's work.
+        rules = checked_rules(settings.compress)
+        compressing = Compressing(archive, rules, settings.data / "cache") if rules else None
         http = _HttpServer(app, settings.http)
         http.listen()
         await dicom.start()
@@ -104,13 +109,16 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
         with _announced(running):
             answering = asyncio.create_task(http.run())
             preparing = asyncio.create_task(app.run_background(f"http://{http.address}"))
+            pressing = asyncio.create_task(compressing.run()) if compressing is not None else None
             try:
                 yield running
             finally:
                 preparing.cancel()
+                if compressing is not None:
+                    compressing.stop()
                 app.close()
                 http.stop()
-                await asyncio.gather(dicom.drain(), answering)
+                await asyncio.gather(dicom.drain(), answering, *([pressing] if pressing else []))
     finally:
         await decoders.close()
         await asyncio.to_thread(archive.close)

@@ -1,4 +1,4 @@
-"""WADO-URI: one object as DICOM or as a picture (PS3.18 9)."""
+"""WADO-URI: one object as DICOM, as a picture, or as the video that it is (PS3.18 9)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ from gantry.server.holdings import Holdings
 from gantry.server.http import Request, Response
 from gantry.server.rendered import Picture, RenderedRetrievals
 from gantry.server.states import is_state
+from gantry.server.videos import VideoRetrievals
 from gantry.server.wado import Retrievals
 
 
 class UriService:
     """Answers ``/wado``."""
 
-    def __init__(self, holdings: Holdings, whole: Retrievals, rendered: RenderedRetrievals) -> None:
+    def __init__(
+        self,
+        holdings: Holdings,
+        whole: Retrievals,
+        rendered: RenderedRetrievals,
+        videos: VideoRetrievals,
+    ) -> None:
         self._holdings = holdings
+        self._videos = videos
         self._whole = whole
         self._rendered = rendered
 
@@ -32,6 +40,11 @@ class UriService:
             # PS3.18 9.1.2.2.2: a server that cannot remove identity must refuse rather than send it.
             raise WebRequestError(406, "this service does not de-identify")
         location = await self._holdings.one(request, wanted.study_uid, wanted.series_uid, wanted.sop_uid)
+        if wanted.media_types:
+            others = [*picture_offers(), accept.Offer(accept.DICOM)]
+            playing = await self._videos.played(request, location, _ranges(wanted.media_types), others)
+            if playing is not None:
+                return playing
         frames = await self._rendered.count(location)
         media_type = self._media_type(request, wanted, is_image=frames > 0)
         if media_type == accept.DICOM:

@@ -75,6 +75,9 @@ GE_PRIVATE_IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.113619.5.2"
 
 _JPEG = "1.2.840.10008.1.2.4."
 
+# PS3.5 A.4.5 to A.4.9: MPEG-2, H.264 and HEVC, those that may be fragmented with a .1 behind
+_VIDEOS = frozenset(f"{_JPEG}{n}" for n in range(100, 109))
+
 _TABLE = (
     _native(IMPLICIT_VR_LITTLE_ENDIAN, "Implicit VR Little Endian", implicit_vr=True),
     _native(EXPLICIT_VR_LITTLE_ENDIAN, "Explicit VR Little Endian"),
@@ -199,3 +202,8 @@ def transfer_syntax(uid: str) -> TransferSyntax:
     if known is not None:
         return known
     return TransferSyntax(uid, "Unknown", False, True, True, False, None, False, known=False)
+
+
+def is_video(uid: str) -> bool:
+    """Whether all frames of an object in this transfer syntax are one video stream (PS3.5 A.4.5 to A.4.9)."""
+    return uid.removesuffix(".1") in _VIDEOS

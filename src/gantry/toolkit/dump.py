@@ -24,7 +24,7 @@ from gantry.dataset.vr import element_vr
 from gantry.errors import DataSetError
 from gantry.standard import sop_classes
 from gantry.standard.dictionary import is_private, keyword_of, name_of, vr_of
-from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES
+from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES, is_video
 
 VALUE_WIDTH = 72  # characters of a value that are shown
 KEYWORD_WIDTH = 32
@@ -152,7 +152,20 @@ def _pixel_text(ds: DataSet, tag: int) -> str:
     entries = table[1] // 4 if table else 0
     offsets = f"Basic Offset Table of {entries}" if entries else "no Basic Offset Table"
     count = len(pixels.fragments)
-    return f"{count} fragment{'' if count == 1 else 's'}, {total} bytes, {offsets}"
+    return f"{count} fragment{'' if count == 1 else 's'}, {total} bytes, {offsets}{_video_text(ds)}"
+
+
+def _video_text(ds: DataSet) -> str:
+    """What a video is, and where it is not what the header says."""
+    if not is_video(ds.syntax.uid):
+        return ""
+    from gantry.pixels.video import describe  # only videos need so much of `pixels`
+
+    try:
+        video = describe(ds)
+    except DataSetError as error:
+        return f"; {printable(error.cause)}"
+    return "" if video is None else "; ".join(["", video.facts.text, *video.notes])
 
 
 def _meta_text(tag: int, raw: bytes, width: int) -> str:

@@ -18,7 +18,8 @@ class Arrival:
 
     `staged` is None for one whose bytes are still in memory, in `block`, and for one referenced in place,
     whose record names its own path. `unknown_at` tells when nothing was known of its instance (see
-    `Behind.unknown_at`), `at` its time where that is settled already.
+    `Behind.unknown_at`), `at` its time where that is settled already. `replaces` is the version that this one
+    is in another form, and takes the place of whatever the policy, as long as that is current.
     """
 
     record: ObjectRecord
@@ -26,6 +27,7 @@ class Arrival:
     block: Block | None = None
     unknown_at: int | None = None
     at: datetime | None = None
+    replaces: int | None = None
     outcome: Outcome | None = None
 
 

@@ -27,4 +27,6 @@ class Batch:
     # Instances as they will be after this batch, and all object versions of those looked at closely.
     state: dict[InstanceKey, CurrentVersion] = field(default_factory=dict)
     kept: dict[InstanceKey, dict[tuple[bytes, str], int]] = field(default_factory=dict)
+    # Object versions whose bytes are gone, and the ones that they can be made from again
+    let_go: dict[tuple[InstanceKey, int], int] = field(default_factory=dict)
     answers: list[tuple[Arrival, Outcome]] = field(default_factory=list)

@@ -11,7 +11,7 @@ from gantry.archive.commit.arrival import Arrival, bytes_of, same_bytes, unchang
 from gantry.archive.commit.batch import Batch
 from gantry.archive.commit.publish import Publisher
 from gantry.archive.commit.rows import Rows
-from gantry.archive.index.protocol import AddRestore, AddVersion, CurrentVersion, VersionKind
+from gantry.archive.index.protocol import AddRestore, AddVersion, CurrentVersion
 from gantry.archive.outcome import NewVersion, Reason, Refused, Stored
 from gantry.archive.received import Receipt
 from gantry.archive.records import InstanceKey, ObjectRecord
@@ -34,7 +34,12 @@ class Placing:
         """Decide what becomes of one arrival and give it its final name. Raises OSError, StorageError."""
         record = arrival.record
         current = batch.state.get(record.key)
-        if current is None:
+        if arrival.replaces is not None:
+            if current is None or current.deleted or current.object_number != arrival.replaces:
+                batch.answers.append((arrival, _conflict(record)))
+            else:
+                self._add(arrival, batch, current.last_number + 1, aside=False)
+        elif current is None:
             self._add(arrival, batch, 1, aside=False)
         elif same_bytes(record, current):
             if current.deleted:
@@ -49,6 +54,11 @@ class Placing:
     def _place_other_bytes(self, arrival: Arrival, batch: Batch, current: CurrentVersion) -> None:
         record = arrival.record
         earlier = self._kept_versions(record.key, batch).get(bytes_of(record))
+        if earlier is not None and (record.key, earlier) in batch.let_go:
+            if batch.let_go[record.key, earlier] == current.object_number:
+                batch.answers.append((arrival, unchanged(record, earlier)))
+                return
+            earlier = None
         if self._policy == "reject":
             batch.answers.append((arrival, _conflict(record)))
         elif earlier is None:
@@ -61,11 +71,10 @@ class Placing:
     def _kept_versions(self, key: InstanceKey, batch: Batch) -> dict[tuple[bytes, str], int]:
         """All object versions of an instance by their bytes, those of this batch included."""
         if key not in batch.kept:
-            batch.kept[key] = {
-                (row.location.dataset_sha256, row.location.transfer_syntax_uid): row.number
-                for row in self._rows.index.versions(key)
-                if row.kind == VersionKind.OBJECT and row.location is not None
-            }
+            rows = self._rows.index.versions(key)
+            objects = [row.location for row in rows if row.location is not None]
+            batch.kept[key] = {(o.dataset_sha256, o.transfer_syntax_uid): o.number for o in objects}
+            batch.let_go |= {(key, o.number): o.made_from for o in objects if o.made_from}
             for change in batch.changes:
                 if isinstance(change, AddVersion) and change.record.key == key:
                     batch.kept[key][bytes_of(change.record)] = change.number

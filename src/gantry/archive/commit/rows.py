@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from gantry.archive.commit.batch import Batch
 from gantry.archive.commit.writable import Writable
-from gantry.archive.index.protocol import AddVersion, Index, IndexChange, at_once, change_key
+from gantry.archive.index.protocol import AddVersion, Index, IndexChange, LetGo, at_once, change_key
 from gantry.errors import OutOfSpace, StorageError
 
 
@@ -64,7 +64,7 @@ class Rows:
         # From here on the files have rows, whatever else may fail.
         self.state += 1
         batch.published, batch.act = [], ""
-        self.last_change = last
+        self.last_change = last or self.last_change
         return changes
 
     def tell(self, applied: Sequence[IndexChange]) -> None:
@@ -83,6 +83,9 @@ class Rows:
             raise
 
     def _holds(self, changes: Sequence[IndexChange]) -> bool:
+        gone = [change for change in changes if isinstance(change, LetGo)]
+        if any(all(row.act != c.act for row in self.index.versions(c.key)) for c in gone):
+            return False
         newest = {change_key(change): change.number for change in changes}
         found = self.index.lookup(newest)
         return all(key in found and found[key].last_number >= number for key, number in newest.items())

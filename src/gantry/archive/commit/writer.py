@@ -58,7 +58,7 @@ class Writer:
             refuse(arrivals, Refused(Reason.STORAGE, Reason.STORAGE.value))
 
     def act(self, entries: Sequence[ActEntry]) -> None:
-        """Do deletions or restorations, as one act. Raises ReadOnly, StorageError."""
+        """Do what an act says, as one act. Raises ReadOnly, StorageError."""
         batch = Batch(acts=list(entries))
         batch.changes = [index_change(entry, "") for entry in entries]
         try:

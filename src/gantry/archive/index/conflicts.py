@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 
 import msgspec
-from sqlalchemy import bindparam, literal_column, select, update
+from sqlalchemy import bindparam, delete, literal_column, select, update
 
 from gantry.archive.index import schema
 from gantry.archive.index.protocol import ConflictKind, VersionKind
@@ -31,10 +31,15 @@ _STUDIES_OF_SERIES = prepare(
     .join_from(schema.series, schema.studies, _ST.id == _SE.study_row)
     .where(_SE.series_uid == bindparam("series_uid")),
 )
+# What was let go is no other object than the one it can be made from
 _OBJECT_VERSIONS = prepare(
-    select(_V.number).where(
-        _V.instance_row == bindparam("instance_row"), _V.kind == literal_column(str(VersionKind.OBJECT.value))
+    select(_V.number, _V.at)
+    .where(
+        _V.instance_row == bindparam("instance_row"),
+        _V.kind == literal_column(str(VersionKind.OBJECT.value)),
+        _V.restores == literal_column("0"),
     )
+    .order_by(_V.number)
 )
 _FIND = prepare(
     select(_C.seq, _C.parties).where(
@@ -50,6 +55,17 @@ _FIND = prepare(
 )
 _ADD = prepare_insert(
     schema.conflicts, "kind", "study_uid", "series_uid", "sop_uid", "parties", "first_seen", "last_seen"
+)
+_REMOVE = prepare(
+    delete(schema.conflicts).where(
+        _C.kind == literal_column(f"'{ConflictKind.VERSION.value}'"),
+        _C.study_uid == bindparam("study_uid"),
+        _C.series_uid == bindparam("series_uid"),
+        _C.sop_uid == bindparam("sop_uid"),
+    ),
+    "study_uid",
+    "series_uid",
+    "sop_uid",
 )
 _WIDEN = prepare(
     update(schema.conflicts)
@@ -91,6 +107,15 @@ class ConflictLog:
         numbers = {str(row[0]) for row in self._execute(_OBJECT_VERSIONS, (instance_row,))}
         if len(numbers) > 1:
             self._note(ConflictKind.VERSION, key, numbers, at)
+
+    def renote_versions(self, key: InstanceKey, instance_row: int) -> None:
+        """A version of an instance was let go: it contradicts nothing, and never did."""
+        self._execute(_REMOVE, tuple(key))
+        numbers: set[str] = set()
+        for number, at in self._execute(_OBJECT_VERSIONS, (instance_row,)).fetchall():
+            numbers.add(str(number))
+            if len(numbers) > 1:
+                self._note(ConflictKind.VERSION, key, numbers, at)
 
     def _note(self, kind: ConflictKind, uids: tuple[str, str, str], parties: set[str], at: int) -> None:
         ordered = sorted(

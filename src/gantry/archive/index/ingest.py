@@ -27,6 +27,7 @@ from gantry.archive.index.protocol import (
     ChangeKind,
     CurrentVersion,
     IndexChange,
+    LetGo,
     VersionKind,
     at_once,
 )
@@ -118,6 +119,19 @@ _HIDE_INSTANCE = prepare(
     "row",
 )
 _ADD_VERSION = prepare_insert(schema.versions, *(column.name for column in schema.versions.columns))
+_LET_GO = prepare(
+    update(schema.versions)
+    .values(act=bindparam("new_act"), restores=bindparam("made_from"))
+    .where(
+        _V.instance_row == bindparam("row"),
+        _V.number == bindparam("version"),
+        _V.kind == literal_column(str(VersionKind.OBJECT.value)),
+    ),
+    "made_from",
+    "new_act",
+    "row",
+    "version",
+)
 _ADD_CHANGE = prepare_insert(schema.changes, "seq", "at", "kind", "instance_row", "number")
 _GROW_SERIES = prepare(
     update(schema.series)
@@ -273,6 +287,8 @@ class Ingest:
                 last = self._add_version(change, parents)
             elif isinstance(change, AddTombstone):
                 last = self._add_tombstone(change, parents)
+            elif isinstance(change, LetGo):
+                self._let_go(change)
             else:
                 last = self._add_restore(change, parents)
         self._write_additions(parents)
@@ -313,8 +329,8 @@ class Ingest:
         self._execute(
             _ADD_VERSION,
             (
-                version, row, change.number, 0, change.aside, 0, "", at, origin.source_aet, origin.peer,
-                origin.via,
+                version, row, change.number, 0, change.aside, change.made_from, change.act, at,
+                origin.source_aet, origin.peer, origin.via,
                 record.sop_class_uid, record.transfer_syntax_uid, record.path, record.file_size,
                 record.dataset_offset, record.dataset_sha256, record.meta_sha256, study_facts, series_facts,
                 record.truncated, pixel.offset if pixel else None, pixel.length if pixel else None,
@@ -381,6 +397,15 @@ class Ingest:
         self._show(series, (received, series.uid, change.key.sop_uid), size, sop_class_uid)
         self._add_act(change, row, VersionKind.RESTORE, change.restores, parents)
         return self._tell(at, ChangeKind.RESTORED, row, change.number, parents)
+
+    def _let_go(self, change: LetGo) -> None:
+        found = self._execute(_LOOKUP, (change.key.sop_uid, change.key.series_uid, change.key.study_uid))
+        instance = found.fetchone()
+        if instance is None:
+            raise NotFound(f"no instance {change.key.sop_uid} to let a version go of")
+        row = instance[0]
+        self._execute(_LET_GO, (change.made_from, change.act, row, change.number))
+        self._conflicts.renote_versions(change.key, row)
 
     def _known_instance(self, key: InstanceKey, at: int) -> tuple[int, int | None, int]:
         instance = self._instance(key, at)

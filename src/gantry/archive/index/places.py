@@ -21,9 +21,9 @@ _ST, _SE, _I, _V = schema.studies.c, schema.series.c, schema.instances.c, schema
 _LOCATION = (
     _ST.study_uid, _SE.series_uid, _I.sop_uid, _V.number, _V.aside, _V.sop_class_uid, _V.transfer_syntax_uid,
     _V.path, _V.file_size, _V.dataset_offset, _V.dataset_sha256, _V.meta_sha256, _V.at, _V.pixel_offset,
-    _V.pixel_length, _V.frame_table, (_V.id == _I.version).label("current"),
+    _V.pixel_length, _V.frame_table, (_V.id == _I.version).label("current"), _V.restores,
 )  # fmt: skip
-_OF_VERSION = (_V.id, _V.kind, _V.restores, _V.act, _V.source_aet, _V.peer, _V.via)
+_OF_VERSION = (_V.id, _V.kind, _V.act, _V.source_aet, _V.peer, _V.via)
 
 
 def _joined(columns: tuple[ColumnElement[Any], ...], joint: ColumnElement[bool]) -> Select[Any]:
@@ -112,11 +112,12 @@ def location_of(row: tuple[Any, ...]) -> Location:
         meta_sha256=row[11],
         received_at=from_microseconds(row[12]),
         pixel=pixel,
+        made_from=row[17],
     )
 
 
 def _version_of(row: tuple[Any, ...]) -> VersionRow:
-    kind = VersionKind(row[18])
+    kind = VersionKind(row[19])
     return VersionRow(
         key=InstanceKey(row[0], row[1], row[2]),
         number=row[3],
@@ -124,7 +125,7 @@ def _version_of(row: tuple[Any, ...]) -> VersionRow:
         at=from_microseconds(row[12]),
         origin=Origin(*row[21:24]),
         location=location_of(row) if kind is VersionKind.OBJECT else None,
-        restores=row[19],
+        restores=row[17] if kind is VersionKind.RESTORE else 0,
         act=row[20],
     )
 
@@ -171,5 +172,5 @@ def all_versions(readers: Readers) -> Iterator[VersionRow]:
     """See `Index.all_versions`."""
     after = 0
     while rows := readers.fetch(_ALL_VERSIONS, (after,)):
-        after = rows[-1][17]
+        after = rows[-1][18]
         yield from map(_version_of, rows)

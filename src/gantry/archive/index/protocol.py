@@ -36,11 +36,16 @@ class VersionKind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class AddVersion:
-    """Note an object that is durable on disk as version `number`; `aside` keeps it from becoming current."""
+    """Note an object that is durable on disk as version `number`; `aside` keeps it from becoming current.
+
+    `act` and `made_from` are those of `LetGo`, of one that was let go.
+    """
 
     record: ObjectRecord
     number: int
     aside: bool = False
+    act: str = ""
+    made_from: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,21 @@ class AddRestore:
     act: str = ""
 
 
-IndexChange = AddVersion | AddTombstone | AddRestore
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """Note that the bytes of object version `number` are gone, and can be made again from another version.
+
+    It is no version of its own, and nothing in the feed. With `made_from` 0 they are back.
+    """
+
+    key: InstanceKey
+    number: int
+    made_from: int
+    act: str = ""
+
+
+VersionChange = AddVersion | AddTombstone | AddRestore
+IndexChange = VersionChange | LetGo
 
 
 def change_key(change: IndexChange) -> InstanceKey:
@@ -96,7 +115,10 @@ class CurrentVersion:
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
-    """One version of an instance. `location` is None for tombstones, `restores` is 0 except for restores."""
+    """One version of an instance; only objects have a `location`, and only restores `restores` something.
+
+    `act` is that which made a tombstone or a restore, or let an object go.
+    """
 
     key: InstanceKey
     number: int

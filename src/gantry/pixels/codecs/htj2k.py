@@ -1,8 +1,9 @@
 """High-Throughput JPEG 2000 (PS3.5 8.2.14, A.4.4): lossless, lossless in RPCL order, lossy.
 
 All streams go resolution by resolution (RPCL), each in a tile-part of its own with their lengths in front
-(TLM), so that a client can stop after the size that it needs. The library writes 8, 16 or 32 bits, whatever
-is stored; what is lossy then may leave the range of Bits Stored, so that its header tells of all.
+(TLM), so that a client can stop after the size that it needs; the smallest has no side above 64. The
+library writes 8, 16 or 32 bits, whatever is stored; what is lossy then may leave the range of Bits Stored, so
+that its header tells of all.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from gantry.pixels.image import ImageHeader
 from gantry.standard.transfer_syntaxes import HTJ2K, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL
 
 _BY_RESOLUTION = 1
+_USUAL_DECOMPOSITIONS = 5
+_THUMBNAIL = 64
 _MOST_LOSSY_BITS = 16
 """Transforms are in single precision, which holds 24 bits with what they add."""
 
@@ -54,6 +57,11 @@ def _encode(pixels: Pixels, syntax_uid: str, header: ImageHeader, compression: C
     return _encode_at(samples, header, 2 * 10 ** (-decibel / 20))
 
 
+def _decompositions(header: ImageHeader) -> int:
+    """How often the size is halved: to a thumbnail (PS3.5 A.4.8), and never less often than is usual."""
+    return max(_USUAL_DECOMPOSITIONS, ((max(header.rows, header.columns) - 1) // _THUMBNAIL).bit_length())
+
+
 def _encode_at(samples: Pixels, header: ImageHeader, step: float | None) -> bytes:
     """`step` is that of quantization, the whole scale being 1; None loses nothing."""
     return bytes(
@@ -63,6 +71,7 @@ def _encode_at(samples: Pixels, header: ImageHeader, step: float | None) -> byte
             reversible=step is None,
             rgb=header.photometric_interpretation in ("YBR_RCT", "YBR_ICT") if samples.ndim == 3 else None,
             planar=False if samples.ndim == 3 else None,
+            resolutions=_decompositions(header),
             tlm=True,
             tilepart=_BY_RESOLUTION,
         )

@@ -49,7 +49,12 @@ def read_codestream(data: bytes) -> Codestream:
     if tiles > MAX_TILES:
         raise broken(f"the JPEG 2000 stream has {tiles} tiles, {MAX_TILES} is the most")
     if not 1 <= count <= MAX_COMPONENTS:
-        raise broken(f"the JPEG 2000 stream has {count} components")
+        more = (
+            ""
+            if count <= MAX_COMPONENTS
+            else ": frames of a Part 2 collection in one stream are not told apart"
+        )
+        raise broken(f"the JPEG 2000 stream has {count} components{more}")
     components = data[start + 4 + _SIZ.size : start + 4 + _SIZ.size + 3 * count]
     if len(components) < 3 * count or length < _SIZ.size + 3 * count:
         raise broken("the JPEG 2000 header is cut")
@@ -79,6 +84,11 @@ def _coding_style(data: bytes, start: int) -> tuple[bool | None, bool | None]:
         if marker in (0x90, 0x93, 0xD9):  # a tile begins: the main header is over
             break
         if marker == 0x52 and pos + 14 <= len(data):
+            if data[pos + 8] > 1:
+                raise broken(
+                    "the stream has a multiple component transformation of JPEG 2000 Part 2 (ISO 15444-2 "
+                    "Annex J), which the library does not undo"
+                )
             return data[pos + 8] != 0, data[pos + 13] == 1
         pos += 2 + max(2, int.from_bytes(data[pos + 2 : pos + 4], "big"))
     return None, None

@@ -29,6 +29,7 @@ from gantry.pixels.image import ImageHeader
 from gantry.standard.transfer_syntaxes import JPEG_LS_LOSSLESS, JPEG_LS_NEAR_LOSSLESS
 
 _MOST_NEAR = 127
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
 
 
 def _look(data: bytes, syntax_uid: str, header: ImageHeader) -> StreamFacts:
@@ -38,6 +39,8 @@ def _look(data: bytes, syntax_uid: str, header: ImageHeader) -> StreamFacts:
         raise broken("the stream is JPEG, not JPEG-LS")
     if stream.near > min(255, (1 << stream.precision) - 1) // 2:
         raise broken(f"JPEG-LS with an error of {stream.near} allowed is more than a sample holds")
+    if _has_no_end(data):
+        notes.append("the JPEG-LS stream has no end marker")
     if stream.near and syntax_uid == JPEG_LS_LOSSLESS:
         notes.append(f"the stream is near-lossless (NEAR={stream.near}) in a lossless transfer syntax")
     return StreamFacts(
@@ -63,8 +66,15 @@ def _decode(data: bytes, _: str, header: ImageHeader, __: StreamFacts | None) ->
 
 def decode(data: bytes, header: ImageHeader) -> Pixels:
     """The samples of a JPEG-LS stream; a sign is where the header says."""
+    if _has_no_end(data):
+        data += _END_OF_IMAGE  # the library looks for it for ever, past the last byte (B57)
     pixels = np.asarray(imagecodecs.jpegls_decode(data))
     return sign_extended(pixels, header.bits_stored) if header.signed else pixels
+
+
+def _has_no_end(data: bytes) -> bool:
+    # In what is coded, no octet above 0x7F follows 0xFF (ISO/IEC 14495-1 A.1)
+    return data.rfind(_END_OF_IMAGE) < data.find(_START_OF_SCAN)
 
 
 def _plan(syntax_uid: str, header: ImageHeader) -> ImageHeader:

@@ -10,7 +10,7 @@ from gantry.pixels.codecs.jpeg import JPEG
 from gantry.pixels.codecs.jpeg_ls import JPEG_LS
 from gantry.pixels.codecs.native import NATIVE
 from gantry.pixels.codecs.rle import RLE
-from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax, transfer_syntax
+from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax, is_video, transfer_syntax
 
 CODECS: tuple[Codec, ...] = (
     NATIVE,
@@ -94,8 +94,8 @@ def why_not(syntax: TransferSyntax) -> str:
             f"{syntax.name}: the pixels are not in the object but with a JPIP server, at Pixel Data Provider "
             "URL (0028,7FE0), which is never fetched"
         )
-    if any(word in syntax.name for word in ("MPEG", "HEVC")):
-        return f"{syntax.name} is a video: single frames of it need a video library"
+    if is_video(syntax.uid):
+        return f"{syntax.name} is a video: no frame of it has bytes of its own"
     if not syntax.known:
         return f"transfer syntax {syntax.uid} is not known, so its frames cannot be decoded"
     return f"frames in {syntax.name} cannot be decoded"
