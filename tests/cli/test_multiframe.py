@@ -24,25 +24,22 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_combine_and_split(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["multiframe", "combine", str(folder / "in"), "--out", str(folder / "c")]) == 0
+    assert run(["multiframe", "combine", str(folder / "in"), str(folder / "c")]) == 0
     assert capsys.readouterr().out == "3 combined, 1 passed over; 1 multi-frame objects\n"
-    assert (
-        run(["multiframe", "split", str(folder / "c"), str(folder / "emr.dcm"), "--out", str(folder / "s")])
-        == 0
-    )
+    assert run(["multiframe", "split", str(folder / "c"), str(folder / "emr.dcm"), str(folder / "s")]) == 0
     assert capsys.readouterr().out == "2 split; 7 single-frame objects\n"
     assert len(list((folder / "s" / "emr").iterdir())) == 4
 
 
 def test_json_tells_of_each(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "in" / "other.dcm").write_bytes(part10(slice_of(9, BitsStored=10, HighBit=9)))
-    assert run(["multiframe", "combine", str(folder / "in"), "--out", str(folder / "c"), "--json"]) == 1
+    assert run(["multiframe", "combine", str(folder / "in"), str(folder / "c"), "--json"]) == 1
     told = {line["result"]: line for line in map(json.loads, capsys.readouterr().out.splitlines())}
     assert set(told) == {"combined", "left as it is", "passed over"}
     assert told["combined"]["sopClass"] == "Legacy Converted Enhanced CT Image Storage"
     assert pydicom.dcmread(told["combined"]["output"]).SOPInstanceUID == told["combined"]["sopInstanceUid"]
     assert "Bits Stored" in told["left as it is"]["message"]
-    assert run(["multiframe", "split", str(folder / "emr.dcm"), "--out", str(folder / "s"), "--json"]) == 0
+    assert run(["multiframe", "split", str(folder / "emr.dcm"), str(folder / "s"), "--json"]) == 0
     line = json.loads(capsys.readouterr().out)
     assert [pydicom.dcmread(f).SOPInstanceUID for f in line["outputs"]] == line["sopInstanceUids"]
 
@@ -50,7 +47,7 @@ def test_json_tells_of_each(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_what_cannot_be_split_is_told_and_the_others_go_on(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["multiframe", "split", str(folder / "in"), str(folder / "emr.dcm"), "--out", str(folder / "s")]
+    words = ["multiframe", "split", str(folder / "in"), str(folder / "emr.dcm"), str(folder / "s")]
     assert run(words) == 1
     shown = capsys.readouterr()
     assert shown.out == "1 split, 3 failed, 1 passed over; 4 single-frame objects\n"
@@ -60,7 +57,7 @@ def test_what_cannot_be_split_is_told_and_the_others_go_on(
 
 
 def test_nothing_to_do_is_no_success(folder: Path) -> None:
-    assert run(["multiframe", "combine", str(folder / "emr.dcm"), "--out", str(folder / "c")]) == 1
-    assert run(["multiframe", "split", str(folder / "in" / "readme.txt"), "--out", str(folder / "s")]) == 1
+    assert run(["multiframe", "combine", str(folder / "emr.dcm"), str(folder / "c")]) == 1
+    assert run(["multiframe", "split", str(folder / "in" / "readme.txt"), str(folder / "s")]) == 1
     assert not (folder / "c").exists()
     assert not (folder / "s").exists()

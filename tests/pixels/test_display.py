@@ -23,7 +23,8 @@ from gantry.pixels.functional_groups import FRAME_VOI_LUT, PIXEL_MEASURES, Funct
 from gantry.pixels.geometry import place
 from gantry.pixels.icc import NAMED, converted, profile
 from gantry.pixels.image import ImageHeader, Rendering, Window
-from gantry.pixels.picture_format import animated, encode, from_pnm
+from gantry.pixels.picture_format import animated, encode
+from gantry.pixels.pnm import from_pnm
 from gantry.pixels.render import render, to_picture
 from gantry.pixels.transcode import stored_frame
 from gantry.pixels.voi import default_window

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from chromium import open_page
-from gantry.pixels.picture_format import PNM, encode
+from gantry.pixels.pnm import to_pnm
 from gantry.server import moving
 from gantry.server.moving_worker import FRAME_HEAD, uniform
 from pictured import gray, path
@@ -29,7 +29,7 @@ def flat(value: int | tuple[int, int, int], rows: int = 32, columns: int = 48) -
 
 def made(tmp_path: Path, media_type: str, frames: list[tuple[float, Any]], cut: int = 0) -> tuple[Path, str]:
     """The file that the encoder's process makes, and what it says."""
-    pieces = [(ms, encode(picture, PNM)) for ms, picture in frames]
+    pieces = [(ms, to_pnm(picture)) for ms, picture in frames]
     data = b"".join(FRAME_HEAD.pack(round(ms * 1000), len(piece)) + piece for ms, piece in pieces)
     place = tmp_path / "out"
     command = [sys.executable, "-m", "gantry.server.moving_worker", media_type, "90", str(place)]

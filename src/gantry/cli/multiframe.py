@@ -21,9 +21,7 @@ SPLIT, COMBINED, LEFT, FAILED, SKIPPED = "split", "combined", "left as it is", "
 _BESIDE_OBJECTS = (Kind.OTHER, Kind.DIRECTORY, Kind.LINK)
 
 _inputs = click.argument("inputs", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-_out = click.option(
-    "--out", "folder", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where to write."
-)
+_out = click.argument("folder", metavar="OUT", type=click.Path(file_okay=False, path_type=Path))
 
 
 @click.group("multiframe")

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gantry.errors import DataSetError
+from gantry.pixels.pnm import PNM, to_pnm
 
 Picture = NDArray[np.uint8]
 
 JPEG, PNG, GIF, JP2, JXL = "image/jpeg", "image/png", "image/gif", "image/jp2", "image/jxl"
-PNM = "image/x-portable-anymap"
-"""Pixels and nothing else: what one part of this program hands another."""
 
 HOLDS_PROFILE = frozenset({JPEG, PNG, JP2})
 """Formats in which an ICC profile can be embedded. JPEG XL says sRGB by itself."""
@@ -47,18 +46,8 @@ def encode(picture: Picture, media_type: str, quality: int = 90, profile: bytes 
             return bytes(imagecodecs.jpegxl_encode(picture, lossless=True, effort=3))
         return bytes(imagecodecs.jpegxl_encode(picture, distance=_distance(quality), effort=3))
     if media_type == PNM:
-        rows, columns = picture.shape[:2]
-        kind = 5 if picture.ndim == 2 else 6
-        return b"P%d\n%d %d\n255\n" % (kind, columns, rows) + picture.tobytes()
+        return to_pnm(picture)
     raise DataSetError(f"there is no encoder for {media_type}")
-
-
-def from_pnm(data: bytes) -> Picture:
-    """The picture in a PNM that `encode` made."""
-    kind, size, _, samples = data.split(b"\n", 3)
-    columns, rows = (int(side) for side in size.split())
-    shape = (rows, columns) if kind == b"P5" else (rows, columns, 3)
-    return np.frombuffer(samples, np.uint8).reshape(shape)
 
 
 def animated(pictures: Sequence[Picture], frame_ms: float | Sequence[float]) -> bytes:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError
@@ -117,6 +116,8 @@ def resampled(
     matrix = (a, b, c + 0.5 - 0.5 * (a + b), d, e, f + 0.5 - 0.5 * (d + e))
     size = (shape[1], shape[0])
     # Edges are repeated, so that the outermost half pixel has its colour; what lies beyond is not covered.
+    from PIL import Image  # not in a process that reads headers only
+
     padded = Image.fromarray(np.pad(picture, ((1, 1), (1, 1), *((0, 0),) * (picture.ndim - 2)), "edge"))
     shifted = (a, b, matrix[2] + 1, d, e, matrix[5] + 1)
     moved = padded.transform(size, Image.Transform.AFFINE, shifted, Image.Resampling.BILINEAR)

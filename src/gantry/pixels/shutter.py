@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from gantry.dataset.scan import DataSet
 from gantry.pixels.cielab import cielab_to_rgb
@@ -52,6 +51,8 @@ class Shutter:
             out |= np.abs(column - x) > np.sqrt(np.maximum(reach, 0.0))
             out |= reach < 0
         if len(self.vertices) >= 3:
+            from PIL import Image, ImageDraw  # not in a process that reads headers only
+
             image = Image.new("1", (columns, rows), 1)
             corners = [(x - 1, y - 1) for y, x in self.vertices]
             ImageDraw.Draw(image).polygon(corners, fill=0, outline=0)

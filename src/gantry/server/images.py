@@ -18,10 +18,10 @@ from gantry.archive.frames import StoredFrames, locate_pixels
 from gantry.archive.records import Location
 from gantry.dataset.scan import DataSet
 from gantry.errors import DataSetError, NotFound
-from gantry.pixels.annotate import patient_lines, technique_lines
 from gantry.pixels.cine import frame_durations_ms
 from gantry.pixels.functional_groups import FunctionalGroups
 from gantry.pixels.image import ImageHeader
+from gantry.pixels.notes import patient_lines, technique_lines
 from gantry.server.kept import Kept
 from gantry.standard.transfer_syntaxes import DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 

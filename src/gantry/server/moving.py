@@ -16,7 +16,7 @@ from pathlib import Path
 from gantry.archive.records import Location
 from gantry.dicomweb.rendering import GIF, MP4, RenderingParameters
 from gantry.errors import DataSetError, OutOfSpace, WebRequestError
-from gantry.pixels.picture_format import from_pnm
+from gantry.pixels.pnm import from_pnm
 from gantry.server.ahead import ahead
 from gantry.server.flights import Flights
 from gantry.server.moving_worker import FRAME_HEAD, MAX_GIF_PIXELS, MAX_SIDE, video_is_there

@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
 
 from gantry.dicomweb.rendering import MP4
 from gantry.errors import DataSetError
-from gantry.pixels.picture_format import Picture, animated, from_pnm
+from gantry.pixels.pnm import Picture, from_pnm
 
 FRAME_HEAD = struct.Struct("<II")
 
@@ -92,6 +91,8 @@ def uniform(frames: Iterator[Timed], *, even: bool) -> Iterator[Timed]:
 
 def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
     """The picture in the middle of black, as large as the size lets it be."""
+    from PIL import Image
+
     rows, columns = size
     scale = min(rows / picture.shape[0], columns / picture.shape[1])
     shape = max(1, round(picture.shape[0] * scale)), max(1, round(picture.shape[1] * scale))
@@ -103,6 +104,8 @@ def _fitted(picture: Picture, size: tuple[int, int]) -> Picture:
 
 
 def _write_gif(frames: Iterator[Timed], path: str) -> None:
+    from gantry.pixels.picture_format import animated
+
     timed = list(frames)  # of as many pixels as `MAX_GIF_PIXELS`, which whoever sends them sees to
     pictures, durations = [picture for _, picture in timed], [milliseconds for milliseconds, _ in timed]
     Path(path).write_bytes(animated(pictures, durations))

@@ -234,7 +234,9 @@ class RenderedRetrievals:
         ordered = await asyncio.to_thread(in_order, self._need_renderer().images, [one for one, _ in images])
         counts = dict(images)
         frames = [(one, frame) for one in ordered for frame in range(1, counts[one] + 1)]
-        wanted = _Wanted(frames, frames[0] if total == 1 else None, len(images) == len(locations))
+        # PS3.18 10.4.1.1.3: presentation states are rendered only where they are asked for by themselves.
+        is_whole = len(images) == sum(not is_state(location) for location in locations)
+        wanted = _Wanted(frames, frames[0] if total == 1 else None, is_whole)
         return await self._answer(request, wanted, asked, moves=moves)
 
     async def _answer(

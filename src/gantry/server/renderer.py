@@ -18,7 +18,7 @@ from gantry.archive.records import Location
 from gantry.dicomweb.rendering import RenderingParameters
 from gantry.errors import DataSetError
 from gantry.pixels.image import ImageHeader, Rendering, Window
-from gantry.pixels.picture_format import PNM
+from gantry.pixels.pnm import PNM
 from gantry.pixels.presented import Presented
 from gantry.server.decoder_worker import Request, answer
 from gantry.server.decoders import Decoders
