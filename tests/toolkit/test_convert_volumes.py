@@ -194,7 +194,9 @@ def test_every_transfer_syntax_gives_the_same_voxels(name: str, tmp_path: Path) 
 def test_times_are_the_fourth_axis(tmp_path: Path) -> None:
     volume = numbered(6, 2, 3)
     files = [
-        slice_object(pixels, n + 1, (0, 0, n % 3), AcquisitionNumber=n // 3 + 1, RepetitionTime="2500")
+        slice_object(
+            pixels, n + 1, (0, 0, n % 3), AcquisitionNumber=n // 3 + 1, Modality="MR", RepetitionTime="2500"
+        )
         for n, pixels in enumerate(volume)
     ]
     voxels, _, header = nifti(only(converted(files, "nii", tmp_path)).path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -87,6 +88,8 @@ def command(
     # NumPy's linear algebra starts a thread for each core when it is imported, which takes as long as reading
     # a hundred files, and has four numbers to multiply here.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # What is read of each object stays until the end, so that looking through it for garbage is in vain.
+    gc.set_threshold(100_000, 20, 20)
     key = format_named(to) if to else format_of(output)
     if key is None:
         raise CallerError(f"say with --to to which format: the name {output} does not")

@@ -96,14 +96,15 @@ def read_slices(found: Iterable[Candidate]) -> tuple[list[Known], list[Converted
 def facts_of(ds: DataSet) -> Facts:
     """Read the facts of an object; none of them need be there."""
     number = _integer(ds, _SERIES_NUMBER)
+    modality = ds.text(_MODALITY) or ""
     return Facts(
         series_uid=ds.text(_SERIES_UID) or "",
         sop_uid=ds.text(_SOP_UID) or "",
         series_number=number if 0 <= number <= MOST_SERIES_NUMBER else 0,
         instance_number=_integer(ds, _INSTANCE_NUMBER),
-        modality=ds.text(_MODALITY) or "",
+        modality=modality,
         frame_ms=_frame_ms(ds),
-        repetition_s=repetition_s(ds),
+        repetition_s=repetition_s(ds) if modality == "MR" else 0.0,
         has_modality_lut=_MODALITY_LUT_SEQUENCE in ds,
     )
 

@@ -29,7 +29,7 @@ DEFAULT_FPS = 10.0
 
 _DEEP = {".png", ".tif", ".jxl"}
 _JOINED = {".tif", ".gif"}
-_PILLOW = {".bmp": "BMP", ".gif": "GIF", ".webp": "WEBP", ".avif": "AVIF"}
+_PILLOW = {".bmp": "BMP", ".webp": "WEBP", ".avif": "AVIF"}
 _LOSSY = {".webp", ".avif"}
 
 _SAMPLE_FORMAT = 339

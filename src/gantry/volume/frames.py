@@ -126,7 +126,7 @@ def frames_of(ds: DataSet, header: ImageHeader, count: int, instance: int = 0) -
     groups = Groups(ds)
     is_mr = ds.text(_MODALITY) == "MR"
     frames = [_frame(ds, groups, header, number, instance, is_mr=is_mr) for number in range(count)]
-    mosaic = mosaic_of(ds, header)
+    mosaic = mosaic_of(ds, header) if is_mr else None
     if mosaic is None:
         return frames
     return [tile for frame in frames for tile in mosaic.tiles(frame)]
