@@ -57,6 +57,8 @@ def test_b57_the_second_frame_is_an_error_and_the_others_are_not(web: WebServed,
     for _ in range(2):
         octets = {"accept": "application/octet-stream"}
         assert web.http.get(f"{path}/frames/2", headers=octets).status_code == 422
+        in_parts = {"accept": 'multipart/related; type="application/octet-stream"'}
+        assert web.http.get(f"{path}/frames/2", headers=in_parts).status_code == 422
         answer = web.http.get(f"{path}/frames/2/rendered")
         assert answer.status_code == 422
         assert answer.text

@@ -131,9 +131,16 @@ def frame_offers(
 
 
 def video_offers(syntax_uid: str) -> tuple[Offer, ...]:
-    """Forms of the Pixel Data that is a video: as it is, for nothing else could hold it (PS3.18 8.7.3.3)."""
-    types = (*media_types_of(syntax_uid), OCTET_STREAM)
-    return tuple(Offer(t, syntax_uid, multipart) for t in types for multipart in (False, True))
+    """Forms of the Pixel Data that is a video: as it is, for nothing else could hold it (PS3.18 8.7.3.3).
+
+    As plain octets where the client names the transfer syntax: else they would be uncompressed pixels.
+    """
+    types = ((name, True) for name in media_types_of(syntax_uid))
+    return tuple(
+        Offer(media_type, syntax_uid, multipart, default)
+        for media_type, default in (*types, (OCTET_STREAM, False))
+        for multipart in (False, True)
+    )
 
 
 def playable_offers(media_types: Sequence[str]) -> tuple[Offer, ...]:

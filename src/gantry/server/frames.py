@@ -145,7 +145,9 @@ class FrameRetrievals:
         boundary = new_boundary()
         headers.append((b"content-type", related_content_type(found.offer.media_type, boundary).encode()))
         root = root or instance_uri(request.base, found.location.key)
-        return Response(200, self._closed_parts(found, wanted, boundary, root), headers)
+        # The first is made before anything is sent: if it cannot be, that can still be answered.
+        ready = await self._frame(found, wanted[0]) if wanted else None
+        return Response(200, self._closed_parts(found, wanted, boundary, root, ready), headers)
 
     async def _bare(self, request: Request, found: _Frames, frame: int, headers: Headers) -> Response:
         data = await self._frame(found, frame)
@@ -161,20 +163,28 @@ class FrameRetrievals:
         return Response(206, memoryview(data)[span[0] : span[1]], headers)
 
     async def _closed_parts(
-        self, found: _Frames, wanted: Sequence[int], boundary: str, root: str
+        self, found: _Frames, wanted: Sequence[int], boundary: str, root: str, ready: bytes | None
     ) -> AsyncIterator[bytes | memoryview]:
-        async for piece in self._parts(found, wanted, boundary, root, first=True):
+        async for piece in self._parts(found, wanted, boundary, root, first=True, ready=ready):
             yield piece
         yield closing(boundary)
 
     async def _parts(
-        self, found: _Frames, wanted: Sequence[int], boundary: str, root: str, *, first: bool
+        self,
+        found: _Frames,
+        wanted: Sequence[int],
+        boundary: str,
+        root: str,
+        *,
+        first: bool,
+        ready: bytes | None = None,
     ) -> AsyncIterator[bytes | memoryview]:
+        """`ready` is the first of the frames, where it is made already."""
         for frame in wanted:
             headers = {"Content-Type": found.content_type, "Content-Location": f"{root}/frames/{frame}"}
             yield part_head(boundary, headers, first=first)
-            yield await self._frame(found, frame)
-            first = False
+            yield await self._frame(found, frame) if ready is None else ready
+            first, ready = False, None
 
     async def _frame(self, found: _Frames, frame: int) -> bytes:
         try:
