@@ -48,7 +48,8 @@ def test_what_arrives_is_compressed_and_nothing_else(archive: Archive, work: Com
 
     async def journey() -> None:
         running = asyncio.create_task(work.run())
-        await asyncio.sleep(0.2)  # it looks at what comes from now on
+        while not work.seen:  # it looks at what comes from now on  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
         await asyncio.to_thread(archive.store, [smooth(2)])
         async with asyncio.timeout(60):
             while NAMES["htj2k-lossless"] not in await asyncio.to_thread(syntaxes, archive):  # noqa: ASYNC110

@@ -51,11 +51,12 @@ class Compressing:
     rules: Rules
     folder: Path
     _stop: threading.Event = field(default_factory=threading.Event)
-    _seen: int = 0
+    seen: int = 0
+    """Number of the last change that was looked at; 0 before the work began."""
 
     async def run(self) -> None:
         """Work beside everything else until `stop`."""
-        self._seen = (await asyncio.to_thread(self.archive.stats)).last_change
+        self.seen = (await asyncio.to_thread(self.archive.stats)).last_change
         waited, until_all = 0.0, FIRST_ALL_AFTER_S
         while not self._stop.is_set():
             await asyncio.to_thread(self._stop.wait, LOOK_EVERY_S)
@@ -97,11 +98,11 @@ class Compressing:
     def arrivals(self) -> Iterator[VersionRow]:
         """What came since this was asked last, and not in the last moments."""
         before = datetime.now(UTC) - timedelta(seconds=LOOK_EVERY_S)
-        while changes := self.archive.changes(self._seen, _CHANGES_AT_ONCE):
+        while changes := self.archive.changes(self.seen, _CHANGES_AT_ONCE):
             for change in changes:
                 if change.at > before:
                     return
-                self._seen = change.seq
+                self.seen = change.seq
                 if change.kind in _ARRIVED:
                     rows = self.archive.versions(change.key)
                     yield from (row for row in rows if row.number == change.number)
