@@ -36,6 +36,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 @pytest.fixture
 def work(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compressing:
     monkeypatch.setattr(subject, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(subject, "NICENESS", 0)  # tests beside it would leave it next to nothing
     return Compressing(archive, RULES, tmp_path / "data" / "cache")
 
 
