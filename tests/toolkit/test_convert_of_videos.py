@@ -46,7 +46,7 @@ def test_a_video_of_a_video_and_its_array_hold_all_frames(tmp_path: Path) -> Non
     assert array.error == ""
     voxels = np.load(tmp_path / "v.npy")
     assert voxels.shape[0] == FRAMES
-    assert np.abs(voxels.astype(int) - all_frames(data)).max() <= 2
+    assert np.abs(voxels.astype(int) - all_frames(data)).max() <= 4  # 10 bits to 8, by another way
     (movie,) = convert(tmp_path / "v.dcm", tmp_path / "v.mp4")
     assert movie.error == ""
     with av.open(str(tmp_path / "v.mp4")) as made:
