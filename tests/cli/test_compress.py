@@ -105,6 +105,19 @@ def test_undo_makes_every_original_again_bit_for_bit(gantry: Gantry, data: Path)
 
 
 @pytest.mark.slow
+def test_undo_gives_kept_originals_their_place_again(gantry: Gantry, data: Path) -> None:
+    assert gantry("compress", "--data", data, "--rule", "to=htj2k-lossless").code == 0
+    ended = gantry("compress", "--data", data, "--undo")
+    assert (ended.code, ended.lines) == (0, ["2 made current again"])
+    with opened(data) as archive:
+        for number, original in ((1, smooth(1)), (2, smooth(2, "MR"))):
+            (location,) = archive.locate(sop_uid=key(number).sop_uid)
+            assert archive.read(location, check=True) == original
+        assert archive.verify().is_clean
+    assert gantry("compress", "--data", data, "--undo").lines == ["nothing that a rule is for"]
+
+
+@pytest.mark.slow
 def test_a_dry_run_only_says_what_would_be_saved(gantry: Gantry, data: Path) -> None:
     before = size_of(data)
     ended = gantry("compress", "--data", data, "--rule", RULE, "--dry-run")

@@ -43,9 +43,14 @@ def test_b35_what_is_only_text_stays_text(text: str) -> None:
     assert shown(text) == text
 
 
-@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1", "\tx", "\rx"])
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "@SUM(1)", "+1", "-1+1", "-1=A1", "\tx", "\rx"])
 def test_b37_a_cell_never_begins_like_a_formula(text: str) -> None:
     assert csv_cell(text).startswith("'")
+
+
+@pytest.mark.parametrize("text", ["-1", "-87.188", "-1.5e-05", "-1\\0\\-0.25"])
+def test_b37_a_number_stays_a_number(text: str) -> None:
+    assert csv_cell(text) == text
 
 
 @given(st.lists(st.lists(ANYTHING, min_size=2, max_size=2), max_size=5))

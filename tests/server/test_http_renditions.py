@@ -322,6 +322,14 @@ def test_a_thumbnail_is_of_a_frame_that_represents(web: WebServed) -> None:
     assert abs(mean(f"/dicom-web/studies/{ROOT}.7") - 100) < 1
 
 
+def test_a_broken_object_does_not_stand_for_its_series(web: WebServed) -> None:
+    slices = [gray(9, instance=n, InstanceNumber=n) for n in (1, 2, 3)]
+    slices[1].BitsAllocated = 24
+    assert web.store(*map(part10, slices)).status_code == 200
+    assert web.http.get(f"{path(9, 2)}/thumbnail").status_code == 422
+    assert opened(web.http.get(f"/dicom-web/studies/{ROOT}.9/thumbnail")).size == (128, 77)
+
+
 # Headers of each frame
 
 

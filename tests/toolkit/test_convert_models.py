@@ -316,7 +316,7 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     convert(two_headers(tmp_path), tmp_path / "table.csv")
     second = rows(tmp_path / "table.csv")[1]
     assert second["PatientComments"] == '\'=cmd|"/c calc"!A1'
-    assert second["SliceLocation"] == "'-12.5"
+    assert second["SliceLocation"] == "-12.5"
 
 
 def test_columns_that_are_asked_for(tmp_path: Path) -> None:

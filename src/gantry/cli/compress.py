@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.command("compress")
 @click.option("--rule", "rules", multiple=True, metavar="TEXT", help="Instead of the rules of the settings.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be saved.")
-@click.option("--undo", is_flag=True, help="Make all again that was let go, and be as before.")
+@click.option("--undo", is_flag=True, help="Make the originals current again, also those that were let go.")
 @click.option("--jobs", type=click.IntRange(1, 256), help="Objects at once.  [default: number of cores]")
 @archive_options
 def command(
@@ -42,7 +42,7 @@ def command(
     A rule is a text: to=htj2k-lossless modality=CT|MR older=30d larger=100k originals=let-go. Age counts from
     when an object came; the first rule that fits counts. The other form is a new version, stored only where
     it is smaller and gives the earlier one back octet for octet. With originals=let-go the bytes of the
-    earlier one are then removed; --undo makes them again, and current.
+    earlier one are then removed; --undo makes them again, and every original current.
 
     `gantry serve` does the same by itself with the rules of the settings; this command is for an archive that
     is not served. The exit code is 1 when an object could not be read.

@@ -46,6 +46,10 @@ from gantry.server.videos import VideoRetrievals
 MAX_RENDERED_PARTS = 10_000
 """Most pictures of one answer: each costs a decode."""
 
+_THUMBNAIL_TRIES = 4
+"""Objects of a series that are tried: where more in a row are broken, that is what there is to say."""
+
+_NO_PICTURE = 422
 _PARTS_AHEAD = 2
 _PIECE_BYTES = 1 << 20
 _PLAYS_ITSELF = (
@@ -221,10 +225,19 @@ class RenderedRetrievals:
         shown = _largest_series([location for location in locations if await self._count(location)])
         if not shown:
             raise NotFound("nothing here is an image: there is no thumbnail")
-        location = shown[len(shown) // 2]
-        count = await self._count(location)
-        frame = await self.representative(location, count, otherwise=(count + 1) // 2)
-        return await self._answer(request, _Wanted([], (location, frame)), parse_thumbnail(request.query))
+        asked, middle = parse_thumbnail(request.query), len(shown) // 2
+        first: GantryError | None = None
+        for location in [*shown[middle:], *shown[:middle]][:_THUMBNAIL_TRIES]:
+            count = await self._count(location)
+            frame = await self.representative(location, count, otherwise=(count + 1) // 2)
+            try:
+                return await self._answer(request, _Wanted([], (location, frame)), asked)
+            except (WebRequestError, Corrupt) as error:
+                if isinstance(error, WebRequestError) and error.status != _NO_PICTURE:
+                    raise
+                first = first or error  # one broken object does not stand for all the others
+        assert first is not None
+        raise first
 
     async def _all(self, request: Request, locations: Sequence[Location], *, moves: bool) -> Response:
         sound = self._holdings.sound(locations)
@@ -354,7 +367,7 @@ def _no_image() -> WebRequestError:
 
 def _no_picture(error: DataSetError) -> WebRequestError:
     # B54 to B58: the object is kept and served as it is; only a picture of it cannot be made.
-    return WebRequestError(422, f"no picture can be made: {error}")
+    return WebRequestError(_NO_PICTURE, f"no picture can be made: {error}")
 
 
 def _head(

@@ -37,8 +37,9 @@ LET_GO_AT_ONCE = 200
 VIA = "compress"
 """The door that the versions made here came by, as their history tells."""
 
-COMPRESSED, LET_GO, WOULD, KEPT, FAILED, BACK = (
+COMPRESSED, LET_GO, WOULD, KEPT, FAILED, BACK, CURRENT = (
     "compressed", "let go", "would be compressed", "kept as they are", "failed", "made again",
+    "made current again",
 )  # fmt: skip
 _log = logging.getLogger(__name__)
 _MODALITY = 0x00080060
@@ -146,10 +147,30 @@ class Work:
         return self.saving
 
     def undo(self, jobs: int) -> Saving:
-        """Make all again that was let go, and current where nothing else came. Raises StorageError."""
+        """Make all again that was let go, and current what was compressed where nothing else came.
+
+        Raises StorageError.
+        """
         for task, done in in_processes(self._gone(), run, _crashed, jobs):
             self._take_back(task, done)
+        for location in list(self._replaced()):
+            if not self.dry_run:
+                self.archive.restore_version(location.key, location.number, _US)
+            self._note(location, Done(CURRENT))
         return self.saving
+
+    def _replaced(self) -> Iterator[Location]:
+        """The originals whose bytes are kept beside the smaller form that took their place."""
+        for row in self.archive.index.all_versions():
+            if row.location is None or not row.location.current or row.origin.via != VIA:
+                continue
+            came = [
+                one.location
+                for one in self.archive.versions(row.key)
+                if one.location is not None and one.number < row.number and one.origin.via != VIA
+            ]
+            if came and not came[-1].made_from:
+                yield came[-1]
 
     def _fitting(self, rows: Iterable[VersionRow] | None) -> Iterator[Task]:
         """A task for each object that a rule is for."""

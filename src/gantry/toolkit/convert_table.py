@@ -1,8 +1,8 @@
 """One CSV of many headers: a row for each object, a column for each attribute.
 
 The cells come from whoever made the objects, and a spreadsheet takes one that begins with = + - @ for a
-formula and runs it (reliability list, B37): such a cell gets an apostrophe before it, and every cell is
-quoted. So does a negative number; who reads CSV by program takes the JSON.
+formula and runs it (reliability list, B37): such a cell gets an apostrophe before it, numbers do not, and
+every cell is quoted.
 
 The headers are read twice, first for their columns and then for their rows, so that memory does not grow with
 the number of objects.

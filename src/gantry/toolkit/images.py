@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import mmap
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from gantry.standard.sop_classes import MEDIA_STORAGE_DIRECTORY
 from gantry.standard.transfer_syntaxes import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
+    is_video,
     transfer_syntax,
 )
 from gantry.toolkit.convert_options import Converted
@@ -46,6 +48,9 @@ _PIXEL_DATA = 0x7FE00010
 _PLAIN_SYNTAXES = frozenset({IMPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN})
 
 _Read = TypeVar("_Read")
+
+_Version = tuple[int, int, int]
+"""What of a file changes with its content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +223,8 @@ class StoredFrame:
     number: int
     spans: tuple[tuple[int, int], ...]
     is_header_plain: bool = False
+    is_video: bool = False
+    """Whether it has no bytes of its own: it is decoded out of the stream of all."""
 
     @property
     def is_plain(self) -> bool:
@@ -237,6 +244,8 @@ class StoredFrame:
 
     def data(self) -> bytes:
         """The bytes of the frame as stored, all its fragments joined. Raises DataSetError, OSError."""
+        if self.is_video:
+            raise DataSetError("a frame of a video has no bytes of its own", tag=_PIXEL_DATA)
         if not self.spans:
             return _read_for(self.path, self.number)
         fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -273,6 +282,8 @@ class StoredFrame:
         header = header or self.header
         header.check_size()
         try:
+            if self.is_video:
+                return _kept_video(self.path, _version(self.path)).frame(self.number, header)
             return decode(self.data(), self.syntax_uid, header)
         except MemoryError:
             raise DataSetError("decoding takes more memory than there is", tag=_PIXEL_DATA) from None
@@ -324,12 +335,16 @@ def kept_object(path: Path) -> KeptObject:
 
     A file that has changed is read again. Raises DataSetError, OSError.
     """
+    return _kept(path, _version(path))
+
+
+def _version(path: Path) -> _Version:
     there = path.stat()
-    return _kept(path, (there.st_ino, there.st_size, there.st_mtime_ns))
+    return there.st_ino, there.st_size, there.st_mtime_ns
 
 
 @lru_cache(maxsize=2)
-def _kept(path: Path, version: tuple[int, int, int]) -> KeptObject:
+def _kept(path: Path, version: _Version) -> KeptObject:
     from gantry.pixels.functional_groups import FunctionalGroups
 
     _, ds = Opened(path).__enter__()  # its map is closed when nobody has the Data Set any more
@@ -338,7 +353,59 @@ def _kept(path: Path, version: tuple[int, int, int]) -> KeptObject:
 
 def let_go() -> None:
     """Keep no object any longer."""
+    _kept_video.cache_clear()
     _kept.cache_clear()
+
+
+class _KeptVideo:
+    """A video that stays open. Its frames are asked for in turn, by threads of which one may be ahead of the
+    others: what it passes over is kept for them, since a stream is only read forward.
+    """
+
+    def __init__(self, path: Path) -> None:
+        from gantry.pixels.image import ImageHeader
+        from gantry.pixels.stretches import Stretches, in_buffer
+        from gantry.pixels.video import VideoReader
+
+        ds = kept_object(path).ds
+        table = frame_table(ds)
+        if table is None or not len(table):
+            raise DataSetError("the file is not what it was", tag=_PIXEL_DATA)
+        self._reader = VideoReader(
+            Stretches(in_buffer(ds.buffer), table.frame(0)), ImageHeader.from_dataset(ds)
+        )
+        self._lock = threading.Lock()
+        self._next = 0
+        self._passed_over: dict[int, Decoded] = {}
+
+    def frame(self, number: int, header: ImageHeader) -> Decoded:
+        """Frame `number`, from 0, with `header` as it is true of it. Raises DataSetError."""
+        from gantry.pixels.codecs.codec import Decoded
+        from gantry.pixels.video import native_header
+
+        with self._lock:
+            decoded = self._passed_over.pop(number, None)
+            if decoded is None:
+                if not 0 <= number - self._next <= _MOST_PASSED_OVER:
+                    self._passed_over.clear()
+                    self._next = number
+                for before in range(self._next, number):
+                    with suppress(DataSetError):  # told where that frame itself is asked for
+                        self._passed_over[before] = self._reader.frame(before)
+                while len(self._passed_over) > _MOST_PASSED_OVER:
+                    del self._passed_over[min(self._passed_over)]
+                self._next = number + 1
+                decoded = self._reader.frame(number)
+        return Decoded(decoded.pixels, native_header(header, self._reader.facts))
+
+
+_MOST_PASSED_OVER = 16
+"""Frames of a video: how far one thread may be ahead; 100 MB of full high definition."""
+
+
+@lru_cache(maxsize=1)
+def _kept_video(path: Path, version: _Version) -> _KeptVideo:
+    return _KeptVideo(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,11 +421,13 @@ class Image:
     is_header_plain: bool
     table: FrameTable
     is_direct: bool
+    video_frames: int = 0
+    """Of a video: how many frames there are in its one stream; else 0."""
 
     @property
     def frame_count(self) -> int:
         """Frames of which there are bytes."""
-        return len(self.table)
+        return self.video_frames or len(self.table)
 
     @property
     def needs_codec(self) -> bool:
@@ -375,17 +444,18 @@ class Image:
         """Raise DataSetError where frames are missing, or the last one is cut."""
         if self.missing_frames:
             raise DataSetError(self.missing_frames, tag=_PIXEL_DATA)
-        if not self.table.is_complete(self.frame_count - 1):
+        if not self.table.is_complete(len(self.table) - 1):
             raise DataSetError(f"frame {self.frame_count} is not all there", tag=_PIXEL_DATA)
 
     def frame(self, number: int) -> StoredFrame:
         """Frame `number`, from 0. Raises DataSetError where its bytes are not all there."""
-        if not self.table.is_complete(number):
+        if not self.table.is_complete(0 if self.video_frames else number):
             raise DataSetError(f"frame {number + 1} is not all there", tag=_PIXEL_DATA)
         spans = self.table.frame(number) if self.is_direct else ()
         return StoredFrame(
-            self.candidate.path, self.syntax_uid, self.header, number, spans, self.is_header_plain
-        )
+            self.candidate.path, self.syntax_uid, self.header, number, spans, self.is_header_plain,
+            bool(self.video_frames),
+        )  # fmt: skip
 
 
 class PlainHeaders:
@@ -442,7 +512,23 @@ def image_of(candidate: Candidate, meta: FileMeta, ds: DataSet, headers: PlainHe
     is_plain = headers is not None or len(table) > 1
     header = (headers or PlainHeaders()).of(ds) if is_plain else ImageHeader.from_dataset(ds)
     header.check_size()
+    if is_video(meta.transfer_syntax_uid):
+        return _video_of(candidate, meta, ds, table, header)
     syntax = transfer_syntax(meta.transfer_syntax_uid)
     bits = table.frame_bits
     is_direct = bits is None or (bits % 8 == 0 and syntax.little_endian and not syntax.deflated)
     return Image(candidate, meta.transfer_syntax_uid, header, is_plain, table, is_direct)
+
+
+def _video_of(
+    candidate: Candidate, meta: FileMeta, ds: DataSet, table: FrameTable, header: ImageHeader
+) -> Image:
+    """A video, as frames of the form that they have once they are decoded."""
+    from gantry.pixels.stretches import Stretches, in_buffer
+    from gantry.pixels.video import native_header
+    from gantry.pixels.video_stream import look
+
+    facts = look(Stretches(in_buffer(ds.buffer), table.frame(0)))
+    there = min(facts.frames or table.declared, table.declared)
+    plain = native_header(_plain(header), facts)
+    return Image(candidate, meta.transfer_syntax_uid, plain, True, table, False, there)
