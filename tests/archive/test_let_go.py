@@ -230,6 +230,33 @@ def test_n13_an_act_that_is_gone_is_found(simulation: Simulation) -> None:
     assert MISSING_ACT in {finding.kind for finding in archive.verify().findings}
 
 
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_n01_what_cannot_be_made_again_any_more_has_no_row_and_is_kept_when_sent_again(
+    simulation: Simulation, is_broken: bool
+) -> None:
+    archive = simulation.archive
+    gone(archive)
+    path = current(archive).path
+    content = simulation.disk.read(path)
+    simulation.disk.unlink(path)
+    if is_broken:
+        file = simulation.disk.create(path)
+        file.write(content[:-100])
+        file.close()
+    rebuilt = archive.reindex()
+    assert any("which it is made from, is not there" in why for _, why in rebuilt.skipped)
+    assert archive.versions(KEY) == []
+    archive.verify(repair=True)
+    assert archive.verify().is_clean
+    assert isinstance(simulation.store(ORIGINAL), Stored)
+    assert archive.read(current(archive), check=True) == ORIGINAL
+    simulation.restart()
+    assert simulation.archive.read(current(simulation.archive), check=True) == ORIGINAL
+    simulation.archive.reindex()
+    assert simulation.archive.read(current(simulation.archive), check=True) == ORIGINAL
+    assert simulation.archive.verify().is_clean
+
+
 @pytest.mark.slow
 def test_n05_every_failure_on_the_way_leaves_the_bytes_or_what_makes_them_again() -> None:
     for call in range(1, 60):
