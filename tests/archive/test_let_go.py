@@ -153,6 +153,27 @@ def test_another_form_becomes_current_whatever_the_policy(policy: str) -> None:
         assert simulation.archive.read(current(simulation.archive)) == SMALLER
 
 
+@pytest.mark.parametrize("policy", ["newest", "first", "reject"])
+def test_n09_an_original_that_is_still_there_may_be_sent_again_and_nothing_grows(policy: str) -> None:
+    with simulated(options=replace(SMALL, same_uid=policy)) as simulation:
+        archive = simulation.archive
+        simulation.store(ORIGINAL)
+        superseded(archive)
+        for _ in range(2):
+            again = simulation.store(ORIGINAL)
+            assert isinstance(again, Unchanged)
+            assert again.number == 1
+            if (
+                policy == "newest"
+            ):  # sent last, so it is current, until it is replaced by what is kept already
+                assert archive.read(current(archive)) == ORIGINAL
+                assert isinstance(archive.replace(current(archive), [SMALLER], SCANNER), Unchanged)
+            assert archive.read(current(archive)) == SMALLER
+        kept = [name for name in simulation.disk.file_names() if name.startswith("objects/")]
+        assert len(kept) == 2
+        assert archive.verify().is_clean
+
+
 def test_nothing_takes_the_place_of_what_is_not_current_any_more(simulation: Simulation) -> None:
     archive = simulation.archive
     before = current(archive)
