@@ -153,6 +153,27 @@ def test_another_form_becomes_current_whatever_the_policy(policy: str) -> None:
         assert simulation.archive.read(current(simulation.archive)) == SMALLER
 
 
+@pytest.mark.parametrize("policy", ["newest", "first", "reject"])
+def test_n09_an_original_that_is_still_there_may_be_sent_again_and_nothing_grows(policy: str) -> None:
+    with simulated(options=replace(SMALL, same_uid=policy)) as simulation:
+        archive = simulation.archive
+        simulation.store(ORIGINAL)
+        superseded(archive)
+        for _ in range(2):
+            again = simulation.store(ORIGINAL)
+            assert isinstance(again, Unchanged)
+            assert again.number == 1
+            if (
+                policy == "newest"
+            ):  # sent last, so it is current, until it is replaced by what is kept already
+                assert archive.read(current(archive)) == ORIGINAL
+                assert isinstance(archive.replace(current(archive), [SMALLER], SCANNER), Unchanged)
+            assert archive.read(current(archive)) == SMALLER
+        kept = [name for name in simulation.disk.file_names() if name.startswith("objects/")]
+        assert len(kept) == 2
+        assert archive.verify().is_clean
+
+
 def test_nothing_takes_the_place_of_what_is_not_current_any_more(simulation: Simulation) -> None:
     archive = simulation.archive
     before = current(archive)
@@ -228,6 +249,33 @@ def test_n13_an_act_that_is_gone_is_found(simulation: Simulation) -> None:
     gone(archive)
     simulation.disk.unlink(archive.versions(KEY)[0].act)
     assert MISSING_ACT in {finding.kind for finding in archive.verify().findings}
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_n01_what_cannot_be_made_again_any_more_has_no_row_and_is_kept_when_sent_again(
+    simulation: Simulation, is_broken: bool
+) -> None:
+    archive = simulation.archive
+    gone(archive)
+    path = current(archive).path
+    content = simulation.disk.read(path)
+    simulation.disk.unlink(path)
+    if is_broken:
+        file = simulation.disk.create(path)
+        file.write(content[:-100])
+        file.close()
+    rebuilt = archive.reindex()
+    assert any("which it is made from, is not there" in why for _, why in rebuilt.skipped)
+    assert archive.versions(KEY) == []
+    archive.verify(repair=True)
+    assert archive.verify().is_clean
+    assert isinstance(simulation.store(ORIGINAL), Stored)
+    assert archive.read(current(archive), check=True) == ORIGINAL
+    simulation.restart()
+    assert simulation.archive.read(current(simulation.archive), check=True) == ORIGINAL
+    simulation.archive.reindex()
+    assert simulation.archive.read(current(simulation.archive), check=True) == ORIGINAL
+    assert simulation.archive.verify().is_clean
 
 
 @pytest.mark.slow

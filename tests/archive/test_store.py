@@ -163,6 +163,18 @@ def test_n09_policy_first_keeps_other_bytes_aside() -> None:
         archive.restore_version(key_of(), 2)
         assert archive.read(archive.locate()[0]) == second
         assert archive.verify().is_clean
+        archive.delete(*key_of())
+        assert isinstance(simulation.store(second), Unchanged)
+        assert archive.read(archive.locate()[0]) == second
+
+
+def test_n09_what_lies_aside_does_not_come_forward_by_a_delete_and_a_restore() -> None:
+    with simulated(options=Options("first", 0)) as simulation:
+        simulation.store(part10())
+        simulation.store(part10(comment="second"))
+        simulation.archive.delete(*key_of())
+        simulation.archive.restore(*key_of())
+        assert simulation.archive.read(simulation.archive.locate()[0]) == part10()
 
 
 def test_n09_policy_reject_keeps_nothing_else() -> None:

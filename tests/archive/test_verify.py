@@ -320,3 +320,25 @@ def test_one_archive_is_open_once(tmp_path: Path) -> None:
     with Archive.open(tmp_path, SMALL), pytest.raises(StorageError, match="in use"):
         Archive.open(tmp_path, SMALL)
     Archive.open(tmp_path, SMALL).close()
+
+
+def test_n12_a_lost_file_does_not_keep_acts_of_others_from_being_replayed(simulation: Simulation) -> None:
+    archive = simulation.archive
+    (deleted,) = archive.locate(uid(2), uid(2, 2), uid(2, 2, 1), version=1)
+    archive.restore_version(key_of(1, 1, 1), 1)
+    (restored,) = archive.locate(uid(1), uid(1, 1), uid(1, 1, 1))
+    for location in (deleted, restored):
+        simulation.disk.unlink(location.path)
+    rebuilt = archive.reindex()
+    assert [why.split()[-2:] for _, why in rebuilt.skipped] == [["any", "more"]] * 2
+    (current,) = archive.locate(uid(1), uid(1, 1), uid(1, 1, 1))
+    assert current.number == 2
+    assert archive.locate(uid(2), uid(2, 2)) == []
+    assert archive.versions(key_of(2, 2, 2))[-1].number == 2
+    archive.verify(repair=True)
+    assert archive.verify().is_clean
+    # Sent again, it is new, and the act that hid its forerunner says nothing of it
+    assert isinstance(archive.store([part10(2, 2, 1, patient="P2", pixels=b"abcd")], SCANNER), Stored)
+    simulation.restart()
+    simulation.archive.reindex()
+    assert [found.key for found in simulation.archive.locate(uid(2), uid(2, 2))] == [key_of(2, 2, 1)]

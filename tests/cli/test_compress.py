@@ -197,6 +197,25 @@ def test_a_damaged_original_is_never_the_source_of_anything(gantry: Gantry, data
         assert len(archive.versions(key(2))) == 2
 
 
+@pytest.mark.slow
+def test_one_original_that_is_not_what_it_was_keeps_no_other_from_being_let_go(
+    gantry: Gantry, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with opened(data) as archive:
+        (location,) = archive.locate(sop_uid=key(1).sop_uid)
+        path = data / location.path
+    spoiled = bytearray(path.read_bytes())
+    spoiled[5] ^= 1  # in the preamble
+    path.write_bytes(spoiled)
+    ended = gantry("compress", "--data", data, "--rule", RULE)
+    assert ended.code == 1
+    assert "does not hold the bytes that were acknowledged" in caplog.text
+    with opened(data) as archive:
+        assert archive.versions(key(1))[0].location.made_from == 0
+        assert archive.versions(key(2))[0].location.made_from == 2
+    assert path.read_bytes() == spoiled
+
+
 @pytest.mark.parametrize(
     ("text", "rule"),
     [

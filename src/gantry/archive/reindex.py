@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +20,7 @@ from gantry.archive.acts import ActEntry, ActKind, index_change, read_act
 from gantry.archive.blobs.files import ACTS, INCOMING, OBJECTS, object_path, parse_object_path, uid_name
 from gantry.archive.disk import Disk, walk_files
 from gantry.archive.index import AddVersion, Index, IndexChange
+from gantry.archive.index.protocol import AddRestore
 from gantry.archive.index_files import IndexFiles, closed_on_error
 from gantry.archive.received import Journal, Receipt
 from gantry.archive.records import InstanceKey, ObjectRecord, Origin
@@ -56,6 +57,10 @@ class _Event:
     path: str
     entry: ActEntry | None
 
+    @property
+    def sop(self) -> str:
+        return self.entry.key.sop_uid if self.entry is not None else self.instance[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
@@ -75,6 +80,17 @@ class Folder:
     receipts: Mapping[_Version, Receipt]
     skipped: tuple[Skipped, ...]
 
+    def without(self, skipped: Sequence[Skipped]) -> Folder:
+        """Itself; without skipped files where something that was let go would be made from one."""
+        paths = {path for path, _ in skipped}
+        broken = {(e.instance, e.number) for e in self.events if e.entry is None and e.path in paths}
+        if not broken & set(_made_from(self.events).values()):
+            return self
+        events = tuple(e for e in self.events if (e.instance, e.number) not in broken)
+        gone = {e.path for e in self.events if (e.instance, e.number) in broken}
+        told = tuple(one for one in skipped if one[0] in gone)
+        return Folder(self.disk, events, self.receipts, self.skipped + told)
+
     def only(self, paths: Set[str]) -> Folder:
         """The versions that these files hold."""
         events = tuple(e for e in self.events if e.path in paths or (e.entry and e.entry.path in paths))
@@ -92,6 +108,13 @@ def reindex(
     fresh = index_files.open_fresh()
     with closed_on_error(fresh):
         skipped = fill(fresh, folder, progress)
+    needed = folder.without(skipped)
+    if needed is not folder:  # what was let go was noted before what it is made from turned out to be broken
+        index_files.drop_fresh(fresh)
+        fresh = index_files.open_fresh()
+    with closed_on_error(fresh):
+        if needed is not folder:
+            skipped = fill(fresh, needed, progress)
         for path, why in skipped:
             _log.warning("not indexed: %s: %s", path, why)
     index = index_files.take_fresh(fresh)
@@ -109,15 +132,26 @@ def versions_in_folder(disk: Disk, journal: Journal) -> Folder:
 
 
 def fill(index: Index, folder: Folder, progress: Progress = no_progress) -> list[Skipped]:
-    """Note all versions of a folder in an index; answers what could not be noted, and why."""
+    """Note all versions of a folder in an index; answers what could not be noted, and why.
+
+    What speaks of an object that is lost cannot: one lost file must not keep all others from being found.
+    """
     skipped = list(folder.skipped)
-    events = folder.events
+    events = _makeable(folder.events, skipped)
+    noted = _Noted(folder.receipts)
     with ThreadPoolExecutor(_READERS) as readers:
         for start in range(0, len(events), BATCH):
             batch = events[start : start + BATCH]
-            changes = list(readers.map(partial(_change, folder), batch))
-            good = [change for change in changes if not isinstance(change, str)]
-            skipped += [(e.path, c) for e, c in zip(batch, changes, strict=True) if isinstance(c, str)]
+            good: list[IndexChange] = []
+            for event, change in zip(batch, readers.map(partial(_change, folder), batch), strict=True):
+                if isinstance(change, str):
+                    skipped.append((event.path, change))
+                    continue
+                why = noted.objection(event, change)
+                if why:
+                    skipped.append((event.path, why))
+                else:
+                    good.append(change)
             if good:
                 index.apply(good)
             progress(min(start + BATCH, len(events)), len(events))
@@ -157,10 +191,14 @@ def _one_of_each(
         if _is_let_go(event):  # objects come first: what was let go, and is there, is there again
             continue
         receipt = receipts.get(version)
-        if receipt is not None and receipt.path == event.path:
+        if receipt is not None and _is_of(event, receipt):
             chosen[version], event = event, rival
         skipped.append((event.path, f"version {event.number} of its instance is another file"))
     return list(chosen.values())
+
+
+def _is_of(event: _Event, receipt: Receipt) -> bool:
+    return receipt.path == event.path or (event.entry is not None and event.entry.at == receipt.at)
 
 
 def _is_let_go(event: _Event) -> bool:
@@ -177,6 +215,69 @@ def _in_order(events: list[_Event], receipts: Mapping[_Version, Receipt]) -> lis
         place = min(receipt.n if receipt else unknown, earliest.get(event.instance, unknown))
         order[event.instance, event.number] = earliest[event.instance] = place
     return sorted(events, key=lambda e: (order[e.instance, e.number], e.number, e.path))
+
+
+class _Noted:
+    """Objects that an index has been told of, for acts to be held against."""
+
+    def __init__(self, receipts: Mapping[_Version, Receipt]) -> None:
+        self._receipts = receipts
+        self._newest: dict[_Names, _Version] = {}
+        self._objects: set[_Version] = set()
+
+    def objection(self, event: _Event, change: IndexChange) -> str:
+        """Why the index must not be told of this, empty where it may; an object counts from then on."""
+        version = (event.instance, event.number)
+        if isinstance(change, AddVersion):
+            self._objects.add(version)
+            self._newest[event.instance] = version
+            return ""
+        newest = self._newest.get(event.instance)
+        if newest is None:
+            return f"the instance {event.sop} has no object any more"
+        if isinstance(change, AddRestore) and (event.instance, change.restores) not in self._objects:
+            return f"version {change.restores} of {event.sop} is not there any more"
+        came = self._receipts.get(newest)
+        if came is not None and version not in self._receipts and event.entry and event.entry.at < came.at:
+            # Of objects that were lost; those that came since have taken their numbers
+            return f"it is of an object that {event.sop} had before"
+        return ""
+
+
+def _makeable(events: Sequence[_Event], skipped: list[Skipped]) -> list[_Event]:
+    """Events without those versions that were let go and whose bytes cannot be made again any more.
+
+    Their rows would promise bytes that nobody has, and who sends them again would be told that they are kept.
+    """
+    made_from = _made_from(events)
+    objects = {(e.instance, e.number) for e in events if _is_object(e)} - made_from.keys()
+    kept: list[_Event] = []
+    for event in events:
+        version = (event.instance, event.number)
+        passed: set[_Version] = set()
+        while version in made_from and version not in passed:
+            passed.add(version)
+            version = made_from[version]
+        if passed and version not in objects:
+            skipped.append(
+                (event.path, f"version {version[1]} of {event.sop}, which it is made from, is not there")
+            )
+        else:
+            kept.append(event)
+    return kept
+
+
+def _made_from(events: Iterable[_Event]) -> dict[_Version, _Version]:
+    """Versions that were let go, and what each is made from again."""
+    return {
+        (e.instance, e.number): (e.instance, e.entry.restores)
+        for e in events
+        if e.entry is not None and e.entry.kind is ActKind.LET_GO
+    }
+
+
+def _is_object(event: _Event) -> bool:
+    return event.entry is None or event.entry.kind is ActKind.REFERENCE
 
 
 def _change(folder: Folder, event: _Event) -> IndexChange | str:

@@ -129,7 +129,8 @@ def _is_known(disk: Disk, index: Index, path: str) -> bool:
     if any(entry.kind is ActKind.LET_GO for entry in entries):
         # Some of what it let go may be there again; it is known as long as it speaks of anything that is not
         return any(_is_gone(disk, index, entry, path) for entry in entries)
-    return any(row.number == e.number for e in entries[:1] for row in index.versions(e.key))
+    # Not only the first: an object of it may be lost
+    return any(row.number == e.number for e in entries for row in index.versions(e.key))
 
 
 def _is_gone(disk: Disk, index: Index, entry: ActEntry, path: str) -> bool:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gantry.archive.acts import ActKind, read_act
+from gantry.archive.acts import ActEntry, ActKind, read_act
 from gantry.archive.blobs.files import ACTS, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
 from gantry.archive.commit.committer import Committer
 from gantry.archive.damage import Damage
@@ -69,7 +69,7 @@ class _Survey:
 
     findings: list[Finding] = field(default_factory=list)
     paths: set[str] = field(default_factory=set)
-    acts: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
+    acts: set[str] = field(default_factory=set)
     objects: int = 0
     size_bytes: int = 0
 
@@ -122,7 +122,7 @@ class Verifier:
 
     def _check_row(self, row: VersionRow, survey: _Survey) -> None:
         if row.act:
-            survey.acts.setdefault(row.act, set()).add(("/".join(row.key), row.number))
+            survey.acts.add(row.act)
         if row.location is not None and row.location.made_from:
             return  # only its act is there
         if row.kind == VersionKind.OBJECT and row.location is not None:
@@ -168,7 +168,7 @@ class Verifier:
 
     def _check_acts(self, index: Index, survey: _Survey) -> None:
         present = set(walk_files(self.disk, ACTS))
-        for path in sorted(set(survey.acts) - present):
+        for path in sorted(survey.acts - present):
             survey.note(MISSING_ACT, path)
         for path in sorted(present):
             self._check_act(index, path, survey)
@@ -179,15 +179,10 @@ class Verifier:
         except Corrupt as error:
             survey.note(WRONG_ACT, path, str(error))
             return
-        known = survey.acts.get(path, set())
-        for entry in entries:
-            here = "/".join(entry.key)
-            if (here, entry.number) in known:
-                continue
-            rows = [row for row in index.versions(entry.key) if row.number == entry.number]
-            # What was let go may have been made again since, and let go by a later act
-            if not any(row.act in (path, "") or entry.kind is ActKind.LET_GO for row in rows):
-                survey.note(EXTRA_ACT, path, f"version {entry.number} of {here}")
+        # Some of what it speaks of may be lost; the others need it as ever
+        if not any(_is_told(index, entry, path) for entry in entries):
+            for entry in entries[:1]:
+                survey.note(EXTRA_ACT, path, f"version {entry.number} of {'/'.join(entry.key)}")
 
     # --- the index against one made from the files -------------------------------------------------
 
@@ -222,11 +217,20 @@ class Verifier:
             if moved:
                 sync_folders(self.disk, [LOST_FOUND])
             rebuilt = reindex(self.disk, self.index_files, self.journal)
-            for path, _ in rebuilt.skipped:
-                if self.disk.exists(path):
+            for path in dict.fromkeys(path for path, _ in rebuilt.skipped):
+                if self.disk.exists(path) and not self._is_needed(rebuilt.index, path):
                     set_aside(self.disk, path, self.committer.stamp())
             self.committer.take_index(rebuilt.index)
             self.damage.note({})
+
+    def _is_needed(self, index: Index, path: str) -> bool:
+        """Whether an act of which something could not be noted tells of anything else."""
+        if not path.startswith(f"{ACTS}/"):
+            return False
+        try:
+            return any(_is_told(index, entry, path) for entry in read_act(self.disk, path))
+        except Corrupt:
+            return False
 
     def _adoptable(self, survey: _Survey) -> set[str]:
         """Files without a row that may become objects: those the journal knows, and the only ones of their
@@ -240,6 +244,13 @@ class Verifier:
         return {
             path for path in extra if path in journaled or (_instance(path) and _instance(path) not in known)
         }
+
+
+def _is_told(index: Index, entry: ActEntry, path: str) -> bool:
+    """Whether the index knows of what an entry says. What was let go may also be there again, or be lost."""
+    if entry.kind is ActKind.LET_GO:
+        return True
+    return any(row.number == entry.number and row.act in (path, "") for row in index.versions(entry.key))
 
 
 def _has_no_place(finding: Finding, adoptable: set[str]) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,9 +18,9 @@ from pathlib import Path
 from gantry.archive.archive import Archive
 from gantry.archive.index import VersionRow
 from gantry.archive.let_go import Superseded
-from gantry.archive.outcome import NewVersion
+from gantry.archive.outcome import NewVersion, Unchanged
 from gantry.archive.records import Location, Origin
-from gantry.errors import CallerError, DataSetError, NotFound, StorageError
+from gantry.errors import CallerError, Corrupt, DataSetError, NotFound, StorageError
 from gantry.pixels.codecs.registry import is_lossy_encoder, syntax_named
 from gantry.settings import CompressRule
 from gantry.standard.transfer_syntaxes import JPEG_XL_JPEG_RECOMPRESSION
@@ -134,7 +133,7 @@ class Work:
     niceness: int = 0
     saving: Saving = field(default_factory=Saving)
     under_way: dict[int, tuple[Location, Location, CompressRule | None]] = field(default_factory=dict)
-    waiting: dict[str, list[Superseded]] = field(default_factory=dict)
+    waiting: dict[str, list[tuple[Superseded, int]]] = field(default_factory=dict)
     number: int = 0
 
     def compress(self, jobs: int, rows: Iterable[VersionRow] | None = None) -> Saving:
@@ -187,12 +186,14 @@ class Work:
             rule, uid = found
             if location.transfer_syntax_uid != uid:
                 yield self._task(location, location, rule, uid)
-            elif rule.lets_go and row.origin.via == VIA and now - row.at >= self.let_go_after:
-                yield from self._still_there(location, rule)
+            elif rule.lets_go and row.origin.via == VIA:
+                yield from self._still_there(location, rule, now)
 
-    def _still_there(self, current: Location, rule: CompressRule) -> Iterator[Task]:
+    def _still_there(self, current: Location, rule: CompressRule, now: datetime) -> Iterator[Task]:
         """The original of an object that was compressed before, where its bytes are still kept."""
         rows = self.archive.versions(current.key)
+        if now - rows[-1].at < self.let_go_after:
+            return
         earlier = [r.location for r in rows if r.location is not None and r.number < current.number]
         if earlier and not earlier[-1].made_from and not earlier[-1].path.startswith("/"):
             yield self._task(earlier[-1], current, rule, "", made=self._path(current))
@@ -255,14 +256,16 @@ class Work:
             if isinstance(outcome, NewVersion):
                 number = outcome.number
                 self.saving.added += done.bytes_after
+            elif isinstance(outcome, Unchanged):  # this form was kept before
+                number = outcome.number
             else:
                 done = Done(FAILED, getattr(outcome, "message", "it was not taken"))
         elif done.what == LET_GO and self.dry_run:
             done = Done(WOULD, "", done.bytes_before, done.bytes_after)
         Path(task.target).unlink(missing_ok=True)
         if done.what == LET_GO or (done.what == COMPRESSED and rule.lets_go and not self.let_go_after):
-            self.waiting.setdefault(str(rule), []).append(Superseded(location.key, location.number, number))
-            self.saving.freed += done.bytes_before - done.bytes_around
+            one = Superseded(location.key, location.number, number)
+            self.waiting.setdefault(str(rule), []).append((one, done.bytes_before - done.bytes_around))
             if sum(map(len, self.waiting.values())) >= LET_GO_AT_ONCE:
                 self._release()
         self._note(location, done)
@@ -273,11 +276,21 @@ class Work:
         waiting, self.waiting = self.waiting, {}
         for why, gone in waiting.items():
             try:
-                self.archive.let_go(gone, why, _US)
-            except NotFound:
-                for one in gone:  # one that is not what it was must not keep the others
-                    with suppress(NotFound):
-                        self.archive.let_go([one], why, _US)
+                self.archive.let_go([one for one, _ in gone], why, _US)
+                self.saving.freed += sum(freed for _, freed in gone)
+            except (NotFound, Corrupt):
+                for one, freed in gone:  # one that is not what it was must not keep the others
+                    self._let_go(one, freed, why)
+
+    def _let_go(self, one: Superseded, freed: int, why: str) -> None:
+        try:
+            self.archive.let_go([one], why, _US)
+            self.saving.freed += freed
+        except NotFound as error:
+            _log.info("version %d of %s stays: %s", one.number, one.key.sop_uid, error)
+        except Corrupt as error:
+            _log.warning("version %d of %s stays: %s", one.number, one.key.sop_uid, error)
+            self.saving.note(Done(FAILED))
 
     def _take_back(self, task: Task, done: Done) -> None:
         """Give a version its bytes again, and its place where what was made of it has that."""

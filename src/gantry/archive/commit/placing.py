@@ -21,7 +21,8 @@ class Placing:
     """Decides for one committer, by what the index holds.
 
     `policy` says what becomes of another object with a known UID: it is current from now on (``newest``), it
-    is kept beside the one that is (``first``), or it is refused (``reject``).
+    is kept beside the one that is (``first``), or it is refused (``reject``). Bytes that are kept as an
+    earlier version are no others: a scanner may send again what has since been kept in a smaller form.
     """
 
     def __init__(self, rows: Rows, publisher: Publisher, stamps: Stamps, policy: str) -> None:
@@ -38,7 +39,7 @@ class Placing:
             if current is None or current.deleted or current.object_number != arrival.replaces:
                 batch.answers.append((arrival, _conflict(record)))
             else:
-                self._add(arrival, batch, current.last_number + 1, aside=False)
+                self._replace(arrival, batch, current)
         elif current is None:
             self._add(arrival, batch, 1, aside=False)
         elif same_bytes(record, current):
@@ -51,6 +52,15 @@ class Placing:
         else:
             self._place_other_bytes(arrival, batch, current)
 
+    def _replace(self, arrival: Arrival, batch: Batch, current: CurrentVersion) -> None:
+        """Another form of what is current: the one that was kept before, where that is the same."""
+        key = arrival.record.key
+        earlier = self._kept_versions(key, batch).get(bytes_of(arrival.record))
+        if earlier is None or (key, earlier) in batch.let_go:
+            self._add(arrival, batch, current.last_number + 1, aside=False)
+        else:
+            self._restore(arrival, batch, current, earlier)
+
     def _place_other_bytes(self, arrival: Arrival, batch: Batch, current: CurrentVersion) -> None:
         record = arrival.record
         earlier = self._kept_versions(record.key, batch).get(bytes_of(record))
@@ -59,14 +69,14 @@ class Placing:
                 batch.answers.append((arrival, unchanged(record, earlier)))
                 return
             earlier = None
-        if self._policy == "reject":
-            batch.answers.append((arrival, _conflict(record)))
-        elif earlier is None:
-            self._add(arrival, batch, current.last_number + 1, aside=self._policy == "first")
-        elif self._policy == "first":
+        if earlier is not None and self._policy != "newest":
             batch.answers.append((arrival, unchanged(record, earlier)))
-        else:
+        elif earlier is not None:
             self._restore(arrival, batch, current, earlier)
+        elif self._policy == "reject":
+            batch.answers.append((arrival, _conflict(record)))
+        else:
+            self._add(arrival, batch, current.last_number + 1, aside=self._policy == "first")
 
     def _kept_versions(self, key: InstanceKey, batch: Batch) -> dict[tuple[bytes, str], int]:
         """All object versions of an instance by their bytes, those of this batch included."""

@@ -73,10 +73,10 @@ _LOOKUP = prepare(
 )  # fmt: skip
 _VERSIONS_OF_INSTANCE = prepare(
     select(
-        _V.number, _V.kind, _V.restores, _V.dataset_sha256, _V.meta_sha256, _V.transfer_syntax_uid, _V.path,
-        _V.file_size,
+        _V.number, _V.kind, _V.restores, _V.aside, _V.dataset_sha256, _V.meta_sha256, _V.transfer_syntax_uid,
+        _V.path, _V.file_size,
     )
-    .where(_V.instance_row == bindparam("row"), _V.aside == literal_column("0"))
+    .where(_V.instance_row == bindparam("row"))
     .order_by(_V.number.desc())
 )  # fmt: skip
 _OBJECT_VERSION = prepare(
@@ -226,10 +226,12 @@ class Ingest:
         rows = self._execute(_VERSIONS_OF_INSTANCE, (instance_row,)).fetchall()
         by_number = {row[0]: row for row in rows}
         for row in rows:
-            _, kind, restores, *_ = row
-            if kind != VersionKind.TOMBSTONE:
-                shown = by_number[restores] if kind == VersionKind.RESTORE else row
-                return [shown[0], *shown[3:]]
+            _, kind, restores, aside, *_ = row
+            if kind == VersionKind.RESTORE:  # of any, those that lay aside among them
+                row = by_number[restores]
+            elif kind == VersionKind.TOMBSTONE or aside:
+                continue
+            return [row[0], *row[4:]]
         return None
 
     # -- telling ------------------------------------------------------------------------------------------
