@@ -19,12 +19,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from gantry.dataset.part10 import read_part10
 from gantry.errors import GantryError
+from gantry.pixels.codecs.codec import Decoded
 from gantry.pixels.decode import decode
 from gantry.pixels.display.picture_format import PNM, from_pnm
 from gantry.pixels.display.render import render
 from gantry.pixels.encapsulation import frame_table
 from gantry.pixels.image import ImageHeader, Rendering
+from gantry.pixels.stretches import Stretches, in_buffer
 from gantry.pixels.transcode import stored_frame
+from gantry.pixels.video import VideoReader
+from gantry.standard.transfer_syntaxes import is_video
 
 COLUMNS = 8
 CAPTION = 24
@@ -88,9 +92,17 @@ def _picture(data: bytes, side: int, middle: bool) -> np.ndarray | None:
     table = frame_table(ds)
     if table is None or not len(table):
         return None
+    header = ImageHeader.from_dataset(ds)
+    if is_video(meta.transfer_syntax_uid):
+        with VideoReader(Stretches(in_buffer(ds.buffer), table.frame(0)), header) as video:
+            return _shown(video.frame(len(video) // 2 if middle else 0), side)
     frame = (len(table) + 1) // 2 if middle else 1
     header = ImageHeader.from_dataset(ds, frame)
     decoded = decode(stored_frame(ds, table, frame - 1), meta.transfer_syntax_uid, header)
+    return _shown(decoded, side)
+
+
+def _shown(decoded: Decoded, side: int) -> np.ndarray:
     wanted = Rendering(width=side, height=side, media_type=PNM)
     return from_pnm(render(decoded.pixels, decoded.header.photometric_interpretation, decoded.header, wanted))
 
