@@ -184,6 +184,17 @@ def test_a_damaged_original_is_never_the_source_of_anything(gantry: Gantry, data
         assert len(archive.versions(key(2))) == 2
 
 
+def test_acts_stay_small_where_headers_are_large(
+    gantry: Gantry, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gantry.toolkit.compress.LET_GO_BYTES_AT_ONCE", 500)
+    gantry("compress", "--data", data, "--rule", RULE)
+    assert len(list((data / "acts").iterdir())) == 2
+    with opened(data) as archive:
+        assert [archive.versions(key(n))[0].location.made_from for n in (1, 2)] == [2, 2]
+        assert archive.verify().is_clean
+
+
 @pytest.mark.slow
 def test_one_original_that_is_not_what_it_was_keeps_no_other_from_being_let_go(
     gantry: Gantry, data: Path, caplog: pytest.LogCaptureFixture

@@ -33,6 +33,9 @@ MAX_COMPRESSED_BYTES = 1 << 30
 LET_GO_AT_ONCE = 200
 """Objects whose bytes go with one act: each costs its header in the act, and an act some syncs."""
 
+LET_GO_BYTES_AT_ONCE = 4 << 20
+"""Bytes beside the pixels that one act keeps: the next start reads the newest, `undo` one for each object."""
+
 VIA = "compress"
 """The door that the versions made here came by, as their history tells."""
 
@@ -133,6 +136,7 @@ class Work:
     saving: Saving = field(default_factory=Saving)
     under_way: dict[int, tuple[Location, Location, CompressRule | None]] = field(default_factory=dict)
     waiting: dict[str, list[tuple[Superseded, int]]] = field(default_factory=dict)
+    waiting_around: int = 0
     number: int = 0
 
     def compress(self, jobs: int, rows: Iterable[VersionRow] | None = None) -> Saving:
@@ -245,14 +249,16 @@ class Work:
         if done.what == LET_GO or (done.what == COMPRESSED and rule.lets_go and not self.let_go_after):
             one = Superseded(location.key, location.number, number)
             self.waiting.setdefault(str(rule), []).append((one, done.bytes_before - done.bytes_around))
-            if sum(map(len, self.waiting.values())) >= LET_GO_AT_ONCE:
+            self.waiting_around += done.bytes_around
+            count = sum(map(len, self.waiting.values()))
+            if count >= LET_GO_AT_ONCE or self.waiting_around >= LET_GO_BYTES_AT_ONCE:
                 self._release()
         self._note(location, done)
 
     def _release(self) -> None:
         """Let go of what waits for it."""
 
-        waiting, self.waiting = self.waiting, {}
+        waiting, self.waiting, self.waiting_around = self.waiting, {}, 0
         for why, gone in waiting.items():
             try:
                 self.archive.let_go([one for one, _ in gone], why, _US)
