@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from gantry.archive.archive import Archive
@@ -149,8 +150,8 @@ class Work:
         return self.saving
 
     def undo(self, jobs: int) -> Saving:
-        """Make all again that was let go, and current where nothing else came. Raises StorageError."""
-        for task, done in in_processes(self._gone(), run, _crashed, jobs):
+        """Make all again that was let go, and originals current where nothing else came. Raises StorageError."""
+        for task, done in in_processes(chain(self._gone(), self._superseded()), run, _crashed, jobs):
             self._take_back(task, done)
         return self.saving
 
@@ -172,7 +173,14 @@ class Work:
             elif rule.lets_go and row.origin.via == VIA:
                 yield from self._still_there(location, rule, now)
 
-    def _still_there(self, current: Location, rule: CompressRule, now: datetime) -> Iterator[Task]:
+    def _superseded(self) -> Iterator[Task]:
+        """A task for each original that is still there, or there again, and not current."""
+        now = datetime.now(UTC)
+        for row in self.archive.index.all_versions():
+            if row.location is not None and row.location.current and row.origin.via == VIA:
+                yield from self._still_there(row.location, None, now)
+
+    def _still_there(self, current: Location, rule: CompressRule | None, now: datetime) -> Iterator[Task]:
         """The original of an object that was compressed before, where its bytes are still kept."""
         rows = self.archive.versions(current.key)
         if now - rows[-1].at < self.let_go_after:
@@ -281,7 +289,11 @@ class Work:
         """Give a version its bytes again, and its place where what was made of it has that."""
 
         location, current, _ = self.under_way.pop(task.number)
-        if done.what == BACK and not self.dry_run:
+        if done.what == LET_GO:  # proven to be what the current version was made of
+            done = Done(BACK)
+            if not self.dry_run:
+                self.archive.restore_version(location.key, location.number, _US)
+        elif done.what == BACK and not self.dry_run:
             try:
                 self.archive.bring_back(location.key, location.number, Path(task.target).read_bytes())
                 if current.current:
