@@ -278,6 +278,22 @@ def test_n01_what_cannot_be_made_again_any_more_has_no_row_and_is_kept_when_sent
     assert simulation.archive.verify().is_clean
 
 
+@pytest.mark.parametrize("policy", ["newest", "first", "reject"])
+def test_n14_an_original_sent_again_is_kept_when_what_it_is_made_from_is_damaged(policy: str) -> None:
+    with simulated(options=replace(SMALL, same_uid=policy)) as simulation:
+        archive = simulation.archive
+        simulation.store(ORIGINAL)
+        gone(archive)
+        damaged = current(archive)
+        simulation.disk.flip_bit(damaged.path, (damaged.file_size - 1) * 8)
+        assert not archive.verify().is_clean
+        assert isinstance(simulation.store(ORIGINAL), NewVersion)
+        assert archive.read(current(archive), check=True) == ORIGINAL
+        archive.verify(repair=True)
+        assert archive.verify().is_clean
+        assert archive.read(current(archive), check=True) == ORIGINAL
+
+
 @pytest.mark.slow
 def test_n05_every_failure_on_the_way_leaves_the_bytes_or_what_makes_them_again() -> None:
     for call in range(1, 60):

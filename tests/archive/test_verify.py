@@ -6,12 +6,13 @@ import os
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gantry.archive.archive import Archive
-from gantry.archive.outcome import Stored
+from gantry.archive.outcome import NewVersion, Stored, Unchanged
 from gantry.archive.verify import (
     EXTRA_ACT,
     EXTRA_FILE,
@@ -156,6 +157,24 @@ def test_a_checked_read_finds_damage_by_itself(simulation: Simulation) -> None:
     simulation.disk.flip_bit(location.path, (location.file_size - 1) * 8)
     with pytest.raises(Corrupt):
         simulation.archive.read(location, check=True)
+
+
+@pytest.mark.parametrize("policy", ["newest", "first", "reject"])
+def test_n14_what_is_damaged_is_kept_anew_when_it_is_sent_again(policy: str) -> None:
+    with simulated(options=replace(SMALL, same_uid=policy)) as simulation:
+        archive = simulation.archive
+        simulation.store(part10())
+        (location,) = archive.locate()
+        simulation.disk.flip_bit(location.path, (location.file_size - 1) * 8)
+        assert isinstance(simulation.store(part10()), Unchanged)  # nobody knows
+        assert WRONG_DIGEST in kinds(archive)
+        again = simulation.store(part10())
+        assert isinstance(again, NewVersion)
+        assert archive.read(archive.locate()[0], check=True) == part10()
+        assert isinstance(simulation.store(part10()), Unchanged)
+        archive.verify(repair=True)
+        assert archive.verify().is_clean
+        assert archive.read(archive.locate()[0], check=True) == part10()
 
 
 def test_n13_missing_extra_and_unreadable_acts_are_found(simulation: Simulation) -> None:

@@ -198,6 +198,32 @@ def test_a_damaged_original_is_never_the_source_of_anything(gantry: Gantry, data
 
 
 @pytest.mark.slow
+def test_undo_makes_originals_current_that_were_kept_or_are_there_again(gantry: Gantry, data: Path) -> None:
+    gantry("compress", "--data", data, "--rule", f"{RULE} modality=CT")
+    gantry("compress", "--data", data, "--rule", "to=htj2k-lossless modality=MR")
+    with opened(data) as archive:
+        archive.bring_back(key(1), 1, smooth(1))  # as an undo does that is killed then
+    ended = gantry("compress", "--data", data, "--undo")
+    assert (ended.code, ended.lines[0]) == (0, "2 made current again"), ended
+    with opened(data) as archive:
+        for number, original in ((1, smooth(1)), (2, smooth(2, "MR"))):
+            assert archive.read(archive.locate(sop_uid=key(number).sop_uid)[0], check=True) == original
+        assert archive.verify().is_clean
+    assert gantry("compress", "--data", data, "--undo").lines == ["nothing that a rule is for"]
+
+
+def test_acts_stay_small_where_headers_are_large(
+    gantry: Gantry, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gantry.toolkit.compress.LET_GO_BYTES_AT_ONCE", 500)
+    gantry("compress", "--data", data, "--rule", RULE)
+    assert len(list((data / "acts").iterdir())) == 2
+    with opened(data) as archive:
+        assert [archive.versions(key(n))[0].location.made_from for n in (1, 2)] == [2, 2]
+        assert archive.verify().is_clean
+
+
+@pytest.mark.slow
 def test_one_original_that_is_not_what_it_was_keeps_no_other_from_being_let_go(
     gantry: Gantry, data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -241,3 +241,16 @@ def test_too_many_values_are_413(web: WebServed, monkeypatch: pytest.MonkeyPatch
     answer = web.http.get(f"{path(1)}/bulkdata")
     assert answer.status_code == 413
     assert web.http.get(f"{path(1, 1)}/bulkdata").status_code == 200
+
+
+def test_the_only_frame_of_an_encapsulated_object_is_had_without_parts(tmp_path: Path) -> None:
+    pixels = gray(1)
+    stored, _ = made(image_object(pixels, SOPInstanceUID=f"{ROOT}.1.1.1"), "rle")
+    uri = f"{path(1, 1, 1)}/bulkdata/7FE00010"
+    with web_served(tmp_path, pictures=True) as web:
+        assert web.store(stored).status_code == 200
+        answer = web.http.get(uri, headers={"accept": "application/octet-stream"})
+        assert answer.status_code == 200, answer.text
+        assert answer.content == pixels.tobytes()
+        part = web.http.get(uri, headers={"accept": "application/octet-stream", "range": "bytes=2-5"})
+        assert (part.status_code, part.content) == (206, pixels.tobytes()[2:6])

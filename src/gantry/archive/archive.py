@@ -97,6 +97,7 @@ class Archive:
             act_count=started.act_count,
             last_change=started.last_change,
             told=self._told,
+            damage=started.damage,
         )
         self._signal = ChangeSignal(started.last_change)
         self._space = Space(disk, options.reserve_bytes)

@@ -81,7 +81,7 @@ class FrameRetrievals:
         wanted = parse_frame_list(numbers)
         generation = self._plans.generation()
         location = await self._holdings.one(request, study_uid, series_uid, sop_uid)
-        found = await self._choose(request, location, single_part=len(wanted) == 1)
+        found = await self._choose(request, location, len(wanted))
         beyond = [n for n in wanted if n > found.table.count]
         if beyond:
             raise NotFound(f"frame {beyond[0]} of an object that has {found.table.count}")
@@ -91,10 +91,13 @@ class FrameRetrievals:
         return response
 
     async def of_value(self, request: Request, location: Location, uri: str) -> Response:
-        """Encapsulated Pixel Data as the bulk data at `uri`: one part a frame, or the video that it is."""
+        """Encapsulated Pixel Data as the bulk data at `uri`: one part a frame, or the video that it is.
+
+        The only frame of an object may be had without parts too, as what is not encapsulated may.
+        """
         if is_video(location.transfer_syntax_uid):
             return await self._videos.value(request, location, uri)
-        found = await self._choose(request, location, single_part=False)
+        found = await self._choose(request, location, None)
         return await self._answer(request, found, range(1, found.table.count + 1), "bulk", uri)
 
     def forms(self, location: Location) -> tuple[accept.Offer, ...]:
@@ -128,9 +131,10 @@ class FrameRetrievals:
         async for piece in self._parts(found, range(1, found.table.count + 1), boundary, root, first=first):
             yield piece
 
-    async def _choose(self, request: Request, location: Location, *, single_part: bool) -> _Frames:
+    async def _choose(self, request: Request, location: Location, wanted: int | None) -> _Frames:
+        """The form for so many frames; None is all there are."""
         table = await self._holdings.frames(location)
-        offers = self._forms(location, single_part=single_part)
+        offers = self._forms(location, single_part=(table.count if wanted is None else wanted) == 1)
         return _Frames(location, table, accept.require(request.accepted(), offers, "the frames"))
 
     async def _answer(

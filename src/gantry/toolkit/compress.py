@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from gantry.archive.archive import Archive
@@ -32,6 +33,9 @@ MAX_COMPRESSED_BYTES = 1 << 30
 
 LET_GO_AT_ONCE = 200
 """Objects whose bytes go with one act: each costs its header in the act, and an act some syncs."""
+
+LET_GO_BYTES_AT_ONCE = 4 << 20
+"""Bytes beside the pixels that one act keeps: the next start reads the newest, `undo` one for each object."""
 
 VIA = "compress"
 """The door that the versions made here came by, as their history tells."""
@@ -134,6 +138,7 @@ class Work:
     saving: Saving = field(default_factory=Saving)
     under_way: dict[int, tuple[Location, Location, CompressRule | None]] = field(default_factory=dict)
     waiting: dict[str, list[tuple[Superseded, int]]] = field(default_factory=dict)
+    waiting_around: int = 0
     number: int = 0
 
     def compress(self, jobs: int, rows: Iterable[VersionRow] | None = None) -> Saving:
@@ -150,26 +155,9 @@ class Work:
 
         Raises StorageError.
         """
-        for task, done in in_processes(self._gone(), run, _crashed, jobs):
+        for task, done in in_processes(chain(self._gone(), self._superseded()), run, _crashed, jobs):
             self._take_back(task, done)
-        for location in list(self._replaced()):
-            if not self.dry_run:
-                self.archive.restore_version(location.key, location.number, _US)
-            self._note(location, Done(CURRENT))
         return self.saving
-
-    def _replaced(self) -> Iterator[Location]:
-        """The originals whose bytes are kept beside the smaller form that took their place."""
-        for row in self.archive.index.all_versions():
-            if row.location is None or not row.location.current or row.origin.via != VIA:
-                continue
-            came = [
-                one.location
-                for one in self.archive.versions(row.key)
-                if one.location is not None and one.number < row.number and one.origin.via != VIA
-            ]
-            if came and not came[-1].made_from:
-                yield came[-1]
 
     def _fitting(self, rows: Iterable[VersionRow] | None) -> Iterator[Task]:
         """A task for each object that a rule is for."""
@@ -189,7 +177,14 @@ class Work:
             elif rule.lets_go and row.origin.via == VIA:
                 yield from self._still_there(location, rule, now)
 
-    def _still_there(self, current: Location, rule: CompressRule, now: datetime) -> Iterator[Task]:
+    def _superseded(self) -> Iterator[Task]:
+        """A task for each original that is still there, or there again, and not current."""
+        now = datetime.now(UTC)
+        for row in self.archive.index.all_versions():
+            if row.location is not None and row.location.current and row.origin.via == VIA:
+                yield from self._still_there(row.location, None, now)
+
+    def _still_there(self, current: Location, rule: CompressRule | None, now: datetime) -> Iterator[Task]:
         """The original of an object that was compressed before, where its bytes are still kept."""
         rows = self.archive.versions(current.key)
         if now - rows[-1].at < self.let_go_after:
@@ -266,14 +261,16 @@ class Work:
         if done.what == LET_GO or (done.what == COMPRESSED and rule.lets_go and not self.let_go_after):
             one = Superseded(location.key, location.number, number)
             self.waiting.setdefault(str(rule), []).append((one, done.bytes_before - done.bytes_around))
-            if sum(map(len, self.waiting.values())) >= LET_GO_AT_ONCE:
+            self.waiting_around += done.bytes_around
+            count = sum(map(len, self.waiting.values()))
+            if count >= LET_GO_AT_ONCE or self.waiting_around >= LET_GO_BYTES_AT_ONCE:
                 self._release()
         self._note(location, done)
 
     def _release(self) -> None:
         """Let go of what waits for it."""
 
-        waiting, self.waiting = self.waiting, {}
+        waiting, self.waiting, self.waiting_around = self.waiting, {}, 0
         for why, gone in waiting.items():
             try:
                 self.archive.let_go([one for one, _ in gone], why, _US)
@@ -296,7 +293,11 @@ class Work:
         """Give a version its bytes again, and its place where what was made of it has that."""
 
         location, current, _ = self.under_way.pop(task.number)
-        if done.what == BACK and not self.dry_run:
+        if done.what == LET_GO:  # proven to be what the current version was made of
+            done = Done(CURRENT)
+            if not self.dry_run:
+                self.archive.restore_version(location.key, location.number, _US)
+        elif done.what == BACK and not self.dry_run:
             try:
                 self.archive.bring_back(location.key, location.number, Path(task.target).read_bytes())
                 if current.current:

@@ -29,4 +29,6 @@ class Batch:
     kept: dict[InstanceKey, dict[tuple[bytes, str], int]] = field(default_factory=dict)
     # Object versions whose bytes are gone, and the ones that they can be made from again
     let_go: dict[tuple[InstanceKey, int], int] = field(default_factory=dict)
+    # Object versions whose bytes are known to be damaged
+    damaged: set[tuple[InstanceKey, int | None]] = field(default_factory=set)
     answers: list[tuple[Arrival, Outcome]] = field(default_factory=list)

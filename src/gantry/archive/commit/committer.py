@@ -12,13 +12,14 @@ from gantry.archive.backlog import Backlog
 from gantry.archive.blobs.files import SyncFailed, object_path
 from gantry.archive.blocks import Blocks
 from gantry.archive.clock import Clock, Stamps
-from gantry.archive.commit.arrival import Arrival, outcome_of, refuse, same_bytes, unchanged
+from gantry.archive.commit.arrival import Arrival, outcome_of, refuse, unchanged
 from gantry.archive.commit.behind import Behind
 from gantry.archive.commit.queue import Queue
 from gantry.archive.commit.rows import Committed, Rows
 from gantry.archive.commit.stage import Stager
 from gantry.archive.commit.writable import Writable
 from gantry.archive.commit.writer import Writer
+from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk
 from gantry.archive.incoming import refusal_for
 from gantry.archive.index.protocol import Index
@@ -50,6 +51,7 @@ class Committer:
         act_count: int,
         last_change: int,
         told: Callable[[Committed], None],
+        damage: Damage,
     ) -> None:
         self._disk = disk
         self._blocks = blocks
@@ -59,7 +61,7 @@ class Committer:
         self._alone = threading.RLock()
         self._stamps = Stamps(clock)
         self._writable = Writable()
-        self._rows = Rows(index, last_change, self._writable, told)
+        self._rows = Rows(index, last_change, self._writable, told, damage)
         self._stager = Stager(disk, names, self._writable, in_background=in_background)
         self._writer = Writer(
             disk, self._rows, self._stamps, self._writable, policy=policy, act_count=act_count
@@ -137,7 +139,7 @@ class Committer:
         with self._alone:
             self.catch_up()
             current = self.index.lookup([record.key]).get(record.key)
-        if current is None or current.deleted or not same_bytes(record, current):
+        if current is None or current.deleted or not self._rows.is_whole(record, current):
             return None
         return unchanged(record, current.object_number)
 
@@ -212,7 +214,7 @@ class Committer:
             try:
                 self.require_writable()
                 current = self.index.lookup([record.key]).get(record.key)
-                if current is not None and not current.deleted and same_bytes(record, current):
+                if current is not None and not current.deleted and self._rows.is_whole(record, current):
                     arrival.outcome = unchanged(record, current.object_number)
                 else:
                     (arrival.staged,) = self._stager.stage([(arrival.block, record.file_size)])

@@ -7,7 +7,7 @@ from dataclasses import replace
 from gantry.archive.acts import ActEntry, ActKind
 from gantry.archive.blobs.files import object_path
 from gantry.archive.clock import Stamps
-from gantry.archive.commit.arrival import Arrival, bytes_of, same_bytes, unchanged
+from gantry.archive.commit.arrival import Arrival, bytes_of, unchanged
 from gantry.archive.commit.batch import Batch
 from gantry.archive.commit.publish import Publisher
 from gantry.archive.commit.rows import Rows
@@ -42,21 +42,27 @@ class Placing:
                 self._replace(arrival, batch, current)
         elif current is None:
             self._add(arrival, batch, 1, aside=False)
-        elif same_bytes(record, current):
+        elif self._rows.is_whole(record, current):
             if current.deleted:
                 self._restore(arrival, batch, current, current.object_number)
             else:
                 batch.answers.append((arrival, unchanged(record, current.object_number)))
-        elif current.deleted:
+        elif current.deleted or self._heals(record, current, batch):
             self._add(arrival, batch, current.last_number + 1, aside=False)
         else:
             self._place_other_bytes(arrival, batch, current)
+
+    def _heals(self, record: ObjectRecord, current: CurrentVersion, batch: Batch) -> bool:
+        """Whether bytes that were acknowledged come again, while what stands for them is damaged."""
+        return self._rows.is_damaged(current.path) and bytes_of(record) in self._kept_versions(
+            record.key, batch
+        )
 
     def _replace(self, arrival: Arrival, batch: Batch, current: CurrentVersion) -> None:
         """Another form of what is current: the one that was kept before, where that is the same."""
         key = arrival.record.key
         earlier = self._kept_versions(key, batch).get(bytes_of(arrival.record))
-        if earlier is None or (key, earlier) in batch.let_go:
+        if earlier is None or (key, earlier) in batch.let_go or (key, earlier) in batch.damaged:
             self._add(arrival, batch, current.last_number + 1, aside=False)
         else:
             self._restore(arrival, batch, current, earlier)
@@ -68,6 +74,8 @@ class Placing:
             if batch.let_go[record.key, earlier] == current.object_number:
                 batch.answers.append((arrival, unchanged(record, earlier)))
                 return
+            earlier = None
+        if (record.key, earlier) in batch.damaged:
             earlier = None
         if earlier is not None and self._policy != "newest":
             batch.answers.append((arrival, unchanged(record, earlier)))
@@ -85,6 +93,7 @@ class Placing:
             objects = [row.location for row in rows if row.location is not None]
             batch.kept[key] = {(o.dataset_sha256, o.transfer_syntax_uid): o.number for o in objects}
             batch.let_go |= {(key, o.number): o.made_from for o in objects if o.made_from}
+            batch.damaged |= {(key, o.number) for o in objects if self._rows.is_damaged(o.path)}
             for change in batch.changes:
                 if isinstance(change, AddVersion) and change.record.key == key:
                     batch.kept[key][bytes_of(change.record)] = change.number

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from gantry.archive.commit.arrival import same_bytes
 from gantry.archive.commit.batch import Batch
 from gantry.archive.commit.writable import Writable
-from gantry.archive.index.protocol import AddVersion, Index, IndexChange, LetGo, at_once, change_key
+from gantry.archive.damage import Damage
+from gantry.archive.index.protocol import (
+    AddVersion,
+    CurrentVersion,
+    Index,
+    IndexChange,
+    LetGo,
+    at_once,
+    change_key,
+)
+from gantry.archive.records import ObjectRecord
 from gantry.errors import OutOfSpace, StorageError
 
 
@@ -28,10 +39,16 @@ class Rows:
 
     `last_change` is the number of the feed's last entry, and `state` one that goes up whenever the index may
     know more than before. `told` is called of each commit.
+    `damage` says which of the files that have rows are known to be damaged.
     """
 
     def __init__(
-        self, index: Index, last_change: int, writable: Writable, told: Callable[[Committed], None]
+        self,
+        index: Index,
+        last_change: int,
+        writable: Writable,
+        told: Callable[[Committed], None],
+        damage: Damage,
     ) -> None:
         self.index = index
         self.former: list[Index] = []
@@ -39,6 +56,15 @@ class Rows:
         self.state = 0
         self._writable = writable
         self._told = told
+        self._damage = damage
+
+    def is_damaged(self, path: str) -> bool:
+        """Whether the file at this path is known not to hold what was acknowledged (N14)."""
+        return bool(self._damage.of(path))
+
+    def is_whole(self, record: ObjectRecord, current: CurrentVersion) -> bool:
+        """Whether an object's very bytes are the current version, which is not known to be damaged."""
+        return same_bytes(record, current) and not self.is_damaged(current.path)
 
     def take(self, index: Index) -> None:
         """Go on with another index. The former one stays open for who is reading it."""
