@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from gantry.dataset.part10 import read_part10
 from gantry.errors import GantryError
 from gantry.pixels.decode import decode
-from gantry.pixels.display.picture_format import PNM, from_pnm
+from gantry.pixels.display.pnm import PNM, from_pnm
 from gantry.pixels.display.render import render
 from gantry.pixels.encapsulation import frame_table
 from gantry.pixels.image import ImageHeader, Rendering
