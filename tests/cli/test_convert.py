@@ -103,6 +103,15 @@ def test_nothing_to_convert_is_not_found(gantry: Gantry, tmp_path: Path) -> None
     assert (done.code, done.err) == (Exit.NOT_FOUND, "gantry: nothing found to convert\n")
 
 
+def test_a_file_that_was_named_and_is_not_dicom_is_told(gantry: Gantry, folder: Path, tmp_path: Path) -> None:
+    other = folder / "notes.txt"
+    other.write_text("not an image")
+    done = gantry("convert", other, tmp_path / "x.png")
+    assert (done.code, done.err) == (Exit.PROBLEMS, f"not converted: {other}: not DICOM\n")
+    done = gantry("convert", folder, tmp_path / "out", "--to", "png")
+    assert (done.code, done.err) == (0, "")
+
+
 def test_what_is_no_image_is_passed_over(gantry: Gantry, folder: Path, tmp_path: Path) -> None:
     report = dataset(3, sop_class="1.2.840.10008.5.1.4.1.1.88.11", Modality="SR")
     for keyword in ("PixelData", "Rows", "Columns"):
@@ -113,7 +122,7 @@ def test_what_is_no_image_is_passed_over(gantry: Gantry, folder: Path, tmp_path:
     assert done.err == f"passed over: {folder / 'report.dcm'}: the object has no pixels\n"
     done = gantry("convert", folder / "report.dcm", tmp_path / "x.png")
     assert (done.code, done.err.splitlines()[-1]) == (
-        Exit.NOT_FOUND, "gantry: nothing found to convert: 1 objects are no images",
+        Exit.NOT_FOUND, "gantry: nothing found to convert: 1 object is no image",
     )  # fmt: skip
 
 
@@ -164,7 +173,7 @@ def test_an_object_of_the_archive_that_is_gone_ends_no_other(
     next((data / "objects").rglob("*.dcm")).unlink()
     done = gantry("convert", "--archive", "--data", data, "all", tmp_path / "out", "--to", "png")
     assert done.code == Exit.PROBLEMS
-    assert "1 files written" in done.out
+    assert "1 file written" in done.out
     assert "1 could not be converted" in done.out
 
 

@@ -76,6 +76,8 @@ def test_what_loses_something_is_a_derived_image() -> None:
     assert source.ReferencedSOPInstanceUID == original.SOPInstanceUID
     assert source.PurposeOfReferenceCodeSequence[0].CodeValue == "121320"
     assert ds.DerivationCodeSequence[0].CodeValue == "113040"
+    lossier, _ = made(data, "jpeg-ls-near")
+    assert reading(lossier).SourceImageSequence[-1].PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
     again, _ = made(data, "explicit")
     assert reading(again).LossyImageCompression == "01"
     assert reading(again).SOPInstanceUID == NEW_UID

@@ -392,6 +392,21 @@ def uri(study: int = 1, instance: int = 1) -> dict[str, str]:
     }
 
 
+def test_wado_uri_moves_an_object_with_many_frames(web: WebServed) -> None:
+    def get(**more: str) -> Any:
+        return web.http.get("/wado", params=uri(3) | more)
+
+    gif = get(contentType="image/gif")
+    assert opened(gif).n_frames == 5  # type: ignore[attr-defined]
+    assert gif.content == web.http.get(f"{path(3)}/rendered", headers={"accept": "image/gif"}).content
+    assert opened(get(contentType="image/gif", frameNumber="2")).format == "GIF"
+    assert getattr(opened(get(contentType="image/gif", frameNumber="2")), "n_frames", 1) == 1
+    assert get().headers["content-type"] == "image/jpeg"
+    assert web.http.get("/wado", params=uri(1) | {"contentType": "video/mp4"}).status_code == 406
+    pytest.importorskip("av", reason="PyAV (gantry[video]) is not installed")
+    assert get(contentType="video/mp4").headers["content-type"] == "video/mp4"
+
+
 @pytest.mark.parametrize("media_type", ["image/jpeg", "image/gif", "image/png", "image/jp2"])
 def test_wado_uri_in_every_format(web: WebServed, media_type: str) -> None:
     answer = web.http.get("/wado", params=uri() | {"contentType": media_type})

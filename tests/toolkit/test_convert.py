@@ -265,6 +265,30 @@ def test_objects_of_an_archive(tmp_path: Path) -> None:
         convert({}, tmp_path / "x", "png", archive=data)
 
 
+def archive_of_a_torn_study(folder: Path) -> Path:
+    """An archive whose one study is said to be of two patients."""
+    given = folder / "torn"
+    given.mkdir()
+    for number in (1, 2):
+        file = image_object(gray(1), PatientID=f"P{number}", SOPInstanceUID=f"{ROOT}.1.1.{number}")
+        (given / str(number)).write_bytes(file)
+    assert run(["import", "--data", str(folder / "data"), str(given)]) == 0
+    return folder / "data"
+
+
+def test_a_study_of_two_patients_is_taken_once(tmp_path: Path) -> None:
+    data = archive_of_a_torn_study(tmp_path)
+    convert({}, tmp_path / "out", "png", archive=data)
+    assert len(names(tmp_path / "out")) == 2
+    assert run(["export", "--data", str(data), "all", str(tmp_path / "files")]) == 0
+    assert len(names(tmp_path / "files")) == 2
+    with serving(tmp_path, data=data) as server:
+        convert({}, tmp_path / "fetched", "png", archive=server.web)
+        assert run(["export", "--data", str(data), "all", str(tmp_path / "more")]) == 0
+    assert len(names(tmp_path / "fetched")) == 2
+    assert len(names(tmp_path / "more")) == 2
+
+
 def test_objects_of_a_server(tmp_path: Path) -> None:
     with serving(tmp_path, data=archive_of_two(tmp_path)) as server:
         convert({"PatientID": "P1"}, tmp_path / "out", "png", archive=server.web)

@@ -349,3 +349,6 @@ def test_reading_one_file(tmp_path: Path) -> None:
     (tmp_path / "cut").write_bytes(file[:-10])
     with pytest.raises(DataSetError):
         gantry.read(tmp_path / "cut")
+    (tmp_path / "notes.txt").write_text("no object")
+    with pytest.raises(DataSetError, match="not DICOM"):
+        gantry.read(tmp_path / "notes.txt")

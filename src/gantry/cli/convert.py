@@ -120,11 +120,12 @@ def command(
             failed += one.path is None and not one.is_other
             others += one.is_other
     if not written and not failed:
-        raise NotFound("nothing found to convert" + (f": {others} objects are no images" if others else ""))
+        what = "1 object is no image" if others == 1 else f"{others} objects are no images"
+        raise NotFound("nothing found to convert" + (f": {what}" if others else ""))
     if not as_json:
         more = f", {failed} could not be converted" if failed else ""
         more += f", {others} passed over" if others else ""
-        result(f"{written} files written to {output}{more}")
+        result(f"{written} file{'' if written == 1 else 's'} written to {output}{more}")
     return Exit.PROBLEMS if failed else Exit.OK
 
 

@@ -113,9 +113,13 @@ def _studies(archive: Archive, conditions: dict[str, str], tally: _Tally) -> Ite
 
     keys = keys_model(conditions)
     offset = 0
+    seen: set[str] = set()  # a study is found once for each patient that it is said to be of
     while True:
         found = archive.find(Query(Level.STUDY, keys, offset=offset))
-        yield from (row.study_uid for row in found.rows)
+        for row in found.rows:
+            if row.study_uid not in seen:
+                seen.add(row.study_uid)
+                yield row.study_uid
         offset += len(found.rows)
         if found.truncated:
             tally.fail("what follows", "the query looks at too many studies; narrow it down")
@@ -159,5 +163,9 @@ async def _from_server(
 
 
 async def _uids(found: AsyncIterator[dict[str, Any]], tag: str) -> AsyncIterator[str]:
+    seen: set[str] = set()
     async for model in found:
-        yield str(model[tag]["Value"][0])
+        uid = str(model[tag]["Value"][0])
+        if uid not in seen:
+            seen.add(uid)
+            yield uid

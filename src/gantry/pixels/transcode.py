@@ -660,11 +660,16 @@ def _image_pixel(ds: DataSet, header: ImageHeader, order: str) -> Iterator[tuple
 
 
 def _source_image(ds: DataSet) -> dict[str, dict[str, object]]:
-    """An Item of Source Image Sequence: what the derived image was made of (PS3.3 C.12.4)."""
+    """An Item of Source Image Sequence: what the derived image was made of (PS3.3 C.12.4, CID 7202)."""
+    purpose = _code("121320", "Uncompressed predecessor")
+    if ds.syntax.lossy or ds.text(_LOSSY_IMAGE_COMPRESSION) == "01":
+        purpose = _code(
+            "121322", "Source image for image processing operation"
+        )  # it had lost something before
     return {
         "00081150": {"vr": "UI", "Value": [ds.text(_SOP_CLASS_UID) or ""]},
         "00081155": {"vr": "UI", "Value": [ds.text(_SOP_INSTANCE_UID) or ""]},
-        "0040A170": {"vr": "SQ", "Value": [_code("121320", "Uncompressed predecessor")]},
+        "0040A170": {"vr": "SQ", "Value": [purpose]},
     }
 
 

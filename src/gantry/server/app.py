@@ -376,7 +376,10 @@ def _archive_api(archive: Archive, feed: Feed, health: Health) -> list[Route]:
 
 
 def _wado_uri(uri: UriService) -> list[Route]:
-    produces, statuses = (*PICTURE_TYPES, accept.DICOM), (200, 304, 400, 404, 406, 409, 422)
+    produces, statuses = (
+        (*PICTURE_TYPES, MP4, *_VIDEO, accept.DICOM),
+        (200, 206, 304, 400, 404, 406, 409, 413, 416, 422),
+    )
     summary, tag = "One object or picture (WADO-URI)", "Retrieve (WADO-URI)"
     return [_get("/wado", uri.retrieve, summary, tag, produces, URI_PARAMETERS, statuses)]
 

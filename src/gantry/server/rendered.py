@@ -279,6 +279,18 @@ class RenderedRetrievals:
         assert wanted.single is not None
         return await self.picture(request, Picture(*wanted.single, asked, form.media_type, wanted.state))
 
+    def moving_types(self, frames: int) -> tuple[str, ...]:
+        """Media types in which so many frames are one moving picture."""
+        if frames < 2 or self._moving is None:
+            return ()
+        return tuple(offer.media_type for offer in moving_offers(video=self._moving.has_video))
+
+    async def moving(
+        self, request: Request, location: Location, count: int, asked: RenderingParameters, media_type: str
+    ) -> Response:
+        """All frames of an object, moving."""
+        return await self._move(request, [(location, n) for n in range(1, count + 1)], asked, media_type)
+
     async def _move(
         self, request: Request, frames: Frames, asked: RenderingParameters, media_type: str
     ) -> Response:

@@ -46,7 +46,9 @@ class UriService:
             if playing is not None:
                 return playing
         frames = await self._rendered.count(location)
-        media_type = self._media_type(request, wanted, is_image=frames > 0)
+        one_of_all = wanted.frame is not None or wanted.presentation is not None
+        moving = () if one_of_all else self._rendered.moving_types(frames)
+        media_type = self._media_type(request, wanted, moving, is_image=frames > 0)
         if media_type == accept.DICOM:
             return await self._object(request, wanted, location)
         if wanted.transfer_syntax is not None:
@@ -54,6 +56,8 @@ class UriService:
         if wanted.frame is not None and wanted.frame > frames:
             # PS3.18 9.1.2.3.6: a frame that is not there is a bad request here, not a missing resource.
             raise WebRequestError(400, f"frameNumber is {wanted.frame}, the object has {frames}")
+        if media_type in moving:
+            return await self._rendered.moving(request, location, frames, wanted.rendering, media_type)
         frame = wanted.frame or await self._rendered.representative(location, frames, otherwise=1)
         state = None
         if wanted.presentation is not None:
@@ -72,10 +76,13 @@ class UriService:
             )
         return await self._whole.one_object(request, location, (_dicom_range(wanted),))
 
-    def _media_type(self, request: Request, wanted: UriRequest, *, is_image: bool) -> str:
+    def _media_type(
+        self, request: Request, wanted: UriRequest, moving: Sequence[str], *, is_image: bool
+    ) -> str:
         """`contentType`, else what Accept prefers, else a picture if there are pixels."""
         dicom = accept.Offer(accept.DICOM)
         offers = [*picture_offers(), dicom] if is_image else [dicom]
+        offers += [accept.Offer(name) for name in moving if all(name != one.media_type for one in offers)]
         ranges = _ranges(wanted.media_types)
         if ranges:
             refuse_mixture(ranges)

@@ -25,10 +25,13 @@ def located(archive: Archive, conditions: dict[str, str], spool: Spool) -> Itera
 
     keys = keys_model(conditions)
     offset = 0
+    seen: set[str] = set()
     while True:
         found = archive.find(Query(Level.STUDY, keys, offset=offset))
-        for n, row in enumerate(found.rows, offset + 1):
-            yield from _of_study(archive, row.study_uid, n, spool)
+        for row in found.rows:
+            if row.study_uid not in seen:  # it is found once for each patient that it is said to be of
+                seen.add(row.study_uid)
+                yield from _of_study(archive, row.study_uid, len(seen), spool)
         offset += len(found.rows)
         if found.truncated:
             yield Unreadable("what follows", "the query looks at too many studies; narrow it down")
@@ -79,7 +82,7 @@ async def _fetch(
     studies = []
     async with WebClient(dicomweb) as web:
         uids = [str(model[_STUDY]["Value"][0]) async for model in web.search(Level.STUDY, conditions)]
-        for number, uid in enumerate(uids, 1):
+        for number, uid in enumerate(dict.fromkeys(uids), 1):
             folder = spool / f"{number:06d}"
             verdicts = await web.retrieve(FolderSink(folder), uid)
             failures = [Unreadable("an object", verdict.comment) for verdict in verdicts if verdict.status]

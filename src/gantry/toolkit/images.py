@@ -105,7 +105,11 @@ class Spool:
 def candidates(
     sources: Iterable[Source], roots: Iterable[Path], spool: Spool
 ) -> Iterator[Candidate | Unreadable]:
-    """The files behind sources; those that are none are written below `spool`."""
+    """The files behind sources; those that are none are written below `spool`.
+
+    What is not DICOM is passed over in a folder; of a file that was named by itself that is an error.
+    """
+    named = set(roots := list(roots))
     tops = [root if root.is_dir() else root.parent for root in roots]
     for number, source in enumerate(sources):
         stem = _stem(source, tops, number)
@@ -115,7 +119,7 @@ def candidates(
                 continue
             kind, pieces = opened(source)
             if kind not in (Kind.OBJECT, Kind.BARE):
-                yield Unreadable(source.name, kind.value, is_other=True)
+                yield Unreadable(source.name, kind.value, is_other=source.path not in named)
                 continue
             place = spool.folder / f"{number:08d}.dcm"
             _put(place, pieces if kind is Kind.OBJECT else with_meta(pieces))

@@ -132,7 +132,7 @@ def with_meta(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def _made_meta(content: bytes) -> bytes:
     syntax = guess_syntax(content)
     if syntax is None:
-        raise DataSetError("no transfer syntax fits")
+        raise DataSetError("not DICOM: neither a file of it, nor a Data Set in any transfer syntax")
     ds = scan(content, syntax)
     sop_class, instance = ds.text(_SOP_CLASS_UID), ds.text(_SOP_INSTANCE_UID)
     if not sop_class or not instance:
