@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from gantry.archive.archive import Archive, Options
+from gantry.archive.index import VersionRow
 from gantry.pixels.codecs.registry import NAMES
 from gantry.server import compressing as subject
 from gantry.server.compressing import Compressing
@@ -63,6 +64,38 @@ def test_what_arrives_is_compressed_and_nothing_else(archive: Archive, work: Com
     versions = archive.versions(archive.locate()[1].key)
     assert archive.read(versions[0].location) == smooth(2)  # type: ignore[arg-type]  # its original is there
     assert archive.verify().is_clean
+
+
+def test_a_fault_does_not_end_the_work(
+    archive: Archive, work: Compressing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was passed over then is found when all that is kept is gone through."""
+    archive.store([smooth(1)])
+    kept = archive.index.all_versions
+    asked = 0
+
+    def all_versions() -> Iterator[VersionRow]:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise RuntimeError("a fault")
+        return kept()
+
+    monkeypatch.setattr(archive.index, "all_versions", all_versions)
+    monkeypatch.setattr(subject, "FIRST_ALL_AFTER_S", 0.0)
+    monkeypatch.setattr(subject, "ALL_EVERY_S", 0.0)
+
+    async def journey() -> None:
+        running = asyncio.create_task(work.run())
+        async with asyncio.timeout(60):
+            while NAMES["htj2k-lossless"] not in await asyncio.to_thread(syntaxes, archive):
+                assert not running.done()
+                await asyncio.sleep(0.05)
+        work.stop()
+        await running
+
+    asyncio.run(journey())
+    assert "compressing failed, and goes on" in caplog.text
 
 
 def test_originals_are_let_go_when_an_hour_has_passed(

@@ -30,8 +30,8 @@ from gantry.pixels.codecs.codec import Compression
 from gantry.pixels.codecs.registry import NAMES, syntax_named
 from gantry.pixels.transcode import transcode
 from gantry.server.allocator import FRAME_MAPPING_BYTES, keep_buffers
-from gantry.toolkit.processes import in_processes
 from gantry.toolkit.sources import Kind, Source, objects_in, opened
+from gantry.toolkit.workers import in_processes
 
 SPOOL_BYTES = 64 << 20
 """Compressed frames up to this wait in memory, more in a temporary file."""
@@ -178,13 +178,13 @@ def _below(path: Path, given: Path) -> Path:
 
 
 def _results(tasks: list[Task], jobs: int, bar: Bar) -> Iterator[Done]:
-    for _, done in in_processes(tasks, run, _crashed, jobs, partial(keep_buffers, FRAME_MAPPING_BYTES)):
+    for _, done in in_processes(tasks, run, _failed, jobs, partial(keep_buffers, FRAME_MAPPING_BYTES)):
         bar.advance()
         yield done
 
 
-def _crashed(task: Task) -> Done:
-    return Done(str(task.source), FAILED, "the codec crashed on it")
+def _failed(task: Task, why: str) -> Done:
+    return Done(str(task.source), FAILED, why)
 
 
 def run(task: Task) -> Done:

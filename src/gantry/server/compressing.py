@@ -75,7 +75,10 @@ class Compressing:
         try:
             saving = await asyncio.to_thread(self.apply, rows)
         except (StorageError, OSError) as error:
-            log.warning("compressing was broken off, and goes on later: %s", error)
+            log.warning("compressing was broken off, and goes on with all that is kept later: %s", error)
+            return
+        except Exception:  # a fault of ours must not end this work until somebody starts the server anew
+            log.exception("compressing failed, and goes on with all that is kept later")
             return
         if set(saving.counts) - {KEPT}:
             failed = saving.counts.get(FAILED, 0)

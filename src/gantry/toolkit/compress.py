@@ -25,8 +25,8 @@ from gantry.errors import CallerError, Corrupt, DataSetError, NotFound, StorageE
 from gantry.pixels.codecs.registry import is_lossy_encoder, syntax_named
 from gantry.settings import CompressRule
 from gantry.standard.transfer_syntaxes import JPEG_XL_JPEG_RECOMPRESSION
-from gantry.toolkit.processes import in_processes
 from gantry.toolkit.recompress import NotWorthIt, make_again, make_smaller, prove
+from gantry.toolkit.workers import in_processes
 
 MAX_COMPRESSED_BYTES = 1 << 30
 """Largest object that is worked on: its frames lie in a temporary file meanwhile."""
@@ -144,7 +144,7 @@ class Work:
     def compress(self, jobs: int, rows: Iterable[VersionRow] | None = None) -> Saving:
         """Go through the archive, or through these versions. Raises StorageError."""
         for task, done in in_processes(
-            self._fitting(rows), run, _crashed, jobs, partial(os.nice, self.niceness)
+            self._fitting(rows), run, _failed, jobs, partial(os.nice, self.niceness)
         ):
             self._take(task, done)
         self._release()
@@ -155,7 +155,7 @@ class Work:
 
         Raises StorageError.
         """
-        for task, done in in_processes(chain(self._gone(), self._superseded()), run, _crashed, jobs):
+        for task, done in in_processes(chain(self._gone(), self._superseded()), run, _failed, jobs):
             self._take_back(task, done)
         return self.saving
 
@@ -348,5 +348,5 @@ def run(task: Task) -> Done:
         return Done(FAILED, f"{error.filename or 'a file'}: {error.strerror}")
 
 
-def _crashed(task: Task) -> Done:
-    return Done(FAILED, "the codec crashed on it")
+def _failed(task: Task, why: str) -> Done:
+    return Done(FAILED, why)

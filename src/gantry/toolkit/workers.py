@@ -16,10 +16,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from struct import Struct
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeVar
 
 from gantry.errors import CallerError, DataSetError, GantryError
 
@@ -29,14 +30,61 @@ MEMORY_LIMIT_BYTES = 24 << 30
 """Address space of a worker, most of it never used: a volume or animation at its limit, encoders' threads."""
 
 
-class Workers:
-    """Up to `count` processes, begun when they are needed; used as a context, which ends them."""
+T = TypeVar("T")
+D = TypeVar("D")
 
-    def __init__(self, count: int) -> None:
-        self._idle: queue.SimpleQueue[subprocess.Popen[bytes] | None] = queue.SimpleQueue()
+
+def in_processes(
+    tasks: Iterable[T],
+    run: Callable[[T], D],
+    failed: Callable[[T, str], D],
+    jobs: int,
+    first: Callable[[], object] | None = None,
+) -> Iterator[tuple[T, D]]:
+    """Each task with what `run`, a function of a module, made of it in another process, as it is done.
+
+    There are `jobs` processes. Tasks are taken as there is room for them, so that there may be any number.
+    `failed` makes the result of one whose process died, from the reason in words. `first` is called once in
+    each process.
+    """
+    from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+    def done(task: T) -> D:
+        try:
+            result: D = workers.call(run, task, deadline_s=None)
+        except DataSetError as error:
+            return failed(task, str(error))
+        return result
+
+    waiting = iter(tasks)
+    under_way: dict[Future[D], T] = {}
+    with Workers(jobs, first) as workers, ThreadPoolExecutor(jobs) as threads:
+        try:
+            for task in islice(waiting, 2 * jobs):
+                under_way[threads.submit(done, task)] = task
+            while under_way:
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    yield under_way.pop(future), future.result()
+                    for task in islice(waiting, 1):
+                        under_way[threads.submit(done, task)] = task
+        finally:
+            for future in under_way:
+                future.cancel()
+
+
+class Workers:
+    """Up to `count` processes, begun when they are needed; used as a context, which ends them.
+
+    `first` is called once in each of them.
+    """
+
+    def __init__(self, count: int, first: Callable[[], object] | None = None) -> None:
+        # The one that worked last works next: no other is begun for calls that come one by one.
+        self._idle: queue.LifoQueue[subprocess.Popen[bytes] | None] = queue.LifoQueue()
         for _ in range(count):
             self._idle.put(None)
         self._count = count
+        self._first = first
 
     def __enter__(self) -> Self:
         return self
@@ -48,7 +96,7 @@ class Workers:
                 if worker is not None:
                     _end(worker)
 
-    def call(self, function: Callable[..., Any], *arguments: object, deadline_s: float = 600.0) -> Any:
+    def call(self, function: Callable[..., Any], *arguments: object, deadline_s: float | None = 600.0) -> Any:
         """What `function` answers, in another process; waits for one that is idle.
 
         Raises what it raises where that is a GantryError or OSError, and DataSetError where the process dies
@@ -58,6 +106,8 @@ class Workers:
         try:
             if worker is None or worker.poll() is not None:
                 worker = _begin()
+                if self._first is not None and (answer := _ask(worker, pickle.dumps((self._first, ())))):
+                    _value(answer)
             answer, is_late = _ask_until(worker, pickle.dumps((function, arguments)), deadline_s)
         except BaseException:
             # An answer may still be on its way, which must not be taken for that to the next call.
@@ -71,13 +121,17 @@ class Workers:
             self._idle.put(None)
             raise DataSetError(f"no result after {deadline_s:g} s" if is_late else _how_it_died(code))
         self._idle.put(worker)
-        what, value = pickle.loads(answer)
-        if what == _FAILED:
-            raise value
-        return value
+        return _value(answer)
 
 
 _MADE, _FAILED = "made", "failed"
+
+
+def _value(answer: bytes) -> Any:
+    what, value = pickle.loads(answer)
+    if what == _FAILED:
+        raise value
+    return value
 
 
 def _begin() -> subprocess.Popen[bytes]:
@@ -98,8 +152,12 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
                 stream.close()
 
 
-def _ask_until(worker: subprocess.Popen[bytes], call: bytes, deadline_s: float) -> tuple[bytes | None, bool]:
+def _ask_until(
+    worker: subprocess.Popen[bytes], call: bytes, deadline_s: float | None
+) -> tuple[bytes | None, bool]:
     """As `_ask`; and whether the time was over, in which case the process is ended."""
+    if deadline_s is None:
+        return _ask(worker, call), False
     started = time.monotonic()
     deadline = threading.Timer(deadline_s, worker.kill)
     deadline.daemon = True
