@@ -114,3 +114,24 @@ def test_without_the_library_it_says_what_to_install(tmp_path: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(CallerError, match=r"pip install 'gantry\[video\]'"):
         converted(image_object(gray(2)), "mp4", tmp_path)
+
+
+@pytest.mark.parametrize("to", ["mp4", "webm"])
+def test_gray_and_colour_are_as_bright_as_displayed(av: Any, to: str, tmp_path: Path) -> None:
+    """By BT.709, which the file says: gray in steps across, and plain colours."""
+    steps = np.repeat(np.arange(0, 256, 8, dtype=np.uint8), 8)[None, :].repeat(64, 0)
+    grays = converted(image_object(np.stack([steps] * 2)), to, tmp_path, window=(128.0, 256.0))
+    with av.open(str(grays.path)) as container:
+        frame = next(container.decode(video=0))
+        assert frame.colorspace == 1  # AVCOL_SPC_BT709
+        got = frame.to_ndarray(format="yuv420p")[:64]
+    middle = got[32, 4::8].astype(float)
+    assert np.abs((middle - 16) * 255 / 219 - steps[32, 4::8]).max() <= 3
+    assert abs(float(np.mean((middle - 16) * 255 / 219 - steps[32, 4::8]))) < 0.7
+    plain = np.zeros((2, 64, 64, 3), np.uint8)
+    plain[..., :] = (200, 40, 90)
+    (tmp_path / "out").rename(tmp_path / "grays")
+    colours = converted(image_object(plain), to, tmp_path)
+    with av.open(str(colours.path)) as container:
+        shown = next(container.decode(video=0)).reformat(format="rgb24", src_colorspace="ITU709").to_ndarray()
+    assert np.abs(shown[32, 32].astype(int) - (200, 40, 90)).max() <= 4

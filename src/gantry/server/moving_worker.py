@@ -25,6 +25,7 @@ import numpy as np
 from gantry.dicomweb.rendering import MP4
 from gantry.errors import DataSetError
 from gantry.pixels.display.pnm import Picture, from_pnm
+from gantry.pixels.display.video_frame import say_bt709, video_frame
 
 FRAME_HEAD = struct.Struct("<II")
 
@@ -42,8 +43,6 @@ MAX_GIF_PIXELS = 1 << 27
 
 _TICKS = 90_000  # a second, as in MPEG: all frame rates come out even
 _FRAMES_BETWEEN_KEYS = 30  # who seeks lands within a second or three
-
-_LUMA = np.round(16 + np.arange(256) * 219 / 255).astype(np.uint8)
 
 Timed = tuple[float, Picture]
 """Milliseconds that a picture stands, and the picture."""
@@ -126,10 +125,10 @@ def _write_mp4(frames: Iterator[Timed], quality: int, path: str) -> None:
             stream.pix_fmt = "yuv420p"
             stream.gop_size = _FRAMES_BETWEEN_KEYS
             stream.time_base = stream.codec_context.time_base = Fraction(1, _TICKS)
-            _say_bt709(stream.codec_context)
+            say_bt709(stream.codec_context)
             at, lengths = 0.0, dict[int, int]()
             for milliseconds, picture in chain([first], frames):
-                frame = _video_frame(av, picture)
+                frame = video_frame(picture)
                 frame.pts, frame.time_base = round(at * _TICKS / 1000), Fraction(1, _TICKS)
                 lengths[frame.pts] = max(1, round(milliseconds * _TICKS / 1000))
                 _mux(container, stream.encode(frame), lengths)
@@ -144,24 +143,6 @@ def _mux(container: Any, packets: list[Any], lengths: dict[int, int]) -> None:
     for packet in packets:
         packet.duration = lengths.pop(packet.pts)
         container.mux(packet)
-
-
-def _video_frame(av: Any, picture: Picture) -> Any:
-    if picture.ndim == 3:
-        return av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-            format="yuv420p", dst_colorspace="ITU709"
-        )
-    # The library rounds gray down, which makes it up to three levels darker.
-    rows, columns = picture.shape
-    planes = np.full((rows + rows // 2, columns), 128, np.uint8)
-    planes[:rows] = _LUMA[picture]
-    return av.VideoFrame.from_ndarray(planes, format="yuv420p")
-
-
-def _say_bt709(context: Any) -> None:
-    """Primaries, curve and matrix, which players otherwise guess by the size of the picture."""
-    context.color_primaries = context.color_trc = context.colorspace = 1
-    context.color_range = 1  # 16 to 235
 
 
 def _read(source: BinaryIO) -> Iterator[Timed]:

@@ -1,6 +1,7 @@
 """Frames to MP4 and WebM, through PyAV where it is installed: pip install 'gantry[video]'.
 
-Both are written as AV1 or VP9 rather than with the encoders of H.264, which are under another licence.
+Both are written as AV1 or VP9 rather than with the encoders of H.264, which are under another licence. (What
+the server renders is H.264: a page must play on every phone, and its operator decides whether to have it.)
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gantry.errors import CallerError, DataSetError
+from gantry.pixels.display.video_frame import say_bt709, video_frame
 from gantry.toolkit.convert_images import Facts, Known, by_series, read_images, series_stem
 from gantry.toolkit.convert_options import Converted, Made, Options, Piece
 from gantry.toolkit.convert_pictures import (
@@ -97,20 +99,16 @@ def _write(frames: list[StoredFrame], seconds: float, options: Options, suffix: 
             stream = container.add_stream(_CODECS[suffix], rate=rate, options=_OPTIONS[suffix])
             stream.height, stream.width = first.shape[:2]
             stream.pix_fmt = "yuv420p"
-            _encode(av, container, stream, first)
+            say_bt709(stream.codec_context)
+            container.mux(stream.encode(video_frame(first)))
             for picture in pictures:
                 if picture.shape[:2] != first.shape[:2]:
                     raise DataSetError("the frames are not all of one size; a video has one")
-                _encode(av, container, stream, picture)
+                container.mux(stream.encode(video_frame(picture)))
             container.mux(stream.encode())
     except av.FFmpegError as error:
         raise DataSetError(f"the video encoder failed: {error}") from error
     return Made()
-
-
-def _encode(av: Any, container: Any, stream: Any, picture: Picture) -> None:
-    form = "gray" if picture.ndim == 2 else "rgb24"
-    container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format=form)))
 
 
 def _even(picture: Picture) -> Picture:
