@@ -124,7 +124,7 @@ def _encode(pixels: Pixels, _: str, header: ImageHeader, compression: Compressio
         width = words.dtype.itemsize
         samples = words.reshape(header.rows, header.columns, header.samples_per_pixel)
         segments = [
-            _packed((samples[..., n] >> (8 * byte)).astype(np.uint8))
+            _packed((samples[..., n] >> (8 * byte) if byte else samples[..., n]).astype(np.uint8))
             for n in range(header.samples_per_pixel)
             for byte in reversed(range(width))
         ]
