@@ -160,7 +160,7 @@ def test_export_and_stats_ask_the_server(server: Server, gantry: Gantry, tmp_pat
     [counts] = gantry("stats", "--data", server.data, "--json").json
     assert counts["instances"] == 68
     done = gantry("export", "--data", server.data, "PatientID=GANTRY-1", tmp_path / "out")
-    assert (done.code, done.out) == (0, f"68 objects of 1 studies written to {tmp_path / 'out'}\n")
+    assert (done.code, done.out) == (0, f"68 objects of 1 study written to {tmp_path / 'out'}\n")
     assert sorted(files(tmp_path / "out").values()) == sorted(p.read_bytes() for p in objects(server.data))
 
 

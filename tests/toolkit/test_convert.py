@@ -21,6 +21,7 @@ from gantry.toolkit import convert as subject
 from gantry.toolkit.convert import FORMATS, convert, format_named, format_of
 from gantry.toolkit.convert_options import Made, Options, Piece
 from gantry.toolkit.cores import for_each, in_order
+from gantry.toolkit.new_files import name_anew
 from gantry.toolkit.workers import Workers
 from image_values import color, gray, image_object
 from serving import ROOT
@@ -127,11 +128,11 @@ def test_a_file_system_without_second_names_overwrites_nothing_either(
     monkeypatch.setattr(os, "link", link)
     source, target = tmp_path / "a", tmp_path / "b"
     source.write_text("ours")
-    subject._link(source, target)
+    name_anew(source, target)
     assert (target.read_text(), source.exists()) == ("ours", False)
     source.write_text("again")
     with pytest.raises(CallerError, match="exists"):
-        subject._link(source, target)
+        name_anew(source, target)
     assert target.read_text() == "ours"
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
+from gantry.cli import values as asked
 from gantry.cli.exits import Exit
 from gantry.cli.options import archive_options, settings_from
-from gantry.cli.output import note, print_json, result
+from gantry.cli.output import counted, note, print_json, result
 from gantry.cli.progress import Bar
 from gantry.errors import CallerError, NotFound
 from gantry.toolkit.convert import FORMATS, converted, documents, format_named, format_of
@@ -93,15 +94,15 @@ def command(
     key = format_named(to) if to else format_of(output)
     if key is None:
         raise CallerError(f"say with --to to which format: the name {output} does not")
-    wide, high = _size(size)
+    wide, high = asked.size(size)
     options = Options(
         depth=int(depth) if depth else None,
         quality=quality,
-        window=_window(window),
+        window=asked.window(window),
         width=wide,
         height=high,
         state=state,
-        frames=_frames(frames),
+        frames=asked.frames(frames),
         fps=fps,
         series=join,
         values=Values(values) if values else None,
@@ -125,7 +126,7 @@ def command(
     if not as_json:
         more = f", {failed} could not be converted" if failed else ""
         more += f", {others} passed over" if others else ""
-        result(f"{written} file{'' if written == 1 else 's'} written to {output}{more}")
+        result(f"{counted(written, 'file')} written to {output}{more}")
     return Exit.PROBLEMS if failed else Exit.OK
 
 
@@ -181,49 +182,3 @@ def _of_archive(
         return
     with open_archive(settings) as archive:
         yield located(archive, conditions, spool)
-
-
-def _window(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
-    numbers = _numbers(text, ",", 2)
-    if numbers is None or numbers[1] <= 0:
-        raise CallerError(f"--window takes center and width, as in 40,400, not {text!r}")
-    return numbers[0], numbers[1]
-
-
-def _size(text: str | None) -> tuple[int, int]:
-    if text is None:
-        return 0, 0
-    numbers = _numbers(text, "x", 2)
-    if numbers is None or not all(1 <= number <= 65535 for number in numbers):
-        raise CallerError(f"--size takes width and height, as in 512x512, not {text!r}")
-    return int(numbers[0]), int(numbers[1])
-
-
-def _numbers(text: str, divider: str, count: int) -> list[float] | None:
-    try:
-        numbers = [float(part) for part in text.split(divider)]
-    except ValueError:
-        return None
-    return numbers if len(numbers) == count else None
-
-
-def _frames(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    numbers: list[int] = []
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            begin, end = int(first), int(last or first)
-            if not 1 <= begin <= end <= MOST_FRAME:
-                raise ValueError
-            numbers += range(begin, end + 1)
-    except ValueError:
-        raise CallerError(f"--frames takes numbers and ranges from 1, as in 1,3-5, not {text!r}") from None
-    return tuple(numbers)
-
-
-MOST_FRAME = 1_000_000
-"""The highest frame number that can be asked for; ranges are written out."""

@@ -13,7 +13,7 @@ from gantry.cli.exits import Exit
 from gantry.cli.find import parse_keys
 from gantry.cli.local import RunningServer, open_archive, running_server
 from gantry.cli.options import archive_options, settings_from
-from gantry.cli.output import note, print_json, result
+from gantry.cli.output import counted, note, print_json, result
 from gantry.cli.progress import Bar
 from gantry.errors import CallerError, StorageError
 from gantry.settings import Settings
@@ -52,7 +52,8 @@ def command(
             _from_archive(settings, conditions, folder, tally)
     if not as_json:
         failed = f", {tally.failed} could not be read" if tally.failed else ""
-        result(f"{tally.files} objects of {tally.studies} studies written to {folder}{failed}")
+        what = f"{counted(tally.files, 'object')} of {counted(tally.studies, 'study', 'studies')}"
+        result(f"{what} written to {folder}{failed}")
     return Exit.PROBLEMS if tally.failed else Exit.OK
 
 

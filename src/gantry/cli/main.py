@@ -40,6 +40,7 @@ COMMANDS = {
     "transcode": ("transcode", "Write files in another transfer syntax."),
     "compress": ("compress", "Keep objects in a smaller form, by rules, without loss."),
     "multiframe": ("multiframe", "Make single-frame objects of enhanced ones, and back."),
+    "present": ("present", "Write how images are to be seen: a presentation state."),
     "verify": ("verify", "Compare every stored byte and row with its digest."),
     "reindex": ("reindex", "Rebuild the index from the folder."),
     "stats": ("stats", "Print how much the archive holds."),

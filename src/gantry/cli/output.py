@@ -36,6 +36,11 @@ def result(text: str) -> None:
     click.echo(shown(text))
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def note(text: str) -> None:
     """One line for the person: what went wrong, what was counted."""
     click.echo(shown(text), err=True)

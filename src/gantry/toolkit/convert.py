@@ -10,7 +10,6 @@ with a `plan`.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from gantry.errors import CallerError, GantryError
 from gantry.toolkit.convert_options import Converted, Made, Options, Piece
 from gantry.toolkit.cores import CORES
 from gantry.toolkit.images import Candidate, Spool, Unreadable, candidates, let_go
+from gantry.toolkit.new_files import name_anew
 from gantry.toolkit.sources import objects_in
 
 if TYPE_CHECKING:
@@ -306,33 +306,13 @@ def _named(part: Path, place: Path, made: Made, suffix: str, force: bool) -> tup
             if force:
                 source.replace(target)
             else:
-                _link(source, target)
+                name_anew(source, target)
                 named.append(target)
     except (OSError, CallerError):
         for target in named:
             target.unlink()
         raise
     return tuple(target for target in parts if target != place)
-
-
-def _link(source: Path, target: Path) -> None:
-    """Name a file, never in the place of another."""
-    try:
-        os.link(source, target)
-    except FileExistsError:
-        raise CallerError(f"{target} exists; --force overwrites") from None
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        try:
-            target.touch(exist_ok=False)
-        except FileExistsError:
-            raise CallerError(f"{target} exists; --force overwrites") from None
-        source.replace(target)
-
-
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
-"""What file systems answer that have no second names for a file."""
 
 
 def _words(error: GantryError | OSError) -> str:
