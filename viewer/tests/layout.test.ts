@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ONE_CELL, activate, activeSet, gridFor, inGrid, put, seenCells, step, toggleAlone } from "../src/state/layout";
+
+test("a larger grid is filled with what is not shown yet", () => {
+  const one = put(ONE_CELL, 0, "b");
+  const four = inGrid(one, 2, 2, ["a", "b", "c"]);
+  assert.deepEqual(four.cells, ["b", "a", "c", null]);
+  assert.equal(activeSet(four), "b");
+});
+
+test("a smaller grid keeps the active cell, and the larger one comes back with what it showed", () => {
+  const four = activate(inGrid(put(ONE_CELL, 0, "a"), 2, 2, ["b", "c", "d"]), 3);
+  const one = inGrid(four, 1, 1, []);
+  assert.equal(activeSet(one), "d");
+  const again = inGrid(one, 2, 2, []);
+  assert.deepEqual([...again.cells].sort(), ["a", "b", "c", "d"]);
+  assert.equal(activeSet(again), "d");
+});
+
+test("a grid has one to four rows and columns", () => {
+  const { rows, columns, cells } = inGrid(ONE_CELL, 9, 0, []);
+  assert.deepEqual([rows, columns, cells.length], [4, 1, 4]);
+});
+
+test("what is put into a cell makes it the active one; beyond the grid nothing happens", () => {
+  const two = inGrid(ONE_CELL, 1, 2, []);
+  assert.deepEqual(put(two, 1, "x"), { ...two, cells: [null, "x"], active: 1 });
+  assert.equal(put(two, 2, "x"), two);
+  assert.equal(activate(two, -1), two);
+});
+
+test("steps go round", () => {
+  const two = inGrid(ONE_CELL, 1, 2, []);
+  assert.equal(step(two, -1).active, 1);
+  assert.equal(step(step(two, 1), 1).active, 0);
+});
+
+test("one cell alone is seen, and all again", () => {
+  const two = activate(inGrid(ONE_CELL, 1, 2, []), 1);
+  assert.deepEqual(seenCells(toggleAlone(two)), [1]);
+  assert.deepEqual(seenCells(toggleAlone(toggleAlone(two))), [0, 1]);
+  assert.equal(toggleAlone(ONE_CELL), ONE_CELL);
+});
+
+test("a grid for so many", () => {
+  assert.deepEqual([1, 2, 3, 4, 5, 16, 99].map(gridFor), [[1, 1], [1, 2], [2, 2], [2, 2], [2, 3], [4, 4], [4, 4]]);
+});
