@@ -2,7 +2,7 @@
 import { Show, type JSX } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import { ageInWords, dateInWords, listed, nameInWords, sexInWords, timeInWords } from "../dicom/words";
-import type { ShownView } from "../render/stackview";
+import type { Probed, ShownView } from "../render/stackview";
 import type { Identity } from "../state/study";
 
 export interface OverlayProps {
@@ -10,6 +10,8 @@ export interface OverlayProps {
   readonly stack: Stack;
   readonly identity: Identity | null;
   readonly bare: boolean;
+  /** What the pixel under the pointer holds. */
+  readonly probed: Probed | null;
 }
 
 export function Overlay(props: OverlayProps): JSX.Element {
@@ -58,6 +60,7 @@ export function Overlay(props: OverlayProps): JSX.Element {
           )}
         </Show>
         <p>{Math.round(props.view.magnification * 100)} %</p>
+        <p class="probe">{props.probed ? probeInWords(props.probed) : ""}</p>
       </div>
       <Show when={props.view.edges} keyed>
         {(edges) => (
@@ -74,6 +77,11 @@ export function Overlay(props: OverlayProps): JSX.Element {
       </Show>
     </div>
   );
+}
+
+function probeInWords({ column, row, values, unit }: Probed): string {
+  const held = values.map((value) => String(Number(value.toPrecision(6)))).join(" ");
+  return `${column}, ${row}: ${held} ${unit}`.trim();
 }
 
 const STEPS_MM = [200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1];

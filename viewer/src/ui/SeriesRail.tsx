@@ -5,6 +5,7 @@ import type { DisplaySet, SheetKind } from "../dicom/displaysets";
 import { count, listed, modalityInWords } from "../dicom/words";
 import type { OpenStudy, SeriesEntry } from "../state/study";
 import type { IconName } from "./icons";
+import { DRAGGED_SET } from "./StageCell";
 import { Thumbnail } from "./Thumbnail";
 
 /** Twice the size on screen, for dense displays. */
@@ -29,13 +30,18 @@ const SHEET_WORD: Readonly<Record<SheetKind, string>> = {
 export interface SeriesRailProps {
   readonly study: OpenStudy;
   readonly uid: string;
+  /** The display set of the active cell, and those of all cells. */
+  readonly active: string | null;
+  readonly shown: readonly string[];
+  /** Takes the identifier of a display set, or of a series that is not read yet. */
+  readonly onOpen: (name: string) => void;
 }
 
 export function SeriesRail(props: SeriesRailProps): JSX.Element {
   let rail!: HTMLElement;
   createEffect(
     on(
-      () => props.study.state().activeId,
+      () => props.active,
       (active) => {
         if (active) rail.querySelector(`[aria-current="true"]`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
       },
@@ -49,8 +55,7 @@ export function SeriesRail(props: SeriesRailProps): JSX.Element {
           <Index each={series().sets?.length ? series().sets! : [null]}>
             {(set, position) => (
               <RailItem
-                study={props.study}
-                uid={props.uid}
+                {...props}
                 series={series()}
                 set={set()}
                 position={position}
@@ -70,11 +75,21 @@ interface RailItemProps extends SeriesRailProps {
 }
 
 function RailItem(props: RailItemProps): JSX.Element {
-  const active = () => props.set !== null && props.set.id === props.study.state().activeId;
-  const open = () =>
-    props.set ? props.study.show(props.set.id) : void props.study.showSeries(props.series.uid);
+  const name = () => props.set?.id ?? props.series.uid;
+  const drag = (event: DragEvent) => {
+    event.dataTransfer?.setData(DRAGGED_SET, name());
+    if (event.dataTransfer) event.dataTransfer.effectAllowed = "copy";
+  };
   return (
-    <button type="button" class="rail-item" aria-current={active()} onClick={open}>
+    <button
+      type="button"
+      class="rail-item"
+      classList={{ shown: props.shown.includes(name()) }}
+      aria-current={props.active === name()}
+      draggable={true}
+      onDragStart={drag}
+      onClick={() => props.onOpen(name())}
+    >
       <Thumbnail address={thumbnail(props)} icon={icon(props.set)} />
       <span class="rail-words">
         <strong>{title(props)}</strong>
