@@ -39,7 +39,7 @@ SLICES = 250
 LIMIT_S = 180.0
 SCROLL_S = 3.0
 
-# Looks sixty times a second whether a canvas or a picture of some size shows an image, by drawing it in small.
+# Looks sixty times a second whether a canvas or a picture of some size shows an image; draws it in small.
 _WATCH = """(() => {
     const small = document.createElement('canvas');
     small.width = small.height = 32;

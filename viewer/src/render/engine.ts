@@ -1,6 +1,7 @@
 /** Cornerstone3D, started once per page. */
 import { RenderingEngine, cache, imageLoader, init as initCore } from "@cornerstonejs/core";
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
+import { createLinkSpeed } from "../state/linkspeed";
 import { SCHEME } from "./imageids";
 import { loadFrame } from "./loader";
 import { registerProvider } from "./provider";
@@ -9,11 +10,41 @@ import { registerProvider } from "./provider";
  * Any stored transfer syntax, one part per frame (PS3.18 8.7.3.5). The type stands in quotes
  * because it holds a slash; Cornerstone's own header leaves them out.
  */
-const ACCEPT = 'multipart/related; type="application/octet-stream"; transfer-syntax=*';
+const FRAME = 'multipart/related; type="application/octet-stream"; transfer-syntax=';
+const AS_STORED = `${FRAME}*`;
+/** What the server makes of uncompressed frames where the link is the slowest part: HTJ2K, lossless. */
+const COMPRESSED = `multipart/related; type="image/jphc"; transfer-syntax=1.2.840.10008.1.2.4.201, ${AS_STORED}; q=0.5`;
+const UNCOMPRESSED = new Set(["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"]);
 
 const MEBIBYTE = 1 << 20;
 /** Decoded images kept, as a share of the device's memory (in GiB; browsers tell at most 8). */
 const CACHE_PER_GIBIBYTE = 256 * MEBIBYTE;
+
+/** What browsers tell of the link, where they do (Network Information API). */
+interface Connection {
+  readonly saveData?: boolean;
+  readonly effectiveType?: string;
+}
+
+const { saveData, effectiveType } = (navigator as { connection?: Connection }).connection ?? {};
+const speed = createLinkSpeed(saveData === true || (effectiveType ?? "4g") !== "4g");
+
+/** In which transfer syntax the frames of a series came that were given as they are stored. */
+const stored = new Map<string, string>();
+
+const HEAD_BYTES = 512;
+
+/** The head of the answer's first part names it (PS3.18 8.7.3.5.2). */
+function syntaxOfAnswer(request: XMLHttpRequest): string | undefined {
+  if (!(request.response instanceof ArrayBuffer)) return undefined;
+  const { byteLength } = request.response;
+  const head = new TextDecoder("latin1").decode(new Uint8Array(request.response, 0, Math.min(HEAD_BYTES, byteLength)));
+  return /transfer-syntax="?([0-9.]+)/.exec(head)?.[1];
+}
+
+function seriesOf(imageId: string): string {
+  return imageId.slice(0, imageId.indexOf("/instances/"));
+}
 
 let engine: RenderingEngine | undefined;
 
@@ -30,7 +61,16 @@ function start(): RenderingEngine {
   initCore({ rendering: { webGlContextCount: 1 } } as Parameters<typeof initCore>[0]);
   initLoader({
     maxWebWorkers: Math.max(1, Math.min(4, (navigator.hardwareConcurrency || 2) - 1)),
-    beforeSend: () => Promise.resolve({ Accept: ACCEPT }),
+    beforeSend: (request, imageId) => {
+      const askedAt = performance.now();
+      const series = seriesOf(imageId);
+      const pays = UNCOMPRESSED.has(stored.get(series) ?? "") && speed.isSlow();
+      request.addEventListener("load", ({ loaded }) => {
+        speed.note(loaded, askedAt, performance.now());
+        if (!pays && !stored.has(series)) stored.set(series, syntaxOfAnswer(request) ?? "");
+      });
+      return Promise.resolve({ Accept: pays ? COMPRESSED : AS_STORED });
+    },
   });
   imageLoader.registerImageLoader(SCHEME, loadFrame as never);
   registerProvider();
