@@ -2,6 +2,7 @@
 import { Tooltip } from "@kobalte/core/tooltip";
 import { For, Show, createSignal, type JSX } from "solid-js";
 import type { ApiError } from "../api/http";
+import { t } from "../i18n/language";
 import { Icon, type IconName } from "./icons";
 
 export interface ToolButtonProps {
@@ -148,10 +149,10 @@ export function ErrorNote(props: ErrorNoteProps): JSX.Element {
         <div class="note-actions">
           <Show when={props.onRetry}>
             <button type="button" class="button" onClick={() => props.onRetry?.()}>
-              <Icon name="refresh" /> Try again
+              <Icon name="refresh" /> {t().actions.tryAgain}
             </button>
           </Show>
-          <CopyButton words="Copy detail" text={props.error.detail} />
+          <CopyButton text={props.error.detail} />
         </div>
       </div>
     </div>
@@ -160,7 +161,7 @@ export function ErrorNote(props: ErrorNoteProps): JSX.Element {
 
 const SAID_MS = 1600;
 
-export function CopyButton(props: { readonly words: string; readonly text: string }): JSX.Element {
+export function CopyButton(props: { readonly text: string }): JSX.Element {
   const [copied, setCopied] = createSignal(false);
   const copy = async () => {
     await navigator.clipboard.writeText(props.text);
@@ -169,7 +170,7 @@ export function CopyButton(props: { readonly words: string; readonly text: strin
   };
   return (
     <button type="button" class="button plain" title={props.text} onClick={() => void copy()}>
-      <Icon name={copied() ? "check" : "copy"} /> {copied() ? "Copied" : props.words}
+      <Icon name={copied() ? "check" : "copy"} /> {copied() ? t().actions.copied : t().actions.copyDetail}
     </button>
   );
 }

@@ -12,6 +12,7 @@ import film from "lucide-static/icons/film.svg?raw";
 import flip from "lucide-static/icons/flip-horizontal-2.svg?raw";
 import inbox from "lucide-static/icons/inbox.svg?raw";
 import keyboard from "lucide-static/icons/keyboard.svg?raw";
+import languages from "lucide-static/icons/languages.svg?raw";
 import layers from "lucide-static/icons/layers.svg?raw";
 import maximize from "lucide-static/icons/maximize.svg?raw";
 import moon from "lucide-static/icons/moon.svg?raw";
@@ -31,7 +32,7 @@ import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
   activity, arrowLeft, check, close, contrast, copy, ellipsis, file, fileText, film, flip, inbox, invert,
-  keyboard, layers, maximize, moon, move, pause, play, refresh, reset, rotate, search, sun, triangle,
+  keyboard, languages, layers, maximize, moon, move, pause, play, refresh, reset, rotate, search, sun, triangle,
   upload, zoom,
 } as const;
 
