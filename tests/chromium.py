@@ -33,6 +33,8 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
     "--force-color-profile=srgb",
     "--hide-scrollbars",
+    "--lang=en-US",
+    "--accept-lang=en-US",
     "--remote-debugging-port=0",
 )
 
@@ -181,7 +183,7 @@ class Page:
         self.command("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
 
     def key(self, key: str) -> None:
-        text = {"text": key} if len(key) == 1 else {}
+        text = {"text": "\r" if key == "Enter" else key} if len(key) == 1 or key == "Enter" else {}
         code = {"Enter": 13, "ArrowDown": 40, "ArrowUp": 38, "Escape": 27}.get(key, ord(key[0].upper()))
         self.command(
             "Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, code=key, **text

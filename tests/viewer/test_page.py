@@ -5,158 +5,33 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
 from pydicom import dcmread, dcmwrite
 
-import gantry
-from chromium import DESK, PHONE, Page, chromium_path, open_page
+from chromium import PHONE, Page
 from gantry.toolkit.example import example_study
+from viewing import (
+    ARTIFACTS,
+    NO_LONGER_LOADING,
+    SLICE,
+    STUDY_SHOWN,
+    WINDOW,
+    changed,
+    open_series,
+    open_study,
+    send,
+    serving,
+    settled,
+    viewer_files,
+)
 
-VIEWER = Path(gantry.__file__).parent / "server" / "_viewer"
-SOURCE = Path(gantry.__file__).parents[1]
-ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
 LIST_BUDGET_BYTES = 60_000
 """Code of the study list, compressed: half a second on a poor mobile network."""
 
 pytestmark = pytest.mark.timeout(240)
-
-
-def viewer_files() -> Path:
-    """Where the built viewer lies; skips where the package was installed without it."""
-    if not (VIEWER / "index.html").is_file():
-        pytest.skip("the viewer is not built (pip install . or hatch_build.py makes it)")
-    return VIEWER
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server of its own, with the example study in it."""
-    with serving(tmp_path_factory.mktemp("archive")) as ready:
-        address = f"http://{ready['http']}"
-        for _, part10 in example_study(size=128, slices=12):
-            send(address, part10)
-        yield address
-
-
-@contextmanager
-def serving(data: Path, *options: str) -> Iterator[dict[str, str]]:
-    """What a server of its own says when it is ready."""
-    viewer_files()
-    chromium_path()
-    command = [sys.executable, "-m", "gantry", "serve", "--data", str(data), "--json", *options]
-    ports = ["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"]
-    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    process = subprocess.Popen([*command, *ports], stdout=subprocess.PIPE, env=environment, text=True)
-    try:
-        assert process.stdout is not None
-        ready = process.stdout.readline()
-        assert ready, "gantry serve ended before it was ready; what it said stands above"
-        yield json.loads(ready)
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def send(address: str, part10: bytes) -> None:
-    request = Request(f"{address}/api/upload", part10, {"Content-Type": "application/dicom"})
-    with urlopen(request, timeout=30) as answer:
-        assert json.load(answer)["stored"] == 1
-
-
-@pytest.fixture(scope="module")
-def tab(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """One browser for all tests: starting it is what takes longest."""
-    with open_page(tmp_path_factory.mktemp("profile")) as opened:
-        opened.go(server)
-        yield opened
-
-
-@pytest.fixture
-def page(tab: Page, server: str) -> Iterator[Page]:
-    """A desk-sized page at the list, as on the first visit. What it logs as an error fails the test."""
-    tab.command("Page.bringToFront")
-    tab.size(*DESK)
-    tab.evaluate("localStorage.clear()")
-    tab.go(server)
-    tab.errors.clear()
-    yield tab
-    assert tab.errors == []
-
-
-STUDY_SHOWN = "document.querySelector('a.study strong')?.innerText"
-SLICE = "document.querySelector('.corner.bottom-left .strong')?.innerText"
-WINDOW = "document.querySelector('.corner.bottom-right .strong')?.innerText"
-NO_LONGER_LOADING = "!document.querySelector('.loading')"
-
-
-# Draws the picture in small, so that what two looks differ in is seen whole and cheaply.
-LOOK = """new Promise((resolve) => {
-    const small = new OffscreenCanvas(96, 64);
-    const context = small.getContext('2d', { willReadFrequently: true });
-    const look = () => {
-        const canvas = document.querySelector('.viewport canvas');
-        context.drawImage(canvas, 0, 0, 96, 64);
-        return [...context.getImageData(0, 0, 96, 64).data].filter((_, at) => at % 4 === 0);
-    };
-    let before = [], left = 200;
-    const again = () => {
-        const now = look();
-        const same = now.every((grey, at) => grey === before[at]);
-        if ((same && new Set(now).size > 8) || (left -= 1) === 0) return resolve(now);
-        before = now;
-        setTimeout(() => requestAnimationFrame(again), 30);
-    };
-    again();
-})"""
-
-
-def settled(page: Page) -> list[int]:
-    """Greys of the image once two looks in a row agree and it shows something."""
-    seen = list(page.evaluate(LOOK))
-    assert len(set(seen)) > 8, f"the image shows {len(set(seen))} greys"
-    return seen
-
-
-def changed(page: Page, before: list[int]) -> list[int]:
-    """Greys of the image once it is another one than before."""
-    for _ in range(50):
-        seen = settled(page)
-        if seen != before:
-            return seen
-    raise AssertionError("the image stayed as it was")
-
-
-def open_study(page: Page) -> None:
-    page.wait_until(STUDY_SHOWN)
-    page.click("a.study")
-    page.wait_until(SLICE)
-    page.wait_until(NO_LONGER_LOADING)
-
-
-def open_series(page: Page, modality: str) -> None:
-    """Open the series whose rail item begins with a modality."""
-    page.wait_until(
-        f"""(() => {{
-            const items = [...document.querySelectorAll('.rail-item')];
-            const item = items.find((one) => one.innerText.includes({json.dumps(modality)}));
-            item?.click();
-            return item;
-        }})()"""
-    )
-    page.wait_until(
-        f"document.querySelector('.rail-item[aria-current=\"true\"]')?.innerText.includes('{modality}')"
-    )
 
 
 @pytest.mark.peer

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ONE_CELL, activate, activeSet, gridFor, inGrid, put, seenCells, step, toggleAlone } from "../src/state/layout";
+import { ONE_CELL, activate, activeSet, fill, gridFor, inGrid, put, seenCells, step, toggleAlone } from "../src/state/layout";
 
 test("a larger grid is filled with what is not shown yet", () => {
   const one = put(ONE_CELL, 0, "b");
@@ -45,4 +45,12 @@ test("one cell alone is seen, and all again", () => {
 
 test("a grid for so many", () => {
   assert.deepEqual([1, 2, 3, 4, 5, 16, 99].map(gridFor), [[1, 1], [1, 2], [2, 2], [2, 2], [2, 3], [4, 4], [4, 4]]);
+});
+
+test("what comes later fills empty cells, once, and takes no place", () => {
+  const two = inGrid(put(ONE_CELL, 0, "a"), 1, 2, []);
+  const filled = fill(two, "b");
+  assert.deepEqual([filled.cells, filled.active], [["a", "b"], 0]);
+  assert.equal(fill(filled, "c"), filled);
+  assert.equal(fill(two, "a"), two);
 });

@@ -103,11 +103,12 @@ test("values of DICOM in German and Japanese", async () => {
     modalityInWords("US"),
     modalityInWords("constructor"),
     numberInWords(12345.25, 1),
+    numberInWords(-0.02, 1, 1),
   ];
   await speak("de");
-  assert.deepEqual(said(), ["Ohne Namen", "w", "55 J.", "1 Tag", "Ultraschall", "constructor", "12345,3"]);
+  assert.deepEqual(said(), ["Ohne Namen", "w", "55 J.", "1 Tag", "Ultraschall", "constructor", "12345,3", "0,0"]);
   await speak("ja");
-  assert.deepEqual(said(), ["氏名なし", "女性", "55歳", "1日", "超音波", "constructor", "12345.3"]);
+  assert.deepEqual(said(), ["氏名なし", "女性", "55歳", "1日", "超音波", "constructor", "12345.3", "0.0"]);
   await speak("en");
 });
 

@@ -398,6 +398,7 @@ def _page(pages: Pages) -> list[Route]:
     routes = [
         _get("/", pages.index, "The viewer", tag, html, (), (200, 304)),
         Route("GET", "/studies/{path}", pages.index, "The viewer, at a study", tag, html, tail=True),
+        Route("GET", "/view/{path}", pages.index, "The viewer, at an image of a study", tag, html, tail=True),
     ]
     files = [name for name in pages.names if name != "index.html"]
     return routes + [_get(f"/{name}", pages.file, name, tag, ("*/*",), (), (200, 304)) for name in files]

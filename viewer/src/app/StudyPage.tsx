@@ -1,112 +1,144 @@
-/** One study: series rail, viewport or sheet, tools. Everything a key can do, a button can too. */
-import { Show, createEffect, createMemo, createSignal, onCleanup, onMount, type JSX } from "solid-js";
+/** One study: series rail, a grid of cells, tools. Everything a key can do, a button can too. */
+import { Index, Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
 import "../ui/styles/viewer.css";
 import { findSeries, seriesMetadata } from "../api/dicomweb";
-import { framesPerSecond } from "../dicom/cine";
-import type { Stack } from "../dicom/displaysets";
+import type { DisplaySet, Stack } from "../dicom/displaysets";
 import type { Window } from "../dicom/frame";
+import { areParallel } from "../dicom/geometry";
+import { linkPath, type Link } from "../dicom/link";
+import type { Vector3 } from "../dicom/model";
 import { presetsFor } from "../dicom/presets";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
-import type { Progress as LoadProgress } from "../render/prefetch";
-import { createStackView, type LoadFailure, type ShownView, type StackView } from "../render/stackview";
+import { t } from "../i18n/language";
+import { centreOf, createCell, type Cell } from "../render/cell";
+import type { Beginning, ShownView } from "../render/stackview";
+import {
+  MOST_SIDE,
+  ONE_CELL,
+  activate,
+  activeSet,
+  cellCount,
+  fill,
+  inGrid,
+  put,
+  seenCells,
+  step,
+  toggleAlone,
+  type Layout,
+} from "../state/layout";
 import { openStudy } from "../state/study";
-import { followTouches } from "../tools/gestures";
+import type { Point } from "../tools/gestures";
 import { commandFor, type CommandId } from "../tools/keys";
-import { followMouse, type DragTool } from "../tools/mouse";
-import { CineBar } from "../ui/CineBar";
-import { ErrorNote, Progress } from "../ui/controls";
+import type { DragTool } from "../tools/mouse";
+import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
-import { Overlay } from "../ui/Overlay";
-import { Scrubber } from "../ui/Scrubber";
 import { SeriesRail } from "../ui/SeriesRail";
-import { SheetCard } from "../ui/SheetCard";
+import { StageCell, togglePlaying } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
 import { backToList } from "./router";
 
 const FINE_ZOOM = 1.25;
-const SLOWEST = 1;
-const FASTEST = 60;
+/** What the key for one or several viewports changes to. */
+const SEVERAL = [2, 2] as const;
 
-export default function StudyPage(props: { readonly uid: string }): JSX.Element {
-  const study = openStudy(props.uid, { findSeries, seriesMetadata });
+export default function StudyPage(props: { readonly link: Link }): JSX.Element {
+  const uid = props.link.study;
+  const study = openStudy(uid, { findSeries, seriesMetadata });
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const [tool, setTool] = createSignal<DragTool>(onTouch ? "scroll" : "window");
-  const [view, setView] = createSignal<ShownView | null>(null);
-  const [progress, setProgress] = createSignal<LoadProgress | null>(null);
-  const [failure, setFailure] = createSignal<LoadFailure | null>(null);
-  const [crash, setCrash] = createSignal<Error | null>(null);
-  const [rate, setRate] = createSignal<number | null>(null);
+  const [layout, setLayout] = createSignal<Layout>(ONE_CELL);
+  const [linked, setLinked] = createSignal(true);
+  const [lines, setLines] = createSignal(true);
+  const [cursor, setCursor] = createSignal<Vector3 | null>(null);
   const [bare, setBare] = createSignal(false);
   const [toolsOpen, setToolsOpen] = createSignal(false);
   const [keysShown, setKeysShown] = createSignal(false);
-  let element!: HTMLDivElement;
+  const [beginning, setBeginning] = createSignal<{ readonly id: string; readonly at: Beginning } | null>(null);
+  const [said, setSaid] = createSignal("");
+  const cells: readonly Cell[] = Array.from({ length: MOST_SIDE * MOST_SIDE }, createCell);
   let stage!: HTMLElement;
-  let viewport: StackView | undefined;
 
+  const active = (): Cell => cells[layout().active]!;
+  const activeDisplaySet = createMemo(() => study.find(activeSet(layout())));
   const stack = createMemo<Stack | undefined>(() => {
-    const active = study.active();
-    return active?.kind === "stack" ? active : undefined;
+    const set = activeDisplaySet();
+    return set?.kind === "stack" ? set : undefined;
   });
-  const sheet = createMemo(() => {
-    const active = study.active();
-    return active?.kind === "sheet" ? active : undefined;
-  });
+  const view = () => active().shown();
+  const viewport = () => active().view();
   const identity = () => study.state().identity;
   const presets = () => presetsFor(stack()?.modality ?? "");
 
-  const play = (framesEachSecond: number) => {
-    setRate(framesEachSecond);
-    viewport?.play(framesEachSecond, () => setRate(null));
+  const showSet = (id: string, cell = layout().active) => setLayout(put(layout(), cell, id));
+  const showSeries = async (series: string, cell = layout().active) => {
+    const first = await study.openSeries(series);
+    if (first) showSet(first.id, cell);
   };
-  const drags: Readonly<Record<DragTool, (delta: { x: number; y: number }) => void>> = {
-    window: (delta) => viewport?.dragWindow(delta),
-    pan: (delta) => viewport?.pan(delta),
-    zoom: ({ y }) => viewport?.zoom(Math.exp(-y / 150)),
-    scroll: (delta) => dragScroll(delta.y),
+  /** What a rail item or a drop names: a display set, or a series that is not read yet. */
+  const showNamed = (name: string, cell?: number) =>
+    study.find(name) ? showSet(name, cell) : void showSeries(name, cell);
+  const stepSet = (direction: 1 | -1) => {
+    const sets = study.sets();
+    const next = sets[sets.findIndex((set) => set.id === activeSet(layout())) + direction];
+    if (next) showSet(next.id);
   };
-
-  let scrolledPx = 0;
-  /** A stack is walked through by a drag over the height of the picture, a long one faster. */
-  const dragScroll = (y: number) => {
-    const count = view()?.count ?? 1;
-    const pxPerImage = Math.min(24, Math.max(3, element.clientHeight / count));
-    scrolledPx += y;
-    const images = Math.trunc(scrolledPx / pxPerImage);
-    scrolledPx -= images * pxPerImage;
-    if (images !== 0) viewport?.scroll(images);
+  const setGrid = async (rows: number, columns: number) => {
+    setLayout(inGrid(layout(), rows, columns, study.sets().filter(isImage).map((set) => set.id)));
+    // Cells that are still empty take what is read meanwhile.
+    for (const { uid: series, sets } of study.state().series) {
+      const first = sets ? undefined : await study.openSeries(series);
+      if (first && isImage(first)) setLayout(fill(layout(), first.id));
+    }
   };
 
   const commands: Readonly<Record<CommandId, () => void>> = {
-    previous: () => viewport?.scroll(-1),
-    next: () => viewport?.scroll(1),
-    back10: () => viewport?.scroll(-10),
-    forward10: () => viewport?.scroll(10),
-    first: () => viewport?.goTo(0),
-    last: () => viewport?.goTo(Number.MAX_SAFE_INTEGER),
-    previousSeries: () => study.step(-1),
-    nextSeries: () => study.step(1),
+    previous: () => viewport()?.scroll(-1),
+    next: () => viewport()?.scroll(1),
+    back10: () => viewport()?.scroll(-10),
+    forward10: () => viewport()?.scroll(10),
+    first: () => viewport()?.goTo(0),
+    last: () => viewport()?.goTo(Number.MAX_SAFE_INTEGER),
+    previousSeries: () => stepSet(-1),
+    nextSeries: () => stepSet(1),
     window: () => setTool("window"),
     scroll: () => setTool("scroll"),
     zoom: () => setTool("zoom"),
     pan: () => setTool("pan"),
-    zoomIn: () => viewport?.zoom(FINE_ZOOM),
-    zoomOut: () => viewport?.zoom(1 / FINE_ZOOM),
-    invert: () => viewport?.invert(),
-    rotate: () => viewport?.rotate(),
-    flip: () => viewport?.flip(),
-    reset: () => viewport?.reset(),
-    play: () => {
-      const shown = stack();
-      if (rate() !== null) viewport?.stop();
-      else if (shown && shown.frames.length > 1) play(framesPerSecond(shown));
-    },
+    cursor: () => setTool("cursor"),
+    zoomIn: () => viewport()?.zoom(FINE_ZOOM),
+    zoomOut: () => viewport()?.zoom(1 / FINE_ZOOM),
+    invert: () => viewport()?.invert(),
+    rotate: () => viewport()?.rotate(),
+    flip: () => viewport()?.flip(),
+    reset: () => viewport()?.reset(),
+    play: () => togglePlaying(active(), stack()),
+    nextCell: () => setLayout(step(layout(), 1)),
+    alone: () => setLayout(toggleAlone(layout())),
+    grid: () => void (cellCount(layout()) > 1 ? setGrid(1, 1) : setGrid(...SEVERAL)),
+    link: () => setLinked((value) => !value),
+    lines: () => setLines((value) => !value),
+    copyLink: () => void copyLink(),
     full: () => setBare((value) => !value),
     help: () => setKeysShown((value) => !value),
     list: backToList,
   };
 
-  const setWindow = (window: Window) => viewport?.setWindow(window);
+  const copyLink = async () => {
+    const now = view();
+    const set = activeDisplaySet();
+    const isFirst = study.sets().find((one) => one.seriesUid === set?.seriesUid)?.id === set?.id;
+    const link: Link = {
+      study: uid,
+      series: set?.seriesUid,
+      instance: set && !isFirst ? set.id : undefined,
+      frame: now && now.count > 1 ? now.index + 1 : undefined,
+      window: now?.window ?? undefined,
+    };
+    await navigator.clipboard.writeText(location.origin + linkPath(link));
+    setSaid(t().viewer.linkCopied);
+    setTimeout(() => setSaid(""), 1600);
+  };
 
   const onKey = (event: KeyboardEvent) => {
     if (keysShown() || event.defaultPrevented) return;
@@ -117,68 +149,79 @@ export default function StudyPage(props: { readonly uid: string }): JSX.Element 
     // A focused button keeps its own keys.
     if (event.key === " " && event.target instanceof HTMLButtonElement) return;
     event.preventDefault();
-    if (preset) return setWindow(preset);
+    if (preset) return viewport()?.setWindow(preset);
     commands[command!]();
   };
-
   onMount(() => {
-    try {
-      viewport = createStackView(element, {
-        onView: (shown) => {
-          setFailure(null);
-          setView(shown);
-        },
-        onProgress: setProgress,
-        onFailure: setFailure,
-      });
-    } catch (error) {
-      setCrash(error as Error);
-    }
-    const stopMouse = followMouse(element, {
-      tool,
-      drag: (chosen, delta) => drags[chosen](delta),
-      scroll: (images) => viewport?.scroll(images),
-      zoom: (factor, around) => viewport?.zoom(factor, around),
-      doubleClick: () => viewport?.reset(),
-    });
-    const stopTouches = followTouches(element, {
-      drag: (delta) => drags[tool()](delta),
-      scroll: (delta) => dragScroll(delta.y),
-      pinch: (factor, centre, delta) => {
-        viewport?.pan(delta);
-        viewport?.zoom(factor, centre);
-      },
-      swipe: (direction) => tool() === "scroll" && study.step(direction),
-      longPress: () => setToolsOpen(true),
-      doubleTap: () => viewport?.reset(),
-    });
     addEventListener("keydown", onKey);
     onCleanup(() => {
       removeEventListener("keydown", onKey);
-      stopMouse();
-      stopTouches();
-      viewport?.dispose();
       study.dispose();
     });
   });
 
+  // What the address asks for, else the first series, as soon as it is known.
+  let hasBegun = false;
   createEffect(() => {
-    const shown = stack();
-    setProgress(null);
-    setFailure(null);
-    setView(null);
-    if (shown) viewport?.show(shown, props.uid).catch((error: unknown) => setCrash(error as Error));
-    else viewport?.stop();
+    const first = study.sets()[0];
+    if (hasBegun || !first) return;
+    hasBegun = true;
+    void begin(first);
   });
+  const begin = async (first: DisplaySet) => {
+    const { series, instance, frame, window } = props.link;
+    const opened = series ? await study.openSeries(series) : first;
+    const set = study.find(instance ?? null) ?? opened ?? first;
+    setBeginning({ id: set.id, at: { index: frame && frame - 1, window } });
+    showSet(set.id, 0);
+  };
+
+  // The others scroll along where the active cell is scrolled to, if they lie parallel to it.
+  const place = createMemo(() => {
+    const shown = view();
+    return shown && { cell: layout().active, id: activeSet(layout()), index: shown.index };
+  }, null, { equals: (a, b) => a?.cell === b?.cell && a?.id === b?.id && a?.index === b?.index });
+  createEffect(
+    on(place, (now, before) => {
+      const shown = view();
+      if (!linked() || !shown || !now || before?.cell !== now.cell || before?.id !== now.id) return;
+      const centre = centreOf(shown);
+      for (const index of centre ? seenCells(layout()) : []) {
+        const other = cells[index]!.shown();
+        if (index !== now.cell && other && areKin(shown, other) && areParallel(shown.plane!, other.plane!))
+          cells[index]!.view()?.goToPoint(centre!);
+      }
+    }),
+  );
+
+  const moveCursor = (from: number, at: Point) => {
+    const shown = cells[from]!.shown();
+    const point = cells[from]!.view()?.pointAt(at);
+    if (!shown || !point) return;
+    setCursor(point);
+    for (const index of seenCells(layout())) {
+      const other = cells[index]!.shown();
+      if (index !== from && other && areKin(shown, other)) cells[index]!.view()?.goToPoint(point);
+    }
+  };
+  createEffect(on(tool, (now) => now === "cursor" || setCursor(null)));
+
+  /** What other cells show, the active one's first: it is drawn in the accent colour. */
+  const othersOf = (index: number): readonly ShownView[] => {
+    if (!lines()) return [];
+    const order = [layout().active, ...seenCells(layout()).filter((cell) => cell !== layout().active)];
+    return order.filter((cell) => cell !== index).flatMap((cell) => cells[cell]!.shown() ?? []);
+  };
+
   createEffect(() => {
     const patient = identity()?.patientName;
-    document.title = patient ? `${nameInWords(patient)} · Gantry` : "Study · Gantry";
+    document.title = patient ? `${nameInWords(patient)} · Gantry` : `${t().viewer.study} · Gantry`;
   });
 
   return (
     <div class="viewer page" classList={{ bare: bare() }}>
       <header class="viewer-head">
-        <button type="button" class="tool" aria-label="Back to studies" title="Back to studies" onClick={backToList}>
+        <button type="button" class="tool" aria-label={t().viewer.back} title={t().viewer.back} onClick={backToList}>
           <Icon name="arrowLeft" />
         </button>
         <div class="viewer-title">
@@ -197,87 +240,94 @@ export default function StudyPage(props: { readonly uid: string }): JSX.Element 
         run={(id) => commands[id]()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}
-        onWindow={setWindow}
+        onWindow={(window: Window) => viewport()?.setWindow(window)}
         canScroll={(stack()?.frames.length ?? 0) > 1}
         canWindow={view()?.window != null}
-        playing={rate() !== null}
+        playing={active().rate() !== null}
         inverted={view()?.inverted ?? false}
         disabled={!stack()}
+        layout={layout()}
+        onLayout={(rows, columns) => void setGrid(rows, columns)}
+        linked={linked()}
+        lines={lines()}
         open={toolsOpen()}
         onOpen={setToolsOpen}
         onLeave={() => stage.focus()}
       />
-      <SeriesRail study={study} uid={props.uid} />
-      <main class="stage" aria-label="Image" tabIndex={-1} ref={stage}>
-        <div
-          class="viewport"
-          ref={element}
-          classList={{ hidden: !stack() }}
-          data-tool={tool()}
-          onContextMenu={(event) => event.preventDefault()}
-        />
-        <Show when={stack() && view()}>
-          <Overlay view={view()!} stack={stack()!} identity={identity()} bare={bare()} />
-        </Show>
-        <Show when={(view()?.count ?? 0) > 1 && stack()}>
-          <Scrubber
-            index={view()!.index}
-            count={view()!.count}
-            onGo={(index) => viewport?.goTo(index)}
-          />
-        </Show>
-        <Show when={loading(progress())}>
-          <div class="loading">
-            <Progress share={progress()!.loaded / progress()!.total} label="Images loaded" />
-          </div>
-        </Show>
-        <Show when={rate() !== null}>
-          <CineBar
-            rate={rate()!}
-            onRate={(next) => play(Math.min(FASTEST, Math.max(SLOWEST, next)))}
-            onStop={() => viewport?.stop()}
-          />
-        </Show>
-        <Show when={sheet()} keyed>
-          {(shown) => <SheetCard sheet={shown} study={props.uid} />}
-        </Show>
-        <Show when={!study.active() && study.state().busy}>
-          <p class="opening">Opening the study…</p>
-        </Show>
-        <Show when={stack() && !view() && !failure() && !crash()}>
-          <p class="opening">Loading the image…</p>
-        </Show>
-        <StageError
-          study={study}
-          failure={failure()}
-          crash={crash()}
-          onRetry={() => {
-            setFailure(null);
-            const shown = stack();
-            if (shown) void viewport?.show(shown, props.uid);
+      <SeriesRail
+        study={study}
+        uid={uid}
+        active={activeSet(layout())}
+        shown={seenCells(layout()).flatMap((index) => layout().cells[index] ?? [])}
+        onOpen={showNamed}
+      />
+      <main
+        class="stage"
+        aria-label={t().viewer.image}
+        tabIndex={-1}
+        ref={stage}
+        style={{ "--rows": layout().alone ? 1 : layout().rows, "--columns": layout().alone ? 1 : layout().columns }}
+      >
+        <Index each={cells.slice(0, cellCount(layout()))}>
+          {(cell, index) => {
+            const set = createMemo(() => study.find(layout().cells[index] ?? null));
+            return (
+              <StageCell
+                cell={cell()}
+                study={uid}
+                set={set()}
+                beginning={beginning()?.id === set()?.id ? beginning()?.at : undefined}
+                identity={identity()}
+                active={layout().active === index}
+                isOne={cellCount(layout()) === 1}
+                hidden={layout().alone && layout().active !== index}
+                bare={bare()}
+                tool={tool()}
+                others={othersOf(index)}
+                cursor={cursor()}
+                onActivate={() => setLayout(activate(layout(), index))}
+                onCursor={(at) => moveCursor(index, at)}
+                onSwipe={stepSet}
+                onLongPress={() => setToolsOpen(true)}
+                onDoubleClick={() =>
+                  cellCount(layout()) > 1 ? setLayout(toggleAlone(layout())) : cell().view()?.reset()
+                }
+                onDrop={(name) => showNamed(name, index)}
+              />
+            );
           }}
-        />
+        </Index>
+        <Show when={!activeDisplaySet() && study.state().busy}>
+          <p class="opening">{t().viewer.opening}</p>
+        </Show>
+        <p class="said" role="status">
+          {said()}
+        </p>
+        <StudyErrors study={study} isOpen={activeDisplaySet() !== undefined} />
       </main>
       <KeysDialog open={keysShown()} onClose={() => setKeysShown(false)} presets={presets()} />
     </div>
   );
 }
 
-function loading(progress: LoadProgress | null): boolean {
-  return progress !== null && progress.loaded < progress.total;
+function isImage(set: DisplaySet): boolean {
+  return set.kind === "stack";
 }
 
-interface StageErrorProps {
+/** Whether two images lie in one Frame of Reference, each at a known place. */
+function areKin(a: ShownView, b: ShownView): boolean {
+  const isSame = a.frameOfReferenceUid !== undefined && a.frameOfReferenceUid === b.frameOfReferenceUid;
+  return isSame && a.plane !== undefined && b.plane !== undefined;
+}
+
+interface StudyErrorsProps {
   readonly study: ReturnType<typeof openStudy>;
-  readonly failure: LoadFailure | null;
-  readonly crash: Error | null;
-  readonly onRetry: () => void;
+  readonly isOpen: boolean;
 }
 
-function StageError(props: StageErrorProps): JSX.Element {
+function StudyErrors(props: StudyErrorsProps): JSX.Element {
   const seriesError = () => props.study.state().series.find((entry) => entry.error)?.error ?? null;
-  const studyError = () =>
-    props.study.state().error ?? (props.study.active() ? null : seriesError());
+  const studyError = () => props.study.state().error ?? (props.isOpen ? null : seriesError());
   const isEmpty = () => !props.study.state().busy && !studyError() && props.study.state().series.length === 0;
   return (
     <>
@@ -290,41 +340,8 @@ function StageError(props: StageErrorProps): JSX.Element {
       </Show>
       <Show when={isEmpty()}>
         <div class="stage-note">
-          <ErrorNote
-            error={{
-              message: "This study is not in the archive.",
-              advice: "It may have been deleted, or the link is from another server.",
-              detail: location.pathname,
-            }}
-          />
+          <ErrorNote error={{ ...t().errors.noStudy, detail: location.pathname }} />
         </div>
-      </Show>
-      <Show when={props.failure} keyed>
-        {(failure) => (
-          <div class="stage-note">
-            <ErrorNote
-              error={{
-                message: `Image ${failure.index + 1} cannot be shown.`,
-                advice: "Other images are not affected. Try again, or open the file in another program.",
-                detail: failure.message,
-              }}
-              onRetry={props.onRetry}
-            />
-          </div>
-        )}
-      </Show>
-      <Show when={props.crash} keyed>
-        {(error) => (
-          <div class="stage-note">
-            <ErrorNote
-              error={{
-                message: "This browser could not start the viewer.",
-                advice: "Reload the page, or open it in another browser.",
-                detail: `${error.message}\n${error.stack ?? ""}`,
-              }}
-            />
-          </div>
-        )}
       </Show>
     </>
   );

@@ -14,9 +14,9 @@ import { followHistory, place } from "./router";
 const StudyPage = lazy(() => import("./StudyPage"));
 
 function App() {
-  const studyUid = () => {
+  const link = () => {
     const now = place();
-    return now.page === "study" ? now.uid : undefined;
+    return now.page === "study" ? now.link : undefined;
   };
   return (
     <>
@@ -24,10 +24,10 @@ function App() {
       <div class="page" hidden={place().page !== "list"}>
         <StudiesPage active={place().page === "list"} />
       </div>
-      <Show when={studyUid()} keyed>
-        {(uid) => (
+      <Show when={link()} keyed>
+        {(asked) => (
           <Suspense fallback={<div class="page black" aria-busy="true" />}>
-            <StudyPage uid={uid} />
+            <StudyPage link={asked} />
           </Suspense>
         )}
       </Show>

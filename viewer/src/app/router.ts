@@ -1,14 +1,15 @@
-/** Two addresses: `/` lists studies, `/studies/{uid}` opens one. */
+/** `/` lists studies, `/studies/{uid}` opens one, `/view/{uid}?…` opens it at something. */
 import { createSignal } from "solid-js";
+import { readLink, type Link } from "../dicom/link";
 
-export type Place = { readonly page: "list" } | { readonly page: "study"; readonly uid: string };
+export type Place = { readonly page: "list" } | { readonly page: "study"; readonly link: Link };
 
-function placeOf(path: string): Place {
-  const match = /^\/studies\/([0-9.]+)\/?$/.exec(path);
-  return match ? { page: "study", uid: match[1]! } : { page: "list" };
+function placeNow(): Place {
+  const link = readLink(location.pathname, location.search);
+  return link ? { page: "study", link } : { page: "list" };
 }
 
-const [place, setPlace] = createSignal<Place>(placeOf(location.pathname));
+const [place, setPlace] = createSignal<Place>(placeNow());
 export { place };
 
 /** Whether the list is one step back in this tab's history. */
@@ -21,7 +22,7 @@ export function studyAddress(uid: string): string {
 export function openStudyPage(uid: string): void {
   cameFromList = place().page === "list";
   history.pushState(null, "", studyAddress(uid));
-  setPlace({ page: "study", uid });
+  setPlace({ page: "study", link: { study: uid } });
 }
 
 /** Back to the list as it was left, with its search and its place. */
@@ -34,6 +35,6 @@ export function backToList(): void {
 export function followHistory(): void {
   addEventListener("popstate", () => {
     cameFromList = false;
-    setPlace(placeOf(location.pathname));
+    setPlace(placeNow());
   });
 }

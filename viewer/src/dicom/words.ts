@@ -66,10 +66,6 @@ export function modalityInWords(code: string): string {
   return Object.hasOwn(known, code) ? known[code]! : code;
 }
 
-export function count(n: number, one: string, many = `${one}s`): string {
-  return `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
-}
-
 /** "MR, SR": what a study or a series holds, without the empty and the repeated. */
 export function listed(parts: readonly (string | undefined | null)[], separator = " · "): string {
   return [...new Set(parts.filter((part): part is string => !!part))].join(separator);

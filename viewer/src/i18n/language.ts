@@ -116,6 +116,7 @@ export function numberInWords(value: number, most = 3, least = 0): string {
       maximumFractionDigits: most,
       minimumFractionDigits: least,
       useGrouping: false,
+      signDisplay: "negative", // not of a zero
     });
     numberFormats.set(key, format);
   }

@@ -5,6 +5,7 @@
 import { Enums, cache, eventTarget, utilities, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
+import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
 import { cross, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
 import type { Point } from "../tools/gestures";
@@ -24,6 +25,24 @@ export interface ShownView {
   readonly pixelsPerMm: number | null;
   /** Screen pixels per image pixel. */
   readonly magnification: number;
+  /** Where the image is in the patient, as far as its header tells. */
+  readonly plane: Plane | undefined;
+  readonly frameOfReferenceUid: string | undefined;
+}
+
+/** What a stack begins with where somebody has asked for that. */
+export interface Beginning {
+  readonly index?: number | undefined;
+  readonly window?: Window | undefined;
+}
+
+/** One pixel: its column and row, from 0, and what it holds. */
+export interface Probed {
+  readonly column: number;
+  readonly row: number;
+  /** One value in `unit`, or three of colour. */
+  readonly values: readonly number[];
+  readonly unit: string;
 }
 
 export interface LoadFailure {
@@ -38,8 +57,15 @@ export interface StackViewListener {
 }
 
 export interface StackView {
-  show(stack: Stack, study: string): Promise<void>;
+  show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
   goTo(index: number): void;
+  /** To the image nearest to a point of the patient, where images are known to lie. */
+  goToPoint(point: Vector3): void;
+  /** The point of the patient that is seen there; undefined where none is known. */
+  pointAt(at: Point): Vector3 | undefined;
+  /** Where a point of the patient is seen, in pixels of the element. */
+  placeOf(point: Vector3): Point;
+  probe(at: Point): Probed | undefined;
   scroll(images: number): void;
   setWindow(window: Window): void;
   dragWindow(delta: Point): void;
@@ -74,6 +100,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   const viewport = engine.getViewport(viewportId) as Types.IStackViewport;
 
   let imageIds: readonly string[] = [];
+  let planes: readonly (Plane | undefined)[] = [];
   let target = 0;
   let generation = 0;
   let stopPrefetch = () => {};
@@ -114,20 +141,37 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   }
 
   return {
-    async show(stack, study) {
+    async show(stack, study, beginning = {}) {
       stop();
       stopPrefetch();
       const own = (generation += 1);
       imageIds = imageIdsOf(stack, study);
-      target = stack.multiFrame ? 0 : Math.floor(imageIds.length / 2);
+      planes = imageIds.map((id) => planeOf(knownFrame(id)!.frame));
+      const middle = stack.multiFrame ? 0 : Math.floor(imageIds.length / 2);
+      target = Math.max(0, Math.min(imageIds.length - 1, beginning.index ?? middle));
       await viewport.setStack([...imageIds], target);
       if (own !== generation) return;
       viewport.resetCamera();
       viewport.render();
+      if (beginning.window) this.setWindow(beginning.window);
       stopPrefetch = prefetchStack(imageIds, target, bytesOf(imageIds[target]!), listener.onProgress);
     },
     goTo: (index) => void goTo(index),
     scroll: (images) => void goTo(target + images),
+    goToPoint(point) {
+      const index = nearestPlane(planes, point);
+      if (index !== undefined) void goTo(index);
+    },
+    pointAt({ x, y }) {
+      if (!planes[target] || !viewport.getDefaultActor()) return undefined;
+      const [wx, wy, wz] = viewport.canvasToWorld([x, y]);
+      return [wx, wy, wz];
+    },
+    placeOf(point) {
+      const [x, y] = viewport.worldToCanvas([...point]);
+      return { x, y };
+    },
+    probe: (at) => probe(viewport, at),
     setWindow({ center, width }) {
       const voiRange = utilities.windowLevel.toLowHighRange(width, center);
       viewport.setProperties({ voiRange });
@@ -244,7 +288,32 @@ function currentView(viewport: Types.IStackViewport): ShownView | undefined {
     edges: edges(frame, instance, right, down),
     pixelsPerMm: frame.spacingMm && !frame.spacingAtDetector ? pixelsPerUnit : null,
     magnification: pixelsPerUnit * (frame.spacingMm?.[1] ?? 1),
+    plane: planeOf(frame),
+    frameOfReferenceUid: text(instance, TAG.frameOfReferenceUid),
   };
+}
+
+function probe(viewport: Types.IStackViewport, at: Point): Probed | undefined {
+  const imageId = viewport.getCurrentImageId();
+  const frame = imageId ? knownFrame(imageId)?.frame : undefined;
+  const shown = viewport.getImageData();
+  if (!imageId || !frame || !shown || isRendered(imageId)) return undefined;
+  const world = viewport.canvasToWorld([at.x, at.y]);
+  const [column, row] = utilities.transformWorldToIndex(shown.imageData, world);
+  if (column === undefined || row === undefined) return undefined;
+  const image = viewport.getCornerstoneImage();
+  if (column < 0 || row < 0 || column >= image.columns || row >= image.rows) return undefined;
+  const held = image.voxelManager?.getAtIJK(column, row, 0);
+  if (held === undefined || held === null) return undefined;
+  if (typeof held !== "number") return { column, row, values: [...held].slice(0, 3), unit: "" };
+  const isScaled = image.preScale?.scaled === true;
+  const value = isScaled ? held : held * frame.rescaleSlope + frame.rescaleIntercept;
+  return { column, row, values: [value], unit: unitOf(frame.rescaleType) };
+}
+
+/** US is "unspecified" (PS3.3 C.11.1.1.2). */
+function unitOf(rescaleType: string | undefined): string {
+  return !rescaleType || rescaleType === "US" ? "" : rescaleType;
 }
 
 interface ScreenDirections {

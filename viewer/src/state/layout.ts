@@ -54,6 +54,14 @@ export function put(layout: Layout, cell: number, id: string | null): Layout {
   return { ...layout, cells: layout.cells.map((old, index) => (index === cell ? id : old)), active: cell };
 }
 
+/** Put into the first empty cell, if there is one and it is shown nowhere yet; the active cell stays. */
+export function fill(layout: Layout, id: string): Layout {
+  const seen = layout.cells.slice(0, cellCount(layout));
+  const free = seen.indexOf(null);
+  if (free < 0 || seen.includes(id)) return layout;
+  return { ...layout, cells: layout.cells.map((old, index) => (index === free ? id : old)) };
+}
+
 export function activate(layout: Layout, cell: number): Layout {
   if (cell === layout.active || cell < 0 || cell >= cellCount(layout)) return layout;
   return { ...layout, active: cell };

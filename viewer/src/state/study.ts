@@ -33,7 +33,6 @@ export interface SeriesEntry {
 export interface StudyState {
   readonly identity: Identity | null;
   readonly series: readonly SeriesEntry[];
-  readonly activeId: string | null;
   readonly error: ApiError | null;
   readonly busy: boolean;
 }
@@ -45,12 +44,11 @@ export interface StudySource {
 
 export interface OpenStudy {
   readonly state: () => StudyState;
-  readonly active: () => DisplaySet | undefined;
-  show(id: string): void;
-  /** Opens a series of which the metadata may not be here yet. */
-  showSeries(uid: string): Promise<void>;
-  /** The next display set in the given direction, if there is one. */
-  step(direction: 1 | -1): void;
+  /** All display sets whose metadata has come, in the order of the series. */
+  readonly sets: () => readonly DisplaySet[];
+  find(id: string | null): DisplaySet | undefined;
+  /** The first display set of a series of which the metadata may not be here yet. */
+  openSeries(uid: string): Promise<DisplaySet | undefined>;
   retry(): void;
   dispose(): void;
 }
@@ -60,7 +58,6 @@ export function openStudy(uid: string, source: StudySource): OpenStudy {
   const [state, setWhole] = createSignal<StudyState>({
     identity: null,
     series: [],
-    activeId: null,
     error: null,
     busy: true,
   });
@@ -74,7 +71,7 @@ export function openStudy(uid: string, source: StudySource): OpenStudy {
       const found = await source.findSeries(uid, lifetime.signal);
       const series = found.map(seriesEntry).sort(byUse);
       setState({ series, identity: found[0] ? identity(found[0]) : null });
-      if (series[0]) await showSeries(series[0].uid);
+      if (series[0]) await metadata(series[0].uid);
       setState({ busy: false });
       for (const { uid: next } of series.slice(1)) await metadata(next);
     } catch (error) {
@@ -106,25 +103,17 @@ export function openStudy(uid: string, source: StudySource): OpenStudy {
     }
   }
 
-  async function showSeries(series: string): Promise<void> {
-    await metadata(series);
-    const first = state().series.find((entry) => entry.uid === series)?.sets?.[0];
-    if (first) setState({ activeId: first.id });
-  }
-
-  const allSets = createMemo(() => state().series.flatMap((entry) => entry.sets ?? []));
+  const sets = createMemo(() => state().series.flatMap((entry) => entry.sets ?? []));
 
   void load();
   return {
     state,
-    active: createMemo(() => allSets().find((set) => set.id === state().activeId)),
-    show: (id) => setState({ activeId: id }),
-    showSeries,
-    step(direction) {
-      const sets = allSets();
-      const at = sets.findIndex((set) => set.id === state().activeId);
-      const next = sets[at + direction];
-      if (next) setState({ activeId: next.id });
+    sets,
+    find: (id) => (id === null ? undefined : sets().find((set) => set.id === id)),
+    async openSeries(series) {
+      if (!state().series.some((entry) => entry.uid === series)) return undefined;
+      await metadata(series);
+      return state().series.find((entry) => entry.uid === series)?.sets?.[0];
     },
     retry() {
       lifetime.abort();

@@ -13,8 +13,8 @@ export interface Point {
 }
 
 export interface GestureHandlers {
-  /** One finger moved by so many pixels. */
-  drag(delta: Point): void;
+  /** One finger moved by so many pixels, and is now at a point of the element. */
+  drag(delta: Point, at: Point): void;
   /** Two fingers moved side by side. */
   scroll(delta: Point): void;
   /** Fingers spread by `factor` around `centre`, which moved by `delta`. */
@@ -66,7 +66,7 @@ export function followTouches(element: HTMLElement, handlers: GestureHandlers): 
     if (mode === "undecided" || mode === "spent") return;
     clearTimeout(resting);
     const delta = minus(now.centre, last.centre);
-    if (mode === "drag") handlers.drag(delta);
+    if (mode === "drag") handlers.drag(delta, now.centre);
     else if (mode === "scroll") handlers.scroll(delta);
     else handlers.pinch(now.spread / Math.max(1, last.spread), now.centre, delta);
     last = now;

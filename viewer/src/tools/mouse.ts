@@ -4,11 +4,15 @@
  */
 import type { Point } from "./gestures";
 
-export type DragTool = "window" | "scroll" | "zoom" | "pan";
+export type DragTool = "window" | "scroll" | "zoom" | "pan" | "cursor";
 
 export interface MouseHandlers {
   tool(): DragTool;
-  drag(tool: DragTool, delta: Point): void;
+  /** A button went down; `at` is in pixels of the element, as everywhere here. */
+  press(tool: DragTool, at: Point): void;
+  drag(tool: DragTool, delta: Point, at: Point): void;
+  /** Where the pointer is while no button is held; null when it has left. */
+  hover(at: Point | null): void;
   scroll(images: number): void;
   zoom(factor: number, around: Point): void;
   doubleClick(): void;
@@ -25,19 +29,25 @@ export function followMouse(element: HTMLElement, handlers: MouseHandlers): () =
   let held: { readonly pointer: number; readonly tool: DragTool; x: number; y: number } | undefined;
   let wheeled = 0;
 
+  const place = (event: MouseEvent): Point => {
+    const box = element.getBoundingClientRect();
+    return { x: event.clientX - box.left, y: event.clientY - box.top };
+  };
   const down = (event: PointerEvent) => {
     if (event.pointerType === "touch" || held) return;
     if (event.button === 1) event.preventDefault();
     element.setPointerCapture(event.pointerId);
     const tool = TOOL_OF_BUTTON[event.button] ?? handlers.tool();
     held = { pointer: event.pointerId, tool, x: event.clientX, y: event.clientY };
+    handlers.press(tool, place(event));
   };
   const move = (event: PointerEvent) => {
+    if (event.pointerType !== "touch" && !held) return handlers.hover(place(event));
     if (!held || event.pointerId !== held.pointer) return;
     const delta = { x: event.clientX - held.x, y: event.clientY - held.y };
     held.x = event.clientX;
     held.y = event.clientY;
-    if (delta.x !== 0 || delta.y !== 0) handlers.drag(held.tool, delta);
+    if (delta.x !== 0 || delta.y !== 0) handlers.drag(held.tool, delta, place(event));
   };
   const up = (event: PointerEvent) => {
     if (held?.pointer === event.pointerId) held = undefined;
@@ -46,9 +56,7 @@ export function followMouse(element: HTMLElement, handlers: MouseHandlers): () =
     event.preventDefault();
     const y = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? event.deltaY : event.deltaY * LINE_PX;
     if (event.ctrlKey) {
-      const box = element.getBoundingClientRect();
-      const around = { x: event.clientX - box.left, y: event.clientY - box.top };
-      return handlers.zoom(Math.exp(-y / WHEEL_ZOOM_PX), around);
+      return handlers.zoom(Math.exp(-y / WHEEL_ZOOM_PX), place(event));
     }
     // A notch is one image however far its driver says it went.
     if (Math.abs(y) >= WHEEL_PX_PER_IMAGE) {
@@ -64,7 +72,10 @@ export function followMouse(element: HTMLElement, handlers: MouseHandlers): () =
     if (event.button === 0) handlers.doubleClick();
   };
 
+  const leave = () => handlers.hover(null);
+
   element.addEventListener("pointerdown", down);
+  element.addEventListener("pointerleave", leave);
   element.addEventListener("pointermove", move);
   element.addEventListener("pointerup", up);
   element.addEventListener("pointercancel", up);
@@ -72,6 +83,7 @@ export function followMouse(element: HTMLElement, handlers: MouseHandlers): () =
   element.addEventListener("dblclick", doubleClick);
   return () => {
     element.removeEventListener("pointerdown", down);
+    element.removeEventListener("pointerleave", leave);
     element.removeEventListener("pointermove", move);
     element.removeEventListener("pointerup", up);
     element.removeEventListener("pointercancel", up);

@@ -1,5 +1,5 @@
 /** All keys on one page. */
-import { For, createEffect, type JSX } from "solid-js";
+import { For, createEffect, on, type JSX } from "solid-js";
 import { presetWords, type Preset } from "../dicom/presets";
 import { t } from "../i18n/language";
 import { COMMANDS, commandWords, keyShown } from "../tools/keys";
@@ -12,10 +12,15 @@ export interface KeysDialogProps {
 
 export function KeysDialog(props: KeysDialogProps): JSX.Element {
   let dialog!: HTMLDialogElement;
-  createEffect(() => {
-    if (props.open && !dialog.open) dialog.showModal();
-    if (!props.open && dialog.open) dialog.close();
-  });
+  createEffect(
+    on(
+      () => props.open,
+      (open) => {
+        if (open && !dialog.open) dialog.showModal();
+        if (!open && dialog.open) dialog.close();
+      },
+    ),
+  );
   return (
     <dialog
       ref={dialog}

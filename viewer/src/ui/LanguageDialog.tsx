@@ -1,5 +1,5 @@
 /** The languages by their own names; the one chosen is spoken at once. Opened from the list and from the viewer. */
-import { For, createEffect, createSignal, type JSX } from "solid-js";
+import { For, createEffect, createSignal, on, type JSX } from "solid-js";
 import { LANGUAGES, choose, language, languageName, languageTag, t } from "../i18n/language";
 import { Icon } from "./icons";
 
@@ -9,12 +9,14 @@ export const showLanguages = (): void => void setShown(true);
 
 export function LanguageDialog(): JSX.Element {
   let dialog!: HTMLDialogElement;
-  createEffect(() => {
-    if (shown() && !dialog.open) {
+  // Of `shown` alone: moving the focus calls handlers at once, and what they read would count as read here.
+  createEffect(
+    on(shown, (now) => {
+      if (!now || dialog.open) return;
       dialog.showModal();
       dialog.querySelector<HTMLElement>("[aria-current='true']")?.focus();
-    }
-  });
+    }),
+  );
   /** Up and down among the languages; no key goes on to the page below. */
   const onKey = (event: KeyboardEvent) => {
     event.stopPropagation();

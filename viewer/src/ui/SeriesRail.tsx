@@ -2,9 +2,11 @@
 import { Index, createEffect, on, type JSX } from "solid-js";
 import { instancePath, instanceThumbnail, seriesThumbnail } from "../api/dicomweb";
 import type { DisplaySet, SheetKind } from "../dicom/displaysets";
-import { count, listed, modalityInWords } from "../dicom/words";
+import { listed, modalityInWords } from "../dicom/words";
+import { t } from "../i18n/language";
 import type { OpenStudy, SeriesEntry } from "../state/study";
 import type { IconName } from "./icons";
+import { DRAGGED_SET } from "./StageCell";
 import { Thumbnail } from "./Thumbnail";
 
 /** Twice the size on screen, for dense displays. */
@@ -18,24 +20,21 @@ const SHEET_ICON: Readonly<Record<SheetKind, IconName>> = {
   other: "file",
 };
 
-const SHEET_WORD: Readonly<Record<SheetKind, string>> = {
-  report: "report",
-  document: "document",
-  waveform: "recording",
-  video: "video",
-  other: "object",
-};
-
 export interface SeriesRailProps {
   readonly study: OpenStudy;
   readonly uid: string;
+  /** The display set of the active cell, and those of all cells. */
+  readonly active: string | null;
+  readonly shown: readonly string[];
+  /** Takes the identifier of a display set, or of a series that is not read yet. */
+  readonly onOpen: (name: string) => void;
 }
 
 export function SeriesRail(props: SeriesRailProps): JSX.Element {
   let rail!: HTMLElement;
   createEffect(
     on(
-      () => props.study.state().activeId,
+      () => props.active,
       (active) => {
         if (active) rail.querySelector(`[aria-current="true"]`)?.scrollIntoView({ block: "nearest", inline: "nearest" });
       },
@@ -43,14 +42,13 @@ export function SeriesRail(props: SeriesRailProps): JSX.Element {
     ),
   );
   return (
-    <nav class="rail" aria-label="Series" ref={rail}>
+    <nav class="rail" aria-label={t().rail.title} ref={rail}>
       <Index each={props.study.state().series}>
         {(series) => (
           <Index each={series().sets?.length ? series().sets! : [null]}>
             {(set, position) => (
               <RailItem
-                study={props.study}
-                uid={props.uid}
+                {...props}
                 series={series()}
                 set={set()}
                 position={position}
@@ -70,11 +68,21 @@ interface RailItemProps extends SeriesRailProps {
 }
 
 function RailItem(props: RailItemProps): JSX.Element {
-  const active = () => props.set !== null && props.set.id === props.study.state().activeId;
-  const open = () =>
-    props.set ? props.study.show(props.set.id) : void props.study.showSeries(props.series.uid);
+  const name = () => props.set?.id ?? props.series.uid;
+  const drag = (event: DragEvent) => {
+    event.dataTransfer?.setData(DRAGGED_SET, name());
+    if (event.dataTransfer) event.dataTransfer.effectAllowed = "copy";
+  };
   return (
-    <button type="button" class="rail-item" aria-current={active()} onClick={open}>
+    <button
+      type="button"
+      class="rail-item"
+      classList={{ shown: props.shown.includes(name()) }}
+      aria-current={props.active === name()}
+      draggable={true}
+      onDragStart={drag}
+      onClick={() => props.onOpen(name())}
+    >
       <Thumbnail address={thumbnail(props)} icon={icon(props.set)} />
       <span class="rail-words">
         <strong>{title(props)}</strong>
@@ -98,13 +106,14 @@ function icon(set: DisplaySet | null): IconName {
 }
 
 function title({ series }: RailItemProps): string {
-  return series.description || modalityInWords(series.modality) || "Series";
+  return series.description || modalityInWords(series.modality) || t().rail.series;
 }
 
 function amount({ series, set }: RailItemProps): string {
-  const lead = listed([series.modality, series.number?.toString()], " ") || "Series";
-  if (series.error) return `${lead} · cannot be read`;
-  if (!set) return `${lead} · ${count(series.instances, "object")}`;
-  if (set.kind === "sheet") return `${lead} · ${SHEET_WORD[set.sheet]}`;
-  return `${lead} · ${count(set.frames.length, set.multiFrame ? "frame" : "image")}`;
+  const lead = listed([series.modality, series.number?.toString()], " ") || t().rail.series;
+  if (series.error) return `${lead} · ${t().rail.unreadable}`;
+  if (!set) return `${lead} · ${t().counts.objects(series.instances)}`;
+  if (set.kind === "sheet") return `${lead} · ${t().rail[set.sheet]}`;
+  const { frames, images } = t().counts;
+  return `${lead} · ${(set.multiFrame ? frames : images)(set.frames.length)}`;
 }

@@ -3,12 +3,14 @@ import { DropdownMenu } from "@kobalte/core/dropdown-menu";
 import { For, Show, type JSX } from "solid-js";
 import type { Window } from "../dicom/frame";
 import { presetWords, type Preset } from "../dicom/presets";
+import { numberInWords, t } from "../i18n/language";
+import { cellCount, type Layout } from "../state/layout";
 import { commandWords, keyShown, type CommandId } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
-import { numberInWords, t } from "../i18n/language";
 import { ToolButton } from "./controls";
 import { Icon, type IconName } from "./icons";
 import { showLanguages } from "./LanguageDialog";
+import { LayoutMenu } from "./LayoutMenu";
 import { theme, toggleTheme } from "./theme";
 
 export interface ViewerToolsProps {
@@ -24,6 +26,11 @@ export interface ViewerToolsProps {
   readonly playing: boolean;
   readonly inverted: boolean;
   readonly disabled: boolean;
+  readonly layout: Layout;
+  readonly onLayout: (rows: number, columns: number) => void;
+  /** Cells scroll together; lines show where they cut one another. */
+  readonly linked: boolean;
+  readonly lines: boolean;
   readonly open: boolean;
   readonly onOpen: (open: boolean) => void;
   /** The menu has closed; the keys belong to the image again. */
@@ -35,6 +42,7 @@ const DRAG_TOOLS: readonly { readonly tool: DragTool; readonly icon: IconName }[
   { tool: "scroll", icon: "layers" },
   { tool: "zoom", icon: "zoom" },
   { tool: "pan", icon: "move" },
+  { tool: "cursor", icon: "crosshair" },
 ];
 
 export function ViewerTools(props: ViewerToolsProps): JSX.Element {
@@ -81,6 +89,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
         disabled={props.disabled}
         onUse={() => props.run("reset")}
       />
+      <LayoutMenu layout={props.layout} onChoose={props.onLayout} />
       <MoreTools {...props} />
     </div>
   );
@@ -108,6 +117,11 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="rotate" command="rotate" run={props.run} />
             <CommandItem icon="flip" command="flip" run={props.run} />
           </Show>
+          <Show when={cellCount(props.layout) > 1}>
+            <CommandItem icon="link" command="link" run={props.run} checked={props.linked} />
+            <CommandItem icon="crosshair" command="lines" run={props.run} checked={props.lines} />
+          </Show>
+          <CommandItem icon="copy" command="copyLink" run={props.run} />
           <CommandItem icon="maximize" command="full" run={props.run} />
           <CommandItem icon="keyboard" command="help" run={props.run} byKey />
           <DropdownMenu.Item class="menu-item" onSelect={toggleTheme}>
@@ -176,6 +190,8 @@ interface CommandItemProps {
   readonly icon: IconName;
   readonly command: CommandId;
   readonly run: (command: CommandId) => void;
+  /** Of what is on or off. */
+  readonly checked?: boolean;
 }
 
 function CommandItem(props: CommandItemProps): JSX.Element {
@@ -187,6 +203,9 @@ function CommandItem(props: CommandItemProps): JSX.Element {
     >
       <Icon name={props.icon} />
       <span class="grow">{commandWords(props.command)}</span>
+      <Show when={props.checked}>
+        <Icon name="check" />
+      </Show>
       <kbd>{keyShown(props.command)}</kbd>
     </DropdownMenu.Item>
   );

@@ -10,6 +10,7 @@ import file from "lucide-static/icons/file.svg?raw";
 import fileText from "lucide-static/icons/file-text.svg?raw";
 import film from "lucide-static/icons/film.svg?raw";
 import flip from "lucide-static/icons/flip-horizontal-2.svg?raw";
+import grid from "lucide-static/icons/layout-grid.svg?raw";
 import inbox from "lucide-static/icons/inbox.svg?raw";
 import keyboard from "lucide-static/icons/keyboard.svg?raw";
 import languages from "lucide-static/icons/languages.svg?raw";
@@ -19,6 +20,8 @@ import moon from "lucide-static/icons/moon.svg?raw";
 import move from "lucide-static/icons/move.svg?raw";
 import pause from "lucide-static/icons/pause.svg?raw";
 import play from "lucide-static/icons/play.svg?raw";
+import link from "lucide-static/icons/link.svg?raw";
+import crosshair from "lucide-static/icons/crosshair.svg?raw";
 import invert from "lucide-static/icons/sun-moon.svg?raw";
 import refresh from "lucide-static/icons/refresh-cw.svg?raw";
 import reset from "lucide-static/icons/undo-2.svg?raw";
@@ -31,8 +34,8 @@ import close from "lucide-static/icons/x.svg?raw";
 import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
-  activity, arrowLeft, check, close, contrast, copy, ellipsis, file, fileText, film, flip, inbox, invert,
-  keyboard, languages, layers, maximize, moon, move, pause, play, refresh, reset, rotate, search, sun, triangle,
+  activity, arrowLeft, check, close, contrast, copy, crosshair, ellipsis, file, fileText, film, flip, grid, inbox, invert,
+  keyboard, languages, layers, link, maximize, moon, move, pause, play, refresh, reset, rotate, search, sun, triangle,
   upload, zoom,
 } as const;
 

@@ -1,0 +1,214 @@
+"""Several images side by side: layout, scrolling together, reference lines, the 3D cursor, links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from chromium import Page
+from image_values import image_object
+from serving import ROOT
+from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, WINDOW, send, serving
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
+
+SIDE = 64
+STUDY = f"{ROOT}.1"
+PLANES = {"axial": [1, 0, 0, 0, 1, 0], "coronal": [1, 0, 0, 0, 0, -1], "sagittal": [0, 1, 0, 0, 0, -1]}
+
+
+def volume() -> np.ndarray:
+    """(z, y, x) of 64 each, 1 mm: a ball of 40 HU with a bright spot at x 40, y 24, z 48."""
+    z, y, x = np.mgrid[:SIDE, :SIDE, :SIDE]
+    values = np.where((x - 32) ** 2 + (y - 32) ** 2 + (z - 32) ** 2 < 28**2, 40, -1000)
+    values[46:51, 22:27, 38:43] = 1000
+    return values.astype(np.int16)
+
+
+def slices() -> Iterator[bytes]:
+    cube = volume()
+    stacks = {
+        "axial": [cube[n] for n in range(SIDE)],
+        "coronal": [cube[::-1, n, :] for n in range(SIDE)],
+        "sagittal": [cube[::-1, :, n] for n in range(SIDE)],
+    }
+    origins = {
+        "axial": lambda n: [0, 0, n],
+        "coronal": lambda n: [0, n, SIDE - 1],
+        "sagittal": lambda n: [n, 0, SIDE - 1],
+    }
+    for number, (name, stack) in enumerate(stacks.items(), 1):
+        for n, pixels in enumerate(stack):
+            yield image_object(
+                pixels[None],
+                Modality="CT",
+                SOPClassUID="1.2.840.10008.5.1.4.1.1.2",
+                StudyInstanceUID=STUDY,
+                SeriesInstanceUID=f"{STUDY}.{number}",
+                SOPInstanceUID=f"{STUDY}.{number}.{n + 1}",
+                SeriesNumber=number,
+                InstanceNumber=n + 1,
+                SeriesDescription=name,
+                FrameOfReferenceUID=f"{STUDY}.99",
+                ImagePositionPatient=origins[name](n),
+                ImageOrientationPatient=PLANES[name],
+                PixelSpacing=[1, 1],
+                RescaleSlope=1,
+                RescaleIntercept=0,
+                RescaleType="HU",
+                WindowCenter=40,
+                WindowWidth=400,
+            )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("archive")) as ready:
+        address = f"http://{ready['http']}"
+        for part10 in slices():
+            send(address, part10)
+        yield address
+
+
+CELLS = "[...document.querySelectorAll('.cell:not(.hidden)')]"
+SHOWN = f"{CELLS}.map((cell) => cell.querySelector('.corner.bottom-left .strong')?.innerText ?? '')"
+
+
+def open_at(page: Page, server: str, query: str = "") -> None:
+    page.go(f"{server}/view/{STUDY}{query}")
+    page.wait_until(SLICE)
+    page.wait_until(NO_LONGER_LOADING)
+
+
+def two_by_two(page: Page) -> None:
+    page.wait_until("document.querySelectorAll('.rail-item').length === 3")
+    page.key("g")
+    page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 3")
+    page.wait_until(NO_LONGER_LOADING)
+
+
+def lines(page: Page) -> list[list[float]]:
+    """Of the second cell's picture: ends of the lines drawn over it, in its pixels."""
+    return list(
+        page.evaluate(
+            f"""[...{CELLS}[1].querySelectorAll('.cross-lines > line')].map(
+                (one) => ['x1', 'y1', 'x2', 'y2'].map((name) => one[name].baseVal.value))"""
+        )
+    )
+
+
+def test_a_link_opens_exactly_what_it_names(page: Page, server: str) -> None:
+    open_at(page, server, f"?series={STUDY}.2&frame=10&window=-500,1500")
+    assert page.wait_until(SLICE) == "10 / 64"
+    assert page.wait_until(WINDOW) == "W 1500 L -500"
+    assert "coronal" in page.evaluate("document.querySelector('.corner.top-right').innerText")
+    page.command("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    page.key("y")
+    page.wait_until("document.querySelector('.said').innerText === 'Link copied'")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == f"{server}/view/{STUDY}?series={STUDY}.2&frame=10&window=-500,1500"
+
+
+def test_series_fill_the_grid_and_lines_show_where_they_cut(page: Page, server: str) -> None:
+    open_at(page, server)
+    two_by_two(page)
+    assert page.evaluate(f"{CELLS}.length") == 4
+    before = lines(page)
+    assert len(before) == 2
+    page.screenshot(ARTIFACTS / "cells-desk.png")
+    page.key("End")  # the active cell is axial: its line on the coronal image goes to the head
+    page.wait_until(f"{SHOWN}[0] === '64 / 64'")
+    axial_before, axial_now = before[0], lines(page)[0]
+    assert axial_now[1] == pytest.approx(axial_now[3], abs=1)
+    assert axial_now[1] < axial_before[1] - 20
+    page.key("x")
+    page.wait_until(f"!{CELLS}[1].querySelector('.cross-lines > line')")
+
+
+def test_parallel_images_scroll_together(page: Page, server: str) -> None:
+    open_at(page, server)
+    two_by_two(page)
+    page.click(".cell:nth-child(4)")
+    page.click(".rail-item:nth-child(1)")  # axial once more
+    page.wait_until(f"{SHOWN}[3] !== ''")
+    page.wait_until(NO_LONGER_LOADING)
+    page.key("Home")
+    page.wait_until(f"{SHOWN}[3] === '1 / 64' && {SHOWN}[0] === '1 / 64'")
+    assert page.evaluate(f"{SHOWN}[1]") == "33 / 64"
+    page.key("l")
+    page.key("End")
+    page.wait_until(f"{SHOWN}[3] === '64 / 64'")
+    assert page.evaluate(f"{SHOWN}[0]") == "1 / 64"
+
+
+def test_the_cursor_is_at_one_place_of_the_patient(page: Page, server: str) -> None:
+    """The bright spot lies at x 40, y 24, z 48; where it is pointed at, all cells go to it."""
+    open_at(page, server, f"?series={STUDY}.1&frame=49")
+    two_by_two(page)
+    page.key("c")
+    box = page.evaluate(
+        f"(() => {{ const b = {CELLS}[0].getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; }})()"
+    )
+    pixel = min(box[2], box[3]) / SIDE
+    x = box[0] + box[2] / 2 + (40 - 31.5) * pixel
+    y = box[1] + box[3] / 2 + (24 - 31.5) * pixel
+    mouse = {"x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
+    page.command("Input.dispatchMouseEvent", type="mousePressed", **mouse)
+    page.command("Input.dispatchMouseEvent", type="mouseReleased", **mouse)
+    page.wait_until(f"{SHOWN}[1] === '25 / 64' && {SHOWN}[2] === '41 / 64'")
+    page.screenshot(ARTIFACTS / "cursor-desk.png")
+    assert page.evaluate("document.querySelectorAll('.cursor-3d').length") == 3
+    page.command("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    assert page.wait_until("document.querySelector('.cell.active .probe').innerText") == "40, 24: 1000 HU"
+
+
+def test_one_cell_alone_and_all_again(page: Page, server: str) -> None:
+    open_at(page, server)
+    two_by_two(page)
+    page.key("n")
+    page.wait_until(f"{CELLS}[1].classList.contains('active')")
+    page.key("m")
+    page.wait_until(f"{CELLS}.length === 1 && {SHOWN}[0] !== ''")
+    assert "coronal" in page.evaluate(f"{CELLS}[0].innerText")
+    page.key("m")
+    page.wait_until(f"{CELLS}.length === 4")
+
+
+def test_a_series_is_dragged_into_a_cell(page: Page, server: str) -> None:
+    open_at(page, server)
+    two_by_two(page)
+    page.evaluate(
+        """(() => {
+            const data = new DataTransfer();
+            const fire = (kind, element) => element.dispatchEvent(
+                new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+            fire('dragstart', document.querySelectorAll('.rail-item')[2]);
+            const cell = document.querySelectorAll('.cell')[0];
+            fire('dragover', cell);
+            fire('drop', cell);
+        })()"""
+    )
+    page.wait_until(f"{CELLS}[0].innerText.includes('sagittal')")
+    assert page.evaluate(f"{CELLS}[0].classList.contains('active')")
+
+
+def test_the_layout_is_chosen_by_key_alone(page: Page, server: str) -> None:
+    open_at(page, server)
+    page.wait_until("document.querySelectorAll('.rail-item').length === 3")
+    page.evaluate("document.querySelector('[aria-label=\"Layout\"]').focus()")
+    page.key("Enter")
+    page.wait_until("document.activeElement.closest('.layout-menu')")
+    page.evaluate("document.querySelector('.layout-grid button').focus()")
+    page.key("ArrowRight")
+    page.wait_until("document.activeElement.ariaLabel === '1 × 2'")
+    page.key("Enter")
+    page.wait_until(f"{CELLS}.length === 2")
+
+
+def test_an_address_that_names_nothing_known_opens_the_first_series(page: Page, server: str) -> None:
+    open_at(page, server, f"?series=1.2.3.4&frame=9999&window={json.dumps('x')}")
+    assert "axial" in page.evaluate("document.querySelector('.corner.top-right').innerText")
+    assert page.evaluate(SLICE) == "64 / 64"

@@ -1,0 +1,217 @@
+/** One cell of the stage: an image with its overlay, or a sheet to read, or room for one. */
+import { Show, createEffect, on, onCleanup, onMount, type JSX } from "solid-js";
+import { framesPerSecond } from "../dicom/cine";
+import type { DisplaySet, Stack } from "../dicom/displaysets";
+import type { Vector3 } from "../dicom/model";
+import { t } from "../i18n/language";
+import type { Cell } from "../render/cell";
+import type { Beginning, ShownView } from "../render/stackview";
+import type { Identity } from "../state/study";
+import { followTouches, type Point } from "../tools/gestures";
+import { followMouse, type DragTool } from "../tools/mouse";
+import { CineBar } from "./CineBar";
+import { ErrorNote, Progress } from "./controls";
+import { CrossLines } from "./CrossLines";
+import { Overlay } from "./Overlay";
+import { Scrubber } from "./Scrubber";
+import { SheetCard } from "./SheetCard";
+
+const SLOWEST = 1;
+const FASTEST = 60;
+
+export interface StageCellProps {
+  readonly cell: Cell;
+  readonly study: string;
+  readonly set: DisplaySet | undefined;
+  readonly beginning: Beginning | undefined;
+  readonly identity: Identity | null;
+  readonly active: boolean;
+  /** Whether there are others, so that the active one must be told from them. */
+  readonly isOne: boolean;
+  readonly hidden: boolean;
+  readonly bare: boolean;
+  readonly tool: DragTool;
+  readonly others: readonly ShownView[];
+  readonly cursor: Vector3 | null;
+  readonly onActivate: () => void;
+  /** The cursor of all cells is to be where the pointer is. */
+  readonly onCursor: (at: Point) => void;
+  readonly onSwipe: (direction: 1 | -1) => void;
+  readonly onLongPress: () => void;
+  readonly onDoubleClick: () => void;
+  /** A display set, or all of a series, was let fall here. */
+  readonly onDrop: (dropped: string) => void;
+}
+
+export function StageCell(props: StageCellProps): JSX.Element {
+  let box!: HTMLDivElement;
+  const stack = (): Stack | undefined => (props.set?.kind === "stack" ? props.set : undefined);
+  const sheet = () => (props.set?.kind === "sheet" ? props.set : undefined);
+  const cell = props.cell;
+  const drags: Readonly<Record<DragTool, (delta: Point, at: Point) => void>> = {
+    window: (delta) => cell.view()?.dragWindow(delta),
+    pan: (delta) => cell.view()?.pan(delta),
+    zoom: ({ y }) => cell.view()?.zoom(Math.exp(-y / 150)),
+    scroll: (delta) => dragScroll(delta.y),
+    cursor: (_, at) => props.onCursor(at),
+  };
+
+  let scrolledPx = 0;
+  /** A stack is walked through by a drag over the height of the picture, a long one faster. */
+  const dragScroll = (y: number) => {
+    const count = cell.shown()?.count ?? 1;
+    const pxPerImage = Math.min(24, Math.max(3, box.clientHeight / count));
+    scrolledPx += y;
+    const images = Math.trunc(scrolledPx / pxPerImage);
+    scrolledPx -= images * pxPerImage;
+    if (images !== 0) cell.view()?.scroll(images);
+  };
+
+  onMount(() => {
+    const unmount = cell.mount(box);
+    const stopMouse = followMouse(box, {
+      tool: () => props.tool,
+      press(tool, at) {
+        props.onActivate();
+        if (tool === "cursor") props.onCursor(at);
+      },
+      drag: (tool, delta, at) => drags[tool](delta, at),
+      hover: (at) => cell.hover(at),
+      scroll(images) {
+        props.onActivate();
+        cell.view()?.scroll(images);
+      },
+      zoom: (factor, around) => cell.view()?.zoom(factor, around),
+      doubleClick: () => props.onDoubleClick(),
+    });
+    const stopTouches = followTouches(box, {
+      drag(delta, at) {
+        props.onActivate();
+        drags[props.tool](delta, at);
+      },
+      scroll(delta) {
+        props.onActivate();
+        dragScroll(delta.y);
+      },
+      pinch(factor, centre, delta) {
+        props.onActivate();
+        cell.view()?.pan(delta);
+        cell.view()?.zoom(factor, centre);
+      },
+      swipe: (direction) => props.tool === "scroll" && props.onSwipe(direction),
+      longPress: () => props.onLongPress(),
+      doubleTap: () => props.onDoubleClick(),
+    });
+    onCleanup(() => {
+      stopMouse();
+      stopTouches();
+      unmount();
+    });
+  });
+  createEffect(on(stack, (shown) => cell.show(shown, props.study, props.beginning)));
+
+  const drop = (event: DragEvent) => {
+    event.preventDefault();
+    box.parentElement?.classList.remove("dropping");
+    const dropped = event.dataTransfer?.getData(DRAGGED_SET);
+    if (dropped) props.onDrop(dropped);
+  };
+  const over = (event: DragEvent) => {
+    if (!event.dataTransfer?.types.includes(DRAGGED_SET)) return;
+    event.preventDefault();
+    box.parentElement?.classList.add("dropping");
+  };
+
+  return (
+    <section
+      class="cell"
+      classList={{ active: props.active && !props.isOne, hidden: props.hidden }}
+      aria-label={t().layout.cell}
+      aria-current={props.active}
+      onPointerDown={() => props.onActivate()}
+      onDragOver={over}
+      onDragLeave={() => box.parentElement?.classList.remove("dropping")}
+      onDrop={drop}
+    >
+      <div
+        class="viewport"
+        ref={box}
+        classList={{ hidden: !stack() }}
+        data-tool={props.tool}
+        onContextMenu={(event) => event.preventDefault()}
+      />
+      <Show when={stack() && cell.shown()}>
+        <CrossLines cell={cell} others={props.others} cursor={props.cursor} />
+        <Overlay
+          view={cell.shown()!}
+          stack={stack()!}
+          identity={props.identity}
+          bare={props.bare}
+          probed={cell.probed()}
+        />
+      </Show>
+      <Show when={(cell.shown()?.count ?? 0) > 1 && stack()}>
+        <Scrubber index={cell.shown()!.index} count={cell.shown()!.count} onGo={(index) => cell.view()?.goTo(index)} />
+      </Show>
+      <Show when={isLoading(cell)}>
+        <div class="loading">
+          <Progress share={cell.progress()!.loaded / cell.progress()!.total} label={t().viewer.imagesLoaded} />
+        </div>
+      </Show>
+      <Show when={cell.rate() !== null}>
+        <CineBar
+          rate={cell.rate()!}
+          onRate={(next) => cell.play(Math.min(FASTEST, Math.max(SLOWEST, next)))}
+          onStop={() => cell.view()?.stop()}
+        />
+      </Show>
+      <Show when={sheet()} keyed>
+        {(shown) => <SheetCard sheet={shown} study={props.study} />}
+      </Show>
+      <Show when={stack() && !cell.shown() && !cell.failure() && !cell.crash()}>
+        <p class="opening">{t().viewer.loading}</p>
+      </Show>
+      <Show when={!props.set && !props.isOne}>
+        <p class="opening">{t().layout.room}</p>
+      </Show>
+      <CellErrors cell={cell} />
+    </section>
+  );
+}
+
+/** What a dragged series is called among the kinds of a drag. */
+export const DRAGGED_SET = "application/x-gantry-series";
+
+export function togglePlaying(cell: Cell, stack: Stack | undefined): void {
+  if (cell.rate() !== null) cell.view()?.stop();
+  else if (stack && stack.frames.length > 1) cell.play(framesPerSecond(stack));
+}
+
+function isLoading(cell: Cell): boolean {
+  const progress = cell.progress();
+  return progress !== null && progress.loaded < progress.total;
+}
+
+function CellErrors(props: { readonly cell: Cell }): JSX.Element {
+  return (
+    <>
+      <Show when={props.cell.failure()} keyed>
+        {(failure) => (
+          <div class="stage-note">
+            <ErrorNote
+              error={{ ...t().errors.noImage(failure.index + 1), detail: failure.message }}
+              onRetry={() => props.cell.retry()}
+            />
+          </div>
+        )}
+      </Show>
+      <Show when={props.cell.crash()} keyed>
+        {(error) => (
+          <div class="stage-note">
+            <ErrorNote error={{ ...t().errors.noViewer, detail: `${error.message}\n${error.stack ?? ""}` }} />
+          </div>
+        )}
+      </Show>
+    </>
+  );
+}
