@@ -119,9 +119,9 @@ export const es: Messages = {
     male: "hombre",
     female: "mujer",
     otherSex: "otro",
-    years: (n) => counted(n, "año", "años"),
-    months: (n) => counted(n, "mes", "meses"),
-    days: (n) => counted(n, "día", "días"),
+    years: (n) => `${number(n)} a`,
+    months: (n) => `${number(n)} m`,
+    days: (n) => `${number(n)} d`,
   },
   modalities: {
     CT: "Tomografía computarizada",

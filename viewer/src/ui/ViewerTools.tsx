@@ -70,6 +70,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           icon={props.playing ? "pause" : "play"}
           words={props.playing ? t().cine.stop : commandWords("play")}
           shortcut={keyShown("play")}
+          ariaKey="Space"
           disabled={props.disabled}
           onUse={() => props.run("play")}
         />

@@ -8,7 +8,10 @@ import { Icon, type IconName } from "./icons";
 export interface ToolButtonProps {
   readonly icon: IconName;
   readonly words: string;
+  /** The key as it is shown. */
   readonly shortcut?: string | undefined;
+  /** The key by its name in ARIA, where it is shown in another way. */
+  readonly ariaKey?: string | undefined;
   readonly pressed?: boolean | undefined;
   readonly disabled?: boolean | undefined;
   readonly onUse: () => void;
@@ -23,7 +26,7 @@ export function ToolButton(props: ToolButtonProps): JSX.Element {
         class="tool"
         aria-label={props.words}
         aria-pressed={props.pressed}
-        aria-keyshortcuts={props.shortcut}
+        aria-keyshortcuts={props.ariaKey ?? props.shortcut}
         disabled={props.disabled}
         onClick={() => props.onUse()}
       >
