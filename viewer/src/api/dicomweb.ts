@@ -36,6 +36,11 @@ export async function renderedFrame(framePath: string): Promise<Blob> {
   return await getBlob(`${framePath}/rendered`, "image/png, image/jpeg;q=0.8");
 }
 
+/** The address of such a picture for an <img>, by the object's own window or another. */
+export function renderedPicture(framePath: string, window?: { readonly center: number; readonly width: number }): string {
+  return `${framePath}/rendered${window ? `?window=${window.center},${window.width},linear` : ""}`;
+}
+
 export async function bulkData(uri: string): Promise<Blob> {
   return await getBlob(sameOrigin(uri), "application/octet-stream, */*;q=0.5");
 }

@@ -58,6 +58,12 @@ export function displaySets(instances: readonly DicomObject[]): readonly Display
   return [stack, ...others];
 }
 
+/** Where a stack is opened: where it is asked for, else in the middle; what moves at its beginning. */
+export function firstIndex(stack: Stack, asked: number | undefined): number {
+  const index = asked ?? (stack.multiFrame ? 0 : Math.floor(stack.frames.length / 2));
+  return Math.max(0, Math.min(stack.frames.length - 1, index));
+}
+
 export function sopInstanceUid(instance: DicomObject): string {
   return text(instance, TAG.sopInstanceUid) ?? "";
 }

@@ -5,14 +5,10 @@ import { pointAt } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import type { Point } from "../tools/gestures";
 import type { Progress } from "./prefetch";
-import {
-  createStackView,
-  type Beginning,
-  type LoadFailure,
-  type Probed,
-  type ShownView,
-  type StackView,
-} from "./stackview";
+import type { Beginning, LoadFailure, Probed, ShownView, StackView } from "./stackview";
+
+/** Cornerstone is most of the viewer's code: it comes while a picture that the server made is looked at. */
+const loadStackView = () => import("./stackview");
 
 export type Cell = ReturnType<typeof createCell>;
 
@@ -25,16 +21,37 @@ export function createCell() {
   const [probed, setProbed] = createSignal<Probed | null>(null);
   const [element, setElement] = createSignal<HTMLDivElement | null>(null);
   let view: StackView | undefined;
-  let now: { readonly stack: Stack; readonly study: string } | undefined;
+  let loading: Promise<void> | undefined;
+  let now: { readonly stack: Stack; readonly study: string; readonly beginning: Beginning | undefined } | undefined;
 
   function show(stack: Stack | undefined, study: string, beginning?: Beginning): void {
     setProgress(null);
     setFailure(null);
     setShown(null);
     setProbed(null);
-    now = stack && { stack, study };
+    now = stack && { stack, study, beginning };
     if (!stack) return view?.stop();
-    view?.show(stack, study, beginning).catch((error: unknown) => setCrash(error as Error));
+    loading ??= start();
+    void loading.then(showNow).catch((error: unknown) => setCrash(error as Error));
+  }
+
+  async function showNow(): Promise<void> {
+    const wanted = now;
+    if (wanted && view) await view.show(wanted.stack, wanted.study, wanted.beginning);
+  }
+
+  async function start(): Promise<void> {
+    const { createStackView } = await loadStackView();
+    const box = element();
+    if (!box) return;
+    view = createStackView(box, {
+      onView(next) {
+        setFailure(null);
+        setShown(next);
+      },
+      onProgress: setProgress,
+      onFailure: setFailure,
+    });
   }
 
   return {
@@ -49,28 +66,18 @@ export function createCell() {
     view: () => view,
     /** Takes an element of the page; the result lets go of it. */
     mount(box: HTMLDivElement): () => void {
-      try {
-        view = createStackView(box, {
-          onView(next) {
-            setFailure(null);
-            setShown(next);
-          },
-          onProgress: setProgress,
-          onFailure: setFailure,
-        });
-      } catch (error) {
-        setCrash(error as Error);
-      }
       setElement(box);
       return () => {
         view?.dispose();
         view = undefined;
+        loading = undefined;
+        now = undefined;
         setElement(null);
       };
     },
     show,
     retry(): void {
-      if (now) show(now.stack, now.study);
+      if (now) show(now.stack, now.study, now.beginning);
     },
     play(framesPerSecond: number): void {
       view?.play(framesPerSecond, () => setRate(null));

@@ -3,7 +3,7 @@
  * value. The only place that moves a camera or sets a window.
  */
 import { Enums, cache, eventTarget, utilities, type Types } from "@cornerstonejs/core";
-import type { Stack } from "../dicom/displaysets";
+import { firstIndex, type Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
@@ -147,8 +147,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       const own = (generation += 1);
       imageIds = imageIdsOf(stack, study);
       planes = imageIds.map((id) => planeOf(knownFrame(id)!.frame));
-      const middle = stack.multiFrame ? 0 : Math.floor(imageIds.length / 2);
-      target = Math.max(0, Math.min(imageIds.length - 1, beginning.index ?? middle));
+      target = firstIndex(stack, beginning.index);
       await viewport.setStack([...imageIds], target);
       if (own !== generation) return;
       viewport.resetCamera();

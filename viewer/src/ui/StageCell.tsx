@@ -1,7 +1,8 @@
 /** One cell of the stage: an image with its overlay, or a sheet to read, or room for one. */
-import { Show, createEffect, on, onCleanup, onMount, type JSX } from "solid-js";
+import { Show, createEffect, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
+import { instancePath, renderedPicture } from "../api/dicomweb";
 import { framesPerSecond } from "../dicom/cine";
-import type { DisplaySet, Stack } from "../dicom/displaysets";
+import { firstIndex, sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
 import type { Vector3 } from "../dicom/model";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
@@ -169,13 +170,33 @@ export function StageCell(props: StageCellProps): JSX.Element {
         {(shown) => <SheetCard sheet={shown} study={props.study} />}
       </Show>
       <Show when={stack() && !cell.shown() && !cell.failure() && !cell.crash()}>
-        <p class="opening">{t().viewer.loading}</p>
+        <FirstPicture stack={stack()!} study={props.study} beginning={props.beginning} />
       </Show>
       <Show when={!props.set && !props.isOne}>
         <p class="opening">{t().layout.room}</p>
       </Show>
       <CellErrors cell={cell} />
     </section>
+  );
+}
+
+/** The image as the server renders it, until the one of which every value is known takes its place. */
+function FirstPicture(props: {
+  readonly stack: Stack;
+  readonly study: string;
+  readonly beginning: Beginning | undefined;
+}): JSX.Element {
+  const address = () => {
+    const { frames, seriesUid } = props.stack;
+    const { instance, number } = frames[firstIndex(props.stack, props.beginning?.index)]!;
+    const path = `${instancePath(props.study, seriesUid, sopInstanceUid(instance))}/frames/${number}`;
+    return renderedPicture(path, props.beginning?.window);
+  };
+  const [isBroken, setBroken] = createSignal(false);
+  return (
+    <Show when={!isBroken()} fallback={<p class="opening">{t().viewer.loading}</p>}>
+      <img class="first-picture" src={address()} alt="" onError={() => setBroken(true)} />
+    </Show>
   );
 }
 
