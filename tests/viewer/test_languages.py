@@ -105,6 +105,23 @@ def test_the_viewer_has_the_choice_too(page: Page) -> None:
     assert "作成日時" in page.evaluate("document.querySelector('.facts').innerText")
 
 
+def test_a_language_that_cannot_be_fetched_is_said(page: Page) -> None:
+    page.wait_until(STUDY_SHOWN)
+    offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.command("Network.emulateNetworkConditions", offline=True, **offline)
+    page.click(".head-end [aria-label='Language']")
+    page.click(".languages[open] [lang='fr']")
+    assert "cannot be reached" in page.wait_until(
+        "document.querySelector('.languages [role=alert]')?.innerText"
+    )
+    assert page.evaluate(LANGUAGE) == "en"
+    page.command("Network.emulateNetworkConditions", offline=False, **offline)
+    choose(page, "fr")
+    assert page.evaluate(AMOUNT).split() == ["1", "examen"]
+    assert all("ERR_INTERNET_DISCONNECTED" in error for error in page.errors)
+    page.errors.clear()
+
+
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 def test_no_language_needs_more_room_than_there_is(page: Page, server: str, size: tuple[int, int]) -> None:
     page.size(*size, touch=size == PHONE)

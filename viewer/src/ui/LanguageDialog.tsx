@@ -1,6 +1,6 @@
 /** The languages by their own names; the one chosen is spoken at once. Opened from the list and from the viewer. */
-import { For, createEffect, createSignal, on, type JSX } from "solid-js";
-import { LANGUAGES, choose, language, languageName, languageTag, t } from "../i18n/language";
+import { For, Show, createEffect, createSignal, on, type JSX } from "solid-js";
+import { LANGUAGES, choose, language, languageName, languageTag, t, type Language } from "../i18n/language";
 import { Icon } from "./icons";
 
 const [shown, setShown] = createSignal(false);
@@ -9,10 +9,20 @@ export const showLanguages = (): void => void setShown(true);
 
 export function LanguageDialog(): JSX.Element {
   let dialog!: HTMLDialogElement;
+  const [isFailed, setFailed] = createSignal(false);
+  const use = async (code: Language) => {
+    try {
+      await choose(code);
+      dialog.close();
+    } catch {
+      setFailed(true); // The messages could not be fetched; what is spoken stays.
+    }
+  };
   // Of `shown` alone: moving the focus calls handlers at once, and what they read would count as read here.
   createEffect(
     on(shown, (now) => {
       if (!now || dialog.open) return;
+      setFailed(false);
       dialog.showModal();
       dialog.querySelector<HTMLElement>("[aria-current='true']")?.focus();
     }),
@@ -45,10 +55,7 @@ export function LanguageDialog(): JSX.Element {
                 class="menu-item"
                 lang={languageTag(code)}
                 aria-current={language() === code}
-                onClick={() => {
-                  void choose(code);
-                  dialog.close();
-                }}
+                onClick={() => void use(code)}
               >
                 <span class="grow">{languageName(code)}</span>
                 {language() === code && <Icon name="check" />}
@@ -57,6 +64,11 @@ export function LanguageDialog(): JSX.Element {
           )}
         </For>
       </ul>
+      <Show when={isFailed()}>
+        <p class="languages-failed" role="alert">
+          {t().errors.unreachable.message}
+        </p>
+      </Show>
     </dialog>
   );
 }
