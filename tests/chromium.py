@@ -33,6 +33,8 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
     "--force-color-profile=srgb",
     "--hide-scrollbars",
+    "--lang=en-US",
+    "--accept-lang=en-US",
     "--remote-debugging-port=0",
 )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = ("dicom", "api", "state", "tools", "render", "ui", "app")
+ROOMS = ("i18n", "dicom", "api", "state", "tools", "render", "ui", "app")
 SOURCES = Path(__file__).resolve().parents[2] / "viewer" / "src"
 
 IMPORT = re.compile(r"""(?:from|import)\s*\(?\s*["'](\.[^"']+)["']""")

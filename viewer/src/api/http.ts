@@ -2,20 +2,33 @@
  * The one place that speaks to the server. A failure becomes an `ApiError` with words a physician
  * understands, what to do, and a detail to copy for whoever looks after the server.
  */
+import { t } from "../i18n/language";
+
+/** What happened, in words, and what the person can do. */
+export interface Said {
+  readonly message: string;
+  readonly advice: string;
+}
 
 export class ApiError extends Error {
   override readonly name = "ApiError";
 
   constructor(
-    /** What happened, in words. */
-    message: string,
-    /** What the person can do. */
-    readonly advice: string,
+    /** Asked anew whenever it is shown: the language may have changed. */
+    private readonly said: () => Said,
     /** For whoever looks after the server. */
     readonly detail: string,
     readonly status = 0,
   ) {
-    super(message);
+    super();
+  }
+
+  override get message(): string {
+    return this.said().message;
+  }
+
+  get advice(): string {
+    return this.said().advice;
   }
 }
 
@@ -30,12 +43,7 @@ export async function getJson(path: string, signal?: AbortSignal): Promise<unkno
     return await response.json();
   } catch (error) {
     if (isCancelled(error)) throw error;
-    throw new ApiError(
-      "The server's answer could not be read.",
-      "Try again. If it stays so, tell whoever looks after this server.",
-      `GET ${path}: ${String(error)}`,
-      response.status,
-    );
+    throw new ApiError(() => t().errors.unreadable, `GET ${path}: ${String(error)}`, response.status);
   }
 }
 
@@ -63,33 +71,25 @@ async function get(path: string, accept: string, signal?: AbortSignal): Promise<
 }
 
 export function unreachable(detail: string): ApiError {
-  return new ApiError(
-    "The server cannot be reached.",
-    "Check the network connection; this page tries again when you do.",
-    detail,
-  );
+  return new ApiError(() => t().errors.unreachable, detail);
 }
 
 export function refused(status: number, detail: string): ApiError {
-  const [message, advice] = REFUSALS[status] ?? OTHER_REFUSAL;
-  return new ApiError(message, advice, detail, status);
+  return new ApiError(() => t().errors[REFUSALS[status] ?? "refused"], detail, status);
 }
 
-const OTHER_REFUSAL = [
-  "The server could not do this.",
-  "Try again. If it stays so, tell whoever looks after this server.",
-] as const;
+type Refusal = "signedOut" | "forbidden" | "absent" | "noForm" | "deleted" | "tooLarge" | "wrongKind" | "busy" | "diskFull";
 
-const REFUSALS: Readonly<Record<number, readonly [string, string]>> = {
-  401: ["You are not signed in.", "Sign in and try again."],
-  403: ["You may not see this.", "Ask whoever looks after this server for access."],
-  404: ["This is not in the archive.", "It may have been deleted, or the link is from another server."],
-  406: ["The server cannot give this in a form the page can show.", "Download it instead."],
-  410: ["This was deleted.", "Whoever looks after this server can bring it back."],
-  413: ["The file is larger than the server accepts.", "Send it over DICOM instead."],
-  415: ["The file is not of a kind the archive keeps.", "Choose DICOM files, or a zip of them."],
-  503: ["The server is busy.", "Wait a moment and try again."],
-  507: ["The archive's disk is full.", "Tell whoever looks after this server; nothing was lost."],
+const REFUSALS: Readonly<Record<number, Refusal>> = {
+  401: "signedOut",
+  403: "forbidden",
+  404: "absent",
+  406: "noForm",
+  410: "deleted",
+  413: "tooLarge",
+  415: "wrongKind",
+  503: "busy",
+  507: "diskFull",
 };
 
 const LONGEST_DETAIL = 400;

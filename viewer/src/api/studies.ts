@@ -1,4 +1,5 @@
 /** The study list: `GET /api/studies`. */
+import { t } from "../i18n/language";
 import { ApiError, getJson } from "./http";
 
 export interface StudyRow {
@@ -47,11 +48,7 @@ export async function findStudies(
 function studyPage(answer: unknown): StudyPage {
   const { total, studies } = (answer ?? {}) as { total?: unknown; studies?: unknown };
   if (!Array.isArray(studies)) {
-    throw new ApiError(
-      "The server's answer could not be read.",
-      "Tell whoever looks after this server.",
-      "/api/studies: no list of studies in the answer",
-    );
+    throw new ApiError(() => t().errors.unreadable, "/api/studies: no list of studies in the answer");
   }
   const rows = studies.map(studyRow);
   return { total: typeof total === "number" ? total : rows.length, studies: rows };

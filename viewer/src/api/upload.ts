@@ -1,4 +1,5 @@
 /** Sends one file to the archive: `POST /api/upload`, a raw DICOM file or a zip of them. */
+import { t } from "../i18n/language";
 import { ApiError, refused, unreachable } from "./http";
 
 export interface UploadAnswer {
@@ -44,12 +45,11 @@ function settle(
   const answer = uploadAnswer(request.responseText);
   const detail = `POST /api/upload: ${request.status} ${request.responseText.slice(0, 400)}`;
   if (request.status >= 200 && request.status < 300 && answer.failed === 0) return resolve(answer);
-  const { message, advice } = refused(request.status, detail);
   const files = request.status < 500 && request.status !== 401 && request.status !== 403;
   reject(
     files && answer.message
-      ? new ApiError(sentence(answer.message), "The archive keeps DICOM files and zips of them.", detail, request.status)
-      : new ApiError(message, advice, detail, request.status),
+      ? new ApiError(() => t().errors.notTaken(sentence(answer.message)), detail, request.status)
+      : refused(request.status, detail),
   );
 }
 

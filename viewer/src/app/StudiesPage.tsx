@@ -4,35 +4,42 @@ import { followChanges } from "../api/changes";
 import { dicomDoor } from "../api/server";
 import { findStudies } from "../api/studies";
 import { uploadFile } from "../api/upload";
-import { count } from "../dicom/words";
+import { t } from "../i18n/language";
 import { createStudyList, type StudyList } from "../state/studies";
 import { createUploads } from "../state/uploads";
 import { isTyping } from "../tools/keys";
 import { ErrorNote, OneOf, SomeOf, ToolButton, type Choice } from "../ui/controls";
 import { Icon } from "../ui/icons";
+import { showLanguages } from "../ui/LanguageDialog";
 import { StudyRowLink } from "../ui/StudyRowLink";
 import { theme, toggleTheme } from "../ui/theme";
 import { DropZone, FilePicker, UploadPanel } from "../ui/upload";
 import { openStudyPage, studyAddress } from "./router";
 
-const MODALITIES: readonly Choice<string>[] = [
-  { value: "CT", words: "CT", title: "Computed tomography" },
-  { value: "MR", words: "MR", title: "Magnetic resonance" },
-  { value: "US", words: "US", title: "Ultrasound" },
-  { value: "CR,DX", words: "X-ray", title: "Radiographs" },
-  { value: "MG", words: "Mammo", title: "Mammograms" },
-  { value: "XA,RF", words: "Angio", title: "Angiography and fluoroscopy" },
-  { value: "PT,NM", words: "Nuclear", title: "PET and nuclear medicine" },
-  { value: "ECG", words: "ECG", title: "Electrocardiograms" },
-];
+function modalities(): readonly Choice<string>[] {
+  const { ct, mr, us, xray, mg, angio, nuclear, ecg } = t().kinds;
+  return [
+    { value: "CT", ...ct },
+    { value: "MR", ...mr },
+    { value: "US", ...us },
+    { value: "CR,DX", ...xray },
+    { value: "MG", ...mg },
+    { value: "XA,RF", ...angio },
+    { value: "PT,NM", ...nuclear },
+    { value: "ECG", ...ecg },
+  ];
+}
 
-const PERIODS: readonly Choice<number>[] = [
-  { value: 0, words: "Any date" },
-  { value: 1, words: "Today" },
-  { value: 7, words: "7 days" },
-  { value: 30, words: "30 days" },
-  { value: 365, words: "Year" },
-];
+function periods(): readonly Choice<number>[] {
+  const { any, today, week, month, year } = t().periods;
+  return [
+    { value: 0, words: any },
+    { value: 1, words: today },
+    { value: 7, words: week },
+    { value: 30, words: month },
+    { value: 365, words: year },
+  ];
+}
 
 const DAY_MS = 86_400_000;
 
@@ -53,7 +60,7 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
 
   createEffect(() => {
     if (!props.active) return;
-    document.title = "Studies · Gantry";
+    document.title = `${t().list.title} · Gantry`;
     onCleanup(followChanges(() => list.refresh()));
   });
 
@@ -115,8 +122,8 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
           <input
             ref={search}
             type="search"
-            placeholder="Name, ID, date or words"
-            aria-label="Search studies"
+            placeholder={t().list.searchHint}
+            aria-label={t().list.search}
             autocomplete="off"
             spellcheck={false}
             enterkeyhint="search"
@@ -126,9 +133,10 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
         </label>
         <div class="head-end">
           <FilePicker onFiles={(files) => uploads.add(files)} />
+          <ToolButton icon="languages" words={t().language.title} onUse={showLanguages} />
           <ToolButton
             icon={theme() === "dark" ? "sun" : "moon"}
-            words={theme() === "dark" ? "Light theme" : "Dark theme"}
+            words={theme() === "dark" ? t().theme.light : t().theme.dark}
             onUse={toggleTheme}
           />
         </div>
@@ -148,20 +156,20 @@ function Filters(props: { readonly list: StudyList }): JSX.Element {
     <div class="filters">
       <div class="filters-scroll">
         <SomeOf
-          label="Modality"
-          choices={MODALITIES}
+          label={t().list.modality}
+          choices={modalities()}
           values={state.filter.modalities}
-          onChoose={(modalities) => props.list.ask({ modalities })}
+          onChoose={(chosen) => props.list.ask({ modalities: chosen })}
         />
         <OneOf
-          label="Date"
-          choices={PERIODS}
-          value={PERIODS.find(({ value }) => firstDay(value) === state.filter.from)?.value ?? 0}
+          label={t().list.date}
+          choices={periods()}
+          value={periods().find(({ value }) => firstDay(value) === state.filter.from)?.value ?? 0}
           onChoose={(days) => props.list.ask({ from: firstDay(days) })}
         />
       </div>
       <p class="amount" aria-live="polite" classList={{ waiting: state.busy }}>
-        <Show when={!state.fresh && (!state.error || state.rows.length > 0)}>{count(state.total, "study", "studies")}</Show>
+        <Show when={!state.fresh && (!state.error || state.rows.length > 0)}>{t().counts.studies(state.total)}</Show>
       </p>
     </div>
   );
@@ -180,10 +188,10 @@ function Rows(props: RowsProps): JSX.Element {
     <>
       <Show when={state.newer}>
         <button type="button" class="newer" onClick={() => list.showNewer()}>
-          New in the archive · Show
+          {t().list.newer}
         </button>
       </Show>
-      <ul class="studies" ref={props.ref} aria-busy={state.busy} classList={{ stale: state.stale }} aria-label="Studies">
+      <ul class="studies" ref={props.ref} aria-busy={state.busy} classList={{ stale: state.stale }} aria-label={t().list.title}>
         <For each={state.rows}>
           {(study) => (
             <li>
@@ -210,10 +218,7 @@ function Rows(props: RowsProps): JSX.Element {
       </Show>
       <Show when={!state.fresh && state.total === 0 && !state.error}>
         <Show when={isFiltered(list)} fallback={<EmptyArchive />}>
-          <Empty
-            title="No study fits."
-            words="Fewer letters find more; names match in either order, without accents."
-          >
+          <Empty title={t().list.nothingFits} words={t().list.nothingFitsAdvice}>
             <button
               type="button"
               class="button"
@@ -222,7 +227,7 @@ function Rows(props: RowsProps): JSX.Element {
                 list.ask({ modalities: [], from: "", to: "" });
               }}
             >
-              Show all studies
+              {t().list.showAll}
             </button>
           </Empty>
         </Show>
@@ -262,7 +267,7 @@ function MoreBelow(props: MoreBelowProps): JSX.Element {
   });
   return (
     <p class="more" ref={end}>
-      {props.shown.toLocaleString("en")} of {props.total.toLocaleString("en")}
+      {t().list.shownOf(props.shown, props.total)}
     </p>
   );
 }
@@ -270,10 +275,7 @@ function MoreBelow(props: MoreBelowProps): JSX.Element {
 function EmptyArchive(): JSX.Element {
   const [door] = createResource(dicomDoor);
   return (
-    <Empty
-      title="No studies yet."
-      words="Drop DICOM files, folders or a zip anywhere on this page, or send them from a scanner or a shell:"
-    >
+    <Empty title={t().list.empty} words={t().list.emptyAdvice}>
       <Show when={door.state === "ready" && door()}>
         {(known) => (
           <code class="command">

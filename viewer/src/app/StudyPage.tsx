@@ -9,6 +9,7 @@ import { linkPath, type Link } from "../dicom/link";
 import type { Vector3 } from "../dicom/model";
 import { presetsFor } from "../dicom/presets";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
+import { t } from "../i18n/language";
 import { centreOf, createCell, type Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
 import {
@@ -135,7 +136,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       window: now?.window ?? undefined,
     };
     await navigator.clipboard.writeText(location.origin + linkPath(link));
-    setSaid("Link copied");
+    setSaid(t().viewer.linkCopied);
     setTimeout(() => setSaid(""), 1600);
   };
 
@@ -214,13 +215,13 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
 
   createEffect(() => {
     const patient = identity()?.patientName;
-    document.title = patient ? `${nameInWords(patient)} · Gantry` : "Study · Gantry";
+    document.title = patient ? `${nameInWords(patient)} · Gantry` : `${t().viewer.study} · Gantry`;
   });
 
   return (
     <div class="viewer page" classList={{ bare: bare() }}>
       <header class="viewer-head">
-        <button type="button" class="tool" aria-label="Back to studies" title="Back to studies" onClick={backToList}>
+        <button type="button" class="tool" aria-label={t().viewer.back} title={t().viewer.back} onClick={backToList}>
           <Icon name="arrowLeft" />
         </button>
         <div class="viewer-title">
@@ -262,7 +263,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       />
       <main
         class="stage"
-        aria-label="Image"
+        aria-label={t().viewer.image}
         tabIndex={-1}
         ref={stage}
         style={{ "--rows": layout().alone ? 1 : layout().rows, "--columns": layout().alone ? 1 : layout().columns }}
@@ -297,7 +298,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
           }}
         </Index>
         <Show when={!activeDisplaySet() && study.state().busy}>
-          <p class="opening">Opening the study…</p>
+          <p class="opening">{t().viewer.opening}</p>
         </Show>
         <p class="said" role="status">
           {said()}
@@ -339,13 +340,7 @@ function StudyErrors(props: StudyErrorsProps): JSX.Element {
       </Show>
       <Show when={isEmpty()}>
         <div class="stage-note">
-          <ErrorNote
-            error={{
-              message: "This study is not in the archive.",
-              advice: "It may have been deleted, or the link is from another server.",
-              detail: location.pathname,
-            }}
-          />
+          <ErrorNote error={{ ...t().errors.noStudy, detail: location.pathname }} />
         </div>
       </Show>
     </>

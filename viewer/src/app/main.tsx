@@ -5,6 +5,8 @@ import "@fontsource-variable/inter/wght.css";
 import "../ui/styles/tokens.css";
 import "../ui/styles/base.css";
 import "../ui/styles/list.css";
+import { speakChosen } from "../i18n/language";
+import { LanguageDialog } from "../ui/LanguageDialog";
 import { applyTheme } from "../ui/theme";
 import { StudiesPage } from "./StudiesPage";
 import { followHistory, place } from "./router";
@@ -29,6 +31,7 @@ function App() {
           </Suspense>
         )}
       </Show>
+      <LanguageDialog />
     </>
   );
 }
@@ -41,5 +44,5 @@ function fetchViewerWhenIdle(): void {
 
 applyTheme();
 followHistory();
-render(() => <App />, document.getElementById("app")!);
+void speakChosen().then(() => render(() => <App />, document.getElementById("app")!));
 if (place().page === "list") fetchViewerWhenIdle();

@@ -1,4 +1,5 @@
 /** The few attributes worth reading of an object that is not drawn: label and value. */
+import { t } from "../i18n/language";
 import { TAG, items, number, numbers, personName, text, type DicomObject } from "./model";
 import { dateInWords, listed, nameInWords, timeInWords } from "./words";
 
@@ -8,13 +9,14 @@ export interface Fact {
 }
 
 export function facts(instance: DicomObject): readonly Fact[] {
+  const words = t().facts;
   const rows: readonly (readonly [string, string | undefined])[] = [
-    ["Label", text(instance, "00700080") ?? text(instance, "30060002") ?? text(instance, "300A0002")],
-    ["Description", text(instance, "00700081") ?? text(instance, TAG.seriesDescription)],
-    ["Made", madeAt(instance)],
-    ["By", creator(instance)],
-    ["Equipment", equipment(instance)],
-    ["Instance", text(instance, TAG.instanceNumber)],
+    [words.label, text(instance, "00700080") ?? text(instance, "30060002") ?? text(instance, "300A0002")],
+    [words.description, text(instance, "00700081") ?? text(instance, TAG.seriesDescription)],
+    [words.made, madeAt(instance)],
+    [words.by, creator(instance)],
+    [words.equipment, equipment(instance)],
+    [words.instance, text(instance, TAG.instanceNumber)],
   ];
   return rows.flatMap(([label, value]) => (value ? [{ label, value }] : []));
 }
@@ -55,6 +57,6 @@ export function waveformGroups(instance: DicomObject): readonly WaveformGroup[] 
 
 function channelName(channel: DicomObject, index: number): string {
   const source = items(channel, "003A0208")[0];
-  const name = text(source, TAG.codeMeaning) ?? text(channel, "003A0203") ?? `Channel ${index + 1}`;
+  const name = text(source, TAG.codeMeaning) ?? text(channel, "003A0203") ?? t().sheet.channel(index + 1);
   return name.replace(/^Lead /i, "").replace(/\s*\(.*\)$/, "");
 }

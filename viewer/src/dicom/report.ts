@@ -4,8 +4,9 @@
  * Every content item has a concept name and, by its value type, a value; its children follow
  * indented. Only what can be read is given: coordinates and references are named, not drawn.
  */
+import { numberInWords, t } from "../i18n/language";
 import { items, numbers, personName, text, type DicomObject } from "./model";
-import { dateInWords, nameInWords, timeInWords } from "./words";
+import { dateInWords, listed, nameInWords, timeInWords } from "./words";
 
 export interface ReportLine {
   readonly depth: number;
@@ -20,6 +21,8 @@ const VALUE_TYPE = "0040A040";
 /** Deeper reports exist only in attacks. */
 const DEEPEST = 32;
 const MOST_LINES = 5_000;
+/** A measured value is never rounded. */
+const MOST_DIGITS = 20;
 
 export function reportLines(instance: DicomObject): readonly ReportLine[] {
   const lines: ReportLine[] = [];
@@ -28,7 +31,7 @@ export function reportLines(instance: DicomObject): readonly ReportLine[] {
 }
 
 export function reportTitle(instance: DicomObject): string {
-  return codeMeaning(instance, CONCEPT_NAME) || "Report";
+  return codeMeaning(instance, CONCEPT_NAME) || t().report.title;
 }
 
 function collect(parent: DicomObject, depth: number, lines: ReportLine[]): void {
@@ -57,12 +60,12 @@ const VALUE_OF: Readonly<Record<string, (item: DicomObject) => string>> = {
   DATETIME: (item) => dateTimeInWords(text(item, "0040A120")),
   PNAME: (item) => nameInWords(personName(item, "0040A123")),
   UIDREF: (item) => text(item, "0040A124") ?? "",
-  IMAGE: () => "Image",
-  WAVEFORM: () => "Waveform",
-  COMPOSITE: () => "Object",
+  IMAGE: () => t().report.image,
+  WAVEFORM: () => t().report.waveform,
+  COMPOSITE: () => t().report.object,
   SCOORD: (item) => coordinates(item),
   SCOORD3D: (item) => coordinates(item),
-  TCOORD: () => "Moments in time",
+  TCOORD: () => t().report.moments,
 };
 
 function contentValue(item: DicomObject): string {
@@ -75,7 +78,7 @@ function measuredValue(item: DicomObject): string {
   if (value === undefined) return codeMeaning(item, "0040A301");
   const unit = items(measured, "004008EA")[0];
   const symbol = text(unit, "00080100") ?? "";
-  return `${value} ${symbol === "1" || symbol.startsWith("{") ? "" : symbol}`.trim();
+  return `${numberInWords(value, MOST_DIGITS)} ${symbol === "1" || symbol.startsWith("{") ? "" : symbol}`.trim();
 }
 
 function dateTimeInWords(value: string | undefined): string {
@@ -84,6 +87,8 @@ function dateTimeInWords(value: string | undefined): string {
 
 function coordinates(item: DicomObject): string {
   const points = numbers(item, "00700022").length / 2;
-  const shape = (text(item, "00700023") ?? "region").toLowerCase();
-  return points >= 1 ? `${shape}, ${points} points` : shape;
+  const type = (text(item, "00700023") ?? "").toLowerCase();
+  const shapes: Readonly<Record<string, string>> = t().report.shapes;
+  const shape = Object.hasOwn(shapes, type) ? shapes[type]! : type || t().report.region;
+  return points > 1 ? listed([shape, t().counts.points(points)], ", ") : shape;
 }

@@ -2,13 +2,14 @@
  * DICOM values as people read them: names, dates, times, ages, modalities (PS3.5 6.2, PS3.3 C.7.3.1.1.1).
  * What cannot be read as its type is shown as it was sent.
  */
+import { dayInWords, t } from "../i18n/language";
 
 /** "Doe^Jane^^Dr" → "Doe, Jane". The first component group that holds something is shown. */
 export function nameInWords(name: string | null | undefined): string {
   const group = (name ?? "").split("=").find((part) => part.replace(/\^/g, "").trim() !== "") ?? "";
   const [family = "", given = "", middle = ""] = group.split("^").map((part) => part.trim());
   const first = [given, middle].filter(Boolean).join(" ");
-  return [family, first].filter(Boolean).join(", ") || "No name";
+  return [family, first].filter(Boolean).join(", ") || t().values.noName;
 }
 
 interface CalendarDate {
@@ -21,16 +22,16 @@ function calendarDate(value: string | null | undefined): CalendarDate | undefine
   const match = /^(\d{4})[-.]?(\d{2})[-.]?(\d{2})/.exec(value ?? "");
   if (!match) return undefined;
   const [year, month, day] = match.slice(1).map(Number) as [number, number, number];
-  return month >= 1 && month <= 12 && day >= 1 && day <= 31 ? { year, month, day } : undefined;
+  // 31 February would count as 3 March, and the year 45 be read as one of another century.
+  const counted = new Date(Date.UTC(year, month - 1, day));
+  const exists = year >= 1000 && counted.getUTCMonth() === month - 1 && counted.getUTCDate() === day;
+  return exists ? { year, month, day } : undefined;
 }
 
-/** Months in letters, all of one width: no reader takes the day for the month. */
-const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
-
+/** "20260102" → "02 Jan 2026". */
 export function dateInWords(value: string | null | undefined): string {
   const date = calendarDate(value);
-  if (!date) return value ?? "";
-  return `${String(date.day).padStart(2, "0")} ${MONTHS[date.month - 1]} ${date.year}`;
+  return date ? dayInWords(date.year, date.month, date.day) : (value ?? "");
 }
 
 /** "134502.12" → "13:45". */
@@ -47,46 +48,22 @@ export function ageInWords(birth: string | null | undefined, onDay: string | nul
   const months =
     (to.year - from.year) * 12 + (to.month - from.month) - (to.day < from.day ? 1 : 0);
   if (months < 0) return "";
-  if (months >= 24) return `${Math.floor(months / 12)} y`;
-  if (months >= 2) return `${months} mo`;
+  if (months >= 24) return t().values.years(Math.floor(months / 12));
+  if (months >= 2) return t().values.months(months);
   const days = Date.UTC(to.year, to.month - 1, to.day) - Date.UTC(from.year, from.month - 1, from.day);
-  return `${Math.round(days / 86_400_000)} d`;
+  return t().values.days(Math.round(days / 86_400_000));
 }
 
 export function sexInWords(value: string | null | undefined): string {
-  const words: Record<string, string> = { M: "M", F: "F", O: "Other" };
+  const { male, female, otherSex } = t().values;
+  const words: Record<string, string> = { M: male, F: female, O: otherSex };
   return words[(value ?? "").toUpperCase()] ?? "";
 }
 
 /** Modalities by their plain name, for those that a card or a filter names. */
-const MODALITY: Readonly<Record<string, string>> = {
-  CT: "Computed tomography",
-  MR: "Magnetic resonance",
-  US: "Ultrasound",
-  CR: "Radiograph",
-  DX: "Radiograph",
-  MG: "Mammogram",
-  XA: "Angiography",
-  RF: "Fluoroscopy",
-  NM: "Nuclear medicine",
-  PT: "PET",
-  ECG: "Electrocardiogram",
-  SR: "Report",
-  DOC: "Document",
-  SEG: "Segmentation",
-  PR: "Presentation state",
-  KO: "Key objects",
-  RTSTRUCT: "Radiotherapy structures",
-  RTPLAN: "Radiotherapy plan",
-  RTDOSE: "Radiotherapy dose",
-};
-
 export function modalityInWords(code: string): string {
-  return MODALITY[code] ?? code;
-}
-
-export function count(n: number, one: string, many = `${one}s`): string {
-  return `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+  const known: Readonly<Record<string, string>> = t().modalities;
+  return Object.hasOwn(known, code) ? known[code]! : code;
 }
 
 /** "MR, SR": what a study or a series holds, without the empty and the repeated. */

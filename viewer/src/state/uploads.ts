@@ -15,8 +15,7 @@ export type UploadFile = (
 
 export interface FailedUpload {
   readonly name: string;
-  readonly message: string;
-  readonly detail: string;
+  readonly error: ApiError;
 }
 
 export interface Sending {
@@ -74,9 +73,7 @@ export function createUploads(upload: UploadFile, onStored: () => void): Uploads
   }
 
   function fail(file: File, error: unknown): void {
-    const { message, advice, detail } = error as ApiError;
-    const failed = { name: file.name, message: [message, advice].filter(Boolean).join(" "), detail };
-    setState("failed", (others) => [...others, failed]);
+    setState("failed", (others) => [...others, { name: file.name, error: error as ApiError }]);
   }
 
   return {

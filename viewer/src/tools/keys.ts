@@ -1,47 +1,57 @@
 /** Keys of the viewer: one table that the handler, the tooltips and the help all read. */
+import { t, type Messages } from "../i18n/language";
+
+/** Keys that keyboards of each language name in their own way. */
+type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space";
 
 export interface Command {
-  readonly id: string;
-  readonly words: string;
+  readonly id: keyof Messages["commands"];
   /** `KeyboardEvent.key`, lower case for letters. */
   readonly keys: readonly string[];
-  /** As it is shown. */
-  readonly shown: string;
+  /** As it is shown: a sign, or the name of a key that has a word on it. */
+  readonly shown: string | { readonly word: KeyWord };
 }
 
 export const COMMANDS = {
-  previous: { id: "previous", words: "Previous image", keys: ["ArrowUp"], shown: "↑" },
-  next: { id: "next", words: "Next image", keys: ["ArrowDown"], shown: "↓" },
-  back10: { id: "back10", words: "Ten images back", keys: ["PageUp"], shown: "PgUp" },
-  forward10: { id: "forward10", words: "Ten images on", keys: ["PageDown"], shown: "PgDn" },
-  first: { id: "first", words: "First image", keys: ["Home"], shown: "Home" },
-  last: { id: "last", words: "Last image", keys: ["End"], shown: "End" },
-  previousSeries: { id: "previousSeries", words: "Previous series", keys: ["ArrowLeft"], shown: "←" },
-  nextSeries: { id: "nextSeries", words: "Next series", keys: ["ArrowRight"], shown: "→" },
-  window: { id: "window", words: "Brightness and contrast", keys: ["w"], shown: "W" },
-  scroll: { id: "scroll", words: "Scroll", keys: ["s"], shown: "S" },
-  zoom: { id: "zoom", words: "Zoom", keys: ["z"], shown: "Z" },
-  pan: { id: "pan", words: "Move", keys: ["p"], shown: "P" },
-  cursor: { id: "cursor", words: "3D cursor", keys: ["c"], shown: "C" },
-  zoomIn: { id: "zoomIn", words: "Larger", keys: ["+", "="], shown: "+" },
-  zoomOut: { id: "zoomOut", words: "Smaller", keys: ["-"], shown: "−" },
-  invert: { id: "invert", words: "Invert", keys: ["i"], shown: "I" },
-  rotate: { id: "rotate", words: "Rotate right", keys: ["r"], shown: "R" },
-  flip: { id: "flip", words: "Flip left and right", keys: ["h"], shown: "H" },
-  reset: { id: "reset", words: "Reset", keys: ["0"], shown: "0" },
-  play: { id: "play", words: "Play", keys: [" "], shown: "Space" },
-  nextCell: { id: "nextCell", words: "Next viewport", keys: ["n"], shown: "N" },
-  alone: { id: "alone", words: "This viewport alone", keys: ["m"], shown: "M" },
-  grid: { id: "grid", words: "One or several viewports", keys: ["g"], shown: "G" },
-  link: { id: "link", words: "Scroll together", keys: ["l"], shown: "L" },
-  lines: { id: "lines", words: "Reference lines", keys: ["x"], shown: "X" },
-  copyLink: { id: "copyLink", words: "Copy link", keys: ["y"], shown: "Y" },
-  full: { id: "full", words: "Image only", keys: ["f"], shown: "F" },
-  help: { id: "help", words: "Keys", keys: ["?"], shown: "?" },
-  list: { id: "list", words: "Studies", keys: ["Backspace"], shown: "⌫" },
+  previous: { id: "previous", keys: ["ArrowUp"], shown: "↑" },
+  next: { id: "next", keys: ["ArrowDown"], shown: "↓" },
+  back10: { id: "back10", keys: ["PageUp"], shown: { word: "pageUp" } },
+  forward10: { id: "forward10", keys: ["PageDown"], shown: { word: "pageDown" } },
+  first: { id: "first", keys: ["Home"], shown: { word: "home" } },
+  last: { id: "last", keys: ["End"], shown: { word: "end" } },
+  previousSeries: { id: "previousSeries", keys: ["ArrowLeft"], shown: "←" },
+  nextSeries: { id: "nextSeries", keys: ["ArrowRight"], shown: "→" },
+  window: { id: "window", keys: ["w"], shown: "W" },
+  scroll: { id: "scroll", keys: ["s"], shown: "S" },
+  zoom: { id: "zoom", keys: ["z"], shown: "Z" },
+  pan: { id: "pan", keys: ["p"], shown: "P" },
+  cursor: { id: "cursor", keys: ["c"], shown: "C" },
+  zoomIn: { id: "zoomIn", keys: ["+", "="], shown: "+" },
+  zoomOut: { id: "zoomOut", keys: ["-"], shown: "−" },
+  invert: { id: "invert", keys: ["i"], shown: "I" },
+  rotate: { id: "rotate", keys: ["r"], shown: "R" },
+  flip: { id: "flip", keys: ["h"], shown: "H" },
+  reset: { id: "reset", keys: ["0"], shown: "0" },
+  play: { id: "play", keys: [" "], shown: { word: "space" } },
+  nextCell: { id: "nextCell", keys: ["n"], shown: "N" },
+  alone: { id: "alone", keys: ["m"], shown: "M" },
+  grid: { id: "grid", keys: ["g"], shown: "G" },
+  link: { id: "link", keys: ["l"], shown: "L" },
+  lines: { id: "lines", keys: ["x"], shown: "X" },
+  copyLink: { id: "copyLink", keys: ["y"], shown: "Y" },
+  full: { id: "full", keys: ["f"], shown: "F" },
+  help: { id: "help", keys: ["?"], shown: "?" },
+  list: { id: "list", keys: ["Backspace"], shown: "⌫" },
 } as const satisfies Record<string, Command>;
 
 export type CommandId = keyof typeof COMMANDS;
+
+export const commandWords = (id: CommandId): string => t().commands[id];
+
+export function keyShown(id: CommandId): string {
+  const { shown }: Command = COMMANDS[id];
+  return typeof shown === "string" ? shown : t().keys[shown.word];
+}
 
 const BY_KEY = new Map<string, CommandId>(
   Object.values(COMMANDS).flatMap((command) =>

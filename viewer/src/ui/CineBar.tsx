@@ -1,5 +1,6 @@
 /** While a stack plays: how fast, faster, slower, stop. */
 import type { JSX } from "solid-js";
+import { t } from "../i18n/language";
 
 export interface CineBarProps {
   readonly rate: number;
@@ -14,16 +15,16 @@ function step(rate: number): number {
 
 export function CineBar(props: CineBarProps): JSX.Element {
   return (
-    <div class="cine" role="group" aria-label="Playing">
-      <button type="button" class="tool" aria-label="Slower" onClick={() => props.onRate(props.rate - step(props.rate - 1))}>
+    <div class="cine" role="group" aria-label={t().cine.title}>
+      <button type="button" class="tool" aria-label={t().cine.slower} onClick={() => props.onRate(props.rate - step(props.rate - 1))}>
         −
       </button>
-      <span>{props.rate} images/s</span>
-      <button type="button" class="tool" aria-label="Faster" onClick={() => props.onRate(props.rate + step(props.rate))}>
+      <span>{t().cine.rate(props.rate)}</span>
+      <button type="button" class="tool" aria-label={t().cine.faster} onClick={() => props.onRate(props.rate + step(props.rate))}>
         +
       </button>
       <button type="button" class="button plain" onClick={() => props.onStop()}>
-        Stop
+        {t().cine.stop}
       </button>
     </div>
   );

@@ -1,7 +1,8 @@
 /** All keys on one page. */
-import { For, createEffect, type JSX } from "solid-js";
-import type { Preset } from "../dicom/presets";
-import { COMMANDS } from "../tools/keys";
+import { For, createEffect, on, type JSX } from "solid-js";
+import { presetWords, type Preset } from "../dicom/presets";
+import { t } from "../i18n/language";
+import { COMMANDS, commandWords, keyShown } from "../tools/keys";
 
 export interface KeysDialogProps {
   readonly open: boolean;
@@ -11,39 +12,44 @@ export interface KeysDialogProps {
 
 export function KeysDialog(props: KeysDialogProps): JSX.Element {
   let dialog!: HTMLDialogElement;
-  createEffect(() => {
-    if (props.open && !dialog.open) dialog.showModal();
-    if (!props.open && dialog.open) dialog.close();
-  });
+  createEffect(
+    on(
+      () => props.open,
+      (open) => {
+        if (open && !dialog.open) dialog.showModal();
+        if (!open && dialog.open) dialog.close();
+      },
+    ),
+  );
   return (
     <dialog
       ref={dialog}
       class="keys"
-      aria-label="Keys"
+      aria-label={t().keys.title}
       onClose={() => props.onClose()}
       onClick={(event) => event.target === dialog && dialog.close()}
       onKeyDown={(event) => event.key === "?" && dialog.close()}
     >
-      <h2>Keys</h2>
+      <h2>{t().keys.title}</h2>
       <ul>
         <For each={Object.values(COMMANDS)}>
           {(command) => (
             <li>
-              <span>{command.words}</span>
-              <kbd>{command.shown}</kbd>
+              <span>{commandWords(command.id)}</span>
+              <kbd>{keyShown(command.id)}</kbd>
             </li>
           )}
         </For>
         <For each={props.presets}>
           {(preset) => (
             <li>
-              <span>{preset.name}</span>
+              <span>{presetWords(preset)}</span>
               <kbd>{preset.key}</kbd>
             </li>
           )}
         </For>
       </ul>
-      <p>Wheel: through the images. Right button: zoom. Middle button: move. Double click: reset.</p>
+      <p>{t().keys.mouse}</p>
     </dialog>
   );
 }

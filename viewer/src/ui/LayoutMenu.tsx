@@ -1,6 +1,7 @@
 /** How many images side by side: a square of little cells, chosen by pointer or by key. */
 import { Popover } from "@kobalte/core/popover";
 import { For, createSignal, type JSX } from "solid-js";
+import { t } from "../i18n/language";
 import { MOST_SIDE, type Layout } from "../state/layout";
 import { Icon } from "./icons";
 
@@ -31,14 +32,14 @@ export function LayoutMenu(props: LayoutMenuProps): JSX.Element {
   };
   return (
     <Popover open={open()} onOpenChange={setOpen} gutter={6} placement="bottom-end">
-      <Popover.Trigger class="tool" aria-label="Layout" title="Layout">
+      <Popover.Trigger class="tool" aria-label={t().layout.title} title={t().layout.title}>
         <Icon name="grid" />
-        <span class="tool-words">Layout</span>
+        <span class="tool-words">{t().layout.title}</span>
       </Popover.Trigger>
       <Popover.Portal>
-        <Popover.Content class="menu layout-menu" aria-label="Layout">
+        <Popover.Content class="menu layout-menu" aria-label={t().layout.title}>
           <p class="menu-title">{`${size()[0]} × ${size()[1]}`}</p>
-          <div class="layout-grid" ref={grid} role="group" aria-label="Rows and columns" onPointerLeave={() => setAimed(null)}>
+          <div class="layout-grid" ref={grid} role="group" aria-label={t().layout.sides} onPointerLeave={() => setAimed(null)}>
             <For each={SIDES}>
               {(row) => (
                 <For each={SIDES}>

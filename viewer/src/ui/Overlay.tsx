@@ -2,6 +2,7 @@
 import { Show, type JSX } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import { ageInWords, dateInWords, listed, nameInWords, sexInWords, timeInWords } from "../dicom/words";
+import { numberInWords, t } from "../i18n/language";
 import type { Probed, ShownView } from "../render/stackview";
 import type { Identity } from "../state/study";
 
@@ -32,7 +33,7 @@ export function Overlay(props: OverlayProps): JSX.Element {
         <p class="strong">{props.stack.description || props.stack.modality}</p>
         <p>
           {listed([
-            props.stack.seriesNumber === undefined ? undefined : `Series ${props.stack.seriesNumber}`,
+            props.stack.seriesNumber === undefined ? undefined : t().overlay.series(props.stack.seriesNumber),
             dateInWords(props.identity?.studyDate),
             timeInWords(props.identity?.studyTime),
           ])}
@@ -40,14 +41,14 @@ export function Overlay(props: OverlayProps): JSX.Element {
       </div>
       <div class="corner bottom-left">
         <p class="strong">
-          <Show when={props.view.count > 1} fallback="1 image">
+          <Show when={props.view.count > 1} fallback={t().counts.images(1)}>
             {props.view.index + 1} / {props.view.count}
           </Show>
         </p>
         <p>
           {listed([
-            millimetres(frame().sliceThicknessMm, "thick"),
-            frame().sliceLocationMm === undefined ? undefined : `at ${frame().sliceLocationMm!.toFixed(1)}`,
+            said(t().overlay.thickness, frame().sliceThicknessMm, 2),
+            said(t().overlay.location, frame().sliceLocationMm, 1, 1),
           ])}
         </p>
       </div>
@@ -55,7 +56,7 @@ export function Overlay(props: OverlayProps): JSX.Element {
         <Show when={props.view.window} keyed>
           {(window) => (
             <p class="strong">
-              W {rounded(window.width)} L {rounded(window.center)}
+              {t().overlay.window(rounded(window.width), rounded(window.center))}
             </p>
           )}
         </Show>
@@ -80,9 +81,12 @@ export function Overlay(props: OverlayProps): JSX.Element {
 }
 
 function probeInWords({ column, row, values, unit }: Probed): string {
-  const held = values.map((value) => String(Number(value.toPrecision(6)))).join(" ");
+  const held = values.map((value) => numberInWords(Number(value.toPrecision(6)), MOST_DIGITS)).join(" ");
   return `${column}, ${row}: ${held} ${unit}`.trim();
 }
+
+/** As many as the value has: it is cut to six significant ones before. */
+const MOST_DIGITS = 20;
 
 const STEPS_MM = [200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1];
 const LONGEST_PX = 160;
@@ -92,16 +96,21 @@ function ScaleBar(props: { readonly pixelsPerMm: number }): JSX.Element {
     STEPS_MM.find((step) => step * props.pixelsPerMm <= LONGEST_PX) ?? 0.1;
   return (
     <div class="scale" style={{ width: `${(millimetresShown() * props.pixelsPerMm).toFixed(1)}px` }}>
-      <p>{millimetresShown() >= 10 ? `${millimetresShown() / 10} cm` : `${millimetresShown()} mm`}</p>
+      <p>
+        {millimetresShown() >= 10
+          ? `${numberInWords(millimetresShown() / 10)} cm`
+          : `${numberInWords(millimetresShown())} mm`}
+      </p>
     </div>
   );
 }
 
-function millimetres(value: number | undefined, word: string): string | undefined {
-  return value === undefined ? undefined : `${Number(value.toFixed(2))} mm ${word}`;
+function said(words: (mm: string) => string, mm: number | undefined, most: number, least = 0): string | undefined {
+  return mm === undefined ? undefined : words(numberInWords(mm, most, least));
 }
 
 /** Small numbers keep a digit: windows of normalised or float images are often below ten. */
 function rounded(value: number): string {
-  return Math.abs(value) < 10 && !Number.isInteger(value) ? value.toFixed(1) : String(Math.round(value));
+  const digits = Math.abs(value) < 10 && !Number.isInteger(value) ? 1 : 0;
+  return numberInWords(value, digits, digits);
 }

@@ -1,5 +1,6 @@
 /** Where in the stack the image is; drag to go elsewhere. */
 import type { JSX } from "solid-js";
+import { t } from "../i18n/language";
 
 export interface ScrubberProps {
   readonly index: number;
@@ -25,7 +26,7 @@ export function Scrubber(props: ScrubberProps): JSX.Element {
       class="scrubber"
       role="slider"
       aria-orientation="vertical"
-      aria-label="Image in the series"
+      aria-label={t().scrubber}
       aria-valuemin={1}
       aria-valuemax={props.count}
       aria-valuenow={props.index + 1}

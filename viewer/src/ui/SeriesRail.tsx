@@ -2,7 +2,8 @@
 import { Index, createEffect, on, type JSX } from "solid-js";
 import { instancePath, instanceThumbnail, seriesThumbnail } from "../api/dicomweb";
 import type { DisplaySet, SheetKind } from "../dicom/displaysets";
-import { count, listed, modalityInWords } from "../dicom/words";
+import { listed, modalityInWords } from "../dicom/words";
+import { t } from "../i18n/language";
 import type { OpenStudy, SeriesEntry } from "../state/study";
 import type { IconName } from "./icons";
 import { DRAGGED_SET } from "./StageCell";
@@ -17,14 +18,6 @@ const SHEET_ICON: Readonly<Record<SheetKind, IconName>> = {
   waveform: "activity",
   video: "film",
   other: "file",
-};
-
-const SHEET_WORD: Readonly<Record<SheetKind, string>> = {
-  report: "report",
-  document: "document",
-  waveform: "recording",
-  video: "video",
-  other: "object",
 };
 
 export interface SeriesRailProps {
@@ -49,7 +42,7 @@ export function SeriesRail(props: SeriesRailProps): JSX.Element {
     ),
   );
   return (
-    <nav class="rail" aria-label="Series" ref={rail}>
+    <nav class="rail" aria-label={t().rail.title} ref={rail}>
       <Index each={props.study.state().series}>
         {(series) => (
           <Index each={series().sets?.length ? series().sets! : [null]}>
@@ -113,13 +106,14 @@ function icon(set: DisplaySet | null): IconName {
 }
 
 function title({ series }: RailItemProps): string {
-  return series.description || modalityInWords(series.modality) || "Series";
+  return series.description || modalityInWords(series.modality) || t().rail.series;
 }
 
 function amount({ series, set }: RailItemProps): string {
-  const lead = listed([series.modality, series.number?.toString()], " ") || "Series";
-  if (series.error) return `${lead} · cannot be read`;
-  if (!set) return `${lead} · ${count(series.instances, "object")}`;
-  if (set.kind === "sheet") return `${lead} · ${SHEET_WORD[set.sheet]}`;
-  return `${lead} · ${count(set.frames.length, set.multiFrame ? "frame" : "image")}`;
+  const lead = listed([series.modality, series.number?.toString()], " ") || t().rail.series;
+  if (series.error) return `${lead} · ${t().rail.unreadable}`;
+  if (!set) return `${lead} · ${t().counts.objects(series.instances)}`;
+  if (set.kind === "sheet") return `${lead} · ${t().rail[set.sheet]}`;
+  const { frames, images } = t().counts;
+  return `${lead} · ${(set.multiFrame ? frames : images)(set.frames.length)}`;
 }

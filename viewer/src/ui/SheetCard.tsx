@@ -6,7 +6,8 @@ import type { Sheet } from "../dicom/displaysets";
 import { facts, waveformGroups } from "../dicom/facts";
 import { TAG, text } from "../dicom/model";
 import { reportLines, reportTitle } from "../dicom/report";
-import { count, modalityInWords } from "../dicom/words";
+import { modalityInWords } from "../dicom/words";
+import { numberInWords, t } from "../i18n/language";
 import { ErrorNote } from "./controls";
 import { Icon } from "./icons";
 
@@ -21,7 +22,7 @@ export function SheetCard(props: SheetCardProps): JSX.Element {
       <article class="sheet">
         <h2>{title(props.sheet)}</h2>
         <Facts sheet={props.sheet} />
-        <Switch fallback={<p class="aside">Nothing of this is drawn on its own; it describes other objects.</p>}>
+        <Switch fallback={<p class="aside">{t().sheet.notDrawn}</p>}>
           <Match when={props.sheet.sheet === "report"}>
             <Report sheet={props.sheet} />
           </Match>
@@ -32,7 +33,7 @@ export function SheetCard(props: SheetCardProps): JSX.Element {
             <Waveform sheet={props.sheet} />
           </Match>
           <Match when={props.sheet.sheet === "video"}>
-            <p class="aside">A video. This page does not play it yet; other programs can fetch it from the archive.</p>
+            <p class="aside">{t().sheet.video}</p>
           </Match>
         </Switch>
       </article>
@@ -63,7 +64,7 @@ function Facts(props: { readonly sheet: Sheet }): JSX.Element {
 function Report(props: { readonly sheet: Sheet }): JSX.Element {
   return (
     <ul class="report">
-      <For each={reportLines(props.sheet.instance)} fallback={<li class="aside">This report is empty.</li>}>
+      <For each={reportLines(props.sheet.instance)} fallback={<li class="aside">{t().sheet.emptyReport}</li>}>
         {(line) => (
           <li classList={{ heading: line.heading }} style={{ "--depth": String(Math.min(line.depth, 8)) }}>
             <Show when={line.name}>
@@ -97,7 +98,7 @@ function Document(props: SheetCardProps): JSX.Element {
   return (
     <>
       <button type="button" class="button" disabled={busy()} onClick={() => void open()}>
-        <Icon name="fileText" /> {busy() ? "Opening…" : kind() === "application/pdf" ? "Open the PDF" : "Save the document"}
+        <Icon name="fileText" /> {busy() ? t().sheet.opening : kind() === "application/pdf" ? t().sheet.openPdf : t().sheet.save}
       </button>
       <Show when={error()} keyed>
         {(problem) => <ErrorNote error={problem} />}
@@ -107,7 +108,7 @@ function Document(props: SheetCardProps): JSX.Element {
 }
 
 function unexpected(problem: unknown): ApiError {
-  return new ApiError("The document could not be opened.", "Try again.", String(problem));
+  return new ApiError(() => t().errors.noDocument, String(problem));
 }
 
 function documentAddress(sheet: Sheet, study: string): string {
@@ -134,12 +135,16 @@ function Waveform(props: { readonly sheet: Sheet }): JSX.Element {
       <For each={waveformGroups(props.sheet.instance)}>
         {(group) => (
           <p>
-            {count(group.channels.length, "channel")}, {Number(group.seconds.toFixed(1))} s at{" "}
-            {Math.round(group.samplesPerSecond)} samples/s: {group.channels.join(", ")}
+            {t().sheet.waveform(
+              group.channels.length,
+              numberInWords(group.seconds, 1),
+              numberInWords(group.samplesPerSecond, 0),
+              group.channels.join(", "),
+            )}
           </p>
         )}
       </For>
-      <p class="aside">The traces are kept in the archive; this page lists them and does not draw them yet.</p>
+      <p class="aside">{t().sheet.notTraced}</p>
     </>
   );
 }

@@ -4,6 +4,7 @@ import { instancePath, renderedPicture } from "../api/dicomweb";
 import { framesPerSecond } from "../dicom/cine";
 import { firstIndex, sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
 import type { Vector3 } from "../dicom/model";
+import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
 import type { Identity } from "../state/study";
@@ -126,7 +127,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
     <section
       class="cell"
       classList={{ active: props.active && !props.isOne, hidden: props.hidden }}
-      aria-label="Viewport"
+      aria-label={t().layout.cell}
       aria-current={props.active}
       onPointerDown={() => props.onActivate()}
       onDragOver={over}
@@ -155,7 +156,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
       </Show>
       <Show when={isLoading(cell)}>
         <div class="loading">
-          <Progress share={cell.progress()!.loaded / cell.progress()!.total} label="Images loaded" />
+          <Progress share={cell.progress()!.loaded / cell.progress()!.total} label={t().viewer.imagesLoaded} />
         </div>
       </Show>
       <Show when={cell.rate() !== null}>
@@ -172,7 +173,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
         <FirstPicture stack={stack()!} study={props.study} beginning={props.beginning} />
       </Show>
       <Show when={!props.set && !props.isOne}>
-        <p class="opening">Drag a series here, or choose one while this is active.</p>
+        <p class="opening">{t().layout.room}</p>
       </Show>
       <CellErrors cell={cell} />
     </section>
@@ -193,7 +194,7 @@ function FirstPicture(props: {
   };
   const [isBroken, setBroken] = createSignal(false);
   return (
-    <Show when={!isBroken()} fallback={<p class="opening">Loading the image…</p>}>
+    <Show when={!isBroken()} fallback={<p class="opening">{t().viewer.loading}</p>}>
       <img class="first-picture" src={address()} alt="" onError={() => setBroken(true)} />
     </Show>
   );
@@ -219,11 +220,7 @@ function CellErrors(props: { readonly cell: Cell }): JSX.Element {
         {(failure) => (
           <div class="stage-note">
             <ErrorNote
-              error={{
-                message: `Image ${failure.index + 1} cannot be shown.`,
-                advice: "Other images are not affected. Try again, or open the file in another program.",
-                detail: failure.message,
-              }}
+              error={{ ...t().errors.noImage(failure.index + 1), detail: failure.message }}
               onRetry={() => props.cell.retry()}
             />
           </div>
@@ -232,13 +229,7 @@ function CellErrors(props: { readonly cell: Cell }): JSX.Element {
       <Show when={props.cell.crash()} keyed>
         {(error) => (
           <div class="stage-note">
-            <ErrorNote
-              error={{
-                message: "This browser could not start the viewer.",
-                advice: "Reload the page, or open it in another browser.",
-                detail: `${error.message}\n${error.stack ?? ""}`,
-              }}
-            />
+            <ErrorNote error={{ ...t().errors.noViewer, detail: `${error.message}\n${error.stack ?? ""}` }} />
           </div>
         )}
       </Show>

@@ -3,7 +3,6 @@ import { For, Show, type JSX } from "solid-js";
 import type { StudyRow } from "../api/studies";
 import {
   ageInWords,
-  count,
   dateInWords,
   listed,
   modalityInWords,
@@ -11,6 +10,7 @@ import {
   sexInWords,
   timeInWords,
 } from "../dicom/words";
+import { t } from "../i18n/language";
 import { Thumbnail } from "./Thumbnail";
 
 export interface StudyRowLinkProps {
@@ -41,7 +41,7 @@ export function StudyRowLink(props: StudyRowLinkProps): JSX.Element {
       </span>
       <span class="what">
         <span classList={{ unsaid: !study().description }}>
-          {study().description || listed(study().modalities.map(modalityInWords), ", ") || "No description"}
+          {study().description || listed(study().modalities.map(modalityInWords), ", ") || t().list.noDescription}
         </span>
         <small>{study().accession}</small>
       </span>
@@ -55,13 +55,13 @@ export function StudyRowLink(props: StudyRowLinkProps): JSX.Element {
         </For>
       </span>
       <span class="when">
-        <span>{dateInWords(study().studyDate) || "No date"}</span>
+        <span>{dateInWords(study().studyDate) || t().list.noDate}</span>
         <small>{timeInWords(study().studyTime)}</small>
       </span>
       <span class="size">
-        <span>{count(study().instances, "object")}</span>
+        <span>{t().counts.objects(study().instances)}</span>
         <Show when={study().series > 0}>
-          <small>{count(study().series, "series", "series")}</small>
+          <small>{t().counts.series(study().series)}</small>
         </Show>
       </span>
     </a>

@@ -2,12 +2,14 @@
 import { DropdownMenu } from "@kobalte/core/dropdown-menu";
 import { For, Show, type JSX } from "solid-js";
 import type { Window } from "../dicom/frame";
-import type { Preset } from "../dicom/presets";
+import { presetWords, type Preset } from "../dicom/presets";
+import { numberInWords, t } from "../i18n/language";
 import { cellCount, type Layout } from "../state/layout";
-import { COMMANDS, type CommandId } from "../tools/keys";
+import { commandWords, keyShown, type CommandId } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
 import { ToolButton } from "./controls";
 import { Icon, type IconName } from "./icons";
+import { showLanguages } from "./LanguageDialog";
 import { LayoutMenu } from "./LayoutMenu";
 import { theme, toggleTheme } from "./theme";
 
@@ -49,13 +51,13 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
     (tool === "scroll" && !props.canScroll) ||
     (tool === "window" && !props.canWindow);
   return (
-    <div class="tools" role="toolbar" aria-label="Tools">
+    <div class="tools" role="toolbar" aria-label={t().tools.title}>
       <For each={DRAG_TOOLS}>
         {({ tool, icon }) => (
           <ToolButton
             icon={icon}
-            words={COMMANDS[tool].words}
-            shortcut={COMMANDS[tool].shown}
+            words={commandWords(tool)}
+            shortcut={keyShown(tool)}
             pressed={props.tool === tool}
             disabled={unusable(tool)}
             onUse={() => props.onTool(tool)}
@@ -66,24 +68,25 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
       <Show when={props.canScroll}>
         <ToolButton
           icon={props.playing ? "pause" : "play"}
-          words={props.playing ? "Stop" : COMMANDS.play.words}
-          shortcut={COMMANDS.play.shown}
+          words={props.playing ? t().cine.stop : commandWords("play")}
+          shortcut={keyShown("play")}
+          ariaKey="Space"
           disabled={props.disabled}
           onUse={() => props.run("play")}
         />
       </Show>
       <ToolButton
         icon="invert"
-        words={COMMANDS.invert.words}
-        shortcut={COMMANDS.invert.shown}
+        words={commandWords("invert")}
+        shortcut={keyShown("invert")}
         pressed={props.inverted}
         disabled={props.disabled}
         onUse={() => props.run("invert")}
       />
       <ToolButton
         icon="reset"
-        words={COMMANDS.reset.words}
-        shortcut={COMMANDS.reset.shown}
+        words={commandWords("reset")}
+        shortcut={keyShown("reset")}
         disabled={props.disabled}
         onUse={() => props.run("reset")}
       />
@@ -96,7 +99,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
 function MoreTools(props: ViewerToolsProps): JSX.Element {
   return (
     <DropdownMenu open={props.open} onOpenChange={props.onOpen} placement="bottom-end" gutter={6} modal={false}>
-      <DropdownMenu.Trigger class="tool" aria-label="More tools" title="More tools">
+      <DropdownMenu.Trigger class="tool" aria-label={t().tools.more} title={t().tools.more}>
         <Icon name="ellipsis" />
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal>
@@ -124,7 +127,11 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
           <CommandItem icon="keyboard" command="help" run={props.run} byKey />
           <DropdownMenu.Item class="menu-item" onSelect={toggleTheme}>
             <Icon name={theme() === "dark" ? "sun" : "moon"} />
-            <span class="grow">{theme() === "dark" ? "Light theme" : "Dark theme"}</span>
+            <span class="grow">{theme() === "dark" ? t().theme.light : t().theme.dark}</span>
+          </DropdownMenu.Item>
+          <DropdownMenu.Item class="menu-item" onSelect={showLanguages}>
+            <Icon name="languages" />
+            <span class="grow">{t().language.title}</span>
           </DropdownMenu.Item>
         </DropdownMenu.Content>
       </DropdownMenu.Portal>
@@ -136,11 +143,11 @@ function WindowItems(props: ViewerToolsProps): JSX.Element {
   return (
     <Show when={props.presets.length + props.windows.length > 0}>
       <DropdownMenu.Group>
-        <DropdownMenu.GroupLabel class="menu-title">Window</DropdownMenu.GroupLabel>
+        <DropdownMenu.GroupLabel class="menu-title">{t().tools.windows}</DropdownMenu.GroupLabel>
         <For each={props.windows.slice(0, 4)}>
           {(window, index) => (
             <WindowItem
-              words={window.explanation ?? (index() === 0 ? "As sent" : `As sent, ${index() + 1}`)}
+              words={window.explanation ?? (index() === 0 ? t().tools.asSent : t().tools.asSentNumber(index() + 1))}
               window={window}
               onWindow={props.onWindow}
             />
@@ -148,7 +155,7 @@ function WindowItems(props: ViewerToolsProps): JSX.Element {
         </For>
         <For each={props.presets}>
           {(preset) => (
-            <WindowItem words={preset.name} window={preset} shortcut={preset.key} onWindow={props.onWindow} />
+            <WindowItem words={presetWords(preset)} window={preset} shortcut={preset.key} onWindow={props.onWindow} />
           )}
         </For>
       </DropdownMenu.Group>
@@ -169,7 +176,7 @@ function WindowItem(props: WindowItemProps): JSX.Element {
     <DropdownMenu.Item class="menu-item" onSelect={() => props.onWindow(props.window)}>
       <span class="grow">{props.words}</span>
       <span class="aside">
-        {Math.round(props.window.width)} / {Math.round(props.window.center)}
+        {numberInWords(props.window.width, 0)} / {numberInWords(props.window.center, 0)}
       </span>
       <Show when={props.shortcut}>
         <kbd>{props.shortcut}</kbd>
@@ -196,11 +203,11 @@ function CommandItem(props: CommandItemProps): JSX.Element {
       onSelect={() => props.run(props.command)}
     >
       <Icon name={props.icon} />
-      <span class="grow">{COMMANDS[props.command].words}</span>
+      <span class="grow">{commandWords(props.command)}</span>
       <Show when={props.checked}>
         <Icon name="check" />
       </Show>
-      <kbd>{COMMANDS[props.command].shown}</kbd>
+      <kbd>{keyShown(props.command)}</kbd>
     </DropdownMenu.Item>
   );
 }

@@ -2,12 +2,16 @@
 import { Tooltip } from "@kobalte/core/tooltip";
 import { For, Show, createSignal, type JSX } from "solid-js";
 import type { ApiError } from "../api/http";
+import { t } from "../i18n/language";
 import { Icon, type IconName } from "./icons";
 
 export interface ToolButtonProps {
   readonly icon: IconName;
   readonly words: string;
+  /** The key as it is shown. */
   readonly shortcut?: string | undefined;
+  /** The key by its name in ARIA, where it is shown in another way. */
+  readonly ariaKey?: string | undefined;
   readonly pressed?: boolean | undefined;
   readonly disabled?: boolean | undefined;
   readonly onUse: () => void;
@@ -22,7 +26,7 @@ export function ToolButton(props: ToolButtonProps): JSX.Element {
         class="tool"
         aria-label={props.words}
         aria-pressed={props.pressed}
-        aria-keyshortcuts={props.shortcut}
+        aria-keyshortcuts={props.ariaKey ?? props.shortcut}
         disabled={props.disabled}
         onClick={() => props.onUse()}
       >
@@ -148,10 +152,10 @@ export function ErrorNote(props: ErrorNoteProps): JSX.Element {
         <div class="note-actions">
           <Show when={props.onRetry}>
             <button type="button" class="button" onClick={() => props.onRetry?.()}>
-              <Icon name="refresh" /> Try again
+              <Icon name="refresh" /> {t().actions.tryAgain}
             </button>
           </Show>
-          <CopyButton words="Copy detail" text={props.error.detail} />
+          <CopyButton text={props.error.detail} />
         </div>
       </div>
     </div>
@@ -160,7 +164,7 @@ export function ErrorNote(props: ErrorNoteProps): JSX.Element {
 
 const SAID_MS = 1600;
 
-export function CopyButton(props: { readonly words: string; readonly text: string }): JSX.Element {
+export function CopyButton(props: { readonly text: string }): JSX.Element {
   const [copied, setCopied] = createSignal(false);
   const copy = async () => {
     await navigator.clipboard.writeText(props.text);
@@ -169,7 +173,7 @@ export function CopyButton(props: { readonly words: string; readonly text: strin
   };
   return (
     <button type="button" class="button plain" title={props.text} onClick={() => void copy()}>
-      <Icon name={copied() ? "check" : "copy"} /> {copied() ? "Copied" : props.words}
+      <Icon name={copied() ? "check" : "copy"} /> {copied() ? t().actions.copied : t().actions.copyDetail}
     </button>
   );
 }

@@ -13,6 +13,7 @@ import flip from "lucide-static/icons/flip-horizontal-2.svg?raw";
 import grid from "lucide-static/icons/layout-grid.svg?raw";
 import inbox from "lucide-static/icons/inbox.svg?raw";
 import keyboard from "lucide-static/icons/keyboard.svg?raw";
+import languages from "lucide-static/icons/languages.svg?raw";
 import layers from "lucide-static/icons/layers.svg?raw";
 import maximize from "lucide-static/icons/maximize.svg?raw";
 import moon from "lucide-static/icons/moon.svg?raw";
@@ -34,7 +35,7 @@ import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
   activity, arrowLeft, check, close, contrast, copy, crosshair, ellipsis, file, fileText, film, flip, grid, inbox, invert,
-  keyboard, layers, link, maximize, moon, move, pause, play, refresh, reset, rotate, search, sun, triangle,
+  keyboard, languages, layers, link, maximize, moon, move, pause, play, refresh, reset, rotate, search, sun, triangle,
   upload, zoom,
 } as const;
 

@@ -1,6 +1,6 @@
 /** Files dropped anywhere on the page, or chosen, and what becomes of them. */
 import { For, Show, createSignal, type JSX } from "solid-js";
-import { count } from "../dicom/words";
+import { numberInWords, t } from "../i18n/language";
 import type { Uploads } from "../state/uploads";
 import { CopyButton, Progress } from "./controls";
 import { Icon } from "./icons";
@@ -42,7 +42,7 @@ export function DropZone(props: FilesProps & { readonly children: JSX.Element })
       <Show when={over()}>
         <div class="drop-here">
           <Icon name="upload" />
-          <p>Drop to put into the archive</p>
+          <p>{t().upload.drop}</p>
         </div>
       </Show>
     </div>
@@ -78,14 +78,14 @@ export function FilePicker(props: FilesProps): JSX.Element {
   return (
     <>
       <button type="button" class="button upload-button" onClick={() => input.click()}>
-        <Icon name="upload" /> <span>Upload</span>
+        <Icon name="upload" /> <span>{t().upload.choose}</span>
       </button>
       <input
         ref={input}
         type="file"
         multiple
         hidden
-        aria-label="Files to upload"
+        aria-label={t().upload.files}
         onChange={() => {
           props.onFiles([...(input.files ?? [])]);
           input.value = "";
@@ -105,31 +105,30 @@ export function UploadPanel(props: { readonly uploads: Uploads }): JSX.Element {
       : (state.done + state.sending.reduce((sum, one) => sum + one.share, 0)) / state.total;
   return (
     <Show when={state.total > 0}>
-      <section class="uploads" aria-label="Uploads" aria-live="polite">
+      <section class="uploads" aria-label={t().upload.title} aria-live="polite">
         <header>
           <p>
             <Show when={busy()} fallback={finished(state.total, state.failed.length)}>
-              Uploading {Math.min(state.done + 1, state.total).toLocaleString("en")} of{" "}
-              {count(state.total, "file")}
+              {t().upload.sending(Math.min(state.done + 1, state.total), state.total)}
             </Show>
           </p>
           <button
             type="button"
             class="tool small"
-            aria-label={busy() ? "Stop uploading" : "Close"}
-            title={busy() ? "Stop uploading" : "Close"}
+            aria-label={busy() ? t().upload.stop : t().upload.close}
+            title={busy() ? t().upload.stop : t().upload.close}
             onClick={() => (busy() ? uploads.cancel() : uploads.dismiss())}
           >
             <Icon name="close" />
           </button>
         </header>
-        <Progress share={share()} label="All files" />
+        <Progress share={share()} label={t().upload.allFiles} />
         <ul>
           <For each={state.sending}>
             {(one) => (
               <li class="sending">
                 <span>{one.name}</span>
-                <small>{Math.round(one.share * 100)} %</small>
+                <small>{numberInWords(Math.round(one.share * 100))} %</small>
               </li>
             )}
           </For>
@@ -137,8 +136,10 @@ export function UploadPanel(props: { readonly uploads: Uploads }): JSX.Element {
             {(one) => (
               <li class="failed">
                 <span>{one.name}</span>
-                <p>{one.message}</p>
-                <CopyButton words="Copy detail" text={one.detail} />
+                <p>
+                  {one.error.message} {one.error.advice}
+                </p>
+                <CopyButton text={one.error.detail} />
               </li>
             )}
           </For>
@@ -149,6 +150,5 @@ export function UploadPanel(props: { readonly uploads: Uploads }): JSX.Element {
 }
 
 function finished(total: number, failed: number): string {
-  if (failed === 0) return `${count(total, "file")} in the archive`;
-  return `${count(total - failed, "file")} in the archive, ${failed.toLocaleString("en")} not`;
+  return failed === 0 ? t().upload.stored(total) : t().upload.storedBut(total - failed, failed);
 }

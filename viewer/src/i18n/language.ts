@@ -1,0 +1,137 @@
+/**
+ * The language the page speaks: a stored choice, else the first that the browser asks for and that
+ * is here, else English. `t()` gives its messages; whoever reads them while drawing is drawn anew
+ * when the language changes.
+ */
+import { createSignal } from "solid-js";
+import { en, type Messages } from "./en";
+
+export type { Messages } from "./en";
+
+interface Voice {
+  /** The language by its own name. */
+  readonly name: string;
+  /** For `<html lang>`. */
+  readonly tag: string;
+  /** For numbers and dates. */
+  readonly locale: string;
+  /** Days of one width stand under one another; Chinese and Japanese write theirs without a zero. */
+  readonly day: "2-digit" | "numeric";
+  readonly load: () => Promise<Messages>;
+}
+
+const VOICES = {
+  en: { name: "English", tag: "en", locale: "en-GB", day: "2-digit", load: () => Promise.resolve(en) },
+  de: { name: "Deutsch", tag: "de", locale: "de-DE", day: "2-digit", load: async () => (await import("./de")).de },
+  fr: { name: "Français", tag: "fr", locale: "fr-FR", day: "2-digit", load: async () => (await import("./fr")).fr },
+  es: { name: "Español", tag: "es", locale: "es-ES", day: "2-digit", load: async () => (await import("./es")).es },
+  zh: { name: "简体中文", tag: "zh-Hans", locale: "zh-Hans-CN", day: "numeric", load: async () => (await import("./zh")).zh },
+  ja: { name: "日本語", tag: "ja", locale: "ja-JP", day: "numeric", load: async () => (await import("./ja")).ja },
+} as const satisfies Record<string, Voice>;
+
+export type Language = keyof typeof VOICES;
+
+export const LANGUAGES = Object.keys(VOICES) as readonly Language[];
+
+interface Spoken {
+  readonly language: Language;
+  readonly messages: Messages;
+}
+
+const [spoken, setSpoken] = createSignal<Spoken>({ language: "en", messages: en });
+
+/** The messages of the language that is spoken now. */
+export const t = (): Messages => spoken().messages;
+
+export const language = (): Language => spoken().language;
+
+export const languageName = (code: Language): string => VOICES[code].name;
+
+export const languageTag = (code: Language): string => VOICES[code].tag;
+
+/** The language to speak: the one chosen before, else the first wanted ("de-AT" is German), else English. */
+export function chooseLanguage(stored: string | null, wanted: readonly string[]): Language {
+  const primary = wanted.map((tag) => tag.toLowerCase().split("-")[0]!);
+  return [stored, ...primary].find(isLanguage) ?? "en";
+}
+
+function isLanguage(code: string | null): code is Language {
+  return code !== null && Object.hasOwn(VOICES, code);
+}
+
+let asked = 0;
+
+/** Speaks a language once its messages are here. Of two asked for in a row, the later one is spoken. */
+export async function speak(code: Language): Promise<void> {
+  asked += 1;
+  const own = asked;
+  const messages = await VOICES[code].load();
+  if (own !== asked) return;
+  setSpoken({ language: code, messages });
+  if (typeof document !== "undefined") document.documentElement.lang = languageTag(code);
+}
+
+const KEY = "gantry.language";
+
+/** Before the page is drawn for the first time. English is always here; the others must be fetched. */
+export async function speakChosen(): Promise<void> {
+  try {
+    await speak(chooseLanguage(stored(), navigator.languages));
+  } catch {
+    await speak("en"); // The network failed; the page still opens, and its list says what is wrong.
+  }
+}
+
+/** What a person chose: spoken at once, and kept on this device. */
+export async function choose(code: Language): Promise<void> {
+  await speak(code);
+  try {
+    localStorage.setItem(KEY, code);
+  } catch {
+    // Storage may be forbidden: not kept, still spoken.
+  }
+}
+
+function stored(): string | null {
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null; // Storage may be forbidden; the browser's languages still stand.
+  }
+}
+
+/** Making a format takes longer than using it a hundred times, and numbers on the image change with every move. */
+const numberFormats = new Map<string, Intl.NumberFormat>();
+
+/**
+ * A value as the language writes it, with `least` to `most` digits after the point. Without marks between
+ * the thousands: a point that parts them in one language parts the decimals in another.
+ */
+export function numberInWords(value: number, most = 3, least = 0): string {
+  const { locale } = VOICES[language()];
+  const key = `${locale} ${least} ${most}`;
+  let format = numberFormats.get(key);
+  if (!format) {
+    format = new Intl.NumberFormat(locale, {
+      maximumFractionDigits: most,
+      minimumFractionDigits: least,
+      useGrouping: false,
+      signDisplay: "negative", // not of a zero
+    });
+    numberFormats.set(key, format);
+  }
+  return format.format(value);
+}
+
+const dayFormats = new Map<string, Intl.DateTimeFormat>();
+
+/** A day with its month in letters, so that no reader takes one for the other. Months from 1. */
+export function dayInWords(year: number, month: number, day: number): string {
+  const { locale, day: width } = VOICES[language()];
+  let format = dayFormats.get(locale);
+  if (!format) {
+    format = new Intl.DateTimeFormat(locale, { day: width, month: "short", year: "numeric", timeZone: "UTC" });
+    dayFormats.set(locale, format);
+  }
+  return format.format(Date.UTC(year, month - 1, day));
+}
