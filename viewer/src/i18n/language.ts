@@ -3,6 +3,7 @@
  * is here, else English. `t()` gives its messages; whoever reads them while drawing is drawn anew
  * when the language changes.
  */
+import { remember, remembered } from "./kept";
 import { createSignal } from "solid-js";
 import { en, type Messages } from "./en";
 
@@ -76,7 +77,7 @@ const KEY = "gantry.language";
 /** Before the page is drawn for the first time. English is always here; the others must be fetched. */
 export async function speakChosen(): Promise<void> {
   try {
-    await speak(chooseLanguage(stored(), navigator.languages));
+    await speak(chooseLanguage(remembered(KEY), navigator.languages));
   } catch {
     await speak("en"); // The network failed; the page still opens, and its list says what is wrong.
   }
@@ -85,19 +86,7 @@ export async function speakChosen(): Promise<void> {
 /** What a person chose: spoken at once, and kept on this device. */
 export async function choose(code: Language): Promise<void> {
   await speak(code);
-  try {
-    localStorage.setItem(KEY, code);
-  } catch {
-    // Storage may be forbidden: not kept, still spoken.
-  }
-}
-
-function stored(): string | null {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null; // Storage may be forbidden; the browser's languages still stand.
-  }
+  remember(KEY, code);
 }
 
 /** Making a format takes longer than using it a hundred times, and numbers on the image change with every move. */

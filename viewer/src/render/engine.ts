@@ -1,6 +1,7 @@
 /** Cornerstone3D, started once per page. */
 import { RenderingEngine, cache, imageLoader, init as initCore } from "@cornerstonejs/core";
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
+import { remember, remembered } from "../i18n/kept";
 import { createLinkSpeed } from "../state/linkspeed";
 import { SCHEME } from "./imageids";
 import { loadFrame } from "./loader";
@@ -27,7 +28,19 @@ interface Connection {
 }
 
 const { saveData, effectiveType } = (navigator as { connection?: Connection }).connection ?? {};
-const speed = createLinkSpeed(saveData === true || (effectiveType ?? "4g") !== "4g");
+const isKnownSlow = saveData === true || (effectiveType ?? "4g") !== "4g";
+/** Kept, so that a study that is opened again asks in the words in which the cache has it. */
+const SLOW_LINK = "gantry.slow-link";
+const speed = createLinkSpeed(isKnownSlow || remembered(SLOW_LINK) !== null);
+
+/** What was only asked about again, and came from the browser's cache, tells nothing of the link. */
+function cameFromCache(request: XMLHttpRequest, bytes: number): boolean {
+  const entry = performance.getEntriesByName(request.responseURL).at(-1) as PerformanceResourceTiming | undefined;
+  if (performance.getEntriesByType("resource").length > MOST_TIMINGS) performance.clearResourceTimings();
+  return entry !== undefined && entry.transferSize < bytes / 2;
+}
+
+const MOST_TIMINGS = 200; // browsers keep 250, and note no more then
 
 /** In which transfer syntax the frames of a series came that were given as they are stored. */
 const stored = new Map<string, string>();
@@ -66,7 +79,8 @@ function start(): RenderingEngine {
       const series = seriesOf(imageId);
       const pays = UNCOMPRESSED.has(stored.get(series) ?? "") && speed.isSlow();
       request.addEventListener("load", ({ loaded }) => {
-        speed.note(loaded, askedAt, performance.now());
+        if (!cameFromCache(request, loaded)) speed.note(loaded, askedAt, performance.now());
+        remember(SLOW_LINK, speed.isSlow() ? "1" : null);
         if (!pays && !stored.has(series)) stored.set(series, syntaxOfAnswer(request) ?? "");
       });
       return Promise.resolve({ Accept: pays ? COMPRESSED : AS_STORED });
