@@ -1,12 +1,25 @@
+import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 import solid from "vite-plugin-solid";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
+/** Tells the service worker which files the program has; codecs and letters of other scripts come when used. */
+const programFiles = {
+  name: "program-files",
+  generateBundle(_, bundle) {
+    const names = Object.keys(bundle).filter((name) => /^assets\/.+\.(?:js|css)$|-latin-wght.+\.woff2$/.test(name));
+    const version = createHash("sha256").update(names.sort().join()).digest("hex").slice(0, 12);
+    const worker = bundle["shell-worker.js"];
+    worker.code = `const PROGRAM_FILES = ${JSON.stringify(names.map((name) => `/${name}`))};\n`
+      + `const PROGRAM_VERSION = "${version}";\n${worker.code}`;
+  },
+};
+
 export default defineConfig({
   base: "/",
-  plugins: [solid()],
+  plugins: [solid(), programFiles],
   resolve: {
     alias: {
       // vtk.js pulls xmlbuilder2 for file formats that are never opened here; it wants Node's
@@ -21,6 +34,13 @@ export default defineConfig({
     target: "es2022",
     assetsInlineLimit: 0, // data: URLs would need a wider Content-Security-Policy
     chunkSizeWarningLimit: 4096,
+    rolldownOptions: {
+      input: { index: here("./index.html"), "shell-worker": here("./src/api/shell-worker.ts") },
+      output: {
+        // The browser asks for a service worker by one name, whatever is in it.
+        entryFileNames: ({ name }) => (name === "shell-worker" ? "[name].js" : "assets/[name]-[hash].js"),
+      },
+    },
     license: { fileName: "licenses.md" }, // of everything bundled, beside it
   },
   server: {

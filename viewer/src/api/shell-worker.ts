@@ -1,0 +1,78 @@
+/**
+ * The service worker: gives the program's files from this device, and the page when there is no network.
+ *
+ * Files with a digest in their names never change, and are taken from the cache for ever; the page is asked
+ * for each time and only taken from the cache where the server does not answer. What the archive holds
+ * (`/api`, `/dicom-web`) never passes through here. A new version waits until all pages of the old one
+ * are closed, so that a page finds all its own parts.
+ */
+
+/** Of the service worker's global scope, what is used here; DOM's types and its own exclude each other. */
+interface Scope {
+  addEventListener(type: "install" | "activate", listener: (event: Extendable) => void): void;
+  addEventListener(type: "fetch", listener: (event: Fetching) => void): void;
+  readonly clients: { claim(): Promise<void> };
+}
+
+interface Extendable {
+  waitUntil(work: Promise<unknown>): void;
+}
+
+interface Fetching {
+  readonly request: Request;
+  respondWith(answer: Promise<Response>): void;
+}
+
+/** All files of the program but what decodes rare images; the build puts them in. */
+declare const PROGRAM_FILES: readonly string[];
+declare const PROGRAM_VERSION: string;
+
+const PAGE = "/";
+const CACHE = `shell-${PROGRAM_VERSION}`;
+/** One file is in one form here, whatever else the server says that it depends on. */
+const ANY_FORM = { ignoreVary: true };
+const scope = globalThis as unknown as Scope;
+
+scope.addEventListener("install", (event) => {
+  event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll([PAGE, ...PROGRAM_FILES])));
+});
+
+scope.addEventListener("activate", (event) => {
+  event.waitUntil(
+    caches
+      .keys()
+      .then((names) => Promise.all(names.filter((name) => name !== CACHE).map((name) => caches.delete(name))))
+      .then(() => scope.clients.claim()),
+  );
+});
+
+scope.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const { origin, pathname } = new URL(request.url);
+  if (request.method !== "GET" || origin !== location.origin) return;
+  if (request.mode === "navigate" && isPage(pathname)) event.respondWith(page(request));
+  else if (pathname.startsWith("/assets/")) event.respondWith(file(request));
+});
+
+function isPage(path: string): boolean {
+  return path === PAGE || path.startsWith("/studies/") || path.startsWith("/view/");
+}
+
+async function page(request: Request): Promise<Response> {
+  try {
+    return await fetch(request);
+  } catch (error) {
+    const kept = await caches.match(PAGE, ANY_FORM);
+    if (!kept) throw error;
+    return kept;
+  }
+}
+
+async function file(request: Request): Promise<Response> {
+  const kept = await caches.match(request, ANY_FORM);
+  if (kept) return kept;
+  const answer = await fetch(request);
+  if (answer.ok) await (await caches.open(CACHE)).put(request, answer.clone());
+  return answer;
+}
+export {};
