@@ -25,6 +25,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def tab(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     """One browser for all tests: starting it is what takes longest."""
     with open_page(tmp_path_factory.mktemp("profile")) as opened:
+        # Pages of one test would find the program that those of another have kept.
+        opened.command("Network.setBypassServiceWorker", bypass=True)
         opened.go(server)
         yield opened
 

@@ -17,6 +17,7 @@ KEPT = "caches.keys().then((names) => names.filter((name) => name.startsWith('sh
 
 
 def test_the_page_opens_without_its_server(tab: Page, tmp_path: Path) -> None:
+    tab.command("Network.setBypassServiceWorker", bypass=False)
     with serving(tmp_path) as ready:
         address = f"http://{ready['http']}"
         tab.go(address)
@@ -30,8 +31,11 @@ def test_the_page_opens_without_its_server(tab: Page, tmp_path: Path) -> None:
         note = tab.wait_until("document.querySelector('.note')?.innerText")
         assert "cannot be reached" in note
     tab.screenshot(ARTIFACTS / "without-server.png")
-    assert all("ERR_CONNECTION_REFUSED" in error and "/assets/" not in error for error in tab.errors), tab.errors
+    assert all("ERR_CONNECTION_REFUSED" in error and "/assets/" not in error for error in tab.errors), (
+        tab.errors
+    )
     tab.errors.clear()
+    tab.command("Network.setBypassServiceWorker", bypass=True)
 
 
 def test_the_worker_leaves_the_archive_alone(server: str) -> None:

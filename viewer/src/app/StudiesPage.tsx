@@ -153,7 +153,7 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
 function Filters(props: { readonly list: StudyList }): JSX.Element {
   const { state } = props.list;
   return (
-    <div class="filters">
+    <search class="filters">
       <div class="filters-scroll">
         <SomeOf
           label={t().list.modality}
@@ -171,7 +171,7 @@ function Filters(props: { readonly list: StudyList }): JSX.Element {
       <p class="amount" aria-live="polite" classList={{ waiting: state.busy }}>
         <Show when={!state.fresh && (!state.error || state.rows.length > 0)}>{t().counts.studies(state.total)}</Show>
       </p>
-    </div>
+    </search>
   );
 }
 

@@ -273,6 +273,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
             const set = createMemo(() => study.find(layout().cells[index] ?? null));
             return (
               <StageCell
+                number={index + 1}
                 cell={cell()}
                 study={uid}
                 set={set()}

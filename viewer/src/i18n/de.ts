@@ -158,7 +158,7 @@ export const de: Messages = {
   layout: {
     title: "Aufteilung",
     sides: "Zeilen und Spalten",
-    cell: "Bildfenster",
+    cell: (n: number) => `Bildfenster ${n}`,
     room: "Eine Serie hierher ziehen, oder eine wählen, solange dieses Bildfenster aktiv ist.",
   },
   rail: {

@@ -146,7 +146,7 @@ export const en = {
   layout: {
     title: "Layout",
     sides: "Rows and columns",
-    cell: "Viewport",
+    cell: (n: number) => `Viewport ${n}`,
     room: "Drag a series here, or choose one while this is active.",
   },
   rail: {

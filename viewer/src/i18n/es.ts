@@ -156,7 +156,7 @@ export const es: Messages = {
   layout: {
     title: "Disposición",
     sides: "Filas y columnas",
-    cell: "Recuadro",
+    cell: (n: number) => `Recuadro ${n}`,
     room: "Arrastre una serie aquí, o elija una mientras este recuadro está activo.",
   },
   rail: {

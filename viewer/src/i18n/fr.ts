@@ -159,7 +159,7 @@ export const fr: Messages = {
   layout: {
     title: "Disposition",
     sides: "Lignes et colonnes",
-    cell: "Cadre",
+    cell: (n: number) => `Cadre ${n}`,
     room: "Glissez une série ici, ou choisissez-en une pendant que ce cadre est actif.",
   },
   rail: {

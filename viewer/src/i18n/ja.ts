@@ -160,7 +160,7 @@ export const ja: Messages = {
   layout: {
     title: "レイアウト",
     sides: "行と列",
-    cell: "表示枠",
+    cell: (n: number) => `表示枠 ${n}`,
     room: "シリーズをここにドラッグするか、この枠を選択してシリーズを選んでください。",
   },
   rail: {

@@ -124,7 +124,7 @@ export const zh: Messages = {
   layout: {
     title: "布局",
     sides: "行与列",
-    cell: "视口",
+    cell: (n: number) => `视口 ${n}`,
     room: "将序列拖到此处，或在此视口激活时选择序列。",
   },
   rail: {

@@ -21,6 +21,8 @@ const SLOWEST = 1;
 const FASTEST = 60;
 
 export interface StageCellProps {
+  /** From 1, in reading order. */
+  readonly number: number;
   readonly cell: Cell;
   readonly study: string;
   readonly set: DisplaySet | undefined;
@@ -127,7 +129,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
     <section
       class="cell"
       classList={{ active: props.active && !props.isOne, hidden: props.hidden }}
-      aria-label={t().layout.cell}
+      aria-label={t().layout.cell(props.number)}
       aria-current={props.active}
       onPointerDown={() => props.onActivate()}
       onDragOver={over}

@@ -51,7 +51,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
     (tool === "scroll" && !props.canScroll) ||
     (tool === "window" && !props.canWindow);
   return (
-    <div class="tools" role="toolbar" aria-label={t().tools.title}>
+    <section class="tools" aria-label={t().tools.title}>
       <For each={DRAG_TOOLS}>
         {({ tool, icon }) => (
           <ToolButton
@@ -92,7 +92,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
       />
       <LayoutMenu layout={props.layout} onChoose={props.onLayout} />
       <MoreTools {...props} />
-    </div>
+    </section>
   );
 }
 

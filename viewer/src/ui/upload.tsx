@@ -77,7 +77,7 @@ export function FilePicker(props: FilesProps): JSX.Element {
   let input!: HTMLInputElement;
   return (
     <>
-      <button type="button" class="button upload-button" onClick={() => input.click()}>
+      <button type="button" class="button upload-button" aria-label={t().upload.choose} onClick={() => input.click()}>
         <Icon name="upload" /> <span>{t().upload.choose}</span>
       </button>
       <input
