@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from serving import CT, ROOT
 
@@ -24,3 +28,8 @@ def length(name: str = "a", **more: Any) -> dict[str, Any]:
         "values": [{"name": "length", "value": 30.0, "unit": "mm"}],
         **more,
     }
+
+
+def parsed(file: bytes) -> Dataset:
+    """A file as pydicom reads it."""
+    return dcmread(io.BytesIO(file))

@@ -45,7 +45,7 @@ MAX_COORDINATE: Final = 1 << 22
 _UID = re.compile(r"(?=.{1,64}$)(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*", re.ASCII)
 _UNIT = re.compile(r"[!-\[\]-~]+", re.ASCII)  # UCUM is printable ASCII; a backslash would end a value
 _CODE = re.compile(r"[!-\[\]-~](?:[ -\[\]-~]*[!-\[\]-~])?", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\x85\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Kind(Enum):
@@ -112,6 +112,19 @@ CONCEPTS: Final[dict[str, Concept]] = {
     "value": Concept("246205007", "SCT", "Quantity"),
 }
 """The names of values that have a code of their own; ``value`` is that of a probe."""
+
+_RETIRED = {
+    "G-D7FE": "length", "G-A185": "longAxis", "G-A186": "shortAxis", "G-A166": "area", "G-A16A": "area",
+    "R-00317": "mean", "R-404FB": "minimum", "G-A437": "maximum", "R-10047": "standardDeviation",
+    "M-02550": "diameter",
+}  # fmt: skip
+_NAMES = {(concept.value, concept.scheme): name for name, concept in CONCEPTS.items()}
+_NAMES |= {(code, scheme): name for code, name in _RETIRED.items() for scheme in ("SRT", "SNM3", "99SDM")}
+
+
+def known_name(value: str, scheme: str) -> str | None:
+    """The name of a value by its code, also by those of SNOMED that DICOM has retired."""
+    return _NAMES.get((value, scheme))
 
 
 class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -208,10 +221,11 @@ def fault(one: Measurement) -> str:
         return f"a measurement of kind {one.kind.value} has {_range(least, most)} points"
     if not all(math.isfinite(c) and abs(c) <= MAX_COORDINATE for point in one.points for c in point):
         return f"a coordinate is a number of at most {MAX_COORDINATE}"
-    return _fault_of_values(one.values)
+    return fault_of_values(one.values)
 
 
-def _fault_of_values(values: tuple[Value, ...]) -> str:
+def fault_of_values(values: tuple[Value, ...]) -> str:
+    """What is wrong with values; empty where all is well."""
     if len(values) > MAX_VALUES:
         return f"more than {MAX_VALUES} values"
     for value in values:
@@ -236,6 +250,10 @@ def _fault_of_code(name: str, code: Concept) -> str:
         return f"a code has a meaning of 1 to {MAX_LABEL_CHARS} characters"
     if _CONTROL.search(meaning) or meaning != meaning.strip():
         return "a code's meaning has no control characters, and no spaces around it"
+    if known_name(code.value, code.scheme):
+        return (
+            f"the code {code.value} of {code.scheme} has a name here: {known_name(code.value, code.scheme)}"
+        )
     if name != meaning:
         return "the name of a value with a code is the code's meaning"
     return ""
