@@ -24,6 +24,7 @@ from gantry.archive.clock import Clock, SystemClock
 from gantry.archive.commit.committer import Committer
 from gantry.archive.commit.rows import Committed
 from gantry.archive.disk import Disk, OsDisk
+from gantry.archive.drafts import Drafts
 from gantry.archive.frames import StoredFrames
 from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import Change, Conflict, Index, IndexStats, VersionRow
@@ -102,6 +103,13 @@ class Archive:
         self._signal = ChangeSignal(started.last_change)
         self._space = Space(disk, options.reserve_bytes)
         self._keeper = Keeper(disk, self._committer, self._names)
+        self.drafts = Drafts(
+            disk,
+            self._names,
+            now=clock.now,
+            require_room=self._require_room,
+            stop_writing=self._committer.stop_writing,
+        )
         self._retriever = Retriever(disk, started.damage)
         self._bundles = Bundles(disk, clock, self._retriever, self.locate)
         self._verifier = Verifier(disk, index_files, self._committer, self._journal, started.damage)
@@ -203,6 +211,12 @@ class Archive:
         self._space.claim(size)
         expectation = Expectation(expect_sop_class, expect_sop_instance, expect_study)
         return self._incoming(origin, expectation, size, self._keeper.keep)
+
+    def _require_room(self, size: int) -> None:
+        """Raises OutOfSpace, ReadOnly."""
+        self._committer.require_writable()
+        self._space.claim(size)
+        self._space.release(size)
 
     def _incoming(
         self, origin: Origin, expectation: Expectation, size: int, finish: Callable[[Incoming], Outcome]

@@ -24,6 +24,7 @@ from gantry.server.changes import EVENT_STREAM, Feed
 from gantry.server.conflicts import Conflicts
 from gantry.server.conversion import Conversion, TranscodeFrame
 from gantry.server.delete import Deletions
+from gantry.server.drafts_api import DraftDoor
 from gantry.server.frames import FrameRetrievals
 from gantry.server.generation import Generation
 from gantry.server.health import DicomDoor, Health
@@ -161,6 +162,7 @@ def build_app(
         *_stores(StoreDoor(archive, policy, admission, read_picture), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
         *_archive_api(archive, feed, Health(archive, dicom)),
+        *_drafts(DraftDoor(archive, policy)),
         *_wado_uri(UriService(holdings, whole, rendered, videos)),
         *_capabilities(capabilities),
         *document.routes(),
@@ -373,6 +375,21 @@ def _archive_api(archive: Archive, feed: Feed, health: Health) -> list[Route]:
         _get("/api/health", health.health, "Whether the archive works", tag, json, (), (200, 503)),
         _get("/api/stats", health.stats, "Counts", tag, json, (), ok),
     ]
+
+
+def _drafts(drafts: DraftDoor) -> list[Route]:
+    tag, json, draft = "Measurements", (accept.JSON,), "/api/studies/{study}/draft"
+    saved = (200, 400, 404, 412, 413, 415, 428, 503, 507)
+    return [
+        _get(draft, drafts.current, "The draft of measurements", tag, json, (), (200, 304, 404)),
+        Route("PUT", draft, drafts.save, "Save the draft, a new version", tag, json, json, (), saved),
+        Route(
+            "DELETE", draft, drafts.empty, "Empty the draft, a new version", tag, json, (), (),
+            (200, 400, 404, 412, 503, 507),
+        ),
+        _get(f"{draft}/versions", drafts.versions, "Versions of the draft", tag, json, (), (200,)),
+        _get(f"{draft}/versions/{{number}}", drafts.version, "A version", tag, json, (), (200, 400, 404)),
+    ]  # fmt: skip
 
 
 def _wado_uri(uri: UriService) -> list[Route]:

@@ -180,7 +180,7 @@ class App:
         if _is_preflight(request):
             asked = request.header(b"access-control-request-headers") or ""
             headers += [
-                (b"access-control-allow-methods", b"GET, HEAD, POST, DELETE, OPTIONS"),
+                (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, DELETE, OPTIONS"),
                 (b"access-control-allow-headers", asked.encode("latin-1")),
                 (b"access-control-max-age", _PREFLIGHT_S),
             ]

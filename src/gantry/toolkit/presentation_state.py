@@ -8,18 +8,13 @@ What is written and read again by `gantry.pixels.states.presentation_state` show
 
 from __future__ import annotations
 
-import io
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filewriter import dcmwrite
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
 
 from gantry import __version__
-from gantry.dataset.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from gantry.dataset.scan import DataSet
 from gantry.errors import CallerError
 from gantry.pixels.display.cielab import rgb_to_cielab
@@ -31,6 +26,7 @@ from gantry.pixels.display.shutter import Shutter
 from gantry.pixels.image import ImageHeader, Window
 from gantry.pixels.states.presentation import Color, Graphic, Presentation, Shadow, Text
 from gantry.pixels.states.presentation_state import BLENDING, COLOR, GRAYSCALE, PSEUDO_COLOR
+from gantry.toolkit.writing import PATIENT_AND_STUDY, character_set, decimal, new_item, new_uid, part10
 
 MAX_TEXT_CHARS = 1024
 """What Unformatted Text Value can hold."""
@@ -39,12 +35,6 @@ _OVERLAY_GROUPS = range(0x6000, 0x6020, 2)
 _EDGE_TAGS = (
     "ShutterLeftVerticalEdge", "ShutterRightVerticalEdge", "ShutterUpperHorizontalEdge",
     "ShutterLowerHorizontalEdge",
-)  # fmt: skip
-_PATIENT_AND_STUDY = (
-    (0x00100010, "PatientName"), (0x00100020, "PatientID"), (0x00100030, "PatientBirthDate"),
-    (0x00100040, "PatientSex"), (0x0020000D, "StudyInstanceUID"), (0x00080020, "StudyDate"),
-    (0x00080030, "StudyTime"), (0x00080090, "ReferringPhysicianName"), (0x00200010, "StudyID"),
-    (0x00080050, "AccessionNumber"),
 )  # fmt: skip
 
 
@@ -139,22 +129,10 @@ def write_presentation_state(
     _annotate(ds, look.presentation, layers)
     if layers:
         ds.GraphicLayerSequence = layers
-    character_set = _character_set(ds)
-    if character_set:
-        ds.SpecificCharacterSet = character_set
-    return _part10(ds)
-
-
-def _character_set(ds: Dataset) -> str:
-    """The plainest that has all letters: not every reader knows UTF-8."""
-    texts = [str(element.value) for element in ds.iterall() if element.VR in ("LO", "PN", "SH", "ST")]
-    for encoding, name in (("ascii", ""), ("latin-1", "ISO_IR 100")):
-        try:
-            "".join(texts).encode(encoding)
-        except UnicodeEncodeError:
-            continue
-        return name
-    return "ISO_IR 192"
+    letters = character_set(ds)
+    if letters:
+        ds.SpecificCharacterSet = letters
+    return part10(ds)
 
 
 def _check(images: Sequence[DataSet], look: Look, frames: Sequence[int]) -> None:
@@ -185,10 +163,10 @@ def _identify(ds: Dataset, image: DataSet, about: About, made: datetime) -> None
     label = about.label.upper()[:16]
     if not label or not all(letter.isascii() and (letter.isalnum() or letter in " _") for letter in label):
         raise CallerError("a content label has letters, digits, spaces and underscores")
-    for tag, keyword in _PATIENT_AND_STUDY:
+    for tag, keyword in PATIENT_AND_STUDY:
         setattr(ds, keyword, image.text(tag) or "")
-    ds.SOPInstanceUID = about.sop_instance_uid or _new_uid()
-    ds.SeriesInstanceUID = about.series_uid or _new_uid()
+    ds.SOPInstanceUID = about.sop_instance_uid or new_uid()
+    ds.SeriesInstanceUID = about.series_uid or new_uid()
     ds.SeriesNumber, ds.InstanceNumber = about.series_number, about.instance_number
     ds.Modality, ds.Laterality = "PR", ""
     ds.Manufacturer, ds.ManufacturerModelName, ds.SoftwareVersions = "Gantry", "Gantry", __version__
@@ -203,8 +181,8 @@ def _relate(ds: Dataset, images: Sequence[DataSet], frames: Sequence[int]) -> No
     for image in images:
         uid = image.text(0x0020000E) or ""
         if uid not in series:
-            series[uid] = _item(SeriesInstanceUID=uid, ReferencedImageSequence=[])
-        reference = _item(
+            series[uid] = new_item(SeriesInstanceUID=uid, ReferencedImageSequence=[])
+        reference = new_item(
             ReferencedSOPClassUID=image.text(0x00080016) or "",
             ReferencedSOPInstanceUID=image.text(0x00080018) or "",
         )
@@ -225,7 +203,7 @@ def _blend(
         ("UNDERLYING", images, frames, look),
         ("SUPERIMPOSED", over.images, (), over.look),
     ):
-        item = _item(BlendingPosition=position, StudyInstanceUID=members[0].text(0x0020000D) or "")
+        item = new_item(BlendingPosition=position, StudyInstanceUID=members[0].text(0x0020000D) or "")
         _relate(item, members, chosen)
         _transform_values(item, members[0], its_look)
         sets.append(item)
@@ -247,14 +225,16 @@ def _transform_values(ds: Dataset, image: DataSet, look: Look) -> None:
         slope, intercept, kind = look.rescale or (
             header.rescale_slope, header.rescale_intercept, header.rescale_type,
         )  # fmt: skip
-        ds.RescaleSlope, ds.RescaleIntercept = _decimal(slope), _decimal(intercept)
+        ds.RescaleSlope, ds.RescaleIntercept = decimal(slope), decimal(intercept)
         ds.RescaleType = kind or ("HU" if header.modality == "CT" else "US")
     if look.voi_lut is not None:
         signed = header.signed or header.rescale_intercept < 0
-        ds.SoftcopyVOILUTSequence = [_item(VOILUTSequence=[_table(_of_16_bits(look.voi_lut), signed=signed)])]
+        ds.SoftcopyVOILUTSequence = [
+            new_item(VOILUTSequence=[_table(_of_16_bits(look.voi_lut), signed=signed)])
+        ]
     elif look.window is not None:
         window = look.window
-        item = _item(WindowCenter=_decimal(window.center), WindowWidth=_decimal(window.width))
+        item = new_item(WindowCenter=decimal(window.center), WindowWidth=decimal(window.width))
         if window.explanation:
             item.WindowCenterWidthExplanation = window.explanation[:64].replace("\\", "/")
         if look.voi_function != "LINEAR":
@@ -271,7 +251,7 @@ def _transform_to_p_values(ds: Dataset, look: Look) -> None:
 
 def _table(table: LookupTable, *, signed: bool) -> Dataset:
     """An Item of a LUT sequence. The first mapped value may be negative, the others of its descriptor not."""
-    item = _item()
+    item = new_item()
     first = table.first_mapped if signed else table.first_mapped & 0xFFFF
     item.add_new(0x00283002, "SS" if signed else "US", [table.count & 0xFFFF, first, table.bits])
     if table.explanation:
@@ -332,7 +312,7 @@ def _add_overlays(ds: Dataset, look: Look, layers: list[Dataset]) -> None:
 
 def _new_layer(layers: list[Dataset], color: Color) -> str:
     name = f"LAYER{len(layers) + 1}"
-    layer = _item(GraphicLayer=name, GraphicLayerOrder=len(layers) + 1)
+    layer = new_item(GraphicLayer=name, GraphicLayerOrder=len(layers) + 1)
     layer.GraphicLayerRecommendedDisplayGrayscaleValue = _p_value(color)
     if len(set(color)) > 1:
         layer.GraphicLayerRecommendedDisplayCIELabValue = list(rgb_to_cielab(color))
@@ -377,7 +357,7 @@ def _add_area(ds: Dataset, header: ImageHeader, state: Presentation) -> None:
     quarter = state.rotation // 90
     x_first = (quarter in (2, 3)) != (state.flip and quarter % 2 == 0)
     y_first = (quarter in (1, 2)) != (state.flip and quarter % 2 == 1)
-    item = _item(
+    item = new_item(
         DisplayedAreaTopLeftHandCorner=[xs[x_first], ys[y_first]],
         DisplayedAreaBottomRightHandCorner=[xs[not x_first], ys[not y_first]],
         PresentationSizeMode="SCALE TO FIT" if state.magnification is None else "MAGNIFY",
@@ -386,7 +366,7 @@ def _add_area(ds: Dataset, header: ImageHeader, state: Presentation) -> None:
     if (tall, wide) == (1.0, 1.0):
         item.PresentationPixelAspectRatio = [1, 1]
     else:
-        item.PresentationPixelSpacing = [_decimal(tall), _decimal(wide)]
+        item.PresentationPixelSpacing = [decimal(tall), decimal(wide)]
     if state.magnification is not None:
         item.PresentationPixelMagnificationRatio = state.magnification
     ds.DisplayedAreaSelectionSequence = [item]
@@ -402,7 +382,7 @@ def _annotate(ds: Dataset, state: Presentation, layers: list[Dataset]) -> None:
     for one in sorted(annotations, key=lambda one: one.order):
         item = items.get((one.order, one.color))
         if item is None:
-            item = items[one.order, one.color] = _item(GraphicLayer=_new_layer(layers, one.color))
+            item = items[one.order, one.color] = new_item(GraphicLayer=_new_layer(layers, one.color))
         keyword = "GraphicObjectSequence" if isinstance(one, Graphic) else "TextObjectSequence"
         if keyword not in item:
             setattr(item, keyword, [])
@@ -412,7 +392,7 @@ def _annotate(ds: Dataset, state: Presentation, layers: list[Dataset]) -> None:
 
 
 def _graphic(graphic: Graphic) -> Dataset:
-    item = _item(
+    item = new_item(
         GraphicAnnotationUnits=graphic.units,
         GraphicDimensions=2,
         NumberOfGraphicPoints=len(graphic.points),
@@ -426,7 +406,7 @@ def _graphic(graphic: Graphic) -> Dataset:
         item.LineStyleSequence = [_line_style(graphic)]
     if graphic.fill is not None:
         item.FillStyleSequence = [
-            _item(
+            new_item(
                 PatternOnColorCIELabValue=list(rgb_to_cielab(graphic.fill)),
                 PatternOnOpacity=graphic.fill_opacity,
                 PatternOffOpacity=0.0,
@@ -439,7 +419,7 @@ def _graphic(graphic: Graphic) -> Dataset:
 def _line_style(graphic: Graphic) -> Dataset:
     shadow = graphic.shadow or Shadow((0, 0, 0), 0.0, (0.0, 0.0))
     style = "OFF" if graphic.shadow is None else "OUTLINED" if shadow.outlined else "NORMAL"
-    item = _item(
+    item = new_item(
         PatternOnColorCIELabValue=list(rgb_to_cielab(graphic.color)),
         PatternOnOpacity=graphic.opacity,
         LineThickness=graphic.thickness,
@@ -456,7 +436,7 @@ def _line_style(graphic: Graphic) -> Dataset:
 
 
 def _text(text: Text) -> Dataset:
-    item = _item(UnformattedTextValue=text.text[:MAX_TEXT_CHARS].replace("\n", "\r\n"))
+    item = new_item(UnformattedTextValue=text.text[:MAX_TEXT_CHARS].replace("\n", "\r\n"))
     if text.box is None and text.anchor is None:
         raise CallerError("a text has a box or an anchor")
     if text.box is not None:
@@ -474,38 +454,3 @@ def _input_profile() -> bytes:
     """sRGB as the class of profiles that objects have (PS3.3 C.11.15.1.1)."""
     display = profile(SRGB)
     return display[:12] + b"scnr" + display[16:]
-
-
-def _item(**attributes: object) -> Dataset:
-    item = Dataset()
-    for keyword, value in attributes.items():
-        setattr(item, keyword, value)
-    return item
-
-
-def _decimal(value: float) -> str:
-    """A number as DS: no more than 16 characters."""
-    text = repr(value)
-    if text.endswith(".0"):
-        text = text[:-2]
-    digits = 16
-    while len(text) > 16:
-        digits -= 1
-        text = f"{value:.{digits}g}"
-    return text
-
-
-def _new_uid() -> str:
-    return f"2.25.{uuid.uuid4().int}"
-
-
-def _part10(ds: Dataset) -> bytes:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    ds.file_meta = meta
-    out = io.BytesIO()
-    dcmwrite(out, ds, enforce_file_format=True, implicit_vr=False, little_endian=True)
-    return out.getvalue()

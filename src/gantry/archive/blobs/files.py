@@ -10,6 +10,7 @@
     received/<n>.jsonl                                                      when and from whom, in order
     lost-found/                                                             files set aside, never deleted
     log/0, log/1                                                            new objects, on their way here
+    drafts/                                                                 what people work on; no objects
     index.sqlite, cache/                                                    derived; can be made again
 
 Promise 3: nothing that a Data Set says reaches a path, except a UID that follows the grammar of
@@ -36,7 +37,8 @@ RECEIVED = "received"
 LOST_FOUND = "lost-found"
 CACHE = "cache"
 LOG = "log"
-FOLDERS = (OBJECTS, INCOMING, ACTS, RECEIVED, LOST_FOUND, CACHE, LOG)
+DRAFTS = "drafts"
+FOLDERS = (OBJECTS, INCOMING, ACTS, RECEIVED, LOST_FOUND, CACHE, LOG, DRAFTS)
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 

@@ -1,0 +1,160 @@
+"""``/api/studies/{study}/draft``: what a person is measuring, saved as it is drawn, and made a report.
+
+A version has a number, which is its entity tag. Who saves says which version it was made from (``If-Match``,
+or ``If-None-Match: *`` for the first), so that two windows or devices cannot overwrite one another unseen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from gantry.archive.archive import Archive
+from gantry.archive.drafts import DraftVersion, NotCurrent
+from gantry.dicomweb.parameters import unsigned
+from gantry.dicomweb.paths import require_uid
+from gantry.dicomweb.ranges import not_modified
+from gantry.errors import Corrupt, WebRequestError
+from gantry.server.body import read_body
+from gantry.server.http import Request, Response, json_response
+from gantry.server.persons import person_of
+from gantry.server.policy import HttpPolicy
+from gantry.toolkit.measurements.model import Content, MeasurementError, read_content
+
+MAX_DRAFT_BYTES = 4 << 20
+"""A thousand measurements of four points are 0.5 MB; the rest is for outlines."""
+
+_NOT_KEPT = (b"cache-control", b"private, no-cache")
+_TAG = re.compile(r'"([0-9]{1,9})"', re.ASCII)
+EMPTY = msgspec.json.encode(Content())
+
+
+class DraftDoor:
+    """Answers for drafts."""
+
+    def __init__(self, archive: Archive, policy: HttpPolicy) -> None:
+        self._archive = archive
+        self._drafts = archive.drafts
+        self._policy = policy
+
+    async def current(self, request: Request, study_uid: str) -> Response:
+        """The newest version. Answers 304 where the client has it, 404 where there is none."""
+        study = require_uid(study_uid)
+        found = await asyncio.to_thread(self._drafts.current, person_of(request), study)
+        tag = entity_tag(found.version)
+        if not_modified(request.header(b"if-none-match"), tag):
+            return Response(304, b"", [(b"etag", tag.encode()), _NOT_KEPT])
+        return _answer(found)
+
+    async def save(self, request: Request, study_uid: str) -> Response:
+        """A new version; 412 with the current one where somebody else saved meanwhile."""
+        study, person = require_uid(study_uid), person_of(request)
+        after = wanted_version(request)
+        content = read_draft(await read_json(request, self._policy))
+        if not await asyncio.to_thread(self._archive.locate, study):
+            raise WebRequestError(404, "there is no such study")
+        return await self._saved(person, study, msgspec.json.encode(content), after)
+
+    async def empty(self, request: Request, study_uid: str) -> Response:
+        """A new version without measurements; those before stay."""
+        study, person = require_uid(study_uid), person_of(request)
+        after = wanted_version(request, required=False)
+        await asyncio.to_thread(self._drafts.current, person, study)
+        return await self._saved(person, study, EMPTY, after)
+
+    async def versions(self, request: Request, study_uid: str) -> Response:
+        """All versions that are kept, oldest first."""
+        found = await asyncio.to_thread(self._drafts.versions, person_of(request), require_uid(study_uid))
+        rows = [{"version": one.number, "at": one.at, "reported": one.reported} for one in found]
+        return json_response({"versions": rows}).with_header(*_NOT_KEPT)
+
+    async def version(self, request: Request, study_uid: str, number: str) -> Response:
+        """One version."""
+        study, wanted = require_uid(study_uid), unsigned("version", number, maximum=10**8 - 1)
+        return _answer(await asyncio.to_thread(self._drafts.version, person_of(request), study, wanted))
+
+    async def _saved(self, person: str, study: str, content: bytes, after: int | None) -> Response:
+        try:
+            made = await asyncio.to_thread(self._drafts.save, person, study, content, after=after)
+        except NotCurrent as error:
+            return await self.not_current(person, study, error)
+        response = json_response({"version": made.version, "at": made.at}).with_header(*_NOT_KEPT)
+        return response.with_header(b"etag", entity_tag(made.version))
+
+    async def not_current(self, person: str, study: str, error: NotCurrent) -> Response:
+        """412 with the version that is current, so that the client need not ask for it."""
+        said: dict[str, Any] = {"status": 412, "error": str(error), "current": None}
+        if not error.current:
+            return json_response(said, 412).with_header(*_NOT_KEPT)
+        found = await asyncio.to_thread(self._drafts.current, person, study)
+        said["current"] = _shown(found)
+        response = json_response(said, 412).with_header(*_NOT_KEPT)
+        return response.with_header(b"etag", entity_tag(found.version))
+
+
+def _answer(found: DraftVersion) -> Response:
+    response = json_response(_shown(found)).with_header(*_NOT_KEPT)
+    return response.with_header(b"etag", entity_tag(found.version))
+
+
+def _shown(found: DraftVersion) -> dict[str, Any]:
+    return {
+        "version": found.version,
+        "at": found.at,
+        "report": found.report or None,
+        "measurements": content_of(found).measurements,
+    }
+
+
+def content_of(found: DraftVersion) -> Content:
+    """The measurements of a version. Raises Corrupt."""
+    try:
+        return read_content(bytes(found.content))
+    except MeasurementError as error:
+        raise Corrupt(f"version {found.version} of the draft cannot be read: {error}") from error
+
+
+def entity_tag(version: int) -> str:
+    """The entity tag of a version."""
+    return f'"{version}"'
+
+
+def wanted_version(request: Request, *, required: bool = True) -> int | None:
+    """The version that a request is made after: 0 for the first, None for whichever is current.
+
+    Raises WebRequestError 428 where it does not say, 400 where it says what no version has.
+    """
+    match, none_match = request.header(b"if-match"), request.header(b"if-none-match")
+    if none_match is not None and none_match.strip() == "*" and match is None:
+        return 0
+    if match is None:
+        if not required:
+            return None
+        raise WebRequestError(428, 'say which version this follows: If-Match: "3", or If-None-Match: *')
+    found = _TAG.fullmatch(match.strip())
+    if found is None:
+        raise WebRequestError(400, 'If-Match names one version: "3"')
+    return int(found[1])
+
+
+def read_draft(data: bytes) -> Content:
+    """The content of a draft. Raises WebRequestError 400."""
+    try:
+        return read_content(data)
+    except MeasurementError as error:
+        raise WebRequestError(400, str(error)) from error
+
+
+async def read_json(request: Request, policy: HttpPolicy) -> bytes:
+    """A JSON body. Raises WebRequestError 408, 413, 415 or 400, and ClientGone."""
+    media_type = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        # A page of another origin may send forms and plain text without asking, but not this.
+        raise WebRequestError(415, "the body is application/json")
+    most = min(MAX_DRAFT_BYTES, policy.max_body_bytes)
+    async with aclosing(read_body(request, max_bytes=most, window_s=policy.body_window_s)) as body:
+        return b"".join([piece async for piece in body])

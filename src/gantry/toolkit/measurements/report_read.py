@@ -1,0 +1,381 @@
+"""Measurements read from Structured Reports of TID 1500, ours and others'.
+
+A report is read as far as it can be understood. What cannot is counted by its reason, and never an error:
+others write regions in segmentations or in space, and measure in ways that have no kind here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gantry.dataset.scan import DataSet
+from gantry.toolkit.measurements import codes
+from gantry.toolkit.measurements.model import (
+    MAX_LABEL_CHARS,
+    MAX_MEASUREMENTS,
+    MAX_TEXT_CHARS,
+    MAX_VALUES,
+    Concept,
+    Image,
+    Kind,
+    Measurement,
+    Point,
+    Value,
+    fault,
+    fault_of_values,
+    is_uid,
+    known_name,
+)
+
+MAX_DEPTH: Final = 16
+"""Content items within content items; TID 1500 needs 6."""
+MAX_CONTENT_ITEMS: Final = 50_000
+"""Of one report: a thousand measurements of fifty items."""
+
+_KIND_OF_METHOD = {(concept.value, concept.scheme): kind for kind, concept in codes.METHODS.items()}
+_POINTS_OF_REGION = {"CIRCLE": Kind.CIRCLE, "ELLIPSE": Kind.ELLIPSE}
+_PIECES = {"POINT": "a point", "MULTIPOINT": "points", "POLYLINE": "a line"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a report says: its title, its measurements, and how many things were not understood, by reason."""
+
+    title: str
+    measurements: tuple[Measurement, ...]
+    not_understood: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    ds: DataSet
+    kind: str
+    relationship: str
+    concept: Concept
+    below: tuple[_Node, ...] = ()
+
+    def named(self, concept: Concept) -> bool:
+        return (self.concept.value, self.concept.scheme) == (concept.value, concept.scheme)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    kind: str
+    points: tuple[Point, ...]
+    image: tuple[str, str, int] | None
+    axis: str = ""
+    concept: Concept = field(default=Concept("", "", ""))
+
+
+class _NotUnderstood(Exception):
+    """A group that has no measurement for us; the text is one of few."""
+
+
+def is_measurement_report(ds: DataSet) -> bool:
+    """Whether an object is a report by TID 1500."""
+    concept = _concept(ds, 0x0040A043)
+    return (concept.value, concept.scheme) == (codes.REPORT.value, codes.REPORT.scheme)
+
+
+def read_report(ds: DataSet) -> Report:
+    """All that can be understood of a report. Raises DataSetError for bytes that are no Data Set."""
+    missed: Counter[str] = Counter()
+    budget = [MAX_CONTENT_ITEMS]
+    root = tuple(_nodes(ds, 1, budget, missed))
+    series, frames = _series_of(ds), _frames_of_reference(root)
+    measurements: list[Measurement] = []
+    used: set[str] = set()
+    for group in _groups(root):
+        try:
+            one = _measurement(group, series, frames, used, missed)
+        except _NotUnderstood as error:
+            missed[str(error)] += 1
+            continue
+        if len(measurements) == MAX_MEASUREMENTS:
+            missed[f"more than {MAX_MEASUREMENTS} measurements"] += 1
+            continue
+        used.add(one.id)
+        measurements.append(one)
+    title = (ds.text(0x0008103E) or "").strip()[:MAX_LABEL_CHARS] or codes.REPORT.meaning
+    return Report(title, tuple(measurements), dict(missed))
+
+
+def _nodes(ds: DataSet, depth: int, budget: list[int], missed: Counter[str]) -> Iterator[_Node]:
+    """The content items below one, each with those below it."""
+    if 0x0040A730 not in ds:
+        return
+    if depth > MAX_DEPTH:
+        missed[f"content nested deeper than {MAX_DEPTH}"] += 1
+        return
+    for one in ds.items(0x0040A730):
+        if budget[0] <= 0:
+            missed[f"more than {MAX_CONTENT_ITEMS} content items"] += 1
+            return
+        budget[0] -= 1
+        yield _Node(
+            one,
+            one.text(0x0040A040) or "",
+            one.text(0x0040A010) or "",
+            _concept(one, 0x0040A043),
+            tuple(_nodes(one, depth + 1, budget, missed)),
+        )
+
+
+def _groups(nodes: tuple[_Node, ...]) -> Iterator[_Node]:
+    for node in nodes:
+        if node.kind == "CONTAINER" and node.named(codes.GROUP):
+            yield node
+        else:
+            yield from _groups(node.below)
+
+
+def _series_of(ds: DataSet) -> dict[str, str]:
+    """The series of each object that the report refers to (PS3.3 C.17.2)."""
+    return {
+        (reference.text(0x00081155) or ""): series.text(0x0020000E) or ""
+        for tag in (0x0040A375, 0x0040A385)
+        for study in ds.items(tag)
+        for series in study.items(0x00081115)
+        for reference in series.items(0x00081199)
+    }
+
+
+def _frames_of_reference(nodes: tuple[_Node, ...]) -> dict[str, str]:
+    """The Frame of Reference of each image of the library (TID 1600), said of it or of its group."""
+    found: dict[str, str] = {}
+    for node in nodes:
+        if node.kind == "CONTAINER" and (node.named(codes.LIBRARY) or node.named(codes.LIBRARY_GROUP)):
+            shared = _uid_below(node.below, codes.FRAME_OF_REFERENCE)
+            for one in node.below:
+                if one.kind == "IMAGE":
+                    uid = _uid_below(one.below, codes.FRAME_OF_REFERENCE) or shared
+                    for reference in one.ds.items(0x00081199):
+                        found[reference.text(0x00081155) or ""] = uid
+            found |= _frames_of_reference(node.below)
+    return found
+
+
+def _measurement(
+    group: _Node,
+    series: Mapping[str, str],
+    frames: Mapping[str, str],
+    used: set[str],
+    missed: Counter[str],
+) -> Measurement:
+    kind = next((_KIND_OF_METHOD.get(_code_key(one)) for one in group.below if one.named(codes.METHOD)), None)
+    values = _values(group, missed)
+    text, label = _text_below(group, codes.COMMENT), _text_below(group, codes.SHORT_LABEL)
+    shapes = list(_shapes(group))
+    if not shapes:
+        raise _NotUnderstood(_without_shapes(group))
+    if len({shape.image for shape in shapes}) > 1:
+        raise _NotUnderstood("a measurement on several images")
+    is_ours = kind is not None
+    if kind is None:
+        kind, points = _guessed(shapes, values, bool(text))
+    else:
+        points = _as_drawn(kind, shapes)
+    image = _image(shapes[0], series, frames)
+    identifier = _text_below(group, codes.TRACKING_IDENTIFIER)
+    tracking = _uid_below(group.below, codes.TRACKING_UID)
+    one = Measurement(
+        id=identifier,
+        kind=kind,
+        image=image,
+        points=points,
+        label=label if is_ours else " ".join((label or _finding(group)).split())[:MAX_LABEL_CHARS],
+        text=text[:MAX_TEXT_CHARS],
+        values=values,
+        tracking_uid=tracking if is_uid(tracking) else "",
+    )
+    if identifier in used or fault(one).startswith("an id "):
+        number = next(n for n in range(1, len(used) + 2) if f"m{n}" not in used)
+        one = _with_id(one, f"m{number}")
+    cause = fault(one)
+    if cause:
+        raise _NotUnderstood(cause)
+    return one
+
+
+def _with_id(one: Measurement, name: str) -> Measurement:
+    return Measurement(
+        name, one.kind, one.image, one.points, one.label, one.text, one.values, one.tracking_uid
+    )
+
+
+def _without_shapes(group: _Node) -> str:
+    kinds = {one.kind for one in group.below}
+    if "SCOORD3D" in kinds:
+        return "a region in space (SCOORD3D)"
+    if "IMAGE" in kinds:
+        return "a region in a segmentation, or a whole image"
+    return "a measurement without coordinates"
+
+
+def _shapes(group: _Node) -> Iterator[_Shape]:
+    """Where the group is in images: its regions, and what its values and texts are inferred from."""
+    for one in group.below:
+        if one.relationship != "CONTAINS":
+            continue
+        if one.kind == "SCOORD":
+            yield _shape(one, "")
+        elif one.kind in ("NUM", "TEXT", "CODE"):
+            axis = known_name(one.concept.value, one.concept.scheme) or ""
+            for place in one.below:
+                if place.kind == "SCOORD" and place.relationship == "INFERRED FROM":
+                    yield _shape(place, axis)
+
+
+def _shape(node: _Node, axis: str) -> _Shape:
+    data = node.ds.floats(0x00700022)
+    points = tuple(zip(data[::2], data[1::2], strict=False))
+    return _Shape(node.ds.text(0x00700023) or "", points, _reference(node), axis, node.concept)
+
+
+def _reference(node: _Node) -> tuple[str, str, int] | None:
+    """SOP Class and Instance UID and frame of the image that coordinates are selected from."""
+    for one in node.below:
+        if one.kind == "IMAGE" and one.relationship == "SELECTED FROM":
+            for reference in one.ds.items(0x00081199):
+                numbers = reference.ints(0x00081160)
+                if len(numbers) > 1:
+                    raise _NotUnderstood("a measurement on several frames")
+                sop_class, instance = reference.text(0x00081150) or "", reference.text(0x00081155) or ""
+                return sop_class, instance, numbers[0] if numbers else 1
+    return None
+
+
+def _image(shape: _Shape, series: Mapping[str, str], frames: Mapping[str, str]) -> Image:
+    if shape.image is None:
+        raise _NotUnderstood("coordinates without an image")
+    sop_class, instance, frame = shape.image
+    uid = frames.get(instance, "")
+    return Image(series.get(instance, ""), instance, sop_class, frame, uid if is_uid(uid) else "")
+
+
+def _as_drawn(kind: Kind, shapes: list[_Shape]) -> tuple[Point, ...]:
+    """The points of a measurement that says how it was drawn."""
+    if kind is Kind.SPLINE:
+        shapes = [one for one in shapes if one.kind == "MULTIPOINT"]
+    points = tuple(point for one in shapes for point in one.points)
+    return points[:-1] if kind in (Kind.RECTANGLE, Kind.FREEHAND) else points
+
+
+def _guessed(
+    shapes: list[_Shape], values: tuple[Value, ...], has_text: bool
+) -> tuple[Kind, tuple[Point, ...]]:
+    """Kind and points of a measurement that another program wrote, by its shapes and values."""
+    distinct = list({(one.kind, one.points): one for one in shapes}.values())
+    names = {value.name for value in values}
+    first = distinct[0]
+    lines = [one for one in distinct if one.kind == "POLYLINE" and len(one.points) == 2]
+    if len(distinct) == 2 and len(lines) == 2:
+        if "angle" in names:
+            return Kind.COBB, lines[0].points + lines[1].points
+        lines.sort(key=lambda one: one.axis == "shortAxis")
+        return Kind.BIDIRECTIONAL, lines[0].points + lines[1].points
+    if len(distinct) == 2 and all(one.kind == "POINT" for one in distinct) and not values:
+        return Kind.ARROW, distinct[0].points + distinct[1].points
+    if len(distinct) > 1:
+        raise _NotUnderstood("a measurement of several shapes")
+    if first.kind in _POINTS_OF_REGION:
+        return _POINTS_OF_REGION[first.kind], first.points
+    if first.kind == "POINT":
+        return Kind.TEXT if has_text and not values else Kind.PROBE, first.points
+    if first.kind == "POLYLINE":
+        return _guessed_line(first.points, names)
+    raise _NotUnderstood(f"coordinates that are {_PIECES.get(first.kind, 'of an unknown type')}")
+
+
+def _guessed_line(points: tuple[Point, ...], names: set[str]) -> tuple[Kind, tuple[Point, ...]]:
+    if len(points) == 2:
+        return Kind.LENGTH, points
+    if "angle" in names and len(points) in (3, 4):
+        return Kind.ANGLE if len(points) == 3 else Kind.COBB, points
+    if len(points) > 3 and points[0] == points[-1]:
+        corners = points[:-1]
+        return Kind.RECTANGLE if _is_rectangle(corners) else Kind.FREEHAND, corners
+    if "area" in names:
+        return Kind.FREEHAND, points
+    raise _NotUnderstood("an open line")
+
+
+def _is_rectangle(corners: tuple[Point, ...]) -> bool:
+    """Whether four corners make right angles, within a thousandth."""
+    if len(corners) != 4:
+        return False
+    sides = [
+        (end[0] - start[0], end[1] - start[1])
+        for start, end in zip(corners, corners[1:] + corners[:1], strict=True)
+    ]
+    for one, other in zip(sides, sides[1:] + sides[:1], strict=True):
+        product = (one[0] ** 2 + one[1] ** 2) * (other[0] ** 2 + other[1] ** 2)
+        if not product or (one[0] * other[0] + one[1] * other[1]) ** 2 > 1e-6 * product:
+            return False
+    return True
+
+
+def _values(group: _Node, missed: Counter[str]) -> tuple[Value, ...]:
+    found: list[Value] = []
+    for one in group.below:
+        if one.kind != "NUM" or one.relationship != "CONTAINS":
+            continue
+        value = _value(one)
+        if value is None or fault_of_values((value,)):
+            missed["a value without a number, unit or code"] += 1
+        elif len(found) == MAX_VALUES:
+            missed[f"more than {MAX_VALUES} values"] += 1
+        else:
+            found.append(value)
+    return tuple(found)
+
+
+def _value(node: _Node) -> Value | None:
+    for measured in node.ds.items(0x0040A300):
+        numbers = measured.floats(0x0040A161)[:1] or measured.floats(0x0040A30A)[:1]
+        if not numbers:
+            return None
+        unit = _concept(measured, 0x004008EA).value or "1"
+        concept = node.concept
+        derived = next((_code_key(one) for one in node.below if one.named(codes.DERIVATION)), ("", ""))
+        name = known_name(*derived) or known_name(concept.value, concept.scheme)
+        if name is not None:
+            return Value(name, numbers[0], unit)
+        return Value(concept.meaning, numbers[0], unit, concept)
+    return None
+
+
+def _finding(group: _Node) -> str:
+    for one in group.below:
+        if one.kind == "CODE" and one.named(codes.FINDING):
+            return _concept(one.ds, 0x0040A168).meaning
+    return ""
+
+
+def _text_below(group: _Node, concept: Concept) -> str:
+    for one in group.below:
+        if one.kind == "TEXT" and one.named(concept):
+            return (one.ds.text(0x0040A160) or "").replace("\r\n", "\n").replace("\r", "\n")
+    return ""
+
+
+def _uid_below(nodes: tuple[_Node, ...], concept: Concept) -> str:
+    return next(
+        (one.ds.text(0x0040A124) or "" for one in nodes if one.kind == "UIDREF" and one.named(concept)), ""
+    )
+
+
+def _code_key(node: _Node) -> tuple[str, str]:
+    concept = _concept(node.ds, 0x0040A168)
+    return concept.value, concept.scheme
+
+
+def _concept(ds: DataSet, tag: int) -> Concept:
+    """The first code of a sequence (PS3.3 8.8); its value may be a short, a long one or a URN."""
+    for one in ds.items(tag):
+        value = one.text(0x00080100) or one.text(0x00080119) or one.text(0x00080120) or ""
+        return Concept(value, one.text(0x00080102) or "", one.text(0x00080104) or "")
+    return Concept("", "", "")

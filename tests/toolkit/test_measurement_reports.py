@@ -1,0 +1,245 @@
+"""Measurements written as TID 1500 and read again: the identity; others' reports; what others' programs say."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pydicom
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dcmtk import run
+from gantry.dataset.part10 import read_part10
+from gantry.errors import CallerError
+from gantry.toolkit.measurements.model import (
+    CONCEPTS,
+    POINTS_OF,
+    Concept,
+    Content,
+    Image,
+    Kind,
+    Measurement,
+    MeasurementError,
+    Value,
+    fault,
+    read_content,
+)
+from gantry.toolkit.measurements.report_read import MAX_DEPTH, is_measurement_report, read_report
+from gantry.toolkit.measurements.report_write import About, as_reported, write_report
+from measured import parsed
+from real_files import shared_data
+from serving import CT, ROOT, dataset, part10
+
+MADE = datetime(2026, 1, 2, 3, 4, 5)
+ABOUT = About("1.2.3.4", "1.2.3.5", MADE)
+IMAGE = read_part10(part10(dataset(1)))[1]
+
+
+def drawn(kind: Kind, count: int = 0) -> Measurement:
+    """A measurement of a kind, with the values that it usually has."""
+    names = {
+        Kind.LENGTH: ("length",), Kind.BIDIRECTIONAL: ("longAxis", "shortAxis"), Kind.ANGLE: ("angle",),
+        Kind.COBB: ("angle",), Kind.PROBE: ("value",), Kind.ARROW: (), Kind.TEXT: (),
+    }.get(kind, ("area", "perimeter", "mean", "standardDeviation", "minimum", "maximum"))  # fmt: skip
+    units = {"angle": "deg", "area": "mm2"} | dict.fromkeys(
+        ("mean", "minimum", "maximum", "value"), "[hnsf'U]"
+    )
+    count = count or max(POINTS_OF[kind][0], 4 if POINTS_OF[kind][1] > 4 else 0)
+    points = tuple((10.25 + 20 * math.cos(n), 30.5 + 7 * math.sin(n)) for n in range(count))
+    values = tuple(Value(name, 12.345678901234567, units.get(name, "mm")) for name in names)
+    image = Image(f"{ROOT}.1.1", f"{ROOT}.1.1.1", CT, 1, f"{ROOT}.77")
+    return Measurement(
+        kind.value, kind, image, points, "Läsion", "first line\nsecond" * (kind is Kind.TEXT), values
+    )
+
+
+ALL_KINDS = tuple(drawn(kind) for kind in Kind)
+
+
+def written(measurements: Sequence[Measurement], about: About = ABOUT) -> bytes:
+    return write_report(measurements, IMAGE, about, {})
+
+
+def read(file: bytes) -> tuple[Measurement, ...]:
+    report = read_report(read_part10(file)[1])
+    assert report.not_understood == {}
+    return report.measurements
+
+
+_texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=64)
+_uids = st.integers(1, 1 << 100).map(lambda n: f"2.25.{n}")
+_numbers = st.floats(allow_nan=False, allow_infinity=False)
+_coded = st.builds(
+    Concept,
+    st.from_regex(r"[A-Za-z0-9.-]{1,16}", fullmatch=True),
+    st.just("99TEST"),
+    _texts.map(lambda t: t.replace("\\", "").strip()).filter(bool),
+).map(lambda c: (c.meaning, c))
+_named = st.sampled_from(sorted(CONCEPTS)).map(lambda name: (name, None))
+_values = st.builds(
+    lambda named, number, unit: Value(named[0], number, unit, named[1]),
+    st.one_of(_named, _coded),
+    _numbers,
+    st.sampled_from(["mm", "mm2", "deg", "1", "[hnsf'U]", "g/ml{SUVbw}"]),
+)
+
+
+@st.composite
+def measurements(draw: st.DrawFn) -> Measurement:
+    kind = draw(st.sampled_from(Kind))
+    least, most = POINTS_OF[kind]
+    coordinate = st.floats(-4e6, 4e6, width=32)
+    points = draw(st.lists(st.tuples(coordinate, coordinate), min_size=least, max_size=min(most, 12)))
+    # Two images may not differ in what they are, so that their UIDs follow from one number
+    number, frame = draw(st.integers(1, 3)), draw(st.integers(1, 5))
+    image = Image(f"1.2.{number}", f"1.2.{number}.1", CT, frame, f"1.2.{number}.9" * (number > 1))
+    text = draw(
+        st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n"), max_size=300)
+    )
+    return Measurement(
+        draw(st.from_regex(r"[!-\[\]-~]{1,64}", fullmatch=True)),
+        kind, image, tuple(points), draw(_texts), text,
+        tuple(draw(st.lists(_values, max_size=5))), draw(st.one_of(st.just(""), _uids)),
+    )  # fmt: skip
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(measurements(), min_size=1, max_size=6, unique_by=lambda one: one.id))
+def test_what_is_written_is_read_again(made: list[Measurement]) -> None:
+    content = Content(tuple(made))
+    assert read_content(msgspec.json.encode(content)) == content
+    expected = tuple(as_reported(one, ABOUT.sop_instance_uid) for one in made)
+    assert read(written(made)) == expected
+    assert read(written(expected)) == expected
+
+
+def test_each_kind_comes_back_exactly() -> None:
+    assert [one.kind for one in ALL_KINDS] == list(Kind)
+    for one, again in zip(ALL_KINDS, read(written(ALL_KINDS)), strict=True):
+        assert again == as_reported(one, ABOUT.sop_instance_uid)
+
+
+def test_the_largest_outline_fits() -> None:
+    made = [drawn(kind, POINTS_OF[kind][1]) for kind in (Kind.FREEHAND, Kind.SPLINE)]
+    assert [len(one.points) for one in read(written(made))] == [4096, 4096]
+
+
+def test_the_same_is_written_the_same() -> None:
+    assert written(ALL_KINDS) == written(ALL_KINDS)
+
+
+def test_a_spline_is_an_outline_through_its_points() -> None:
+    corners = ((0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0))
+    ds = parsed(written([msgspec.structs.replace(drawn(Kind.SPLINE), points=corners)]))
+    group = ds.ContentSequence[-1].ContentSequence[0]
+    region = next(one for one in group.ContentSequence if one.ValueType == "SCOORD")
+    line = list(zip(region.GraphicData[::2], region.GraphicData[1::2], strict=True))
+    assert line[0] == line[-1]
+    assert line[:-1:8] == list(corners)
+    assert line[4] == (5.0, -1.25)  # the middle of a stretch is drawn out by its neighbours
+
+
+def test_a_frame_is_named_where_there_are_several() -> None:
+    file = write_report([drawn(Kind.LENGTH)], IMAGE, ABOUT, {f"{ROOT}.1.1.1": 3})
+    numbers = [e.value for e in parsed(file).iterall() if e.keyword == "ReferencedFrameNumber"]
+    assert numbers == [1]
+    assert not [e for e in parsed(written(ALL_KINDS)).iterall() if e.keyword == "ReferencedFrameNumber"]
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        About("1.2", "1.3", MADE, title="x" * 65), About("1.2", "1.3", MADE, title="a\\b"),
+        About("1.2", "1.3", MADE, description="\x00"), About("1.2", "1.3", MADE, observer="a=b"),
+        About("1.2", "1.3", MADE, observer="a^b^c^d^e^f"), About("1.2", "1.3", MADE, title="\ud800"),
+    ],
+)  # fmt: skip
+def test_what_a_report_cannot_say_is_refused(about: About) -> None:
+    with pytest.raises(CallerError):
+        written(ALL_KINDS, about)
+
+
+def test_a_report_of_nothing_or_of_contradictions_is_refused() -> None:
+    with pytest.raises(CallerError):
+        written([])
+    one = drawn(Kind.LENGTH)
+    other = msgspec.structs.replace(
+        one, id="b", image=msgspec.structs.replace(one.image, sop_class_uid="1.2")
+    )
+    with pytest.raises(CallerError):
+        written([one, other])
+    with pytest.raises(MeasurementError):
+        written([msgspec.structs.replace(one, points=())])
+
+
+def test_content_nested_without_end_is_counted() -> None:
+    ds = parsed(written([drawn(Kind.LENGTH)]))
+    inner = ds.ContentSequence[-1]
+    for _ in range(40):
+        outer = pydicom.Dataset()
+        outer.ValueType, outer.RelationshipType, outer.ContentSequence = "CONTAINER", "CONTAINS", [inner]
+        inner = outer
+    ds.ContentSequence.append(inner)
+    report = read_report(read_part10(part10(ds))[1])
+    assert [one.id for one in report.measurements] == ["length"]
+    assert report.not_understood == {f"content nested deeper than {MAX_DEPTH}": 1}
+
+
+OTHERS = {
+    "sr/dwv_tid1500/sr-ruler.dcm": ({"length"}, 0), "sr/dwv_tid1500/sr-circle.dcm": ({"circle"}, 0),
+    "sr/dwv_tid1500/sr-ellipse.dcm": ({"ellipse"}, 0), "sr/dwv_tid1500/sr-rectangle.dcm": ({"rectangle"}, 0),
+    "sr/dwv_tid1500/sr-protractor.dcm": ({"angle"}, 0), "sr/dwv_tid1500/sr-roi.dcm": ({"freehand"}, 0),
+    "sr/sr_document.dcm": ({"circle"}, 0), "sr/sr_document_with_multiple_groups.dcm": ({"circle"}, 3),
+    "sr/dcmqi_tid1500_sr.dcm": (set(), 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_reports_of_others_are_read(name: str) -> None:
+    kinds, missed = OTHERS[name]
+    ds = read_part10((shared_data() / name).read_bytes())[1]
+    assert is_measurement_report(ds)
+    report = read_report(ds)
+    assert {one.kind.value for one in report.measurements} == kinds
+    assert sum(report.not_understood.values()) == missed, report.not_understood
+    assert all(not fault(one) for one in report.measurements)
+
+
+def test_no_report_of_the_shared_data_is_an_error() -> None:
+    for path in sorted((shared_data() / "sr").rglob("*.dcm")):
+        ds = read_part10(path.read_bytes())[1]
+        report = read_report(ds)
+        assert is_measurement_report(ds) or not report.measurements, path
+
+
+@pytest.mark.peer
+def test_dciodvfy_finds_no_error(tmp_path: Path) -> None:
+    if shutil.which("dciodvfy") is None:
+        pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
+    path = tmp_path / "report.dcm"
+    for about in (ABOUT, About("1.2.3.4", "1.2.3.5", MADE, "Nachsorge", "Zeile\nzwei", "Müller^Jörg")):
+        path.write_bytes(written(ALL_KINDS, about))
+        done = subprocess.run(
+            ["dciodvfy", path], capture_output=True, text=True, errors="replace", check=False
+        )
+        assert "ComprehensiveSR" in done.stderr
+        assert [one for one in done.stderr.splitlines() if one.startswith("Error")] == []
+
+
+@pytest.mark.peer
+def test_dsrdump_reads_every_item(tmp_path: Path) -> None:
+    path = tmp_path / "report.dcm"
+    path.write_bytes(written(ALL_KINDS, About("1.2.3.4", "1.2.3.5", MADE, observer="Doe^Jane")))
+    done = run("dsrdump", "+Pc", path)
+    told = done.stdout + done.stderr
+    assert done.returncode == 0, told
+    assert told.count("Measurement Group") == len(ALL_KINDS)
+    for word in ("12.3456789012346", "ELLIPSE", "CIRCLE", "MULTIPOINT", "Doe^Jane", '(deg,UCUM,"degree")'):
+        assert word in told, told
