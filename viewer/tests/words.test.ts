@@ -21,7 +21,8 @@ function texts(part: Part, place = ""): readonly (readonly [string, string])[] {
 
 /** The values of these are text already: numbers with a unit, names of channels, words of the server. */
 function takesText(place: string, at: number): boolean {
-  const textual = [".errors.notTaken", ".overlay.thickness", ".overlay.location", ".overlay.window"];
+  const textual = [".errors.notTaken", ".measure.atDetector", ".measure.meanAndSd", ".measure.minAndMax", ".overlay.thickness", ".overlay.location", ".overlay.window"];
+  if (place === ".measure.place") return at === 0;
   return textual.includes(place) || (place === ".sheet.waveform" && at > 0);
 }
 

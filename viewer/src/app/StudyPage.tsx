@@ -2,10 +2,11 @@
 import { Index, Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
 import "../ui/styles/viewer.css";
 import { findSeries, seriesMetadata } from "../api/dicomweb";
-import type { DisplaySet, Stack } from "../dicom/displaysets";
+import { sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
 import type { Window } from "../dicom/frame";
 import { areParallel } from "../dicom/geometry";
 import { linkPath, type Link } from "../dicom/link";
+import { isKind, type Kind } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { presetsFor } from "../dicom/presets";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
@@ -26,12 +27,15 @@ import {
   toggleAlone,
   type Layout,
 } from "../state/layout";
+import type { Measurement } from "../state/measurements";
 import { openStudy } from "../state/study";
 import type { Point } from "../tools/gestures";
 import { commandFor, type CommandId } from "../tools/keys";
+import { createMeasuring } from "../tools/measuring";
 import type { DragTool } from "../tools/mouse";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
+import { MeasurePanel } from "../ui/MeasurePanel";
 import { SeriesRail } from "../ui/SeriesRail";
 import { StageCell, togglePlaying } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
@@ -46,7 +50,11 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const uid = props.link.study;
   const study = openStudy(uid, { findSeries, seriesMetadata });
   const onTouch = matchMedia("(pointer: coarse)").matches;
-  const [tool, setTool] = createSignal<DragTool>(onTouch ? "scroll" : "window");
+  const firstTool: DragTool = onTouch ? "scroll" : "window";
+  const [tool, setTool] = createSignal<DragTool>(firstTool);
+  const [lastKind, setLastKind] = createSignal<Kind>("length");
+  const [panelOpen, setPanelOpen] = createSignal(false);
+  const measuring = createMeasuring();
   const [layout, setLayout] = createSignal<Layout>(ONE_CELL);
   const [linked, setLinked] = createSignal(true);
   const [lines, setLines] = createSignal(true);
@@ -106,6 +114,21 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     zoom: () => setTool("zoom"),
     pan: () => setTool("pan"),
     cursor: () => setTool("cursor"),
+    length: () => setTool("length"),
+    bidirectional: () => setTool("bidirectional"),
+    angle: () => setTool("angle"),
+    cobb: () => setTool("cobb"),
+    ellipse: () => setTool("ellipse"),
+    rectangle: () => setTool("rectangle"),
+    circle: () => setTool("circle"),
+    freehand: () => setTool("freehand"),
+    arrow: () => setTool("arrow"),
+    probe: () => setTool("probe"),
+    panel: () => setPanelOpen((value) => !value),
+    remove: () => measuring.remove(measuring.selected()),
+    undo: measuring.undo,
+    redo: measuring.redo,
+    putAway: () => measuring.escape() || (isKind(tool()) && setTool(firstTool)),
     zoomIn: () => viewport()?.zoom(FINE_ZOOM),
     zoomOut: () => viewport()?.zoom(1 / FINE_ZOOM),
     invert: () => viewport()?.invert(),
@@ -194,6 +217,39 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     }),
   );
 
+  createEffect(
+    on(tool, (now) => {
+      measuring.abandon();
+      if (isKind(now)) setLastKind(now);
+    }),
+  );
+  /** Where the image of a measurement is, as far as its series is read. */
+  const whereIs = ({ image }: Measurement) => {
+    const isIts = (frame: Stack["frames"][number]) =>
+      frame.number === image.frame && sopInstanceUid(frame.instance) === image.sopInstanceUid;
+    for (const set of study.sets()) {
+      const index = set.kind === "stack" ? set.frames.findIndex(isIts) : -1;
+      if (index >= 0) return { set, index };
+    }
+    return undefined;
+  };
+  const placeInWords = (one: Measurement) => {
+    const place = whereIs(one);
+    return place ? t().measure.place(place.set.description || place.set.modality, place.index + 1) : "";
+  };
+  const showMeasurement = (one: Measurement) => {
+    measuring.select(one.id);
+    const place = whereIs(one);
+    if (!place) return;
+    const seen = seenCells(layout()).find((cell) => layout().cells[cell] === place.set.id);
+    if (seen === undefined) {
+      setBeginning({ id: place.set.id, at: { index: place.index } });
+      return showSet(place.set.id);
+    }
+    setLayout(activate(layout(), seen));
+    cells[seen]!.view()?.goTo(place.index);
+  };
+
   const moveCursor = (from: number, at: Point) => {
     const shown = cells[from]!.shown();
     const point = cells[from]!.view()?.pointAt(at);
@@ -219,7 +275,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   });
 
   return (
-    <div class="viewer page" classList={{ bare: bare() }}>
+    <div class="viewer page" classList={{ bare: bare(), "with-panel": panelOpen() }}>
       <header class="viewer-head">
         <button type="button" class="tool" aria-label={t().viewer.back} title={t().viewer.back} onClick={backToList}>
           <Icon name="arrowLeft" />
@@ -237,6 +293,8 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       <ViewerTools
         tool={tool()}
         onTool={setTool}
+        lastKind={lastKind()}
+        panelOpen={panelOpen()}
         run={(id) => commands[id]()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}
@@ -284,6 +342,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
                 hidden={layout().alone && layout().active !== index}
                 bare={bare()}
                 tool={tool()}
+                measuring={measuring}
                 others={othersOf(index)}
                 cursor={cursor()}
                 onActivate={() => setLayout(activate(layout(), index))}
@@ -306,6 +365,14 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         </p>
         <StudyErrors study={study} isOpen={activeDisplaySet() !== undefined} />
       </main>
+      <Show when={panelOpen()}>
+        <MeasurePanel
+          measuring={measuring}
+          placeInWords={placeInWords}
+          onShow={showMeasurement}
+          onClose={() => setPanelOpen(false)}
+        />
+      </Show>
       <KeysDialog open={keysShown()} onClose={() => setKeysShown(false)} presets={presets()} />
     </div>
   );

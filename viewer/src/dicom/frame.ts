@@ -32,6 +32,8 @@ export interface FrameDescription {
   readonly spacingMm: readonly [number, number] | undefined;
   /** The spacing was measured at the detector, so lengths in the patient are smaller. */
   readonly spacingAtDetector: boolean;
+  /** Height of a pixel by its width (PS3.3 C.7.6.3.1.7); 1 where nothing is said. */
+  readonly pixelAspect: number;
   readonly orientation: Orientation | undefined;
   readonly positionMm: Vector3 | undefined;
   readonly sliceThicknessMm: number | undefined;
@@ -56,6 +58,8 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
   const bitsAllocated = number(instance, TAG.bitsAllocated) ?? 16;
   const bitsStored = number(instance, TAG.bitsStored) ?? bitsAllocated;
   const patientSpacing = pair(numbers(measures, TAG.pixelSpacing));
+  const detectorSpacing = pair(numbers(instance, TAG.imagerPixelSpacing));
+  const [vertical, horizontal] = pair(numbers(instance, TAG.pixelAspectRatio)) ?? [1, 1];
   return {
     rows: number(instance, TAG.rows) ?? 0,
     columns: number(instance, TAG.columns) ?? 0,
@@ -66,8 +70,11 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
     bitsStored,
     highBit: number(instance, TAG.highBit) ?? bitsStored - 1,
     pixelRepresentation: number(instance, TAG.pixelRepresentation) ?? 0,
-    spacingMm: patientSpacing ?? pair(numbers(instance, TAG.imagerPixelSpacing)),
-    spacingAtDetector: patientSpacing === undefined,
+    spacingMm: patientSpacing ?? detectorSpacing,
+    spacingAtDetector: patientSpacing
+      ? isUncorrected(patientSpacing, detectorSpacing) && !text(instance, TAG.pixelSpacingCalibrationType)
+      : detectorSpacing !== undefined,
+    pixelAspect: vertical / horizontal,
     orientation: orientation(group(TAG.planeOrientationSequence)),
     positionMm: vector3(group(TAG.planePositionSequence), TAG.imagePositionPatient),
     sliceThicknessMm: number(measures, TAG.sliceThickness),
@@ -78,6 +85,11 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
     windows: windows(voi),
     voiLutFunction: text(voi, TAG.voiLutFunction),
   };
+}
+
+/** Pixel Spacing that repeats what was measured at the detector is not one of the patient (PS3.3 10.7.1.3). */
+function isUncorrected(spacing: readonly [number, number], atDetector: readonly [number, number] | undefined): boolean {
+  return atDetector !== undefined && spacing[0] === atDetector[0] && spacing[1] === atDetector[1];
 }
 
 /** The item of a functional group for one frame, or the instance itself where it has none. */

@@ -14,6 +14,8 @@ export const SCHEME = "wadors";
 interface Known {
   readonly instance: DicomObject;
   readonly frame: FrameDescription;
+  /** From 1, as in PS3.18. */
+  readonly number: number;
 }
 
 const known = new Map<string, Known>();
@@ -24,7 +26,7 @@ export function imageIdsOf(stack: Stack, study: string): readonly string[] {
   return stack.frames.map(({ instance, number }) => {
     const path = instancePath(study, stack.seriesUid, sopInstanceUid(instance));
     const id = `${SCHEME}:${path}/frames/${number}`;
-    if (!known.has(id)) known.set(id, { instance, frame: describeFrame(instance, number) });
+    if (!known.has(id)) known.set(id, { instance, number, frame: describeFrame(instance, number) });
     return id;
   });
 }

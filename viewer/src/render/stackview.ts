@@ -5,6 +5,7 @@
 import { Enums, cache, eventTarget, utilities, type Types } from "@cornerstonejs/core";
 import { firstIndex, type Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
+import type { ImagePoint, Pixels } from "../dicom/measure";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
 import { cross, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
@@ -17,6 +18,8 @@ export interface ShownView {
   readonly index: number;
   readonly count: number;
   readonly frame: FrameDescription;
+  /** Of the frame in its instance, from 1. */
+  readonly frameNumber: number;
   readonly instance: DicomObject;
   readonly window: Window | null;
   readonly inverted: boolean;
@@ -65,6 +68,11 @@ export interface StackView {
   pointAt(at: Point): Vector3 | undefined;
   /** Where a point of the patient is seen, in pixels of the element. */
   placeOf(point: Vector3): Point;
+  /** The point of the image that is seen there, and where one is seen; undefined while there is no image. */
+  imagePointAt(at: Point): ImagePoint | undefined;
+  placeOfImagePoint(point: ImagePoint): Point | undefined;
+  /** The values of the image that is shown; undefined for colour and for what the server rendered. */
+  pixels(): Pixels | undefined;
   probe(at: Point): Probed | undefined;
   scroll(images: number): void;
   setWindow(window: Window): void;
@@ -170,6 +178,21 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       const [x, y] = viewport.worldToCanvas([...point]);
       return { x, y };
     },
+    imagePointAt({ x, y }) {
+      const shown = viewport.getImageData();
+      if (!shown) return undefined;
+      const world = viewport.canvasToWorld([x, y]);
+      const [column, row] = utilities.transformWorldToIndexContinuous(shown.imageData, world);
+      return { x: column!, y: row! };
+    },
+    placeOfImagePoint(point) {
+      const shown = viewport.getImageData();
+      if (!shown) return undefined;
+      const world = utilities.transformIndexToWorld(shown.imageData, [point.x, point.y, 0]);
+      const [x, y] = viewport.worldToCanvas(world as Types.Point3);
+      return { x, y };
+    },
+    pixels: () => pixels(viewport),
     probe: (at) => probe(viewport, at),
     setWindow({ center, width }) {
       const voiRange = utilities.windowLevel.toLowHighRange(width, center);
@@ -274,13 +297,14 @@ function currentView(viewport: Types.IStackViewport): ShownView | undefined {
   const imageId = viewport.getCurrentImageId();
   const found = imageId ? knownFrame(imageId) : undefined;
   if (!imageId || !found || !viewport.getDefaultActor()) return undefined;
-  const { frame, instance } = found;
+  const { frame, instance, number } = found;
   const { right, down } = screenDirections(viewport);
   const pixelsPerUnit = screenPixelsPerUnit(viewport, right);
   return {
     index: viewport.getCurrentImageIdIndex(),
     count: viewport.getImageIds().length,
     frame,
+    frameNumber: number,
     instance,
     window: isRendered(imageId) ? null : currentWindow(viewport),
     inverted: viewport.getProperties().invert === true,
@@ -308,6 +332,23 @@ function probe(viewport: Types.IStackViewport, at: Point): Probed | undefined {
   const isScaled = image.preScale?.scaled === true;
   const value = isScaled ? held : held * frame.rescaleSlope + frame.rescaleIntercept;
   return { column, row, values: [value], unit: unitOf(frame.rescaleType) };
+}
+
+function pixels(viewport: Types.IStackViewport): Pixels | undefined {
+  const imageId = viewport.getCurrentImageId();
+  const frame = imageId ? knownFrame(imageId)?.frame : undefined;
+  if (!imageId || !frame || !viewport.getDefaultActor() || isRendered(imageId)) return undefined;
+  const image = viewport.getCornerstoneImage();
+  if (image.color || image.imageId !== imageId) return undefined;
+  const isScaled = image.preScale?.scaled === true;
+  return {
+    columns: image.columns,
+    rows: image.rows,
+    values: image.getPixelData(),
+    slope: isScaled ? 1 : frame.rescaleSlope,
+    intercept: isScaled ? 0 : frame.rescaleIntercept,
+    unit: unitOf(frame.rescaleType),
+  };
 }
 
 /** US is "unspecified" (PS3.3 C.11.1.1.2). */

@@ -13,6 +13,14 @@ export interface Point {
 }
 
 export interface GestureHandlers {
+  /** Whether a finger takes hold of something drawn, which it then carries until it is let go. */
+  take(at: Point): boolean;
+  carry(at: Point): void;
+  letGo(at: Point): void;
+  /** A second finger came: what was begun is forgotten. */
+  drop(): void;
+  /** One quick touch that moved nothing. */
+  tap(at: Point): void;
   /** One finger moved by so many pixels, and is now at a point of the element. */
   drag(delta: Point, at: Point): void;
   /** Two fingers moved side by side. */
@@ -30,7 +38,7 @@ const SWIPE_MS = 350;
 const LONG_PRESS_MS = 550;
 const DOUBLE_TAP_MS = 300;
 
-type Mode = "undecided" | "drag" | "pinch" | "scroll" | "spent";
+type Mode = "taken" | "undecided" | "drag" | "pinch" | "scroll" | "spent";
 
 interface Hand {
   readonly centre: Point;
@@ -50,9 +58,14 @@ export function followTouches(element: HTMLElement, handlers: GestureHandlers): 
     const continues = event.touches.length > 1;
     start = last = hand(event.touches);
     clearTimeout(resting);
+    if (mode === "taken") handlers.drop();
     mode = "undecided";
     if (continues) return;
     startedAt = event.timeStamp;
+    if (handlers.take(start.centre)) {
+      mode = "taken";
+      return;
+    }
     resting = setTimeout(() => {
       mode = "spent";
       handlers.longPress();
@@ -64,6 +77,10 @@ export function followTouches(element: HTMLElement, handlers: GestureHandlers): 
     const now = hand(event.touches);
     if (mode === "undecided") mode = decide(event.touches.length, now);
     if (mode === "undecided" || mode === "spent") return;
+    if (mode === "taken") {
+      last = now;
+      return handlers.carry(now.centre);
+    }
     clearTimeout(resting);
     const delta = minus(now.centre, last.centre);
     if (mode === "drag") handlers.drag(delta, now.centre);
@@ -87,6 +104,10 @@ export function followTouches(element: HTMLElement, handlers: GestureHandlers): 
       mode = "spent";
       return;
     }
+    if (mode === "taken") {
+      mode = "undecided";
+      return handlers.letGo(last.centre);
+    }
     const moved = minus(last.centre, start.centre);
     const quick = event.timeStamp - startedAt < SWIPE_MS;
     if (mode === "drag" && quick && isSwipe(moved)) handlers.swipe(moved.x < 0 ? 1 : -1);
@@ -95,12 +116,14 @@ export function followTouches(element: HTMLElement, handlers: GestureHandlers): 
   }
 
   function tap(at: number): void {
+    handlers.tap(start.centre);
     if (at - tappedAt < DOUBLE_TAP_MS) handlers.doubleTap();
     tappedAt = at;
   }
 
   const cancel = () => {
     clearTimeout(resting);
+    if (mode === "taken") handlers.drop();
     mode = "undecided";
   };
 

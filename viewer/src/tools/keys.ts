@@ -2,11 +2,11 @@
 import { t, type Messages } from "../i18n/language";
 
 /** Keys that keyboards of each language name in their own way. */
-type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space";
+type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "escape" | "undo" | "redo";
 
 export interface Command {
   readonly id: keyof Messages["commands"];
-  /** `KeyboardEvent.key`, lower case for letters. */
+  /** `KeyboardEvent.key`, lower case for letters; "Ctrl+" before it means the Command key of a Mac, too. */
   readonly keys: readonly string[];
   /** As it is shown: a sign, or the name of a key that has a word on it. */
   readonly shown: string | { readonly word: KeyWord };
@@ -26,6 +26,21 @@ export const COMMANDS = {
   zoom: { id: "zoom", keys: ["z"], shown: "Z" },
   pan: { id: "pan", keys: ["p"], shown: "P" },
   cursor: { id: "cursor", keys: ["c"], shown: "C" },
+  length: { id: "length", keys: ["d"], shown: "D" },
+  bidirectional: { id: "bidirectional", keys: ["b"], shown: "B" },
+  angle: { id: "angle", keys: ["a"], shown: "A" },
+  cobb: { id: "cobb", keys: ["k"], shown: "K" },
+  ellipse: { id: "ellipse", keys: ["e"], shown: "E" },
+  rectangle: { id: "rectangle", keys: ["q"], shown: "Q" },
+  circle: { id: "circle", keys: ["o"], shown: "O" },
+  freehand: { id: "freehand", keys: ["j"], shown: "J" },
+  arrow: { id: "arrow", keys: ["t"], shown: "T" },
+  probe: { id: "probe", keys: ["v"], shown: "V" },
+  panel: { id: "panel", keys: ["u"], shown: "U" },
+  remove: { id: "remove", keys: ["Delete"], shown: { word: "delete" } },
+  undo: { id: "undo", keys: ["Ctrl+z"], shown: { word: "undo" } },
+  redo: { id: "redo", keys: ["Ctrl+Shift+z", "Ctrl+y"], shown: { word: "redo" } },
+  putAway: { id: "putAway", keys: ["Escape"], shown: { word: "escape" } },
   zoomIn: { id: "zoomIn", keys: ["+", "="], shown: "+" },
   zoomOut: { id: "zoomOut", keys: ["-"], shown: "−" },
   invert: { id: "invert", keys: ["i"], shown: "I" },
@@ -60,8 +75,10 @@ const BY_KEY = new Map<string, CommandId>(
 );
 
 export function commandFor(event: KeyboardEvent): CommandId | undefined {
-  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return undefined;
-  return BY_KEY.get(event.key.length === 1 ? event.key.toLowerCase() : event.key);
+  if (event.altKey || isTyping(event.target)) return undefined;
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const held = event.ctrlKey || event.metaKey ? `Ctrl+${event.shiftKey ? "Shift+" : ""}` : "";
+  return BY_KEY.get(held + key);
 }
 
 /** In a field, keys belong to the field. */

@@ -2,15 +2,23 @@
  * Mouse and pen on an image. The left button drags with the tool in hand, the middle one moves
  * the picture, the right one zooms; the wheel walks through the stack, with Ctrl it zooms.
  */
+import type { Kind } from "../dicom/measure";
 import type { Point } from "./gestures";
 
-export type DragTool = "window" | "scroll" | "zoom" | "pan" | "cursor";
+export type HandTool = "window" | "scroll" | "zoom" | "pan" | "cursor";
+/** What the left button or one finger does. */
+export type DragTool = HandTool | Kind;
 
 export interface MouseHandlers {
-  tool(): DragTool;
+  /** Asked where nothing is taken hold of. */
+  tool(): HandTool;
   /** A button went down; `at` is in pixels of the element, as everywhere here. */
-  press(tool: DragTool, at: Point): void;
-  drag(tool: DragTool, delta: Point, at: Point): void;
+  press(tool: HandTool, at: Point): void;
+  drag(tool: HandTool, delta: Point, at: Point): void;
+  /** Whether the left button takes hold of something drawn; what it does then is carried until it is let go. */
+  take(at: Point): boolean;
+  carry(at: Point): void;
+  letGo(at: Point): void;
   /** Where the pointer is while no button is held; null when it has left. */
   hover(at: Point | null): void;
   scroll(images: number): void;
@@ -23,10 +31,10 @@ const WHEEL_PX_PER_IMAGE = 50;
 const LINE_PX = 40;
 const WHEEL_ZOOM_PX = 400;
 
-const TOOL_OF_BUTTON: Readonly<Record<number, DragTool | undefined>> = { 1: "pan", 2: "zoom" };
+const TOOL_OF_BUTTON: Readonly<Record<number, HandTool | undefined>> = { 1: "pan", 2: "zoom" };
 
 export function followMouse(element: HTMLElement, handlers: MouseHandlers): () => void {
-  let held: { readonly pointer: number; readonly tool: DragTool; x: number; y: number } | undefined;
+  let held: { readonly pointer: number; readonly tool: HandTool | "taken"; x: number; y: number } | undefined;
   let wheeled = 0;
 
   const place = (event: MouseEvent): Point => {
@@ -37,9 +45,16 @@ export function followMouse(element: HTMLElement, handlers: MouseHandlers): () =
     if (event.pointerType === "touch" || held) return;
     if (event.button === 1) event.preventDefault();
     element.setPointerCapture(event.pointerId);
-    const tool = TOOL_OF_BUTTON[event.button] ?? handlers.tool();
-    held = { pointer: event.pointerId, tool, x: event.clientX, y: event.clientY };
-    handlers.press(tool, place(event));
+    const at = place(event);
+    const start = { pointer: event.pointerId, x: event.clientX, y: event.clientY };
+    const byButton = TOOL_OF_BUTTON[event.button];
+    if (!byButton && handlers.take(at)) {
+      held = { ...start, tool: "taken" };
+      return;
+    }
+    const tool = byButton ?? handlers.tool();
+    held = { ...start, tool };
+    handlers.press(tool, at);
   };
   const move = (event: PointerEvent) => {
     if (event.pointerType !== "touch" && !held) return handlers.hover(place(event));
@@ -47,10 +62,15 @@ export function followMouse(element: HTMLElement, handlers: MouseHandlers): () =
     const delta = { x: event.clientX - held.x, y: event.clientY - held.y };
     held.x = event.clientX;
     held.y = event.clientY;
-    if (delta.x !== 0 || delta.y !== 0) handlers.drag(held.tool, delta, place(event));
+    if (delta.x === 0 && delta.y === 0) return;
+    if (held.tool === "taken") handlers.carry(place(event));
+    else handlers.drag(held.tool, delta, place(event));
   };
   const up = (event: PointerEvent) => {
-    if (held?.pointer === event.pointerId) held = undefined;
+    if (held?.pointer !== event.pointerId) return;
+    const { tool } = held;
+    held = undefined;
+    if (tool === "taken") handlers.letGo(place(event));
   };
   const wheel = (event: WheelEvent) => {
     event.preventDefault();

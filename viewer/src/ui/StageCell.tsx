@@ -3,19 +3,23 @@ import { Show, createEffect, createSignal, on, onCleanup, onMount, type JSX } fr
 import { instancePath, renderedPicture } from "../api/dicomweb";
 import { framesPerSecond } from "../dicom/cine";
 import { firstIndex, sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
+import { isKind } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
 import type { Identity } from "../state/study";
 import { followTouches, type Point } from "../tools/gestures";
-import { followMouse, type DragTool } from "../tools/mouse";
+import { FINGER_REACH, MOUSE_REACH, type Measuring } from "../tools/measuring";
+import { followMouse, type DragTool, type HandTool } from "../tools/mouse";
 import { CineBar } from "./CineBar";
 import { ErrorNote, Progress } from "./controls";
 import { CrossLines } from "./CrossLines";
+import { MeasureLayer } from "./MeasureLayer";
 import { Overlay } from "./Overlay";
 import { Scrubber } from "./Scrubber";
 import { SheetCard } from "./SheetCard";
+import { sightOf } from "./sight";
 
 const SLOWEST = 1;
 const FASTEST = 60;
@@ -34,6 +38,7 @@ export interface StageCellProps {
   readonly hidden: boolean;
   readonly bare: boolean;
   readonly tool: DragTool;
+  readonly measuring: Measuring;
   readonly others: readonly ShownView[];
   readonly cursor: Vector3 | null;
   readonly onActivate: () => void;
@@ -51,12 +56,34 @@ export function StageCell(props: StageCellProps): JSX.Element {
   const stack = (): Stack | undefined => (props.set?.kind === "stack" ? props.set : undefined);
   const sheet = () => (props.set?.kind === "sheet" ? props.set : undefined);
   const cell = props.cell;
-  const drags: Readonly<Record<DragTool, (delta: Point, at: Point) => void>> = {
+  const drags: Readonly<Record<HandTool, (delta: Point, at: Point) => void>> = {
     window: (delta) => cell.view()?.dragWindow(delta),
     pan: (delta) => cell.view()?.pan(delta),
     zoom: ({ y }) => cell.view()?.zoom(Math.exp(-y / 150)),
     scroll: (delta) => dragScroll(delta.y),
     cursor: (_, at) => props.onCursor(at),
+  };
+
+  /** Measuring tools take what is pressed themselves; without an image there is nothing to do. */
+  const handTool = (): HandTool => (isKind(props.tool) ? "pan" : props.tool);
+  const measure = {
+    take(at: Point, reach: typeof MOUSE_REACH, onlySelected: boolean): boolean {
+      props.onActivate();
+      const sight = sightOf(cell);
+      return sight !== undefined && props.measuring.take(props.tool, sight, at, reach, onlySelected);
+    },
+    carry(at: Point) {
+      const sight = sightOf(cell);
+      if (sight) props.measuring.carry(sight, at);
+    },
+    letGo(at: Point) {
+      const sight = sightOf(cell);
+      if (sight) props.measuring.letGo(sight, at);
+    },
+    tap(at: Point) {
+      const sight = sightOf(cell);
+      if (sight) props.measuring.tap(sight, at);
+    },
   };
 
   let scrolledPx = 0;
@@ -73,24 +100,35 @@ export function StageCell(props: StageCellProps): JSX.Element {
   onMount(() => {
     const unmount = cell.mount(box);
     const stopMouse = followMouse(box, {
-      tool: () => props.tool,
+      tool: handTool,
+      take: (at) => measure.take(at, MOUSE_REACH, false),
+      carry: measure.carry,
+      letGo: measure.letGo,
       press(tool, at) {
         props.onActivate();
         if (tool === "cursor") props.onCursor(at);
       },
       drag: (tool, delta, at) => drags[tool](delta, at),
-      hover: (at) => cell.hover(at),
+      hover(at) {
+        cell.hover(at);
+        props.measuring.hover(sightOf(cell), at);
+      },
       scroll(images) {
         props.onActivate();
         cell.view()?.scroll(images);
       },
       zoom: (factor, around) => cell.view()?.zoom(factor, around),
-      doubleClick: () => props.onDoubleClick(),
+      doubleClick: () => isKind(props.tool) || props.onDoubleClick(),
     });
     const stopTouches = followTouches(box, {
+      take: (at) => measure.take(at, FINGER_REACH, true),
+      carry: measure.carry,
+      letGo: measure.letGo,
+      drop: () => props.measuring.abandon(),
+      tap: measure.tap,
       drag(delta, at) {
         props.onActivate();
-        drags[props.tool](delta, at);
+        drags[handTool()](delta, at);
       },
       scroll(delta) {
         props.onActivate();
@@ -103,7 +141,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
       },
       swipe: (direction) => props.tool === "scroll" && props.onSwipe(direction),
       longPress: () => props.onLongPress(),
-      doubleTap: () => props.onDoubleClick(),
+      doubleTap: () => isKind(props.tool) || props.onDoubleClick(),
     });
     onCleanup(() => {
       stopMouse();
@@ -139,12 +177,13 @@ export function StageCell(props: StageCellProps): JSX.Element {
       <div
         class="viewport"
         ref={box}
-        classList={{ hidden: !stack() }}
-        data-tool={props.tool}
+        classList={{ hidden: !stack(), aimed: props.measuring.aimed() !== null }}
+        data-tool={isKind(props.tool) ? "measure" : props.tool}
         onContextMenu={(event) => event.preventDefault()}
       />
       <Show when={stack() && cell.shown()}>
         <CrossLines cell={cell} others={props.others} cursor={props.cursor} />
+        <MeasureLayer cell={cell} measuring={props.measuring} />
         <Overlay
           view={cell.shown()!}
           stack={stack()!}

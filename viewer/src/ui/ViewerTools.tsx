@@ -6,16 +6,21 @@ import { presetWords, type Preset } from "../dicom/presets";
 import { numberInWords, t } from "../i18n/language";
 import { cellCount, type Layout } from "../state/layout";
 import { commandWords, keyShown, type CommandId } from "../tools/keys";
-import type { DragTool } from "../tools/mouse";
+import type { Kind } from "../dicom/measure";
+import type { DragTool, HandTool } from "../tools/mouse";
 import { ToolButton } from "./controls";
 import { Icon, type IconName } from "./icons";
 import { showLanguages } from "./LanguageDialog";
 import { LayoutMenu } from "./LayoutMenu";
+import { MeasureMenu } from "./MeasureMenu";
 import { theme, toggleTheme } from "./theme";
 
 export interface ViewerToolsProps {
   readonly tool: DragTool;
   readonly onTool: (tool: DragTool) => void;
+  /** The measuring tool that was in hand last. */
+  readonly lastKind: Kind;
+  readonly panelOpen: boolean;
   readonly run: (command: CommandId) => void;
   readonly presets: readonly Preset[];
   /** The windows that the image itself brings. */
@@ -37,7 +42,7 @@ export interface ViewerToolsProps {
   readonly onLeave: () => void;
 }
 
-const DRAG_TOOLS: readonly { readonly tool: DragTool; readonly icon: IconName }[] = [
+const DRAG_TOOLS: readonly { readonly tool: HandTool; readonly icon: IconName }[] = [
   { tool: "window", icon: "contrast" },
   { tool: "scroll", icon: "layers" },
   { tool: "zoom", icon: "zoom" },
@@ -46,7 +51,7 @@ const DRAG_TOOLS: readonly { readonly tool: DragTool; readonly icon: IconName }[
 ];
 
 export function ViewerTools(props: ViewerToolsProps): JSX.Element {
-  const unusable = (tool: DragTool) =>
+  const unusable = (tool: HandTool) =>
     props.disabled ||
     (tool === "scroll" && !props.canScroll) ||
     (tool === "window" && !props.canWindow);
@@ -64,6 +69,15 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           />
         )}
       </For>
+      <MeasureMenu
+        tool={props.tool}
+        last={props.lastKind}
+        disabled={props.disabled}
+        onTool={props.onTool}
+        panelOpen={props.panelOpen}
+        onPanel={() => props.run("panel")}
+        onLeave={props.onLeave}
+      />
       <span class="tools-gap" />
       <Show when={props.canScroll}>
         <ToolButton

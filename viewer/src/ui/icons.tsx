@@ -1,42 +1,58 @@
 /** The icons in use, from one open set (Lucide, ISC licence), as parts of the page's own code. */
 import type { JSX } from "solid-js";
 import activity from "lucide-static/icons/activity.svg?raw";
+import angle from "lucide-static/icons/angle.svg?raw";
+import arrow from "lucide-static/icons/move-up-left.svg?raw";
 import arrowLeft from "lucide-static/icons/arrow-left.svg?raw";
 import check from "lucide-static/icons/check.svg?raw";
+import chevronDown from "lucide-static/icons/chevron-down.svg?raw";
+import circle from "lucide-static/icons/circle.svg?raw";
+import cobb from "lucide-static/icons/drafting-compass.svg?raw";
 import contrast from "lucide-static/icons/contrast.svg?raw";
 import copy from "lucide-static/icons/copy.svg?raw";
 import ellipsis from "lucide-static/icons/ellipsis.svg?raw";
+import ellipse from "lucide-static/icons/egg.svg?raw";
 import file from "lucide-static/icons/file.svg?raw";
 import fileText from "lucide-static/icons/file-text.svg?raw";
 import film from "lucide-static/icons/film.svg?raw";
 import flip from "lucide-static/icons/flip-horizontal-2.svg?raw";
+import freehand from "lucide-static/icons/lasso.svg?raw";
 import grid from "lucide-static/icons/layout-grid.svg?raw";
 import inbox from "lucide-static/icons/inbox.svg?raw";
 import keyboard from "lucide-static/icons/keyboard.svg?raw";
 import languages from "lucide-static/icons/languages.svg?raw";
 import layers from "lucide-static/icons/layers.svg?raw";
+import list from "lucide-static/icons/list.svg?raw";
 import maximize from "lucide-static/icons/maximize.svg?raw";
 import moon from "lucide-static/icons/moon.svg?raw";
 import move from "lucide-static/icons/move.svg?raw";
 import pause from "lucide-static/icons/pause.svg?raw";
+import pipette from "lucide-static/icons/pipette.svg?raw";
 import play from "lucide-static/icons/play.svg?raw";
 import link from "lucide-static/icons/link.svg?raw";
 import crosshair from "lucide-static/icons/crosshair.svg?raw";
 import invert from "lucide-static/icons/sun-moon.svg?raw";
+import plus from "lucide-static/icons/plus.svg?raw";
+import rectangle from "lucide-static/icons/rectangle-horizontal.svg?raw";
+import redo from "lucide-static/icons/redo.svg?raw";
 import refresh from "lucide-static/icons/refresh-cw.svg?raw";
 import reset from "lucide-static/icons/undo-2.svg?raw";
 import rotate from "lucide-static/icons/rotate-cw.svg?raw";
+import ruler from "lucide-static/icons/ruler.svg?raw";
 import search from "lucide-static/icons/search.svg?raw";
 import sun from "lucide-static/icons/sun.svg?raw";
+import trash from "lucide-static/icons/trash-2.svg?raw";
 import triangle from "lucide-static/icons/triangle-alert.svg?raw";
+import undo from "lucide-static/icons/undo.svg?raw";
 import upload from "lucide-static/icons/upload.svg?raw";
 import close from "lucide-static/icons/x.svg?raw";
 import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
-  activity, arrowLeft, check, close, contrast, copy, crosshair, ellipsis, file, fileText, film, flip, grid, inbox, invert,
-  keyboard, languages, layers, link, maximize, moon, move, pause, play, refresh, reset, rotate, search, sun, triangle,
-  upload, zoom,
+  activity, angle, arrow, arrowLeft, check, chevronDown, circle, close, cobb, contrast, copy, crosshair, ellipse,
+  ellipsis, file, fileText, film, flip, freehand, grid, inbox, invert, keyboard, languages, layers, link, list, maximize,
+  moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, ruler, search, sun, trash, triangle,
+  undo, upload, zoom,
 } as const;
 
 export type IconName = keyof typeof ICONS;

@@ -1,0 +1,309 @@
+/**
+ * Measuring by hand: what is drawn, taken hold of, moved and chosen now, over what was measured so far.
+ *
+ * Knows images by a `Sight`: which one it is, and how its points and those of the screen belong together.
+ */
+import { createSignal } from "solid-js";
+import {
+  handlesOf,
+  hasArea,
+  isKind,
+  minus,
+  outlines,
+  shapeOf,
+  shifted,
+  statistics,
+  withHandle,
+  within,
+  type ImagePoint,
+  type Kind,
+  type Pixels,
+  type Spacing,
+  type Statistics,
+} from "../dicom/measure";
+import { newUid } from "../dicom/uid";
+import {
+  NO_MEASUREMENTS,
+  add,
+  change,
+  find,
+  isSameImage,
+  redo,
+  remove,
+  undo,
+  type ImageReference,
+  type Measurement,
+  type Measurements,
+} from "../state/measurements";
+import { follow, press, release, seen, type Drawing } from "./drawing";
+import type { Point } from "./gestures";
+import type { DragTool } from "./mouse";
+
+export interface Sight {
+  readonly image: ImageReference;
+  readonly spacing: Spacing;
+  readonly columns: number;
+  readonly rows: number;
+  toImage(at: Point): ImagePoint | undefined;
+  toScreen(point: ImagePoint): Point | undefined;
+  pixels(): Pixels | undefined;
+}
+
+/** How near a press must be, in pixels of the screen. */
+export interface Reach {
+  readonly handle: number;
+  readonly line: number;
+}
+
+export const MOUSE_REACH: Reach = { handle: 9, line: 6 };
+export const FINGER_REACH: Reach = { handle: 26, line: 20 };
+
+/** Two points of a shape are so far apart at least, in pixels of the screen. */
+const APART_PX = 4;
+const FREEHAND_STEP_PX = 3;
+/** While a shape is moved, more pixels than these are counted only when it is let go. */
+const LIVE_PIXELS = 600_000;
+
+export interface Hit {
+  readonly id: string;
+  /** Index of the point, or null for the shape as a whole. */
+  readonly handle: number | null;
+}
+
+interface Carried {
+  readonly hit: Hit;
+  readonly from: ImagePoint;
+  readonly original: Measurement;
+}
+
+export type Measuring = ReturnType<typeof createMeasuring>;
+
+export function createMeasuring() {
+  const [all, setAll] = createSignal<Measurements>(NO_MEASUREMENTS);
+  const [selected, setSelected] = createSignal<string | null>(null);
+  const [aimed, setAimed] = createSignal<Hit | null>(null);
+  /** The text of this one is being written on the image. */
+  const [naming, setNaming] = createSignal<string | null>(null);
+  const [drawn, setDrawn] = createSignal<{ readonly drawing: Drawing; readonly shape: Measurement } | null>(null);
+  const [carried, setCarried] = createSignal<Measurement | null>(null);
+  let held: Carried | undefined;
+  let pressed = false;
+
+  /** All as they are seen now: what is carried where the hand has it, what is being drawn last. */
+  const visible = (): readonly Measurement[] => {
+    const moving = carried();
+    const list = moving ? all().list.map((one) => (one.id === moving.id ? moving : one)) : all().list;
+    const drawing = drawn();
+    return drawing ? [...list, drawing.shape] : list;
+  };
+  const onImage = (image: ImageReference) => visible().filter((one) => isSameImage(one.image, image));
+
+  function select(id: string | null): void {
+    setSelected(id);
+    if (id !== naming()) setNaming(null);
+  }
+
+  function abandon(): boolean {
+    const had = drawn() !== null || carried() !== null;
+    setDrawn(null);
+    setCarried(null);
+    held = undefined;
+    pressed = false;
+    return had;
+  }
+
+  function shaped(drawing: Drawing, sight: Sight, id: string): Measurement {
+    const points = shapeOf(drawing.kind, seen(drawing), sight.spacing);
+    return counted({ id, kind: drawing.kind, image: sight.image, points, spacing: sight.spacing, statistics: null, label: "" }, sight, LIVE_PIXELS);
+  }
+
+  function draw(drawing: Drawing, sight: Sight): void {
+    setDrawn({ drawing, shape: shaped(drawing, sight, drawn()?.shape.id ?? newUid()) });
+  }
+
+  function finish({ drawing, shape }: { readonly drawing: Drawing; readonly shape: Measurement }, sight: Sight): void {
+    setDrawn(null);
+    const done = counted({ ...shape, points: shapeOf(drawing.kind, seen(drawing), sight.spacing) }, sight, Infinity);
+    setAll(add(all(), done));
+    setSelected(done.id);
+    setNaming(done.kind === "arrow" ? done.id : null);
+  }
+
+  const imagePoint = (sight: Sight, at: Point): ImagePoint | undefined => {
+    const point = sight.toImage(at);
+    return point && within(point, sight.columns, sight.rows);
+  };
+
+  return {
+    all,
+    selected,
+    select,
+    aimed,
+    naming,
+    setNaming,
+    visible,
+    onImage,
+    isDrawing: () => drawn() !== null,
+    /** Whether a shape lies under the hand, or the tool draws one: the press is then ours. */
+    take(tool: DragTool, sight: Sight, at: Point, reach: Reach, onlySelected = false): boolean {
+      const point = imagePoint(sight, at);
+      if (!point) return false;
+      const going = drawn();
+      const onThis = going && isSameImage(going.shape.image, sight.image);
+      if (going && !onThis) setDrawn(null);
+      const hit = onThis ? null : hitAt(onImage(sight.image), sight, at, reach, selected());
+      const original = find(all(), hit?.id ?? null);
+      if (hit && original && (!onlySelected || isKind(tool) || hit.id === selected())) {
+        held = { hit, from: point, original };
+        select(hit.id);
+        return true;
+      }
+      if (!isKind(tool)) {
+        select(null);
+        return false;
+      }
+      setNaming(null);
+      pressed = true;
+      draw(press(onThis ? going.drawing : undefined, tool, point), sight);
+      return true;
+    },
+    carry(sight: Sight, at: Point): void {
+      const point = imagePoint(sight, at);
+      if (!point) return;
+      if (held) {
+        const { hit, from, original } = held;
+        const { kind, points, spacing } = original;
+        const moved =
+          hit.handle === null ? shifted(points, minus(point, from)) : withHandle(kind, points, hit.handle, point, spacing);
+        setCarried(counted({ ...original, points: moved }, sight, LIVE_PIXELS));
+        return;
+      }
+      const going = drawn();
+      if (going) draw(follow(going.drawing, point, pressed, isApart(going.drawing, sight, at, FREEHAND_STEP_PX)), sight);
+    },
+    letGo(sight: Sight, at: Point): void {
+      const moved = carried();
+      pressed = false;
+      if (held) {
+        held = undefined;
+        setCarried(null);
+        if (moved) {
+          const { id, points, statistics } = counted(moved, sight, Infinity);
+          setAll(change(all(), id, { points, statistics }));
+        }
+        return;
+      }
+      const going = drawn();
+      const point = imagePoint(sight, at);
+      if (!going || !point) return;
+      const next = release(going.drawing, point, isApart(going.drawing, sight, at, APART_PX));
+      if (next === "nothing") setDrawn(null);
+      else if (next === "done") finish({ ...going, drawing: { ...going.drawing, live: point } }, sight);
+      else draw(next, sight);
+    },
+    /** The pointer moves without a button: a shape that was begun follows it. */
+    hover(sight: Sight | undefined, at: Point | null): void {
+      const going = drawn();
+      if (!sight || !at) return void setAimed(null);
+      if (going) {
+        const point = imagePoint(sight, at);
+        if (point && isSameImage(going.shape.image, sight.image)) draw(follow(going.drawing, point, false, false), sight);
+        return;
+      }
+      const hit = hitAt(onImage(sight.image), sight, at, MOUSE_REACH, selected());
+      if (hit?.id !== aimed()?.id || hit?.handle !== aimed()?.handle) setAimed(hit);
+    },
+    tap(sight: Sight, at: Point): void {
+      select(hitAt(onImage(sight.image), sight, at, FINGER_REACH, selected())?.id ?? null);
+    },
+    abandon,
+    /** One step back out of what is under way; false where there was nothing. */
+    escape(): boolean {
+      if (abandon()) return true;
+      const had = selected() !== null;
+      select(null);
+      return had;
+    },
+    remove(id: string | null): void {
+      if (!id) return;
+      setAll(remove(all(), id));
+      if (selected() === id) select(null);
+    },
+    label(id: string, label: string): void {
+      if (find(all(), id)?.label !== label) setAll(change(all(), id, { label }));
+    },
+    undo(): void {
+      if (abandon()) return;
+      setAll(undo(all()));
+      if (!find(all(), selected())) select(null);
+    },
+    redo(): void {
+      abandon();
+      setAll(redo(all()));
+      if (!find(all(), selected())) select(null);
+    },
+  };
+}
+
+/** The same with the statistics of what is inside now. */
+function counted(shape: Measurement, sight: Sight, mostPixels: number): Measurement {
+  return { ...shape, statistics: statisticsOf(shape, sight, mostPixels) };
+}
+
+function statisticsOf({ kind, points, spacing }: Measurement, sight: Sight, mostPixels: number): Statistics | null {
+  if (!(hasArea(kind) || kind === "probe") || points.length < (kind === "freehand" ? 3 : 1)) return null;
+  const pixels = boxOf(kind, points, spacing) <= mostPixels ? sight.pixels() : undefined;
+  return (pixels && statistics(kind, points, spacing, pixels)) ?? null;
+}
+
+function boxOf(kind: Kind, points: readonly ImagePoint[], spacing: Spacing): number {
+  const corners = outlines(kind, points, spacing).flatMap((line) => line.points);
+  const side = (values: readonly number[]) => Math.max(...values) - Math.min(...values);
+  return side(corners.map(({ x }) => x)) * side(corners.map(({ y }) => y));
+}
+
+function isApart({ placed }: Drawing, sight: Sight, at: Point, px: number): boolean {
+  const last = placed.at(-1);
+  const there = last && sight.toScreen(last);
+  return !there || Math.hypot(at.x - there.x, at.y - there.y) >= px;
+}
+
+/** What lies under a point of the screen: points before lines, the selected before others, the later before the earlier. */
+export function hitAt(
+  shapes: readonly Measurement[],
+  sight: Pick<Sight, "toScreen">,
+  at: Point,
+  reach: Reach,
+  selected: string | null,
+): Hit | null {
+  const order = [...shapes].reverse().sort((a, b) => Number(b.id === selected) - Number(a.id === selected));
+  let best: Hit | null = null;
+  let least = reach.handle;
+  for (const { id, kind, points } of order) {
+    for (const index of handlesOf(kind, points)) {
+      const there = sight.toScreen(points[index]!);
+      const away = there ? Math.hypot(there.x - at.x, there.y - at.y) : Infinity;
+      if (away < least) [best, least] = [{ id, handle: index }, away];
+    }
+  }
+  if (best) return best;
+  least = reach.line;
+  for (const { id, kind, points, spacing } of order) {
+    for (const { points: corners, closed, faint } of outlines(kind, points, spacing)) {
+      const line = corners.flatMap((corner) => sight.toScreen(corner) ?? []);
+      const count = faint ? 0 : closed ? line.length : line.length - 1;
+      for (let index = 0; index < count; index += 1) {
+        const away = awayFrom(at, line[index]!, line[(index + 1) % line.length]!);
+        if (away < least) [best, least] = [{ id, handle: null }, away];
+      }
+    }
+  }
+  return best;
+}
+
+function awayFrom(p: Point, a: Point, b: Point): number {
+  const square = (b.x - a.x) ** 2 + (b.y - a.y) ** 2;
+  const share = square === 0 ? 0 : ((p.x - a.x) * (b.x - a.x) + (p.y - a.y) * (b.y - a.y)) / square;
+  const held = Math.min(1, Math.max(0, share));
+  return Math.hypot(p.x - a.x - held * (b.x - a.x), p.y - a.y - held * (b.y - a.y));
+}

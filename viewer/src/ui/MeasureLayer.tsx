@@ -1,0 +1,176 @@
+/** Drawn over an image: its measurements with their values, and the points to take hold of. */
+import { For, Show, createEffect, createMemo, onMount, type JSX } from "solid-js";
+import { handlesOf, outlines } from "../dicom/measure";
+import { valuesInWords } from "../dicom/measurewords";
+import { t } from "../i18n/language";
+import type { Cell } from "../render/cell";
+import type { Measurement } from "../state/measurements";
+import type { Point } from "../tools/gestures";
+import type { Measuring } from "../tools/measuring";
+import { sightOf } from "./sight";
+
+export interface MeasureLayerProps {
+  readonly cell: Cell;
+  readonly measuring: Measuring;
+}
+
+/** A measurement as it lies on the screen now. */
+interface Drawn {
+  readonly one: Measurement;
+  readonly lines: readonly { readonly path: string; readonly faint: boolean }[];
+  readonly handles: readonly Point[];
+  readonly words: readonly string[];
+  readonly wordsAt: Point;
+}
+
+const WORDS_AWAY_PX = 10;
+const LINE_PX = 16;
+/** About what a letter of the values is wide. */
+const LETTER_PX = 6.6;
+const ARROW_PX = 12;
+const PROBE_PX = 6;
+const MARGIN_PX = 6;
+
+export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
+  const drawn = createMemo<readonly Drawn[]>(() => {
+    const sight = sightOf(props.cell);
+    const box = props.cell.element();
+    if (!sight || !box) return [];
+    const size = { x: box.clientWidth, y: box.clientHeight };
+    return props.measuring.onImage(sight.image).map((one) => drawnOf(one, (point) => sight.toScreen(point), size));
+  });
+  const isChosen = (id: string) => props.measuring.selected() === id;
+  const showsHandles = (id: string) => isChosen(id) || props.measuring.aimed()?.id === id;
+  const named = createMemo(() => drawn().find(({ one }) => one.id === props.measuring.naming()));
+  return (
+    <>
+      <svg class="measure-layer" aria-hidden="true">
+        <For each={drawn()}>
+          {({ one, lines, handles, words, wordsAt }) => (
+            <g classList={{ chosen: isChosen(one.id) }} data-kind={one.kind} data-id={one.id}>
+              <For each={lines}>
+                {({ path, faint }) => (
+                  <>
+                    <path class="halo" d={path} />
+                    <path classList={{ faint }} d={path} />
+                  </>
+                )}
+              </For>
+              <Show when={showsHandles(one.id)}>
+                <For each={handles}>{({ x, y }) => <circle class="handle" cx={x} cy={y} r={4} />}</For>
+              </Show>
+              <text x={wordsAt.x} y={wordsAt.y}>
+                <For each={words}>
+                  {(line, index) => (
+                    <tspan x={wordsAt.x} dy={index() === 0 ? 0 : LINE_PX}>
+                      {line}
+                    </tspan>
+                  )}
+                </For>
+              </text>
+            </g>
+          )}
+        </For>
+      </svg>
+      <Show when={named()?.one.id} keyed>
+        {(id) => (
+          <NameField
+            at={named()!.wordsAt}
+            text={named()!.one.label}
+            onDone={(label) => {
+              props.measuring.setNaming(null);
+              if (label !== undefined) props.measuring.label(id, label);
+            }}
+          />
+        )}
+      </Show>
+    </>
+  );
+}
+
+function drawnOf(one: Measurement, toScreen: (point: { x: number; y: number }) => Point | undefined, size: Point): Drawn {
+  const shapes = outlines(one.kind, one.points, one.spacing).map(({ points, closed, faint }) => ({
+    points: points.flatMap((point) => toScreen(point) ?? []),
+    closed,
+    faint: faint === true,
+  }));
+  const corners = shapes.flatMap(({ points }) => points);
+  const lines = shapes.map(({ points, closed, faint }) => ({ path: pathOf(points, closed), faint }));
+  if (one.kind === "arrow" && corners.length === 2) lines.push({ path: arrowHead(corners[0]!, corners[1]!), faint: false });
+  if (one.kind === "probe" && corners[0]) lines.push({ path: crossAt(corners[0]), faint: false });
+  const words = [...(one.label ? [one.label] : []), ...valuesInWords(one)];
+  return {
+    one,
+    lines,
+    handles: handlesOf(one.kind, one.points).flatMap((index) => toScreen(one.points[index]!) ?? []),
+    words,
+    wordsAt: placeOfWords(one.kind === "arrow" ? corners.slice(1) : corners, words, size),
+  };
+}
+
+/** Beside the shape: at its right where there is room, else at its left, and inside of the picture. */
+function placeOfWords(corners: readonly Point[], words: readonly string[], size: Point): Point {
+  const first = corners[0] ?? { x: 0, y: 0 };
+  const right = corners.reduce((far, corner) => (corner.x > far.x ? corner : far), first);
+  const left = corners.reduce((far, corner) => (corner.x < far.x ? corner : far), first);
+  const width = Math.max(0, ...words.map((line) => line.length)) * LETTER_PX;
+  const fits = right.x + WORDS_AWAY_PX + width <= size.x - MARGIN_PX;
+  const at = fits ? right : left;
+  const x = fits ? right.x + WORDS_AWAY_PX : left.x - WORDS_AWAY_PX - width;
+  const lowest = size.y - MARGIN_PX - LINE_PX * (words.length - 1);
+  return { x: Math.max(MARGIN_PX, x), y: Math.min(lowest, Math.max(LINE_PX, at.y + 4)) };
+}
+
+function pathOf(points: readonly Point[], closed: boolean): string {
+  const line = points.map(({ x, y }, index) => `${index === 0 ? "M" : "L"}${x.toFixed(2)} ${y.toFixed(2)}`).join("");
+  return closed && points.length > 0 ? `${line}Z` : line;
+}
+
+function arrowHead(tip: Point, tail: Point): string {
+  const turn = Math.atan2(tail.y - tip.y, tail.x - tip.x);
+  const side = (by: number): Point => ({ x: tip.x + ARROW_PX * Math.cos(turn + by), y: tip.y + ARROW_PX * Math.sin(turn + by) });
+  return pathOf([side(0.42), tip, side(-0.42)], false);
+}
+
+function crossAt({ x, y }: Point): string {
+  const arm = (dx: number, dy: number) => pathOf([{ x: x + dx * 2, y: y + dy * 2 }, { x: x + dx * PROBE_PX, y: y + dy * PROBE_PX }], false);
+  return [arm(1, 0), arm(-1, 0), arm(0, 1), arm(0, -1)].join("");
+}
+
+interface NameFieldProps {
+  readonly at: Point;
+  readonly text: string;
+  /** With the text, or without one where it was put away. */
+  readonly onDone: (label: string | undefined) => void;
+}
+
+function NameField(props: NameFieldProps): JSX.Element {
+  let field!: HTMLInputElement;
+  let isDone = false;
+  const done = (label?: string) => {
+    if (isDone) return;
+    isDone = true;
+    props.onDone(label?.trim());
+  };
+  onMount(() => field.focus());
+  createEffect(() => {
+    field.style.left = `${props.at.x}px`;
+    field.style.top = `${props.at.y - LINE_PX}px`;
+  });
+  return (
+    <input
+      ref={field}
+      class="measure-name"
+      value={props.text}
+      aria-label={t().measure.label}
+      placeholder={t().measure.label}
+      maxLength={64}
+      onKeyDown={(event) => {
+        event.stopPropagation();
+        if (event.key === "Enter") done(field.value);
+        if (event.key === "Escape") done();
+      }}
+      onBlur={() => done(field.value)}
+    />
+  );
+}

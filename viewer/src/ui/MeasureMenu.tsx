@@ -1,0 +1,80 @@
+/** Which measuring tool: the one used last as a button, all of them one step away. */
+import { DropdownMenu } from "@kobalte/core/dropdown-menu";
+import { For, type JSX } from "solid-js";
+import { KINDS, type Kind } from "../dicom/measure";
+import { t } from "../i18n/language";
+import { commandWords, keyShown } from "../tools/keys";
+import type { DragTool } from "../tools/mouse";
+import { ToolButton } from "./controls";
+import { Icon, type IconName } from "./icons";
+
+export const KIND_ICONS: Readonly<Record<Kind, IconName>> = {
+  length: "ruler",
+  bidirectional: "plus",
+  angle: "angle",
+  cobb: "cobb",
+  ellipse: "ellipse",
+  rectangle: "rectangle",
+  circle: "circle",
+  freehand: "freehand",
+  arrow: "arrow",
+  probe: "pipette",
+};
+
+export interface MeasureMenuProps {
+  readonly tool: DragTool;
+  readonly last: Kind;
+  readonly disabled: boolean;
+  readonly onTool: (tool: Kind) => void;
+  readonly panelOpen: boolean;
+  readonly onPanel: () => void;
+  readonly onLeave: () => void;
+}
+
+export function MeasureMenu(props: MeasureMenuProps): JSX.Element {
+  return (
+    <div class="measure-menu">
+      <ToolButton
+        icon={KIND_ICONS[props.last]}
+        words={commandWords(props.last)}
+        shortcut={keyShown(props.last)}
+        pressed={props.tool === props.last}
+        disabled={props.disabled}
+        onUse={() => props.onTool(props.last)}
+      />
+      <DropdownMenu placement="bottom-end" gutter={6} modal={false}>
+        <DropdownMenu.Trigger class="tool narrow" aria-label={t().measure.menu} title={t().measure.menu}>
+          <Icon name="chevronDown" />
+        </DropdownMenu.Trigger>
+        <DropdownMenu.Portal>
+          <DropdownMenu.Content
+            class="menu"
+            onCloseAutoFocus={(event) => {
+              event.preventDefault();
+              props.onLeave();
+            }}
+          >
+            <DropdownMenu.Group>
+              <DropdownMenu.GroupLabel class="menu-title">{t().measure.menu}</DropdownMenu.GroupLabel>
+              <For each={KINDS}>
+                {(kind) => (
+                  <DropdownMenu.Item class="menu-item" disabled={props.disabled} onSelect={() => props.onTool(kind)}>
+                    <Icon name={KIND_ICONS[kind]} />
+                    <span class="grow">{commandWords(kind)}</span>
+                    <kbd>{keyShown(kind)}</kbd>
+                  </DropdownMenu.Item>
+                )}
+              </For>
+            </DropdownMenu.Group>
+            <DropdownMenu.Separator class="menu-line" />
+            <DropdownMenu.Item class="menu-item" onSelect={() => props.onPanel()}>
+              <Icon name={props.panelOpen ? "check" : "list"} />
+              <span class="grow">{commandWords("panel")}</span>
+              <kbd>{keyShown("panel")}</kbd>
+            </DropdownMenu.Item>
+          </DropdownMenu.Content>
+        </DropdownMenu.Portal>
+      </DropdownMenu>
+    </div>
+  );
+}

@@ -1,0 +1,94 @@
+/** All measurements of the study: values, the way to the image, a label, and away with it. */
+import { For, Show, type JSX } from "solid-js";
+import { valuesInWords } from "../dicom/measurewords";
+import { t } from "../i18n/language";
+import type { Measurement } from "../state/measurements";
+import { commandWords, keyShown } from "../tools/keys";
+import type { Measuring } from "../tools/measuring";
+import { KIND_ICONS } from "./MeasureMenu";
+import { Icon } from "./icons";
+
+export interface MeasurePanelProps {
+  readonly measuring: Measuring;
+  /** Which image a measurement is on, in words. */
+  readonly placeInWords: (one: Measurement) => string;
+  readonly onShow: (one: Measurement) => void;
+  readonly onClose: () => void;
+}
+
+export function MeasurePanel(props: MeasurePanelProps): JSX.Element {
+  const list = () => props.measuring.all().list;
+  return (
+    <aside class="measure-panel" aria-label={t().measure.title}>
+      <header>
+        <h2>{t().measure.title}</h2>
+        <span class="aside">{list().length || ""}</span>
+        <button
+          type="button"
+          class="tool"
+          aria-label={`${commandWords("undo")} ${keyShown("undo")}`}
+          title={`${commandWords("undo")} ${keyShown("undo")}`}
+          disabled={props.measuring.all().past.length === 0}
+          onClick={() => props.measuring.undo()}
+        >
+          <Icon name="undo" />
+        </button>
+        <button
+          type="button"
+          class="tool"
+          aria-label={`${commandWords("redo")} ${keyShown("redo")}`}
+          title={`${commandWords("redo")} ${keyShown("redo")}`}
+          disabled={props.measuring.all().future.length === 0}
+          onClick={() => props.measuring.redo()}
+        >
+          <Icon name="redo" />
+        </button>
+        <button type="button" class="tool" aria-label={t().measure.close} title={t().measure.close} onClick={() => props.onClose()}>
+          <Icon name="close" />
+        </button>
+      </header>
+      <Show when={list().length > 0} fallback={<p class="aside">{t().measure.empty}</p>}>
+        <ul>
+          <For each={list()}>
+            {(one) => (
+              <li classList={{ chosen: props.measuring.selected() === one.id }}>
+                <button
+                  type="button"
+                  class="measure-show"
+                  aria-current={props.measuring.selected() === one.id}
+                  title={t().measure.show}
+                  onClick={() => props.onShow(one)}
+                >
+                  <Icon name={KIND_ICONS[one.kind]} />
+                  <span class="measure-values">
+                    <strong>{commandWords(one.kind)}</strong>
+                    <For each={valuesInWords(one)}>{(line) => <span>{line}</span>}</For>
+                    <small>{props.placeInWords(one)}</small>
+                  </span>
+                </button>
+                <button
+                  type="button"
+                  class="tool"
+                  aria-label={commandWords("remove")}
+                  title={commandWords("remove")}
+                  onClick={() => props.measuring.remove(one.id)}
+                >
+                  <Icon name="trash" />
+                </button>
+                <input
+                  class="measure-label"
+                  value={one.label}
+                  aria-label={t().measure.label}
+                  placeholder={t().measure.label}
+                  maxLength={64}
+                  onChange={(event) => props.measuring.label(one.id, event.currentTarget.value.trim())}
+                  onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
+                />
+              </li>
+            )}
+          </For>
+        </ul>
+      </Show>
+    </aside>
+  );
+}

@@ -1,0 +1,28 @@
+/** What a cell shows, as the measuring hand knows images. */
+import { TAG, text } from "../dicom/model";
+import { spacingOf } from "../dicom/measure";
+import type { Cell } from "../render/cell";
+import type { Sight } from "../tools/measuring";
+
+/** Undefined while no image is shown. */
+export function sightOf(cell: Cell): Sight | undefined {
+  const shown = cell.shown();
+  const view = cell.view();
+  if (!shown || !view) return undefined;
+  const { frame, instance, frameNumber } = shown;
+  return {
+    image: {
+      seriesInstanceUid: text(instance, TAG.seriesInstanceUid) ?? "",
+      sopInstanceUid: text(instance, TAG.sopInstanceUid) ?? "",
+      sopClassUid: text(instance, TAG.sopClassUid) ?? "",
+      frame: frameNumber,
+      frameOfReferenceUid: shown.frameOfReferenceUid ?? null,
+    },
+    spacing: spacingOf(frame),
+    columns: frame.columns,
+    rows: frame.rows,
+    toImage: (at) => view.imagePointAt(at),
+    toScreen: (point) => view.placeOfImagePoint(point),
+    pixels: () => view.pixels(),
+  };
+}

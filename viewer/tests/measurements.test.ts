@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  NO_MEASUREMENTS,
+  add,
+  change,
+  find,
+  fromJson,
+  isSameImage,
+  redo,
+  remove,
+  toJson,
+  undo,
+  type ImageReference,
+  type Measurement,
+} from "../src/state/measurements";
+import { follow, press, release, seen, type Drawing } from "../src/tools/drawing";
+import { MOUSE_REACH, createMeasuring, hitAt, type Sight } from "../src/tools/measuring";
+
+const IMAGE: ImageReference = {
+  seriesInstanceUid: "1.2.3",
+  sopInstanceUid: "1.2.3.4",
+  sopClassUid: "1.2.840.10008.5.1.4.1.1.2",
+  frame: 1,
+  frameOfReferenceUid: null,
+};
+
+function line(id: string, y = 10): Measurement {
+  return {
+    id,
+    kind: "length",
+    image: IMAGE,
+    points: [{ x: 10, y }, { x: 50, y }],
+    spacing: { x: 1, y: 1, unit: "mm", atDetector: false },
+    statistics: null,
+    label: "",
+  };
+}
+
+const ids = (of: { readonly list: readonly Measurement[] }) => of.list.map(({ id }) => id);
+
+test("every change can be taken back, and done again", () => {
+  const one = add(NO_MEASUREMENTS, line("a"));
+  const two = add(one, line("b"));
+  const named = change(two, "a", { label: "liver" });
+  const gone = remove(named, "b");
+  assert.deepEqual(ids(gone), ["a"]);
+  assert.equal(find(gone, "a")?.label, "liver");
+  const back = undo(undo(gone));
+  assert.deepEqual([ids(back), find(back, "a")?.label], [["a", "b"], ""]);
+  assert.deepEqual(redo(redo(back)).list, gone.list);
+  assert.deepEqual(ids(undo(undo(undo(undo(undo(gone)))))), []);
+  assert.deepEqual(redo(gone), gone);
+  const other = add(undo(gone), line("c"));
+  assert.deepEqual([ids(other), other.future.length], [["a", "b", "c"], 0]);
+  assert.deepEqual(ids(two), ["a", "b"], "what was before is as it was");
+});
+
+test("what is not there changes nothing", () => {
+  const one = add(NO_MEASUREMENTS, line("a"));
+  assert.equal(remove(one, "b"), one);
+  assert.equal(change(one, "b", { label: "x" }), one);
+});
+
+test("frames of one object are different images", () => {
+  assert.ok(isSameImage(IMAGE, { ...IMAGE, seriesInstanceUid: "" }));
+  assert.ok(!isSameImage(IMAGE, { ...IMAGE, frame: 2 }));
+});
+
+test("as text and back", () => {
+  const statistics = { count: 9, mean: 40.5, sd: 0, min: -3, max: 70, unit: "HU" };
+  const circle: Measurement = { ...line("b"), kind: "circle", statistics, label: "größer ≥ 5" };
+  const all = add(add(NO_MEASUREMENTS, line("a")), circle);
+  assert.deepEqual(fromJson(toJson(all)), { list: all.list, past: [], future: [] });
+});
+
+test("text that is not ours is refused by a word that says where", () => {
+  const written = JSON.parse(toJson(add(NO_MEASUREMENTS, line("a"))));
+  const changed = (parts: object) => JSON.stringify({ ...written, measurements: [{ ...written.measurements[0], ...parts }] });
+  assert.equal(fromJson(changed({})).list.length, 1);
+  const wrong = [
+    "",
+    "null",
+    "[]",
+    JSON.stringify({ ...written, version: 2 }),
+    JSON.stringify({ version: 1 }),
+    JSON.stringify({ version: 1, measurements: [...written.measurements, ...written.measurements] }),
+    changed({ kind: "toString" }),
+    changed({ points: [{ x: 1, y: 2 }] }),
+    changed({ points: [{ x: 1, y: null }, { x: 1, y: 2 }] }),
+    changed({ points: "ab" }),
+    changed({ spacing: { x: 0, y: 1, unit: "mm", atDetector: false } }),
+    changed({ spacing: { x: 1, y: 1, unit: "inch", atDetector: false } }),
+    changed({ image: { ...IMAGE, frame: 0 } }),
+    changed({ image: null }),
+    changed({ statistics: {} }),
+    changed({ label: 7 }),
+    changed({ id: undefined }),
+  ];
+  for (const text of wrong) assert.throws(() => fromJson(text), TypeError, text);
+});
+
+test("a line is drawn by a drag, or by two presses", () => {
+  const [a, b] = [{ x: 1, y: 1 }, { x: 9, y: 9 }];
+  const begun = press(undefined, "length", a);
+  assert.equal(release(follow(begun, b, true, true), b, true), "done");
+  const waiting = release(begun, a, false) as Drawing;
+  assert.deepEqual(seen(follow(waiting, b, false, true)), [a, b]);
+  assert.equal(release(press(waiting, "length", b), b, true), "done");
+  assert.deepEqual(release(press(waiting, "length", a), a, false), waiting);
+});
+
+test("the second line of a Cobb angle has a beginning of its own", () => {
+  const [a, b, c, d] = [{ x: 1, y: 1 }, { x: 9, y: 1 }, { x: 1, y: 9 }, { x: 9, y: 8 }];
+  const first = release(press(undefined, "cobb", a), b, true) as Drawing;
+  assert.deepEqual(seen(follow(first, c, false, true)), [a, b]);
+  const second = press(first, "cobb", c);
+  assert.deepEqual(seen(follow(second, d, true, true)), [a, b, c, d]);
+  assert.equal(release(second, d, true), "done");
+});
+
+test("a free-hand line of fewer than three points is nothing", () => {
+  const begun = press(undefined, "freehand", { x: 1, y: 1 });
+  assert.equal(release(begun, { x: 1, y: 1 }, false), "nothing");
+  const two = follow(begun, { x: 5, y: 1 }, true, true);
+  assert.equal(follow(two, { x: 5, y: 1.2 }, true, false).placed.length, 2);
+  assert.equal(release(follow(two, { x: 5, y: 5 }, true, true), { x: 5, y: 5 }, false), "done");
+});
+
+/** An image of 100 by 100 that is seen twice as large. */
+const SIGHT: Sight = {
+  image: IMAGE,
+  spacing: { x: 1, y: 1, unit: "mm", atDetector: false },
+  columns: 100,
+  rows: 100,
+  toImage: ({ x, y }) => ({ x: x / 2, y: y / 2 }),
+  toScreen: ({ x, y }) => ({ x: x * 2, y: y * 2 }),
+  pixels: () => ({ columns: 100, rows: 100, values: new Uint8Array(10_000).fill(3), slope: 1, intercept: 0, unit: "" }),
+};
+
+test("points are taken before lines, the selected before others", () => {
+  const shapes = [line("a", 10), line("b", 12)];
+  assert.deepEqual(hitAt(shapes, SIGHT, { x: 21, y: 20 }, MOUSE_REACH, null), { id: "a", handle: 0 });
+  assert.deepEqual(hitAt(shapes, SIGHT, { x: 60, y: 22 }, MOUSE_REACH, "a"), { id: "a", handle: null });
+  assert.deepEqual(hitAt(shapes, SIGHT, { x: 60, y: 22 }, MOUSE_REACH, "b"), { id: "b", handle: null });
+  assert.equal(hitAt(shapes, SIGHT, { x: 60, y: 60 }, MOUSE_REACH, null), null);
+});
+
+test("a hand draws, moves an end, moves all, and takes it back", () => {
+  const measuring = createMeasuring();
+  const drag = (tool: "length" | "pan", ...way: readonly (readonly [number, number])[]) => {
+    const [start, ...rest] = way.map(([x, y]) => ({ x, y }));
+    if (!measuring.take(tool, SIGHT, start!, MOUSE_REACH)) return false;
+    for (const at of rest) measuring.carry(SIGHT, at);
+    measuring.letGo(SIGHT, rest.at(-1) ?? start!);
+    return true;
+  };
+  const points = () => measuring.all().list[0]?.points;
+  assert.ok(drag("length", [20, 20], [50, 20], [100, 20]));
+  assert.deepEqual(points(), [{ x: 10, y: 10 }, { x: 50, y: 10 }]);
+  assert.equal(measuring.selected(), measuring.all().list[0]?.id);
+  assert.ok(drag("pan", [100, 20], [120, 40]));
+  assert.deepEqual(points(), [{ x: 10, y: 10 }, { x: 60, y: 20 }]);
+  assert.ok(drag("length", [70, 30], [80, 50]));
+  assert.deepEqual(points(), [{ x: 15, y: 20 }, { x: 65, y: 30 }]);
+  assert.equal(drag("pan", [180, 180], [190, 190]), false);
+  assert.equal(measuring.selected(), null);
+  measuring.undo();
+  measuring.undo();
+  assert.deepEqual(points(), [{ x: 10, y: 10 }, { x: 50, y: 10 }]);
+  measuring.redo();
+  assert.deepEqual(points(), [{ x: 10, y: 10 }, { x: 60, y: 20 }]);
+  assert.ok(drag("length", [150, 150], [500, 150]));
+  assert.equal(measuring.all().list[1]?.points[1]?.x, 99.5, "ends lie in the image");
+});
+
+test("a step back puts away what is under way, then what is selected", () => {
+  const measuring = createMeasuring();
+  measuring.take("circle", SIGHT, { x: 20, y: 20 }, MOUSE_REACH);
+  measuring.carry(SIGHT, { x: 40, y: 20 });
+  assert.deepEqual(measuring.visible()[0]?.statistics?.mean, 3);
+  assert.ok(measuring.escape());
+  assert.deepEqual(measuring.visible(), []);
+  measuring.letGo(SIGHT, { x: 40, y: 20 });
+  assert.deepEqual(measuring.all().list, []);
+  assert.ok(!measuring.escape());
+});
