@@ -8,6 +8,7 @@ import { areParallel } from "../dicom/geometry";
 import { linkPath, type Link } from "../dicom/link";
 import type { Vector3 } from "../dicom/model";
 import { presetsFor } from "../dicom/presets";
+import { isVolume, volumeOf } from "../dicom/volume";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import { centreOf, createCell, type Cell } from "../render/cell";
@@ -17,9 +18,11 @@ import {
   ONE_CELL,
   activate,
   activeSet,
+  allCuts,
   cellCount,
   fill,
   inGrid,
+  isCut,
   put,
   seenCells,
   step,
@@ -32,6 +35,7 @@ import { commandFor, type CommandId } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
+import { whyNoVolume } from "../ui/novolume";
 import { SeriesRail } from "../ui/SeriesRail";
 import { StageCell, togglePlaying } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
@@ -39,6 +43,9 @@ import { Icon } from "../ui/icons";
 import { backToList } from "./router";
 
 const FINE_ZOOM = 1.25;
+/** How long something is said: a word of assent, or a sentence to read. */
+const SHORT_MS = 1600;
+const LONG_MS = 9000;
 /** What the key for one or several viewports changes to. */
 const SEVERAL = [2, 2] as const;
 
@@ -92,6 +99,17 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     }
   };
 
+  let withoutCuts: Layout = ONE_CELL;
+  const togglePlanes = () => {
+    const shown = stack();
+    if (isCut(layout())) return void setLayout(withoutCuts);
+    if (!shown) return;
+    const volume = volumeOf(shown);
+    if (!isVolume(volume)) return say(`${t().volume.refused} ${whyNoVolume(volume)}`, LONG_MS);
+    withoutCuts = layout();
+    setLayout(allCuts(shown.id));
+  };
+
   const commands: Readonly<Record<CommandId, () => void>> = {
     previous: () => viewport()?.scroll(-1),
     next: () => viewport()?.scroll(1),
@@ -116,6 +134,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     nextCell: () => setLayout(step(layout(), 1)),
     alone: () => setLayout(toggleAlone(layout())),
     grid: () => void (cellCount(layout()) > 1 ? setGrid(1, 1) : setGrid(...SEVERAL)),
+    planes: () => togglePlanes(),
     link: () => setLinked((value) => !value),
     lines: () => setLines((value) => !value),
     copyLink: () => void copyLink(),
@@ -132,12 +151,17 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       study: uid,
       series: set?.seriesUid,
       instance: set && !isFirst ? set.id : undefined,
-      frame: now && now.count > 1 ? now.index + 1 : undefined,
+      frame: now && now.count > 1 && !now.cut ? now.index + 1 : undefined,
       window: now?.window ?? undefined,
     };
     await navigator.clipboard.writeText(location.origin + linkPath(link));
-    setSaid(t().viewer.linkCopied);
-    setTimeout(() => setSaid(""), 1600);
+    say(t().viewer.linkCopied, SHORT_MS);
+  };
+  let saying: ReturnType<typeof setTimeout> | undefined;
+  const say = (words: string, forMs: number) => {
+    clearTimeout(saying);
+    setSaid(words);
+    saying = setTimeout(() => setSaid(""), forMs);
   };
 
   const onKey = (event: KeyboardEvent) => {
@@ -247,6 +271,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         inverted={view()?.inverted ?? false}
         disabled={!stack()}
         layout={layout()}
+        planes={isCut(layout())}
         onLayout={(rows, columns) => void setGrid(rows, columns)}
         linked={linked()}
         lines={lines()}
@@ -258,7 +283,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         study={study}
         uid={uid}
         active={activeSet(layout())}
-        shown={seenCells(layout()).flatMap((index) => layout().cells[index] ?? [])}
+        shown={seenCells(layout()).flatMap((index) => layout().cells[index]?.set ?? [])}
         onOpen={showNamed}
       />
       <main
@@ -270,12 +295,13 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       >
         <Index each={cells.slice(0, cellCount(layout()))}>
           {(cell, index) => {
-            const set = createMemo(() => study.find(layout().cells[index] ?? null));
+            const set = createMemo(() => study.find(layout().cells[index]?.set ?? null));
             return (
               <StageCell
                 cell={cell()}
                 study={uid}
                 set={set()}
+                cut={layout().cells[index]?.cut ?? null}
                 beginning={beginning()?.id === set()?.id ? beginning()?.at : undefined}
                 identity={identity()}
                 active={layout().active === index}

@@ -199,6 +199,28 @@ export const de: Messages = {
     stop: "Anhalten",
     rate: (n) => `${number(n)} Bilder/s`,
   },
+  volume: {
+    loading: "Volumen wird geladen …",
+    cuts: { axial: "Axial", coronal: "Koronal", sagittal: "Sagittal" },
+    refused: "Diese Serie lässt sich nicht in andere Ebenen schneiden.",
+    why: {
+      few: "Sie hat weniger als drei Bilder.",
+      colour: "Ihre Bilder sind farbig, oder nur der Server kann sie dekodieren.",
+      unplaced: "Ihre Bilder sagen nicht, wo im Patienten sie liegen.",
+      references: "Ihre Bilder gehören zu mehr als einem Bezugssystem.",
+      orientations: "Ihre Bilder sind verschieden ausgerichtet.",
+      sizes: "Ihre Bilder sind verschieden groß.",
+      spacings: "Ihre Bilder haben verschiedene Pixelabstände.",
+      unscaled: "Dieses Gerät kann die Werte ihrer Bilder nicht auf eine Skala bringen.",
+      repeated: (positions) => `Mehrere ihrer Bilder liegen am selben Ort; es gibt ${number(positions)} Orte.`,
+      gap: (after, mm, usual) =>
+        `Nach Bild ${number(after)} fehlen Bilder: Das nächste ist ${mm} mm entfernt, die anderen ${usual} mm.`,
+      uneven: (least, most) => `Ihre Bilder liegen zwischen ${least} und ${most} mm auseinander.`,
+      tilted: (degrees) => `Der Scanner war um ${degrees}° gekippt; die Bilder liegen nicht gerade übereinander.`,
+      large: (megabytes, most) =>
+        `Sie braucht ${number(megabytes)} MB, und dieses Gerät kann ${number(most)} MB behalten.`,
+    },
+  },
   scrubber: "Bild in der Serie",
   commands: {
     previous: "Vorheriges Bild",
@@ -224,6 +246,7 @@ export const de: Messages = {
     nextCell: "Nächstes Bildfenster",
     alone: "Nur dieses Bildfenster",
     grid: "Ein oder mehrere Bildfenster",
+    planes: "Drei Ebenen (MPR)",
     link: "Gemeinsam blättern",
     lines: "Referenzlinien",
     copyLink: "Link kopieren",

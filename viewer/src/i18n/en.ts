@@ -187,6 +187,28 @@ export const en = {
     stop: "Stop",
     rate: (n: number) => `${number(n)} images/s`,
   },
+  volume: {
+    loading: "Loading the volume…",
+    cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" },
+    refused: "This series cannot be cut into other planes.",
+    why: {
+      few: "It has fewer than three images.",
+      colour: "Its images are in colour, or only the server can decode them.",
+      unplaced: "Its images do not say where in the patient they are.",
+      references: "Its images are of more than one frame of reference.",
+      orientations: "Its images are turned differently from one another.",
+      sizes: "Its images differ in size.",
+      spacings: "Its images differ in pixel spacing.",
+      unscaled: "This device cannot bring the values of its images to one scale.",
+      repeated: (positions: number) => `Several of its images lie at one place; there are ${number(positions)} places.`,
+      gap: (after: number, mm: string, usual: string) =>
+        `Images are missing after image ${number(after)}: the next is ${mm} mm away, the others ${usual} mm.`,
+      uneven: (least: string, most: string) => `Its images are between ${least} and ${most} mm apart.`,
+      tilted: (degrees: string) => `The scanner was tilted by ${degrees}°, so its images do not lie straight above one another.`,
+      large: (megabytes: number, most: number) =>
+        `It takes ${number(megabytes)} MB, and this device can keep ${number(most)} MB.`,
+    },
+  },
   scrubber: "Image in the series",
   commands: {
     previous: "Previous image",
@@ -212,6 +234,7 @@ export const en = {
     nextCell: "Next viewport",
     alone: "This viewport alone",
     grid: "One or several viewports",
+    planes: "Three planes (MPR)",
     link: "Scroll together",
     lines: "Reference lines",
     copyLink: "Copy link",

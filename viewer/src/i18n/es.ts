@@ -197,6 +197,28 @@ export const es: Messages = {
     stop: "Detener",
     rate: (n) => `${number(n)} imágenes/s`,
   },
+  volume: {
+    loading: "Cargando el volumen…",
+    cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagital" },
+    refused: "Esta serie no se puede cortar en otros planos.",
+    why: {
+      few: "Tiene menos de tres imágenes.",
+      colour: "Sus imágenes son en color, o solo el servidor puede descodificarlas.",
+      unplaced: "Sus imágenes no dicen en qué lugar del paciente están.",
+      references: "Sus imágenes son de más de un sistema de referencia.",
+      orientations: "Sus imágenes están orientadas de distinta manera.",
+      sizes: "Sus imágenes tienen distinto tamaño.",
+      spacings: "Sus imágenes tienen distinto espaciado de píxeles.",
+      unscaled: "Este dispositivo no puede llevar los valores de sus imágenes a una misma escala.",
+      repeated: (positions) => `Varias de sus imágenes están en un mismo lugar; hay ${number(positions)} lugares.`,
+      gap: (after, mm, usual) =>
+        `Faltan imágenes después de la imagen ${number(after)}: la siguiente está a ${mm} mm, las demás a ${usual} mm.`,
+      uneven: (least, most) => `Sus imágenes están separadas entre ${least} y ${most} mm.`,
+      tilted: (degrees) => `El escáner estaba inclinado ${degrees}°; sus imágenes no están rectas unas sobre otras.`,
+      large: (megabytes, most) =>
+        `Ocupa ${number(megabytes)} MB, y este dispositivo puede guardar ${number(most)} MB.`,
+    },
+  },
   scrubber: "Imagen de la serie",
   commands: {
     previous: "Imagen anterior",
@@ -222,6 +244,7 @@ export const es: Messages = {
     nextCell: "Recuadro siguiente",
     alone: "Solo este recuadro",
     grid: "Uno o varios recuadros",
+    planes: "Tres planos (MPR)",
     link: "Desplazamiento sincronizado",
     lines: "Líneas de referencia",
     copyLink: "Copiar el enlace",

@@ -200,6 +200,28 @@ export const fr: Messages = {
     stop: "Arrêter",
     rate: (n) => `${number(n)} images/s`,
   },
+  volume: {
+    loading: "Chargement du volume…",
+    cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" },
+    refused: "Cette série ne peut pas être coupée dans d’autres plans.",
+    why: {
+      few: "Elle a moins de trois images.",
+      colour: "Ses images sont en couleur, ou seul le serveur peut les décoder.",
+      unplaced: "Ses images ne disent pas où elles se trouvent dans le patient.",
+      references: "Ses images appartiennent à plusieurs référentiels.",
+      orientations: "Ses images sont orientées différemment.",
+      sizes: "Ses images n’ont pas toutes la même taille.",
+      spacings: "Ses images n’ont pas toutes le même espacement des pixels.",
+      unscaled: "Cet appareil ne peut pas ramener les valeurs de ses images à une même échelle.",
+      repeated: (positions) => `Plusieurs de ses images sont au même endroit ; il y a ${number(positions)} endroits.`,
+      gap: (after, mm, usual) =>
+        `Il manque des images après l’image ${number(after)} : la suivante est à ${mm} mm, les autres à ${usual} mm.`,
+      uneven: (least, most) => `Ses images sont espacées de ${least} à ${most} mm.`,
+      tilted: (degrees) => `Le scanner était incliné de ${degrees}° ; ses images ne sont pas droites les unes sur les autres.`,
+      large: (megabytes, most) =>
+        `Elle occupe ${number(megabytes)} Mo, et cet appareil peut en garder ${number(most)}.`,
+    },
+  },
   scrubber: "Image dans la série",
   commands: {
     previous: "Image précédente",
@@ -225,6 +247,7 @@ export const fr: Messages = {
     nextCell: "Cadre suivant",
     alone: "Ce cadre seul",
     grid: "Un ou plusieurs cadres",
+    planes: "Trois plans (MPR)",
     link: "Défilement synchronisé",
     lines: "Lignes de référence",
     copyLink: "Copier le lien",

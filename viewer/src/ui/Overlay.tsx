@@ -38,6 +38,9 @@ export function Overlay(props: OverlayProps): JSX.Element {
             timeInWords(props.identity?.studyTime),
           ])}
         </p>
+        <Show when={props.view.cut} keyed>
+          {(cut) => <p class="cut">{t().volume.cuts[cut]}</p>}
+        </Show>
       </div>
       <div class="corner bottom-left">
         <p class="strong">

@@ -27,6 +27,8 @@ export interface ViewerToolsProps {
   readonly inverted: boolean;
   readonly disabled: boolean;
   readonly layout: Layout;
+  /** The planes of a volume are seen. */
+  readonly planes: boolean;
   readonly onLayout: (rows: number, columns: number) => void;
   /** Cells scroll together; lines show where they cut one another. */
   readonly linked: boolean;
@@ -90,6 +92,16 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
         disabled={props.disabled}
         onUse={() => props.run("reset")}
       />
+      <Show when={props.canScroll}>
+        <ToolButton
+          icon="box"
+          words={commandWords("planes")}
+          shortcut={keyShown("planes")}
+          pressed={props.planes}
+          disabled={props.disabled}
+          onUse={() => props.run("planes")}
+        />
+      </Show>
       <LayoutMenu layout={props.layout} onChoose={props.onLayout} />
       <MoreTools {...props} />
     </div>

@@ -2,6 +2,7 @@
 import type { JSX } from "solid-js";
 import activity from "lucide-static/icons/activity.svg?raw";
 import arrowLeft from "lucide-static/icons/arrow-left.svg?raw";
+import box from "lucide-static/icons/box.svg?raw";
 import check from "lucide-static/icons/check.svg?raw";
 import contrast from "lucide-static/icons/contrast.svg?raw";
 import copy from "lucide-static/icons/copy.svg?raw";
@@ -34,7 +35,7 @@ import close from "lucide-static/icons/x.svg?raw";
 import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
-  activity, arrowLeft, check, close, contrast, copy, crosshair, ellipsis, file, fileText, film, flip, grid, inbox, invert,
+  activity, arrowLeft, box, check, close, contrast, copy, crosshair, ellipsis, file, fileText, film, flip, grid, inbox, invert,
   keyboard, languages, layers, link, maximize, moon, move, pause, play, refresh, reset, rotate, search, sun, triangle,
   upload, zoom,
 } as const;
