@@ -69,6 +69,8 @@ def objects() -> Iterator[bytes]:
         yield ct(
             3, number + 1, cube[number], (ORIGIN[0], number * 1.0, number * 4), SeriesDescription="tilted"
         )
+    for number in range(3):
+        yield ct(4, number + 1, np.zeros((8, 2100)), (0, 0, number), SeriesDescription="long")
 
 
 @pytest.fixture(scope="module")
@@ -173,26 +175,29 @@ def edges(page: Page, cell: int) -> str:
     )
 
 
-def point_at(page: Page, cell: int, fraction: tuple[float, float], *, press: bool = False) -> None:
-    """The pointer to a place in the picture's cell, given from its middle in shares of its size."""
-    box = page.evaluate(
+def place_of(
+    page: Page, cell: int, pixel: tuple[int, int], shape: tuple[int, int], spacing: Sequence[float]
+) -> Any:
+    """Where the middle of a picture's pixel (column, row) is on the page; `shape` is (rows, columns)."""
+    x, y, width, height = page.evaluate(
         f"(() => {{ const b = {CELLS}[{cell}].querySelector('.viewport').getBoundingClientRect();"
         " return [b.x, b.y, b.width, b.height]; })()"
     )
-    x, y = box[0] + box[2] / 2 + fraction[0], box[1] + box[3] / 2 + fraction[1]
-    if press:
-        mouse = {"x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1}
-        page.command("Input.dispatchMouseEvent", type="mousePressed", **mouse)
-        page.command("Input.dispatchMouseEvent", type="mouseReleased", **mouse)
-    page.command("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
-
-
-def pixels_per_mm(page: Page, cell: int, across_mm: float, down_mm: float) -> float:
-    box = page.evaluate(
-        f"(() => {{ const b = {CELLS}[{cell}].querySelector('.viewport').getBoundingClientRect();"
-        " return [b.width, b.height]; })()"
+    scale = min(width / (shape[1] * spacing[0]), height / (shape[0] * spacing[1]))
+    return (
+        x + width / 2 + (pixel[0] + 0.5 - shape[1] / 2) * spacing[0] * scale,
+        y + height / 2 + (pixel[1] + 0.5 - shape[0] / 2) * spacing[1] * scale,
     )
-    return float(min(box[0] / across_mm, box[1] / down_mm))
+
+
+def press(page: Page, at: tuple[float, float]) -> None:
+    mouse = {"x": at[0], "y": at[1], "button": "left", "buttons": 1, "clickCount": 1}
+    page.command("Input.dispatchMouseEvent", type="mousePressed", **mouse)
+    page.command("Input.dispatchMouseEvent", type="mouseReleased", **mouse)
+
+
+def hover(page: Page, at: tuple[float, float]) -> None:
+    page.command("Input.dispatchMouseEvent", type="mouseMoved", x=at[0], y=at[1])
 
 
 def test_three_planes_show_what_numpy_cuts(page: Page, server: str) -> None:
@@ -214,3 +219,144 @@ def test_three_planes_show_what_numpy_cuts(page: Page, server: str) -> None:
     ):
         show_slice(page, cell, index)
         assert_alike(seen(page, cell, cut.shape, spacing), windowed(cut))
+
+
+def test_the_cursor_finds_the_spot_in_all_planes(page: Page, server: str) -> None:
+    open_planes(page, server)
+    show_slice(page, AXIAL, SPOT[2])
+    page.key("c")
+    shape, spacing = (ROWS, COLUMNS), SPACING[:2]
+    press(page, place_of(page, AXIAL, (SPOT[0], SPOT[1]), shape, spacing))
+    page.wait_until(f"{SHOWN}.join() === '23 / 30,13 / 40,34 / 48,23 / 30'")
+    assert page.evaluate("document.querySelectorAll('.cursor-3d:not(.far)').length") == 4
+    hover(page, place_of(page, AXIAL, (SPOT[0], SPOT[1]), shape, spacing))
+    probe = f"{CELLS}.map((cell) => cell.querySelector('.probe')?.innerText).join('|')"
+    page.wait_until(f"{probe} === '33, 12: 900 HU|||'")
+    # In the coronal picture the spot is as far below the top as it is below the last slice.
+    spot = (SPOT[0], SLICES - 1 - SPOT[2])
+    hover(page, place_of(page, CORONAL, spot, (SLICES, COLUMNS), (SPACING[0], SPACING[2])))
+    page.wait_until(f"{CELLS}[1].querySelector('.probe')?.innerText === '33, 7: 900 HU'")
+    page.screenshot(ARTIFACTS / "planes-cursor-desk.png")
+    # Pointing in the sagittal picture moves the others.
+    press(page, place_of(page, SAGITTAL, (30, 19), (SLICES, ROWS), (SPACING[1], SPACING[2])))
+    page.wait_until(f"{SHOWN}.join() === '11 / 30,31 / 40,34 / 48,11 / 30'")
+
+
+def test_planes_are_windowed_together_and_turned_one_by_one(page: Page, server: str) -> None:
+    open_planes(page, server)
+    show_slice(page, CORONAL, 12)
+    page.key("3")
+    page.wait_until(f"{WINDOWS}.join() === 'W 2500 L 480,W 2500 L 480,W 2500 L 480,W 2500 L 480'")
+    cut = volume()[::-1, 12, :]
+    x, _, z = SPACING
+    assert_alike(seen(page, CORONAL, cut.shape, (x, z)), windowed(cut, 480, 2500))
+    page.key("0")
+    page.wait_until(f"{WINDOWS}.join() === 'W 400 L 40,W 400 L 40,W 400 L 40,W 400 L 40'")
+    page.key("h")
+    page.wait_until(f"{CELLS}[1].querySelector('.edge.right').innerText === 'R'")
+    assert_alike(seen(page, CORONAL, cut.shape, (x, z)), windowed(cut[:, ::-1]))
+    page.key("r")  # what was on the left is above
+    page.wait_until(f"{CELLS}[1].querySelector('.edge.top').innerText === 'L'")
+    turned = np.rot90(cut[:, ::-1], -1)
+    assert edges(page, CORONAL) == "LHRF"
+    assert_alike(seen(page, CORONAL, turned.shape, (z, x)), windowed(turned))
+    page.key("i")
+    page.wait_until("document.querySelector('[aria-label=Invert]').ariaPressed === 'true'")
+    assert_alike(seen(page, CORONAL, turned.shape, (z, x)), 255 - windowed(turned))
+    assert edges(page, AXIAL) == "ALPR"
+
+
+def test_planes_are_moved_and_zoomed_by_hand(page: Page, server: str) -> None:
+    open_planes(page, server)
+    show_slice(page, SAGITTAL, 20)
+    before = seen(page, SAGITTAL, (SLICES, ROWS), (SPACING[1], SPACING[2]))
+    page.key("p")
+    page.drag(".cell:nth-child(3) .viewport", 60, -40)
+    moved = seen(page, SAGITTAL, (SLICES, ROWS), (SPACING[1], SPACING[2]))
+    assert float(np.abs(moved - before).max()) > 20
+    page.drag(".cell:nth-child(3) .viewport", -60, 40)
+    again = seen(page, SAGITTAL, (SLICES, ROWS), (SPACING[1], SPACING[2]))
+    assert float(np.abs(again - before).max()) <= 2
+    size = f"{CELLS}[2].querySelector('.corner.bottom-right p:nth-child(2)').innerText"
+    percent = float(page.evaluate(size).split()[0])
+    page.key("+")
+    assert float(page.wait_until(f"{size} !== '{percent:.0f} %' && {size}").split()[0]) == round(
+        percent * 1.25
+    )
+    page.wheel(".cell:nth-child(3) .viewport", 120)
+    page.wait_until(f"{SHOWN}[2] === '22 / 48'")
+
+
+def test_planes_begin_where_the_stack_is_and_go_back_to_it(page: Page, server: str) -> None:
+    open_series(page, server, query="&frame=6&window=100,700")
+    page.key("v")
+    page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
+    page.wait_until(NO_LONGER_LOADING)
+    assert page.evaluate(f"{SHOWN}[0] + {SHOWN}[3]") == "6 / 306 / 30"
+    assert set(page.evaluate(WINDOWS)) == {"W 700 L 100"}
+    page.key("ArrowDown")
+    page.wait_until(f"{SHOWN}[3] === '7 / 30'")  # its images scroll along
+    page.key("v")
+    page.wait_until(f"{CELLS}.length === 1 && {SHOWN}[0] === '7 / 30'")
+    assert page.evaluate(f"{WINDOWS}[0]") == "W 700 L 100"
+
+
+@pytest.mark.parametrize(
+    ("series", "words"),
+    [
+        (2, "Images are missing after image 3: the next is 4 mm away, the others 2 mm."),
+        (3, "The scanner was tilted by 14°, so its images do not lie straight above one another."),
+    ],
+)
+def test_what_is_no_volume_says_why_and_stays_a_stack(
+    page: Page, server: str, series: int, words: str
+) -> None:
+    open_series(page, server, series)
+    page.key("v")
+    said = page.wait_until("document.querySelector('.said').innerText")
+    assert said == f"This series cannot be cut into other planes. {words}"
+    page.screenshot(ARTIFACTS / f"no-volume-{series}-desk.png")
+    assert page.evaluate(f"{CELLS}.length") == 1
+    page.key("Home")
+    page.wait_until(f"{SHOWN}[0].startsWith('1 / ')")
+
+
+def test_a_volume_the_graphics_cannot_hold_is_refused_in_its_cells(page: Page, server: str) -> None:
+    open_series(page, server, 4)
+    page.key("v")
+    page.wait_until(f"{CELLS}.filter((cell) => cell.innerText.includes('has 2,100 voxels')).length === 3")
+    page.wait_until(f"{SHOWN}[3] === '2 / 3'")
+    page.screenshot(ARTIFACTS / "no-volume-4-desk.png")
+
+
+def choose_slab(page: Page, projection: str, thickness: str) -> None:
+    page.click("[aria-label=Slab]")
+    for words in (projection, thickness):
+        page.wait_until(
+            "(() => { const found = [...document.querySelectorAll('.slab-menu .segment')]"
+            f".find((one) => one.innerText === '{words}'); found?.click(); return found; }})()"
+        )
+    page.key("Escape")
+    page.wait_until("!document.querySelector('.slab-menu')")
+
+
+@pytest.mark.parametrize(
+    ("projection", "project"),
+    [("MIP", np.max), ("MinIP", np.min), ("Mean", np.mean)],
+)
+def test_slabs_show_what_numpy_projects(page: Page, server: str, projection: str, project: Any) -> None:
+    open_planes(page, server)
+    show_slice(page, AXIAL, 14)
+    choose_slab(page, projection, "20 mm")  # of 2 mm slices: an odd number of them
+    page.wait_until(f"{CELLS}[0].querySelector('.corner.bottom-left').innerText.includes('22 mm thick')")
+    cut = project(volume()[9:20].astype(float), axis=0)
+    assert_alike(seen(page, AXIAL, cut.shape, SPACING[:2]), windowed(cut))
+    assert page.evaluate(f"{CELLS}[0].querySelector('.cut').innerText") == f"Axial · {projection}"
+    page.screenshot(ARTIFACTS / f"slab-{projection}-desk.png")
+    choose = "[...document.querySelectorAll('.slab-menu .segment')].find((one) => one.innerText === 'Slice')"
+    page.click("[aria-label=Slab]")
+    page.wait_until(f"{choose} && ({choose}.click() ?? true)")
+    page.wait_until(f"{CELLS}[0].querySelector('.corner.bottom-left').innerText.includes('2 mm thick')")
+    page.key("Escape")
+    one = volume()[14]
+    assert_alike(seen(page, AXIAL, one.shape, SPACING[:2]), windowed(one))

@@ -4,7 +4,20 @@ import type { Stack } from "../src/dicom/displaysets";
 import { pointAt } from "../src/dicom/geometry";
 import type { DicomElement, DicomObject } from "../src/dicom/model";
 import { edgeLetters } from "../src/dicom/orientation";
-import { CUTS, isVolume, pointOf, sliceAt, sliceOf, slicing, volumeOf, voxelOf, type NoVolume, type Volume } from "../src/dicom/volume";
+import {
+  CUTS,
+  isVolume,
+  pointOf,
+  sliceAt,
+  sliceOf,
+  slicesIn,
+  slicing,
+  tooLarge,
+  volumeOf,
+  voxelOf,
+  type NoVolume,
+  type Volume,
+} from "../src/dicom/volume";
 
 const AXIAL = [1, 0, 0, 0, 1, 0];
 const CORONAL = [1, 0, 0, 0, 0, -1];
@@ -122,6 +135,19 @@ test("slices of a tilted gantry shift along their plane and are refused", () => 
   const tilt = Math.tan((15 * Math.PI) / 180);
   const found = refused(stackOf([0, 5, 10, 15].map((z) => image([0, z * tilt, z], AXIAL))));
   assert.ok(found.why === "tilted" && Math.abs(found.degrees - 15) < 1e-6);
+});
+
+test("a device that cannot hold a volume says so before it is fetched", () => {
+  const found = volume(axial([0, 3, 6, 9]));
+  assert.equal(tooLarge(found, 60 * 40 * 4 * 4), undefined);
+  assert.deepEqual(tooLarge({ ...found, dimensions: [1000, 1000, 300] }, 1e9), { why: "large", megabytes: 1200, mostMegabytes: 1000 });
+  assert.deepEqual(tooLarge({ ...found, dimensions: [2049, 10, 10] }, 1e9), { why: "long", voxels: 2049, most: 2048 });
+});
+
+test("a slab holds whole slices, as many on either side", () => {
+  const axialWay = slicing(volume(axial([0, 3, 6, 9])), "axial");
+  const slices = (mm: number) => slicesIn({ projection: "mean", mm }, axialWay);
+  assert.deepEqual([0, 1, 5, 6, 9, 11, 15].map(slices), [1, 1, 1, 3, 3, 3, 5]);
 });
 
 test("positions rounded in headers are even enough", () => {

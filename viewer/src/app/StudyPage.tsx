@@ -102,12 +102,18 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   let withoutCuts: Layout = ONE_CELL;
   const togglePlanes = () => {
     const shown = stack();
-    if (isCut(layout())) return void setLayout(withoutCuts);
-    if (!shown) return;
+    const now = view();
+    const goes = isCut(layout());
+    if (!shown) return void (goes && setLayout(withoutCuts));
     const volume = volumeOf(shown);
-    if (!isVolume(volume)) return say(`${t().volume.refused} ${whyNoVolume(volume)}`, LONG_MS);
-    withoutCuts = layout();
-    setLayout(allCuts(shown.id));
+    if (!goes && !isVolume(volume)) return say(`${t().volume.refused} ${whyNoVolume(volume)}`, LONG_MS);
+    const point = now ? centreOf(now) : undefined;
+    const whole = seenCells(layout()).find((index) => !layout().cells[index]?.cut);
+    const taken = goes ? cells[whole ?? layout().active] : active();
+    const at: Beginning = { index: taken?.shown()?.index, point, window: now?.window ?? undefined };
+    setBeginning({ id: shown.id, at });
+    if (!goes) withoutCuts = layout();
+    setLayout(goes ? withoutCuts : allCuts(shown.id));
   };
 
   const commands: Readonly<Record<CommandId, () => void>> = {
@@ -218,6 +224,22 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     }),
   );
 
+  // All cuts of one volume are seen in one window.
+  const window = createMemo(() => view()?.window ?? null, null, {
+    equals: (a, b) => a?.center === b?.center && a?.width === b?.width,
+  });
+  createEffect(
+    on(window, (now) => {
+      const shown = activeSet(layout());
+      if (!now || !isCut(layout())) return;
+      for (const index of seenCells(layout())) {
+        const other = cells[index]!.shown()?.window;
+        const isSame = other?.center === now.center && other.width === now.width;
+        if (other && !isSame && layout().cells[index]?.set === shown) cells[index]!.view()?.setWindow(now);
+      }
+    }),
+  );
+
   const moveCursor = (from: number, at: Point) => {
     const shown = cells[from]!.shown();
     const point = cells[from]!.view()?.pointAt(at);
@@ -272,6 +294,9 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         disabled={!stack()}
         layout={layout()}
         planes={isCut(layout())}
+        slab={view()?.slab ?? null}
+        canSlab={view()?.cut != null}
+        onSlab={(slab) => active().setSlab(slab)}
         onLayout={(rows, columns) => void setGrid(rows, columns)}
         linked={linked()}
         lines={lines()}

@@ -37,7 +37,9 @@ export type NoVolume =
   | { readonly why: "gap"; readonly after: number; readonly mm: number; readonly usualMm: number }
   | { readonly why: "uneven"; readonly leastMm: number; readonly mostMm: number }
   | { readonly why: "tilted"; readonly degrees: number }
-  /** More than this device keeps, or than its graphics can hold. */
+  /** A side in voxels, of which the graphics card takes so many. */
+  | { readonly why: "long"; readonly voxels: number; readonly most: number }
+  /** More than this device keeps. */
   | { readonly why: "large"; readonly megabytes: number; readonly mostMegabytes: number };
 
 const FEWEST = 3;
@@ -112,6 +114,21 @@ function atRightAngles(row: Vector3, column: Vector3): Vector3 {
   const [x, y, z] = [0, 1, 2].map((axis) => column[axis]! - along * row[axis]!) as [number, number, number];
   const size = Math.hypot(x, y, z);
   return [x / size, y / size, z / size];
+}
+
+const MEGABYTE = 1_000_000;
+/** What WebGL 2 promises is 256; desktops and phones of the last ten years give 2048. */
+const LONGEST_SIDE = 2048;
+/** Graphics cards are given values as 32-bit numbers whatever their size in the image. */
+const BYTES_ON_THE_CARD = 4;
+
+/** Undefined where a device that keeps so many bytes can hold it. */
+export function tooLarge({ dimensions }: Volume, mostBytes: number): NoVolume | undefined {
+  const voxels = Math.max(...dimensions);
+  if (voxels > LONGEST_SIDE) return { why: "long", voxels, most: LONGEST_SIDE };
+  const bytes = dimensions[0] * dimensions[1] * dimensions[2] * BYTES_ON_THE_CARD;
+  if (bytes <= mostBytes) return undefined;
+  return { why: "large", megabytes: Math.ceil(bytes / MEGABYTE), mostMegabytes: Math.floor(mostBytes / MEGABYTE) };
 }
 
 export function isVolume(found: Volume | NoVolume): found is Volume {
@@ -195,6 +212,21 @@ export function sliceOf(volume: Volume, { right, down, through }: Slicing, index
     columns: volume.dimensions[right.axis],
     rows: volume.dimensions[down.axis],
   };
+}
+
+/** How the slices of a slab become one picture: the greatest, the least or the mean of their values. */
+export const PROJECTIONS = ["greatest", "least", "mean"] as const;
+
+export type Projection = (typeof PROJECTIONS)[number];
+
+export interface Slab {
+  readonly projection: Projection;
+  readonly mm: number;
+}
+
+/** Slabs hold whole slices, as many on one side of the middle one as on the other. */
+export function slicesIn(slab: Slab, { stepMm }: Slicing): number {
+  return 2 * Math.max(0, Math.round((slab.mm / stepMm - 1) / 2)) + 1;
 }
 
 /** The slice nearest to a point, within the volume. */

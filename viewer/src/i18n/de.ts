@@ -202,6 +202,19 @@ export const de: Messages = {
   volume: {
     loading: "Volumen wird geladen …",
     cuts: { axial: "Axial", coronal: "Koronal", sagittal: "Sagittal" },
+    slab: {
+      title: "Schichtdicke",
+      projection: "Was eine dicke Schicht zeigt",
+      thickness: "Dicke",
+      slice: "Einzelschicht",
+      greatest: "MIP",
+      least: "MinIP",
+      mean: "Mittel",
+      greatestTitle: "Der größte Wert (Maximumintensitätsprojektion)",
+      leastTitle: "Der kleinste Wert (Minimumintensitätsprojektion)",
+      meanTitle: "Das Mittel aller Werte",
+      mm: (mm) => `${mm} mm`,
+    },
     refused: "Diese Serie lässt sich nicht in andere Ebenen schneiden.",
     why: {
       few: "Sie hat weniger als drei Bilder.",
@@ -217,6 +230,8 @@ export const de: Messages = {
         `Nach Bild ${number(after)} fehlen Bilder: Das nächste ist ${mm} mm entfernt, die anderen ${usual} mm.`,
       uneven: (least, most) => `Ihre Bilder liegen zwischen ${least} und ${most} mm auseinander.`,
       tilted: (degrees) => `Der Scanner war um ${degrees}° gekippt; die Bilder liegen nicht gerade übereinander.`,
+      long: (voxels, most) =>
+        `Eine ihrer Seiten hat ${number(voxels)} Voxel, und die Grafik dieses Geräts nimmt ${number(most)}.`,
       large: (megabytes, most) =>
         `Sie braucht ${number(megabytes)} MB, und dieses Gerät kann ${number(most)} MB behalten.`,
     },

@@ -190,6 +190,19 @@ export const en = {
   volume: {
     loading: "Loading the volume…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" },
+    slab: {
+      title: "Slab",
+      projection: "What a slab shows",
+      thickness: "Thickness",
+      slice: "Slice",
+      greatest: "MIP",
+      least: "MinIP",
+      mean: "Mean",
+      greatestTitle: "The greatest value (maximum intensity projection)",
+      leastTitle: "The least value (minimum intensity projection)",
+      meanTitle: "The mean of all values",
+      mm: (mm: string) => `${mm} mm`,
+    },
     refused: "This series cannot be cut into other planes.",
     why: {
       few: "It has fewer than three images.",
@@ -205,6 +218,8 @@ export const en = {
         `Images are missing after image ${number(after)}: the next is ${mm} mm away, the others ${usual} mm.`,
       uneven: (least: string, most: string) => `Its images are between ${least} and ${most} mm apart.`,
       tilted: (degrees: string) => `The scanner was tilted by ${degrees}°, so its images do not lie straight above one another.`,
+      long: (voxels: number, most: number) =>
+        `One of its sides has ${number(voxels)} voxels, and the graphics of this device take ${number(most)}.`,
       large: (megabytes: number, most: number) =>
         `It takes ${number(megabytes)} MB, and this device can keep ${number(most)} MB.`,
     },

@@ -200,6 +200,19 @@ export const es: Messages = {
   volume: {
     loading: "Cargando el volumen…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagital" },
+    slab: {
+      title: "Corte grueso",
+      projection: "Qué muestra un corte grueso",
+      thickness: "Grosor",
+      slice: "Corte",
+      greatest: "MIP",
+      least: "MinIP",
+      mean: "Media",
+      greatestTitle: "El valor mayor (proyección de máxima intensidad)",
+      leastTitle: "El valor menor (proyección de mínima intensidad)",
+      meanTitle: "La media de todos los valores",
+      mm: (mm) => `${mm} mm`,
+    },
     refused: "Esta serie no se puede cortar en otros planos.",
     why: {
       few: "Tiene menos de tres imágenes.",
@@ -215,6 +228,8 @@ export const es: Messages = {
         `Faltan imágenes después de la imagen ${number(after)}: la siguiente está a ${mm} mm, las demás a ${usual} mm.`,
       uneven: (least, most) => `Sus imágenes están separadas entre ${least} y ${most} mm.`,
       tilted: (degrees) => `El escáner estaba inclinado ${degrees}°; sus imágenes no están rectas unas sobre otras.`,
+      long: (voxels, most) =>
+        `Uno de sus lados tiene ${number(voxels)} vóxeles, y los gráficos de este dispositivo admiten ${number(most)}.`,
       large: (megabytes, most) =>
         `Ocupa ${number(megabytes)} MB, y este dispositivo puede guardar ${number(most)} MB.`,
     },

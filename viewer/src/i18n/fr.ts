@@ -203,6 +203,19 @@ export const fr: Messages = {
   volume: {
     loading: "Chargement du volume…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" },
+    slab: {
+      title: "Coupe épaisse",
+      projection: "Ce que montre une coupe épaisse",
+      thickness: "Épaisseur",
+      slice: "Coupe",
+      greatest: "MIP",
+      least: "MinIP",
+      mean: "Moyenne",
+      greatestTitle: "La plus grande valeur (projection d’intensité maximale)",
+      leastTitle: "La plus petite valeur (projection d’intensité minimale)",
+      meanTitle: "La moyenne de toutes les valeurs",
+      mm: (mm) => `${mm} mm`,
+    },
     refused: "Cette série ne peut pas être coupée dans d’autres plans.",
     why: {
       few: "Elle a moins de trois images.",
@@ -218,6 +231,8 @@ export const fr: Messages = {
         `Il manque des images après l’image ${number(after)} : la suivante est à ${mm} mm, les autres à ${usual} mm.`,
       uneven: (least, most) => `Ses images sont espacées de ${least} à ${most} mm.`,
       tilted: (degrees) => `Le scanner était incliné de ${degrees}° ; ses images ne sont pas droites les unes sur les autres.`,
+      long: (voxels, most) =>
+        `L’un de ses côtés a ${number(voxels)} voxels, et la carte graphique de cet appareil en prend ${number(most)}.`,
       large: (megabytes, most) =>
         `Elle occupe ${number(megabytes)} Mo, et cet appareil peut en garder ${number(most)}.`,
     },

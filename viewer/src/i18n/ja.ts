@@ -204,6 +204,19 @@ export const ja: Messages = {
   volume: {
     loading: "ボリュームを読み込んでいます…",
     cuts: { axial: "横断", coronal: "冠状断", sagittal: "矢状断" },
+    slab: {
+      title: "スラブ",
+      projection: "スラブの表示方法",
+      thickness: "厚さ",
+      slice: "1 枚",
+      greatest: "MIP",
+      least: "MinIP",
+      mean: "平均",
+      greatestTitle: "最大値（最大値投影）",
+      leastTitle: "最小値（最小値投影）",
+      meanTitle: "すべての値の平均",
+      mm: (mm) => `${mm} mm`,
+    },
     refused: "このシリーズは他の断面に切り出せません。",
     why: {
       few: "画像が 3 枚未満です。",
@@ -219,6 +232,8 @@ export const ja: Messages = {
         `画像 ${number(after)} の後に画像が抜けています。次は ${mm} mm 先で、他は ${usual} mm おきです。`,
       uneven: (least, most) => `画像の間隔が ${least}～${most} mm でばらついています。`,
       tilted: (degrees) => `スキャナーが ${degrees}° 傾いていたため、画像がまっすぐ重なりません。`,
+      long: (voxels, most) =>
+        `一辺が ${number(voxels)} ボクセルあり、この端末の描画装置は ${number(most)} までです。`,
       large: (megabytes, most) => `${number(megabytes)} MB が必要ですが、この端末で保持できるのは ${number(most)} MB です。`,
     },
   },

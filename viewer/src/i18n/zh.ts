@@ -168,6 +168,19 @@ export const zh: Messages = {
   volume: {
     loading: "正在加载容积…",
     cuts: { axial: "横断面", coronal: "冠状面", sagittal: "矢状面" },
+    slab: {
+      title: "厚层",
+      projection: "厚层显示方式",
+      thickness: "厚度",
+      slice: "单层",
+      greatest: "MIP",
+      least: "MinIP",
+      mean: "平均",
+      greatestTitle: "最大值（最大密度投影）",
+      leastTitle: "最小值（最小密度投影）",
+      meanTitle: "所有值的平均",
+      mm: (mm) => `${mm} mm`,
+    },
     refused: "此序列不能切成其他平面。",
     why: {
       few: "图像不足三幅。",
@@ -182,6 +195,8 @@ export const zh: Messages = {
       gap: (after, mm, usual) => `第 ${number(after)} 幅之后缺少图像：下一幅相距 ${mm} mm，其余相距 ${usual} mm。`,
       uneven: (least, most) => `图像间距在 ${least} 至 ${most} mm 之间。`,
       tilted: (degrees) => `扫描架倾斜了 ${degrees}°，图像没有垂直对齐。`,
+      long: (voxels, most) =>
+        `一条边有 ${number(voxels)} 个体素，此设备的图形硬件最多支持 ${number(most)} 个。`,
       large: (megabytes, most) => `需要 ${number(megabytes)} MB，此设备可保留 ${number(most)} MB。`,
     },
   },

@@ -3,7 +3,7 @@ import { createSignal } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import { pointAt } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
-import type { Cut, NoVolume } from "../dicom/volume";
+import type { Cut, NoVolume, Slab } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import type { Progress } from "./prefetch";
 import type { Beginning, LoadFailure, Probed, ShownView, StackView, StackViewListener, View } from "./stackview";
@@ -32,6 +32,7 @@ export function createCell() {
   const [element, setElement] = createSignal<HTMLDivElement | null>(null);
   const [refusal, setRefusal] = createSignal<NoVolume | null>(null);
   let view: View | undefined;
+  let volume: VolumeView | undefined;
   let showNow: (() => Promise<unknown>) | undefined;
   let kind: "stack" | "volume" | undefined;
   let loading: Promise<void> | undefined;
@@ -67,7 +68,7 @@ export function createCell() {
   /** Lets go of the viewport; another kind may take its place in the same element. */
   function leave(): void {
     view?.dispose();
-    [view, showNow, loading, kind] = [undefined, undefined, undefined, undefined];
+    [view, volume, showNow, loading, kind] = [undefined, undefined, undefined, undefined, undefined];
   }
 
   async function startStack(): Promise<void> {
@@ -84,7 +85,7 @@ export function createCell() {
     const box = element();
     if (!box || kind !== "volume" || view) return;
     const made: VolumeView = createVolumeView(box, listener);
-    view = made;
+    [view, volume] = [made, made];
     showNow = async () => now?.cut && made.show(now.stack, now.study, now.cut, now.beginning);
   }
 
@@ -99,6 +100,7 @@ export function createCell() {
     element,
     /** Undefined before it is mounted, and where the browser could not start it. */
     view: () => view,
+    setSlab: (slab: Slab | null) => volume?.setSlab(slab),
     /** Takes an element of the page; the result lets go of it. */
     mount(box: HTMLDivElement): () => void {
       setElement(box);

@@ -8,7 +8,7 @@ import type { FrameDescription, Window } from "../dicom/frame";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
 import { cross, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
-import type { Cut, NoVolume } from "../dicom/volume";
+import type { Cut, NoVolume, Slab } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
@@ -31,11 +31,15 @@ export interface ShownView {
   readonly frameOfReferenceUid: string | undefined;
   /** How the volume is cut that this is a slice of; null for an image as it was taken. */
   readonly cut: Cut | null;
+  /** How many of its slices are seen as one, and how; null for one. */
+  readonly slab: Slab | null;
 }
 
 /** What a stack begins with where somebody has asked for that. */
 export interface Beginning {
   readonly index?: number | undefined;
+  /** Of the patient; slices of a volume begin at the one nearest to it, and not at an index. */
+  readonly point?: Vector3 | undefined;
   readonly window?: Window | undefined;
 }
 
@@ -301,6 +305,7 @@ function currentView(viewport: Types.IStackViewport): ShownView | undefined {
     plane: planeOf(frame),
     frameOfReferenceUid: text(instance, TAG.frameOfReferenceUid),
     cut: null,
+    slab: null,
   };
 }
 

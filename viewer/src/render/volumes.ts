@@ -25,19 +25,9 @@ interface Held {
 
 const held = new Map<string, Held>();
 
-const MEGABYTE = 1_000_000;
-/** What WebGL 2 promises is 256; desktops and phones of the last ten years give 2048. */
-const LONGEST_SIDE = 2048;
-/** Graphics cards are given values as 32-bit numbers whatever their size in the image. */
-const BYTES_ON_THE_CARD = 4;
-
-/** Undefined where the device can hold it. To be asked before anything is fetched. */
-export function tooLarge(volume: Volume): NoVolume | undefined {
-  const [columns, rows, frames] = volume.dimensions;
-  const most = SHARE_OF_CACHE * cacheBudgetBytes();
-  const bytes = columns * rows * frames * BYTES_ON_THE_CARD;
-  if (bytes <= most && Math.max(columns, rows, frames) <= LONGEST_SIDE) return undefined;
-  return { why: "large", megabytes: Math.ceil(bytes / MEGABYTE), mostMegabytes: Math.floor(most / MEGABYTE) };
+/** How much of the cache one volume may take: the rest is for the stacks looked at before. */
+export function mostBytes(): number {
+  return SHARE_OF_CACHE * cacheBudgetBytes();
 }
 
 /** Fetches what is missing. Every call is to be followed by one of `release` with the same id. */
@@ -87,7 +77,8 @@ async function make(
   if (getShouldUseCPURendering()) throw new Error("this browser gives no WebGL 2");
   await fetchAll(imageIds, onProgress);
   if (imageIds.some(isRendered)) return { why: "colour" };
-  const images = imageIds.map((imageId) => cache.getImage(imageId)!);
+  const images = imageIds.map((imageId) => cache.getImage(imageId)).filter((image) => image !== undefined);
+  if (images.length < imageIds.length) throw new Error("other volumes that are open fill the memory");
   if (!images.every(isScaled)) return { why: "unscaled" };
   const least = images.reduce((value, image) => Math.min(value, image.minPixelValue), Infinity);
   const most = images.reduce((value, image) => Math.max(value, image.maxPixelValue), -Infinity);

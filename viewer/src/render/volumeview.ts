@@ -8,7 +8,21 @@ import type { FrameDescription, Window } from "../dicom/frame";
 import { pixelOf, pointAt, type Plane } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
-import { isVolume, sliceAt, sliceOf, slicing, voxelOf, volumeOf, type Cut, type Slicing, type Volume } from "../dicom/volume";
+import {
+  isVolume,
+  sliceAt,
+  sliceOf,
+  slicesIn,
+  slicing,
+  tooLarge,
+  volumeOf,
+  voxelOf,
+  type Cut,
+  type Projection,
+  type Slab,
+  type Slicing,
+  type Volume,
+} from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
 import { imageIdsOf, knownFrame } from "./imageids";
@@ -24,10 +38,11 @@ import {
   type StackViewListener,
   type View,
 } from "./stackview";
-import { hold, release, tooLarge, type HeldVolume } from "./volumes";
+import { hold, mostBytes, release, type HeldVolume } from "./volumes";
 
 export interface VolumeView extends View {
   show(stack: Stack, study: string, cut: Cut, beginning?: Beginning): Promise<void>;
+  setSlab(slab: Slab | null): void;
 }
 
 /** What is looked at: everything a hand has changed. */
@@ -35,6 +50,7 @@ interface Look {
   readonly index: number;
   readonly window: Window;
   readonly inverted: boolean;
+  readonly slab: Slab | null;
   /** Screen pixels from the middle of the element to the middle of the picture. */
   readonly pan: Point;
   /** 1 where the whole picture just fits. */
@@ -57,6 +73,16 @@ interface Shown {
 
 /** How far the eye is from the picture, in mm; of no matter without perspective. */
 const EYE_MM = 1000;
+
+/** Rays do not begin at the middle of a slice; so close, their samples are near enough to each. */
+const SAMPLES_PER_SLICE = 8;
+
+const { MAXIMUM_INTENSITY_BLEND, MINIMUM_INTENSITY_BLEND, AVERAGE_INTENSITY_BLEND } = Enums.BlendModes;
+const BLENDING: Readonly<Record<Projection, Enums.BlendModes>> = {
+  greatest: MAXIMUM_INTENSITY_BLEND,
+  least: MINIMUM_INTENSITY_BLEND,
+  mean: AVERAGE_INTENSITY_BLEND,
+};
 
 let viewports = 0;
 
@@ -162,7 +188,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
         spacingMm: [at.spacing[1], at.spacing[0]],
         orientation: { row: at.row, column: at.column },
         positionMm: at.origin,
-        sliceThicknessMm: way.stepMm,
+        sliceThicknessMm: look!.slab ? look!.slab.mm : way.stepMm,
         sliceLocationMm: centre[ALONG[cut]],
       },
       instance,
@@ -174,6 +200,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       plane: at,
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut,
+      slab: look!.slab,
     });
   }
 
@@ -192,14 +219,32 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     draw();
   }
 
+  function setSlab(slab: Slab | null): void {
+    if (!shown || !look) return;
+    const { stepMm } = shown.slicing;
+    const slices = slab ? slicesIn(slab, shown.slicing) : 1;
+    look = { ...look, slab: slab && slices > 1 ? { ...slab, mm: slices * stepMm } : null };
+    const projection = look.slab?.projection ?? "greatest";
+    const sampleMm = stepMm / SAMPLES_PER_SLICE;
+    const actor = viewport.getDefaultActor()?.actor as Types.VolumeActor | undefined;
+    actor?.getMapper()?.setSampleDistance(sampleMm);
+    viewport.setBlendMode(BLENDING[projection]);
+    // From the middle of the first slice to that of the last; a mean takes all of their thickness.
+    const halfMm = projection === "mean" ? (slices * stepMm) / 2 : ((slices - 1) * stepMm) / 2 + sampleMm;
+    if (look.slab) viewport.setSlabThickness(halfMm);
+    else viewport.resetSlabThickness();
+    draw();
+  }
+
   const clamped = (index: number) => Math.max(0, Math.min((shown?.slicing.count ?? 1) - 1, index));
 
-  function beginWith(now: Shown, { index, window }: Beginning): void {
-    const count = now.slicing.count;
+  function beginWith(now: Shown, { point, window }: Beginning): void {
+    const { count } = now.slicing;
     look = {
-      index: Math.max(0, Math.min(count - 1, index ?? count >> 1)),
+      index: point ? sliceAt(now.volume, now.slicing, point) : count >> 1,
       window: window ?? now.windows,
       inverted: now.frame.photometricInterpretation === "MONOCHROME1",
+      slab: null,
       pan: { x: 0, y: 0 },
       zoom: 1,
       turns: 0,
@@ -213,7 +258,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       const own = (generation += 1);
       [shown, look] = [undefined, undefined];
       const volume = volumeOf(stack);
-      const refusal = isVolume(volume) ? tooLarge(volume) : volume;
+      const refusal = isVolume(volume) ? tooLarge(volume, mostBytes()) : volume;
       if (refusal || !isVolume(volume)) return listener.onRefusal(refusal!);
       const imageIds = imageIdsOf(stack, study);
       const inOrder = volume.order.map((index) => imageIds[index]!);
@@ -238,8 +283,10 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
         return listener.onFailure({ index: imageIds.indexOf(error.imageId), message: reason(error.reason) });
       }
       beginWith(shown, beginning);
+      setSlab(null);
       paint({ window: look!.window });
     },
+    setSlab,
     goTo: (index) => change({ index: clamped(index) }),
     scroll: (images) => look && change({ index: clamped(look.index + images) }),
     goToPoint: (point) => shown && change({ index: sliceAt(shown.volume, shown.slicing, point) }),
@@ -276,7 +323,8 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     invert: () => look && paint({ inverted: !look.inverted }),
     reset() {
       if (!shown || !look) return;
-      beginWith(shown, { index: look.index });
+      beginWith(shown, { point: plane().origin });
+      setSlab(null);
       paint({ window: shown.windows });
     },
     play(framesPerSecond, onStop) {

@@ -39,7 +39,7 @@ export function Overlay(props: OverlayProps): JSX.Element {
           ])}
         </p>
         <Show when={props.view.cut} keyed>
-          {(cut) => <p class="cut">{t().volume.cuts[cut]}</p>}
+          {(cut) => <p class="cut">{listed([t().volume.cuts[cut], props.view.slab && t().volume.slab[props.view.slab.projection]])}</p>}
         </Show>
       </div>
       <div class="corner bottom-left">

@@ -1,5 +1,5 @@
 /** One cell of the stage: an image with its overlay, or a sheet to read, or room for one. */
-import { Show, createEffect, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
+import { Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
 import { instancePath, renderedPicture } from "../api/dicomweb";
 import { framesPerSecond } from "../dicom/cine";
 import { firstIndex, sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
@@ -113,7 +113,9 @@ export function StageCell(props: StageCellProps): JSX.Element {
       unmount();
     });
   });
-  createEffect(on([stack, () => props.cut], ([shown, cut]) => cell.show(shown, props.study, cut, props.beginning)));
+  // A memo, so that what else changes of the layout does not show it anew.
+  const cut = createMemo(() => props.cut);
+  createEffect(on([stack, cut], ([shown, along]) => cell.show(shown, props.study, along, props.beginning)));
 
   const drop = (event: DragEvent) => {
     event.preventDefault();

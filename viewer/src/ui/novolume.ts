@@ -14,6 +14,8 @@ export function whyNoVolume(reason: NoVolume): string {
       return words.uneven(mm(reason.leastMm), mm(reason.mostMm));
     case "tilted":
       return words.tilted(numberInWords(reason.degrees, 1));
+    case "long":
+      return words.long(reason.voxels, reason.most);
     case "large":
       return words.large(reason.megabytes, reason.mostMegabytes);
     default:
