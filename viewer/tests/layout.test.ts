@@ -1,11 +1,27 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ONE_CELL, activate, activeSet, fill, gridFor, inGrid, put, seenCells, step, toggleAlone } from "../src/state/layout";
+import {
+  ONE_CELL,
+  activate,
+  activeSet,
+  allCuts,
+  fill,
+  gridFor,
+  inGrid,
+  isCut,
+  put,
+  seenCells,
+  step,
+  toggleAlone,
+  type Layout,
+} from "../src/state/layout";
+
+const sets = (layout: Layout) => layout.cells.map((cell) => cell?.set ?? null);
 
 test("a larger grid is filled with what is not shown yet", () => {
   const one = put(ONE_CELL, 0, "b");
   const four = inGrid(one, 2, 2, ["a", "b", "c"]);
-  assert.deepEqual(four.cells, ["b", "a", "c", null]);
+  assert.deepEqual(sets(four), ["b", "a", "c", null]);
   assert.equal(activeSet(four), "b");
 });
 
@@ -14,7 +30,7 @@ test("a smaller grid keeps the active cell, and the larger one comes back with w
   const one = inGrid(four, 1, 1, []);
   assert.equal(activeSet(one), "d");
   const again = inGrid(one, 2, 2, []);
-  assert.deepEqual([...again.cells].sort(), ["a", "b", "c", "d"]);
+  assert.deepEqual(sets(again).sort(), ["a", "b", "c", "d"]);
   assert.equal(activeSet(again), "d");
 });
 
@@ -25,7 +41,7 @@ test("a grid has one to four rows and columns", () => {
 
 test("what is put into a cell makes it the active one; beyond the grid nothing happens", () => {
   const two = inGrid(ONE_CELL, 1, 2, []);
-  assert.deepEqual(put(two, 1, "x"), { ...two, cells: [null, "x"], active: 1 });
+  assert.deepEqual(put(two, 1, "x"), { ...two, cells: [null, { set: "x", cut: null }], active: 1 });
   assert.equal(put(two, 2, "x"), two);
   assert.equal(activate(two, -1), two);
 });
@@ -50,7 +66,15 @@ test("a grid for so many", () => {
 test("what comes later fills empty cells, once, and takes no place", () => {
   const two = inGrid(put(ONE_CELL, 0, "a"), 1, 2, []);
   const filled = fill(two, "b");
-  assert.deepEqual([filled.cells, filled.active], [["a", "b"], 0]);
+  assert.deepEqual([sets(filled), filled.active], [["a", "b"], 0]);
   assert.equal(fill(filled, "c"), filled);
   assert.equal(fill(two, "a"), two);
+});
+
+test("three planes of a volume, and its images beside them", () => {
+  const planes = allCuts("a");
+  assert.deepEqual(planes.cells.map((cell) => cell?.cut), ["axial", "coronal", "sagittal", null]);
+  assert.deepEqual([sets(planes), isCut(planes)], [["a", "a", "a", "a"], true]);
+  const [put0, put1] = [put(planes, 0, "b"), put(put(put(planes, 0, "b"), 1, "b"), 2, "b")];
+  assert.deepEqual([isCut(put0), isCut(put1)], [true, false]);
 });

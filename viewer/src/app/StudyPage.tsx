@@ -9,6 +9,7 @@ import { linkPath, type Link } from "../dicom/link";
 import { isKind, type Kind } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { presetsFor } from "../dicom/presets";
+import { isVolume, volumeOf } from "../dicom/volume";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import { centreOf, createCell, type Cell } from "../render/cell";
@@ -18,9 +19,11 @@ import {
   ONE_CELL,
   activate,
   activeSet,
+  allCuts,
   cellCount,
   fill,
   inGrid,
+  isCut,
   put,
   seenCells,
   step,
@@ -36,6 +39,7 @@ import type { DragTool } from "../tools/mouse";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
 import { MeasurePanel } from "../ui/MeasurePanel";
+import { whyNoVolume } from "../ui/novolume";
 import { SeriesRail } from "../ui/SeriesRail";
 import { StageCell, togglePlaying } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
@@ -43,6 +47,9 @@ import { Icon } from "../ui/icons";
 import { backToList } from "./router";
 
 const FINE_ZOOM = 1.25;
+/** How long something is said: a word of assent, or a sentence to read. */
+const SHORT_MS = 1600;
+const LONG_MS = 9000;
 /** What the key for one or several viewports changes to. */
 const SEVERAL = [2, 2] as const;
 
@@ -100,6 +107,23 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     }
   };
 
+  let withoutCuts: Layout = ONE_CELL;
+  const togglePlanes = () => {
+    const shown = stack();
+    const now = view();
+    const goes = isCut(layout());
+    if (!shown) return void (goes && setLayout(withoutCuts));
+    const volume = volumeOf(shown);
+    if (!goes && !isVolume(volume)) return say(`${t().volume.refused} ${whyNoVolume(volume)}`, LONG_MS);
+    const point = now ? centreOf(now) : undefined;
+    const whole = seenCells(layout()).find((index) => !layout().cells[index]?.cut);
+    const taken = goes ? cells[whole ?? layout().active] : active();
+    const at: Beginning = { index: taken?.shown()?.index, point, window: now?.window ?? undefined };
+    setBeginning({ id: shown.id, at });
+    if (!goes) withoutCuts = layout();
+    setLayout(goes ? withoutCuts : allCuts(shown.id));
+  };
+
   const commands: Readonly<Record<CommandId, () => void>> = {
     previous: () => viewport()?.scroll(-1),
     next: () => viewport()?.scroll(1),
@@ -139,6 +163,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     nextCell: () => setLayout(step(layout(), 1)),
     alone: () => setLayout(toggleAlone(layout())),
     grid: () => void (cellCount(layout()) > 1 ? setGrid(1, 1) : setGrid(...SEVERAL)),
+    planes: () => togglePlanes(),
     link: () => setLinked((value) => !value),
     lines: () => setLines((value) => !value),
     copyLink: () => void copyLink(),
@@ -155,12 +180,17 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       study: uid,
       series: set?.seriesUid,
       instance: set && !isFirst ? set.id : undefined,
-      frame: now && now.count > 1 ? now.index + 1 : undefined,
+      frame: now && now.count > 1 && !now.cut ? now.index + 1 : undefined,
       window: now?.window ?? undefined,
     };
     await navigator.clipboard.writeText(location.origin + linkPath(link));
-    setSaid(t().viewer.linkCopied);
-    setTimeout(() => setSaid(""), 1600);
+    say(t().viewer.linkCopied, SHORT_MS);
+  };
+  let saying: ReturnType<typeof setTimeout> | undefined;
+  const say = (words: string, forMs: number) => {
+    clearTimeout(saying);
+    setSaid(words);
+    saying = setTimeout(() => setSaid(""), forMs);
   };
 
   const onKey = (event: KeyboardEvent) => {
@@ -241,7 +271,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     measuring.select(one.id);
     const place = whereIs(one);
     if (!place) return;
-    const seen = seenCells(layout()).find((cell) => layout().cells[cell] === place.set.id);
+    const seen = seenCells(layout()).find((cell) => layout().cells[cell]?.set === place.set.id);
     if (seen === undefined) {
       setBeginning({ id: place.set.id, at: { index: place.index } });
       return showSet(place.set.id);
@@ -249,6 +279,21 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     setLayout(activate(layout(), seen));
     cells[seen]!.view()?.goTo(place.index);
   };
+  // All cuts of one volume are seen in one window.
+  const window = createMemo(() => view()?.window ?? null, null, {
+    equals: (a, b) => a?.center === b?.center && a?.width === b?.width,
+  });
+  createEffect(
+    on(window, (now) => {
+      const shown = activeSet(layout());
+      if (!now || !isCut(layout())) return;
+      for (const index of seenCells(layout())) {
+        const other = cells[index]!.shown()?.window;
+        const isSame = other?.center === now.center && other.width === now.width;
+        if (other && !isSame && layout().cells[index]?.set === shown) cells[index]!.view()?.setWindow(now);
+      }
+    }),
+  );
 
   const moveCursor = (from: number, at: Point) => {
     const shown = cells[from]!.shown();
@@ -305,6 +350,10 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         inverted={view()?.inverted ?? false}
         disabled={!stack()}
         layout={layout()}
+        planes={isCut(layout())}
+        slab={view()?.slab ?? null}
+        canSlab={view()?.cut != null}
+        onSlab={(slab) => active().setSlab(slab)}
         onLayout={(rows, columns) => void setGrid(rows, columns)}
         linked={linked()}
         lines={lines()}
@@ -316,7 +365,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         study={study}
         uid={uid}
         active={activeSet(layout())}
-        shown={seenCells(layout()).flatMap((index) => layout().cells[index] ?? [])}
+        shown={seenCells(layout()).flatMap((index) => layout().cells[index]?.set ?? [])}
         onOpen={showNamed}
       />
       <main
@@ -328,13 +377,14 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       >
         <Index each={cells.slice(0, cellCount(layout()))}>
           {(cell, index) => {
-            const set = createMemo(() => study.find(layout().cells[index] ?? null));
+            const set = createMemo(() => study.find(layout().cells[index]?.set ?? null));
             return (
               <StageCell
                 number={index + 1}
                 cell={cell()}
                 study={uid}
                 set={set()}
+                cut={layout().cells[index]?.cut ?? null}
                 beginning={beginning()?.id === set()?.id ? beginning()?.at : undefined}
                 identity={identity()}
                 active={layout().active === index}

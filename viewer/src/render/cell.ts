@@ -3,12 +3,22 @@ import { createSignal } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import { pointAt } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
+import type { Cut, NoVolume, Slab } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import type { Progress } from "./prefetch";
-import type { Beginning, LoadFailure, Probed, ShownView, StackView } from "./stackview";
+import type { Beginning, LoadFailure, Probed, ShownView, StackView, StackViewListener, View } from "./stackview";
+import type { VolumeView } from "./volumeview";
 
 /** Cornerstone is most of the viewer's code: it comes while a picture that the server made is looked at. */
 const loadStackView = () => import("./stackview");
+const loadVolumeView = () => import("./volumeview");
+
+interface Wanted {
+  readonly stack: Stack;
+  readonly study: string;
+  readonly cut: Cut | null;
+  readonly beginning: Beginning | undefined;
+}
 
 export type Cell = ReturnType<typeof createCell>;
 
@@ -20,64 +30,89 @@ export function createCell() {
   const [rate, setRate] = createSignal<number | null>(null);
   const [probed, setProbed] = createSignal<Probed | null>(null);
   const [element, setElement] = createSignal<HTMLDivElement | null>(null);
-  let view: StackView | undefined;
+  const [refusal, setRefusal] = createSignal<NoVolume | null>(null);
+  let view: View | undefined;
+  let volume: VolumeView | undefined;
+  let showNow: (() => Promise<unknown>) | undefined;
+  let kind: "stack" | "volume" | undefined;
   let loading: Promise<void> | undefined;
-  let now: { readonly stack: Stack; readonly study: string; readonly beginning: Beginning | undefined } | undefined;
+  let now: Wanted | undefined;
 
-  function show(stack: Stack | undefined, study: string, beginning?: Beginning): void {
+  const listener: StackViewListener = {
+    onView(next) {
+      setFailure(null);
+      setShown(next);
+    },
+    onProgress: setProgress,
+    onFailure: setFailure,
+    onRefusal: setRefusal,
+  };
+
+  function show(stack: Stack | undefined, study: string, cut: Cut | null, beginning?: Beginning): void {
     setProgress(null);
     setFailure(null);
+    setRefusal(null);
     setShown(null);
     setProbed(null);
-    now = stack && { stack, study, beginning };
+    now = stack && { stack, study, cut, beginning };
     if (!stack) return view?.stop();
-    loading ??= start();
-    void loading.then(showNow).catch((error: unknown) => setCrash(error as Error));
+    const wantedKind = cut ? "volume" : "stack";
+    if (kind !== wantedKind) {
+      leave();
+      kind = wantedKind;
+    }
+    loading ??= cut ? startVolume() : startStack();
+    void loading.then(() => showNow?.()).catch((error: unknown) => setCrash(error as Error));
   }
 
-  async function showNow(): Promise<void> {
-    const wanted = now;
-    if (wanted && view) await view.show(wanted.stack, wanted.study, wanted.beginning);
+  /** Lets go of the viewport; another kind may take its place in the same element. */
+  function leave(): void {
+    view?.dispose();
+    [view, volume, showNow, loading, kind] = [undefined, undefined, undefined, undefined, undefined];
   }
 
-  async function start(): Promise<void> {
+  async function startStack(): Promise<void> {
     const { createStackView } = await loadStackView();
     const box = element();
-    if (!box) return;
-    view = createStackView(box, {
-      onView(next) {
-        setFailure(null);
-        setShown(next);
-      },
-      onProgress: setProgress,
-      onFailure: setFailure,
-    });
+    if (!box || kind !== "stack" || view) return;
+    const made: StackView = createStackView(box, listener);
+    view = made;
+    showNow = async () => now && made.show(now.stack, now.study, now.beginning);
+  }
+
+  async function startVolume(): Promise<void> {
+    const { createVolumeView } = await loadVolumeView();
+    const box = element();
+    if (!box || kind !== "volume" || view) return;
+    const made: VolumeView = createVolumeView(box, listener);
+    [view, volume] = [made, made];
+    showNow = async () => now?.cut && made.show(now.stack, now.study, now.cut, now.beginning);
   }
 
   return {
     shown,
     progress,
     failure,
+    refusal,
     crash,
     rate,
     probed,
     element,
     /** Undefined before it is mounted, and where the browser could not start it. */
     view: () => view,
+    setSlab: (slab: Slab | null) => volume?.setSlab(slab),
     /** Takes an element of the page; the result lets go of it. */
     mount(box: HTMLDivElement): () => void {
       setElement(box);
       return () => {
-        view?.dispose();
-        view = undefined;
-        loading = undefined;
+        leave();
         now = undefined;
         setElement(null);
       };
     },
     show,
     retry(): void {
-      if (now) show(now.stack, now.study, now.beginning);
+      if (now) show(now.stack, now.study, now.cut, now.beginning);
     },
     play(framesPerSecond: number): void {
       view?.play(framesPerSecond, () => setRate(null));

@@ -13,7 +13,7 @@ export interface Progress {
 /** A browser opens six connections; one stays free for the image the person goes to next. */
 const AT_A_TIME = 5;
 /** The rest of the cache is for the stacks looked at before. */
-const SHARE_OF_CACHE = 0.7;
+export const SHARE_OF_CACHE = 0.7;
 const AFTER_THE_VISIBLE_ONE = 10;
 
 export function prefetchStack(
@@ -45,16 +45,45 @@ export function prefetchStack(
 }
 
 async function fetchOne(imageId: string): Promise<void> {
-  const options = {
-    priority: AFTER_THE_VISIBLE_ONE,
-    requestType: "prefetch",
-    additionalDetails: { imageId },
-    useRGBA: false,
-  };
   try {
-    await imageLoader.loadAndCacheImage(imageId, options);
+    await imageLoader.loadAndCacheImage(imageId, optionsOf(imageId));
   } catch {
     // Said where it matters: when the person comes to this image.
+  }
+}
+
+const optionsOf = (imageId: string) => ({
+  priority: AFTER_THE_VISIBLE_ONE,
+  requestType: "prefetch",
+  additionalDetails: { imageId },
+  useRGBA: false,
+});
+
+/** Brings all of them. Fails with the first that fails, whose id is then `imageId` of what is thrown. */
+export async function fetchAll(imageIds: readonly string[], onProgress: (progress: Progress) => void): Promise<void> {
+  const left = [...imageIds];
+  let loaded = 0;
+  async function work(): Promise<void> {
+    for (let imageId = left.shift(); imageId !== undefined; imageId = left.shift()) {
+      try {
+        await imageLoader.loadAndCacheImage(imageId, optionsOf(imageId));
+      } catch (error) {
+        left.length = 0;
+        throw new NotFetched(imageId, error);
+      }
+      loaded += 1;
+      onProgress({ loaded, total: imageIds.length });
+    }
+  }
+  await Promise.all(Array.from({ length: AT_A_TIME }, work));
+}
+
+export class NotFetched extends Error {
+  constructor(
+    readonly imageId: string,
+    readonly reason: unknown,
+  ) {
+    super("an image could not be fetched");
   }
 }
 

@@ -9,6 +9,7 @@ import type { ImagePoint, Pixels } from "../dicom/measure";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
 import { cross, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
+import type { Cut, NoVolume, Slab } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
@@ -18,7 +19,7 @@ export interface ShownView {
   readonly index: number;
   readonly count: number;
   readonly frame: FrameDescription;
-  /** Of the frame in its instance, from 1. */
+  /** Of the frame in its instance, from 1; 0 for a slice cut through a volume. */
   readonly frameNumber: number;
   readonly instance: DicomObject;
   readonly window: Window | null;
@@ -31,11 +32,17 @@ export interface ShownView {
   /** Where the image is in the patient, as far as its header tells. */
   readonly plane: Plane | undefined;
   readonly frameOfReferenceUid: string | undefined;
+  /** How the volume is cut that this is a slice of; null for an image as it was taken. */
+  readonly cut: Cut | null;
+  /** How many of its slices are seen as one, and how; null for one. */
+  readonly slab: Slab | null;
 }
 
 /** What a stack begins with where somebody has asked for that. */
 export interface Beginning {
   readonly index?: number | undefined;
+  /** Of the patient; slices of a volume begin at the one nearest to it, and not at an index. */
+  readonly point?: Vector3 | undefined;
   readonly window?: Window | undefined;
 }
 
@@ -57,10 +64,12 @@ export interface StackViewListener {
   onView(view: ShownView): void;
   onProgress(progress: Progress): void;
   onFailure(failure: LoadFailure): void;
+  /** It cannot be shown in the way that was asked for. */
+  onRefusal(reason: NoVolume): void;
 }
 
-export interface StackView {
-  show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
+/** What hands and keys do to a picture, be it one of a stack or a cut through a volume. */
+export interface View {
   goTo(index: number): void;
   /** To the image nearest to a point of the patient, where images are known to lie. */
   goToPoint(point: Vector3): void;
@@ -88,11 +97,15 @@ export interface StackView {
   dispose(): void;
 }
 
+export interface StackView extends View {
+  show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
+}
+
 const NARROWEST_WINDOW = 1;
 /** A drag over this many pixels changes the window by its own width. */
 const WINDOW_DRAG_PX = 300;
-const SMALLEST_ZOOM = 0.1;
-const LARGEST_ZOOM = 30;
+export const SMALLEST_ZOOM = 0.1;
+export const LARGEST_ZOOM = 30;
 
 let viewports = 0;
 
@@ -199,12 +212,9 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       viewport.setProperties({ voiRange });
       viewport.render();
     },
-    dragWindow({ x, y }) {
+    dragWindow(delta) {
       const now = currentWindow(viewport);
-      if (!now) return;
-      const step = Math.max(now.width, NARROWEST_WINDOW) / WINDOW_DRAG_PX;
-      const width = Math.max(NARROWEST_WINDOW, now.width + x * step);
-      this.setWindow({ width, center: now.center + y * step });
+      if (now) this.setWindow(draggedWindow(now, delta));
     },
     pan({ x, y }) {
       const [panX, panY] = viewport.getPan();
@@ -258,8 +268,13 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   };
 }
 
+export function draggedWindow(window: Window, { x, y }: Point): Window {
+  const step = Math.max(window.width, NARROWEST_WINDOW) / WINDOW_DRAG_PX;
+  return { width: Math.max(NARROWEST_WINDOW, window.width + x * step), center: window.center + y * step };
+}
+
 /** Steps at the given rate, and never asks for a frame while the one before has not come. */
-function playFrames(framesPerSecond: number, step: () => Promise<unknown>): { cancel(): void } {
+export function playFrames(framesPerSecond: number, step: () => Promise<unknown>): { cancel(): void } {
   let request = 0;
   let due = performance.now();
   let waiting = false;
@@ -280,7 +295,7 @@ function bytesOf(imageId: string): number {
   return cache.getImageLoadObject(imageId) ? (cache.getImage(imageId)?.sizeInBytes ?? 0) : 0;
 }
 
-function reason(error: unknown): string {
+export function reason(error: unknown): string {
   if (error instanceof Error) return error.message;
   if (error instanceof XMLHttpRequest) return `the server answered ${error.status}`;
   return String(error);
@@ -313,6 +328,8 @@ function currentView(viewport: Types.IStackViewport): ShownView | undefined {
     magnification: pixelsPerUnit * (frame.spacingMm?.[1] ?? 1),
     plane: planeOf(frame),
     frameOfReferenceUid: text(instance, TAG.frameOfReferenceUid),
+    cut: null,
+    slab: null,
   };
 }
 
@@ -352,7 +369,7 @@ function pixels(viewport: Types.IStackViewport): Pixels | undefined {
 }
 
 /** US is "unspecified" (PS3.3 C.11.1.1.2). */
-function unitOf(rescaleType: string | undefined): string {
+export function unitOf(rescaleType: string | undefined): string {
   return !rescaleType || rescaleType === "US" ? "" : rescaleType;
 }
 

@@ -5,13 +5,21 @@
  * grid that is made smaller and larger again shows what it showed.
  */
 
+import { CUTS, type Cut } from "../dicom/volume";
+
 export const MOST_SIDE = 4;
+
+/** A display set, and how its volume is cut; null for images as they were taken. */
+export interface Content {
+  readonly set: string;
+  readonly cut: Cut | null;
+}
 
 export interface Layout {
   readonly rows: number;
   readonly columns: number;
-  /** Identifiers of display sets, row by row; null for an empty cell. */
-  readonly cells: readonly (string | null)[];
+  /** Row by row; null for an empty cell. */
+  readonly cells: readonly (Content | null)[];
   /** Index of the active cell. */
   readonly active: number;
   /** The active cell alone fills the stage, as after a double click. */
@@ -42,24 +50,40 @@ export function inGrid(layout: Layout, rows: number, columns: number, others: re
   const active = Math.min(layout.active, count - 1);
   if (active !== layout.active) [kept[active], kept[layout.active]] = [kept[layout.active]!, kept[active]!];
   while (kept.length < count) kept.push(null);
-  const shown = new Set(kept.slice(0, count).filter((cell) => cell !== null));
+  const shown = new Set(kept.slice(0, count).map((cell) => cell?.set));
   const more = others.filter((id) => !shown.has(id));
-  for (let index = 0; index < count; index += 1) kept[index] ??= more.shift() ?? null;
+  for (let index = 0; index < count; index += 1) kept[index] ??= whole(more.shift() ?? null);
   return { rows: sides[0]!, columns: sides[1]!, cells: kept, active, alone: false };
 }
 
 /** A display set put into a cell, which becomes the active one. */
 export function put(layout: Layout, cell: number, id: string | null): Layout {
   if (cell < 0 || cell >= cellCount(layout)) return layout;
-  return { ...layout, cells: layout.cells.map((old, index) => (index === cell ? id : old)), active: cell };
+  const cells = layout.cells.map((old, index) => (index === cell ? whole(id) : old));
+  return { ...layout, cells, active: cell };
+}
+
+/** A volume cut along its three planes, with its images as they were taken beside them. */
+export function allCuts(id: string): Layout {
+  const cells = [...CUTS, null].map((cut) => ({ set: id, cut }));
+  return { rows: 2, columns: 2, cells, active: 0, alone: false };
+}
+
+/** Whether a display set is seen in cuts. */
+export function isCut(layout: Layout): boolean {
+  return layout.cells.slice(0, cellCount(layout)).some((cell) => cell?.cut);
+}
+
+function whole(id: string | null): Content | null {
+  return id === null ? null : { set: id, cut: null };
 }
 
 /** Put into the first empty cell, if there is one and it is shown nowhere yet; the active cell stays. */
 export function fill(layout: Layout, id: string): Layout {
   const seen = layout.cells.slice(0, cellCount(layout));
   const free = seen.indexOf(null);
-  if (free < 0 || seen.includes(id)) return layout;
-  return { ...layout, cells: layout.cells.map((old, index) => (index === free ? id : old)) };
+  if (free < 0 || seen.some((cell) => cell?.set === id)) return layout;
+  return { ...layout, cells: layout.cells.map((old, index) => (index === free ? whole(id) : old)) };
 }
 
 export function activate(layout: Layout, cell: number): Layout {
@@ -79,7 +103,7 @@ export function toggleAlone(layout: Layout): Layout {
 }
 
 export function activeSet(layout: Layout): string | null {
-  return layout.cells[layout.active] ?? null;
+  return layout.cells[layout.active]?.set ?? null;
 }
 
 /** The grid that shows so many display sets at once, wider than high. */

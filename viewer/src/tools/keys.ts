@@ -51,6 +51,7 @@ export const COMMANDS = {
   nextCell: { id: "nextCell", keys: ["n"], shown: "N" },
   alone: { id: "alone", keys: ["m"], shown: "M" },
   grid: { id: "grid", keys: ["g"], shown: "G" },
+  planes: { id: "planes", keys: ["v"], shown: "V" },
   link: { id: "link", keys: ["l"], shown: "L" },
   lines: { id: "lines", keys: ["x"], shown: "X" },
   copyLink: { id: "copyLink", keys: ["y"], shown: "Y" },

@@ -38,6 +38,9 @@ export function Overlay(props: OverlayProps): JSX.Element {
             timeInWords(props.identity?.studyTime),
           ])}
         </p>
+        <Show when={props.view.cut} keyed>
+          {(cut) => <p class="cut">{listed([t().volume.cuts[cut], props.view.slab && t().volume.slab[props.view.slab.projection]])}</p>}
+        </Show>
       </div>
       <div class="corner bottom-left">
         <p class="strong">

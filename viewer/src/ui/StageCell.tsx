@@ -1,10 +1,11 @@
 /** One cell of the stage: an image with its overlay, or a sheet to read, or room for one. */
-import { Show, createEffect, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
+import { Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
 import { instancePath, renderedPicture } from "../api/dicomweb";
 import { framesPerSecond } from "../dicom/cine";
 import { firstIndex, sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
 import { isKind } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
+import type { Cut } from "../dicom/volume";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
@@ -17,6 +18,7 @@ import { ErrorNote, Progress } from "./controls";
 import { CrossLines } from "./CrossLines";
 import { MeasureLayer } from "./MeasureLayer";
 import { Overlay } from "./Overlay";
+import { whyNoVolume } from "./novolume";
 import { Scrubber } from "./Scrubber";
 import { SheetCard } from "./SheetCard";
 import { sightOf } from "./sight";
@@ -30,6 +32,8 @@ export interface StageCellProps {
   readonly cell: Cell;
   readonly study: string;
   readonly set: DisplaySet | undefined;
+  /** How the volume of the set is cut; null for images as they were taken. */
+  readonly cut: Cut | null;
   readonly beginning: Beginning | undefined;
   readonly identity: Identity | null;
   readonly active: boolean;
@@ -149,7 +153,9 @@ export function StageCell(props: StageCellProps): JSX.Element {
       unmount();
     });
   });
-  createEffect(on(stack, (shown) => cell.show(shown, props.study, props.beginning)));
+  // A memo, so that what else changes of the layout does not show it anew.
+  const cut = createMemo(() => props.cut);
+  createEffect(on([stack, cut], ([shown, along]) => cell.show(shown, props.study, along, props.beginning)));
 
   const drop = (event: DragEvent) => {
     event.preventDefault();
@@ -210,8 +216,10 @@ export function StageCell(props: StageCellProps): JSX.Element {
       <Show when={sheet()} keyed>
         {(shown) => <SheetCard sheet={shown} study={props.study} />}
       </Show>
-      <Show when={stack() && !cell.shown() && !cell.failure() && !cell.crash()}>
-        <FirstPicture stack={stack()!} study={props.study} beginning={props.beginning} />
+      <Show when={stack() && !cell.shown() && !cell.failure() && !cell.refusal() && !cell.crash()}>
+        <Show when={!props.cut} fallback={<p class="opening">{t().volume.loading}</p>}>
+          <FirstPicture stack={stack()!} study={props.study} beginning={props.beginning} />
+        </Show>
       </Show>
       <Show when={!props.set && !props.isOne}>
         <p class="opening">{t().layout.room}</p>
@@ -263,6 +271,15 @@ function CellErrors(props: { readonly cell: Cell }): JSX.Element {
             <ErrorNote
               error={{ ...t().errors.noImage(failure.index + 1), detail: failure.message }}
               onRetry={() => props.cell.retry()}
+            />
+          </div>
+        )}
+      </Show>
+      <Show when={props.cell.refusal()} keyed>
+        {(reason) => (
+          <div class="stage-note">
+            <ErrorNote
+              error={{ message: t().volume.refused, advice: whyNoVolume(reason), detail: JSON.stringify(reason) }}
             />
           </div>
         )}

@@ -3,6 +3,7 @@ import { DropdownMenu } from "@kobalte/core/dropdown-menu";
 import { For, Show, type JSX } from "solid-js";
 import type { Window } from "../dicom/frame";
 import { presetWords, type Preset } from "../dicom/presets";
+import type { Slab } from "../dicom/volume";
 import { numberInWords, t } from "../i18n/language";
 import { cellCount, type Layout } from "../state/layout";
 import { commandWords, keyShown, type CommandId } from "../tools/keys";
@@ -13,6 +14,7 @@ import { Icon, type IconName } from "./icons";
 import { showLanguages } from "./LanguageDialog";
 import { LayoutMenu } from "./LayoutMenu";
 import { MeasureMenu } from "./MeasureMenu";
+import { SlabMenu } from "./SlabMenu";
 import { theme, toggleTheme } from "./theme";
 
 export interface ViewerToolsProps {
@@ -32,6 +34,12 @@ export interface ViewerToolsProps {
   readonly inverted: boolean;
   readonly disabled: boolean;
   readonly layout: Layout;
+  /** The planes of a volume are seen. */
+  readonly planes: boolean;
+  /** Of the active cell, where it shows a volume. */
+  readonly slab: Slab | null;
+  readonly canSlab: boolean;
+  readonly onSlab: (slab: Slab | null) => void;
   readonly onLayout: (rows: number, columns: number) => void;
   /** Cells scroll together; lines show where they cut one another. */
   readonly linked: boolean;
@@ -104,6 +112,19 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
         disabled={props.disabled}
         onUse={() => props.run("reset")}
       />
+      <Show when={props.canScroll}>
+        <ToolButton
+          icon="box"
+          words={commandWords("planes")}
+          shortcut={keyShown("planes")}
+          pressed={props.planes}
+          disabled={props.disabled}
+          onUse={() => props.run("planes")}
+        />
+      </Show>
+      <Show when={props.canSlab}>
+        <SlabMenu slab={props.slab} onChoose={props.onSlab} />
+      </Show>
       <LayoutMenu layout={props.layout} onChoose={props.onLayout} />
       <MoreTools {...props} />
     </section>

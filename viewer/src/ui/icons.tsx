@@ -4,6 +4,7 @@ import activity from "lucide-static/icons/activity.svg?raw";
 import angle from "lucide-static/icons/angle.svg?raw";
 import arrow from "lucide-static/icons/move-up-left.svg?raw";
 import arrowLeft from "lucide-static/icons/arrow-left.svg?raw";
+import box from "lucide-static/icons/box.svg?raw";
 import check from "lucide-static/icons/check.svg?raw";
 import chevronDown from "lucide-static/icons/chevron-down.svg?raw";
 import circle from "lucide-static/icons/circle.svg?raw";
@@ -37,6 +38,7 @@ import rectangle from "lucide-static/icons/rectangle-horizontal.svg?raw";
 import redo from "lucide-static/icons/redo.svg?raw";
 import refresh from "lucide-static/icons/refresh-cw.svg?raw";
 import reset from "lucide-static/icons/undo-2.svg?raw";
+import slab from "lucide-static/icons/layers-2.svg?raw";
 import rotate from "lucide-static/icons/rotate-cw.svg?raw";
 import ruler from "lucide-static/icons/ruler.svg?raw";
 import search from "lucide-static/icons/search.svg?raw";
@@ -49,9 +51,9 @@ import close from "lucide-static/icons/x.svg?raw";
 import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
-  activity, angle, arrow, arrowLeft, check, chevronDown, circle, close, cobb, contrast, copy, crosshair, ellipse,
+  activity, angle, arrow, arrowLeft, box, check, chevronDown, circle, close, cobb, contrast, copy, crosshair, ellipse,
   ellipsis, file, fileText, film, flip, freehand, grid, inbox, invert, keyboard, languages, layers, link, list, maximize,
-  moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, ruler, search, sun, trash, triangle,
+  moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, ruler, search, slab, sun, trash, triangle,
   undo, upload, zoom,
 } as const;
 

@@ -1,0 +1,362 @@
+"""Volumes: cuts in three planes, held against reslices by NumPy; series that are no volume say why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chromium import Page
+from image_values import image_object
+from serving import ROOT
+from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, send, serving
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
+
+STUDY = f"{ROOT}.7"
+COLUMNS, ROWS, SLICES = 48, 40, 30
+SPACING = (1.0, 1.25, 2.0)  # x, y, z in mm
+ORIGIN = (-20.0, -30.0, 100.0)
+SPOT = (33, 12, 22)  # column, row, slice
+WIDTH, CENTER = 400, 40
+
+Grey = np.ndarray[Any, np.dtype[np.float64]]
+
+
+def volume() -> np.ndarray[Any, np.dtype[np.int16]]:
+    """(z, y, x) in HU: waves that differ along each axis, and a bright spot of 3 voxels a side."""
+    z, y, x = np.mgrid[:SLICES, :ROWS, :COLUMNS]
+    values = 40 + 90 * np.sin(x / 7) + 60 * np.sin(y / 5 + 1) + 40 * np.cos(z / 4) + z
+    i, j, k = SPOT
+    values[k - 1 : k + 2, j - 1 : j + 2, i - 1 : i + 2] = 900
+    return values.round().astype(np.int16)
+
+
+def ct(
+    series: int, number: int, pixels: np.ndarray[Any, Any], position: Sequence[float], **more: Any
+) -> bytes:
+    attributes = {
+        "Modality": "CT",
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2",
+        "StudyInstanceUID": STUDY,
+        "SeriesInstanceUID": f"{STUDY}.{series}",
+        "SOPInstanceUID": f"{STUDY}.{series}.{number}",
+        "SeriesNumber": series,
+        "InstanceNumber": number,
+        "FrameOfReferenceUID": f"{STUDY}.99",
+        "ImagePositionPatient": list(position),
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "PixelSpacing": [SPACING[1], SPACING[0]],
+        "RescaleSlope": 1,
+        "RescaleIntercept": -1024,
+        "RescaleType": "HU",
+        "WindowCenter": CENTER,
+        "WindowWidth": WIDTH,
+    }
+    return image_object((pixels.astype(np.int32) + 1024).astype(np.uint16)[None], **(attributes | more))
+
+
+def objects() -> Iterator[bytes]:
+    cube = volume()
+    for k in range(SLICES):
+        position = (ORIGIN[0], ORIGIN[1], ORIGIN[2] + k * SPACING[2])
+        yield ct(1, k + 1, cube[k], position, SeriesDescription="even")
+    for number, z in enumerate((0, 2, 4, 8, 10, 12), 1):
+        yield ct(2, number, cube[number], (*ORIGIN[:2], z), SeriesDescription="gap")
+    for number in range(5):
+        yield ct(
+            3, number + 1, cube[number], (ORIGIN[0], number * 1.0, number * 4), SeriesDescription="tilted"
+        )
+    for number in range(3):
+        yield ct(4, number + 1, np.zeros((8, 2100)), (0, 0, number), SeriesDescription="long")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("archive")) as ready:
+        address = f"http://{ready['http']}"
+        for part10 in objects():
+            send(address, part10)
+        yield address
+
+
+CELLS = "[...document.querySelectorAll('.cell:not(.hidden)')]"
+SHOWN = f"{CELLS}.map((cell) => cell.querySelector('.corner.bottom-left .strong')?.innerText ?? '')"
+WINDOWS = f"{CELLS}.map((cell) => cell.querySelector('.corner.bottom-right .strong')?.innerText ?? '')"
+AXIAL, CORONAL, SAGITTAL, STACK = range(4)
+
+# Greys of one cell's canvas at the middles of the picture's pixels, row by row, once it stays the same.
+GREYS = """new Promise((resolve) => {
+    const look = () => {
+        const canvas = document.querySelectorAll('.cell:not(.hidden)')[CELL].querySelector('canvas');
+        const { width, height } = canvas;
+        const small = new OffscreenCanvas(width, height);
+        const context = small.getContext('2d', { willReadFrequently: true });
+        context.drawImage(canvas, 0, 0);
+        const { data } = context.getImageData(0, 0, width, height);
+        const scale = Math.min(width / (COLUMNS * SX), height / (ROWS * SY));
+        const greys = [];
+        for (let row = 0; row < ROWS; row += 1) for (let column = 0; column < COLUMNS; column += 1) {
+            const x = Math.floor(width / 2 + (column + 0.5 - COLUMNS / 2) * SX * scale);
+            const y = Math.floor(height / 2 + (row + 0.5 - ROWS / 2) * SY * scale);
+            greys.push(data[(y * width + x) * 4]);
+        }
+        return greys;
+    };
+    let before = [], left = 100;
+    const again = () => {
+        const now = look();
+        if ((now.every((grey, at) => grey === before[at]) && new Set(now).size > 8) || (left -= 1) === 0)
+            return resolve(now);
+        before = now;
+        setTimeout(() => requestAnimationFrame(again), 30);
+    };
+    again();
+})"""
+
+
+def seen(page: Page, cell: int, shape: tuple[int, int], spacing: tuple[float, float]) -> Grey:
+    """What a cell shows, as (rows, columns) of greys; `spacing` is across and down."""
+    script = GREYS.replace("CELL", str(cell))
+    for name, value in {"COLUMNS": shape[1], "ROWS": shape[0], "SX": spacing[0], "SY": spacing[1]}.items():
+        script = script.replace(name, str(value))
+    return np.array(page.evaluate(script), dtype=np.float64).reshape(shape)
+
+
+def windowed(values: np.ndarray[Any, Any], center: float = CENTER, width: float = WIDTH) -> Grey:
+    """Greys as PS3.3 C.11.2.1.2.1 (LINEAR) makes them."""
+    return np.clip(((values - (center - 0.5)) / (width - 1) + 0.5) * 255, 0, 255).astype(np.float64)
+
+
+def assert_alike(shown: Grey, wanted: Grey) -> None:
+    """The pixel of the screen that holds a middle is up to half of its size beside it."""
+    away = np.abs(shown - wanted)
+    assert float(np.median(away)) <= 2, f"median difference {np.median(away)} greys"
+    assert float(np.percentile(away, 95)) <= 6, f"95 % within {np.percentile(away, 95)} greys"
+
+
+def open_series(page: Page, server: str, series: int = 1, query: str = "") -> None:
+    page.go(f"{server}/view/{STUDY}?series={STUDY}.{series}{query}")
+    page.wait_until(SLICE)
+    page.wait_until(NO_LONGER_LOADING)
+
+
+def open_planes(page: Page, server: str) -> None:
+    open_series(page, server)
+    page.key("v")
+    page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
+    page.wait_until(NO_LONGER_LOADING)
+
+
+def show_slice(page: Page, cell: int, index: int) -> None:
+    """Makes a cell the active one and goes to a slice, counted from 0."""
+    for _ in range(4):
+        if page.evaluate(f"{CELLS}[{cell}].classList.contains('active')"):
+            break
+        page.key("n")
+    page.key("Home")
+    tens, ones = divmod(index, 10)
+    for _ in range(tens):
+        page.key("PageDown")
+    for _ in range(ones):
+        page.key("ArrowDown")
+    page.wait_until(f"{SHOWN}[{cell}].startsWith('{index + 1} / ')")
+
+
+def edges(page: Page, cell: int) -> str:
+    """Letters above, right, below, left."""
+    return "".join(
+        page.evaluate(
+            f"""['top', 'right', 'bottom', 'left'].map(
+                (side) => {CELLS}[{cell}].querySelector('.edge.' + side).innerText)"""
+        )
+    )
+
+
+def place_of(
+    page: Page, cell: int, pixel: tuple[int, int], shape: tuple[int, int], spacing: Sequence[float]
+) -> Any:
+    """Where the middle of a picture's pixel (column, row) is on the page; `shape` is (rows, columns)."""
+    x, y, width, height = page.evaluate(
+        f"(() => {{ const b = {CELLS}[{cell}].querySelector('.viewport').getBoundingClientRect();"
+        " return [b.x, b.y, b.width, b.height]; })()"
+    )
+    scale = min(width / (shape[1] * spacing[0]), height / (shape[0] * spacing[1]))
+    return (
+        x + width / 2 + (pixel[0] + 0.5 - shape[1] / 2) * spacing[0] * scale,
+        y + height / 2 + (pixel[1] + 0.5 - shape[0] / 2) * spacing[1] * scale,
+    )
+
+
+def press(page: Page, at: tuple[float, float]) -> None:
+    mouse = {"x": at[0], "y": at[1], "button": "left", "buttons": 1, "clickCount": 1}
+    page.command("Input.dispatchMouseEvent", type="mousePressed", **mouse)
+    page.command("Input.dispatchMouseEvent", type="mouseReleased", **mouse)
+
+
+def hover(page: Page, at: tuple[float, float]) -> None:
+    page.command("Input.dispatchMouseEvent", type="mouseMoved", x=at[0], y=at[1])
+
+
+def test_three_planes_show_what_numpy_cuts(page: Page, server: str) -> None:
+    open_planes(page, server)
+    assert page.evaluate(SHOWN) == ["16 / 30", "21 / 40", "25 / 48", "16 / 30"]
+    names = page.evaluate(f"{CELLS}.map((cell) => cell.querySelector('.cut')?.innerText ?? '')")
+    assert names == ["Axial", "Coronal", "Sagittal", ""]
+    page.screenshot(ARTIFACTS / "planes-desk.png")
+    assert [edges(page, cell) for cell in range(3)] == ["ALPR", "HLFR", "HPFA"]
+    cube = volume()
+    x, y, z = SPACING
+    assert_alike(seen(page, AXIAL, cube[15].shape, (x, y)), windowed(cube[15]))
+    for cell, index, cut, spacing in (
+        (AXIAL, 22, cube[22], (x, y)),
+        (CORONAL, 12, cube[::-1, 12, :], (x, z)),
+        (CORONAL, 31, cube[::-1, 31, :], (x, z)),
+        (SAGITTAL, 33, cube[::-1, :, 33], (y, z)),
+        (SAGITTAL, 5, cube[::-1, :, 5], (y, z)),
+    ):
+        show_slice(page, cell, index)
+        assert_alike(seen(page, cell, cut.shape, spacing), windowed(cut))
+
+
+def test_the_cursor_finds_the_spot_in_all_planes(page: Page, server: str) -> None:
+    open_planes(page, server)
+    show_slice(page, AXIAL, SPOT[2])
+    page.key("c")
+    shape, spacing = (ROWS, COLUMNS), SPACING[:2]
+    press(page, place_of(page, AXIAL, (SPOT[0], SPOT[1]), shape, spacing))
+    page.wait_until(f"{SHOWN}.join() === '23 / 30,13 / 40,34 / 48,23 / 30'")
+    assert page.evaluate("document.querySelectorAll('.cursor-3d:not(.far)').length") == 4
+    hover(page, place_of(page, AXIAL, (SPOT[0], SPOT[1]), shape, spacing))
+    probe = f"{CELLS}.map((cell) => cell.querySelector('.probe')?.innerText).join('|')"
+    page.wait_until(f"{probe} === '33, 12: 900 HU|||'")
+    # In the coronal picture the spot is as far below the top as it is below the last slice.
+    spot = (SPOT[0], SLICES - 1 - SPOT[2])
+    hover(page, place_of(page, CORONAL, spot, (SLICES, COLUMNS), (SPACING[0], SPACING[2])))
+    page.wait_until(f"{CELLS}[1].querySelector('.probe')?.innerText === '33, 7: 900 HU'")
+    page.screenshot(ARTIFACTS / "planes-cursor-desk.png")
+    # Pointing in the sagittal picture moves the others.
+    press(page, place_of(page, SAGITTAL, (30, 19), (SLICES, ROWS), (SPACING[1], SPACING[2])))
+    page.wait_until(f"{SHOWN}.join() === '11 / 30,31 / 40,34 / 48,11 / 30'")
+
+
+def test_planes_are_windowed_together_and_turned_one_by_one(page: Page, server: str) -> None:
+    open_planes(page, server)
+    show_slice(page, CORONAL, 12)
+    page.key("3")
+    page.wait_until(f"{WINDOWS}.join() === 'W 2500 L 480,W 2500 L 480,W 2500 L 480,W 2500 L 480'")
+    cut = volume()[::-1, 12, :]
+    x, _, z = SPACING
+    assert_alike(seen(page, CORONAL, cut.shape, (x, z)), windowed(cut, 480, 2500))
+    page.key("0")
+    page.wait_until(f"{WINDOWS}.join() === 'W 400 L 40,W 400 L 40,W 400 L 40,W 400 L 40'")
+    page.key("h")
+    page.wait_until(f"{CELLS}[1].querySelector('.edge.right').innerText === 'R'")
+    assert_alike(seen(page, CORONAL, cut.shape, (x, z)), windowed(cut[:, ::-1]))
+    page.key("r")  # what was on the left is above
+    page.wait_until(f"{CELLS}[1].querySelector('.edge.top').innerText === 'L'")
+    turned = np.rot90(cut[:, ::-1], -1)
+    assert edges(page, CORONAL) == "LHRF"
+    assert_alike(seen(page, CORONAL, turned.shape, (z, x)), windowed(turned))
+    page.key("i")
+    page.wait_until("document.querySelector('[aria-label=Invert]').ariaPressed === 'true'")
+    assert_alike(seen(page, CORONAL, turned.shape, (z, x)), 255 - windowed(turned))
+    assert edges(page, AXIAL) == "ALPR"
+
+
+def test_planes_are_moved_and_zoomed_by_hand(page: Page, server: str) -> None:
+    open_planes(page, server)
+    show_slice(page, SAGITTAL, 20)
+    before = seen(page, SAGITTAL, (SLICES, ROWS), (SPACING[1], SPACING[2]))
+    page.key("p")
+    page.drag(".cell:nth-child(3) .viewport", 60, -40)
+    moved = seen(page, SAGITTAL, (SLICES, ROWS), (SPACING[1], SPACING[2]))
+    assert float(np.abs(moved - before).max()) > 20
+    page.drag(".cell:nth-child(3) .viewport", -60, 40)
+    again = seen(page, SAGITTAL, (SLICES, ROWS), (SPACING[1], SPACING[2]))
+    assert float(np.abs(again - before).max()) <= 2
+    size = f"{CELLS}[2].querySelector('.corner.bottom-right p:nth-child(2)').innerText"
+    percent = float(page.evaluate(size).split()[0])
+    page.key("+")
+    assert float(page.wait_until(f"{size} !== '{percent:.0f} %' && {size}").split()[0]) == round(
+        percent * 1.25
+    )
+    page.wheel(".cell:nth-child(3) .viewport", 120)
+    page.wait_until(f"{SHOWN}[2] === '22 / 48'")
+
+
+def test_planes_begin_where_the_stack_is_and_go_back_to_it(page: Page, server: str) -> None:
+    open_series(page, server, query="&frame=6&window=100,700")
+    page.key("v")
+    page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
+    page.wait_until(NO_LONGER_LOADING)
+    assert page.evaluate(f"{SHOWN}[0] + {SHOWN}[3]") == "6 / 306 / 30"
+    assert set(page.evaluate(WINDOWS)) == {"W 700 L 100"}
+    page.key("ArrowDown")
+    page.wait_until(f"{SHOWN}[3] === '7 / 30'")  # its images scroll along
+    page.key("v")
+    page.wait_until(f"{CELLS}.length === 1 && {SHOWN}[0] === '7 / 30'")
+    assert page.evaluate(f"{WINDOWS}[0]") == "W 700 L 100"
+
+
+@pytest.mark.parametrize(
+    ("series", "words"),
+    [
+        (2, "Images are missing after image 3: the next is 4 mm away, the others 2 mm."),
+        (3, "The scanner was tilted by 14°, so its images do not lie straight above one another."),
+    ],
+)
+def test_what_is_no_volume_says_why_and_stays_a_stack(
+    page: Page, server: str, series: int, words: str
+) -> None:
+    open_series(page, server, series)
+    page.key("v")
+    said = page.wait_until("document.querySelector('.said').innerText")
+    assert said == f"This series cannot be cut into other planes. {words}"
+    page.screenshot(ARTIFACTS / f"no-volume-{series}-desk.png")
+    assert page.evaluate(f"{CELLS}.length") == 1
+    page.key("Home")
+    page.wait_until(f"{SHOWN}[0].startsWith('1 / ')")
+
+
+def test_a_volume_the_graphics_cannot_hold_is_refused_in_its_cells(page: Page, server: str) -> None:
+    open_series(page, server, 4)
+    page.key("v")
+    page.wait_until(f"{CELLS}.filter((cell) => cell.innerText.includes('has 2,100 voxels')).length === 3")
+    page.wait_until(f"{SHOWN}[3] === '2 / 3'")
+    page.screenshot(ARTIFACTS / "no-volume-4-desk.png")
+
+
+def choose_slab(page: Page, projection: str, thickness: str) -> None:
+    page.click("[aria-label=Slab]")
+    for words in (projection, thickness):
+        page.wait_until(
+            "(() => { const found = [...document.querySelectorAll('.slab-menu .segment')]"
+            f".find((one) => one.innerText === '{words}'); found?.click(); return found; }})()"
+        )
+    page.key("Escape")
+    page.wait_until("!document.querySelector('.slab-menu')")
+
+
+@pytest.mark.parametrize(
+    ("projection", "project"),
+    [("MIP", np.max), ("MinIP", np.min), ("Mean", np.mean)],
+)
+def test_slabs_show_what_numpy_projects(page: Page, server: str, projection: str, project: Any) -> None:
+    open_planes(page, server)
+    show_slice(page, AXIAL, 14)
+    choose_slab(page, projection, "20 mm")  # of 2 mm slices: an odd number of them
+    page.wait_until(f"{CELLS}[0].querySelector('.corner.bottom-left').innerText.includes('22 mm thick')")
+    cut = project(volume()[9:20].astype(float), axis=0)
+    assert_alike(seen(page, AXIAL, cut.shape, SPACING[:2]), windowed(cut))
+    assert page.evaluate(f"{CELLS}[0].querySelector('.cut').innerText") == f"Axial · {projection}"
+    page.screenshot(ARTIFACTS / f"slab-{projection}-desk.png")
+    choose = "[...document.querySelectorAll('.slab-menu .segment')].find((one) => one.innerText === 'Slice')"
+    page.click("[aria-label=Slab]")
+    page.wait_until(f"{choose} && ({choose}.click() ?? true)")
+    page.wait_until(f"{CELLS}[0].querySelector('.corner.bottom-left').innerText.includes('2 mm thick')")
+    page.key("Escape")
+    one = volume()[14]
+    assert_alike(seen(page, AXIAL, one.shape, SPACING[:2]), windowed(one))

@@ -1,0 +1,241 @@
+/**
+ * Whether a stack fills a box of the patient evenly, and the planes that such a box is cut into.
+ *
+ * Frames make a volume where they have one size, one orientation and one Frame of Reference, and
+ * follow one another at one distance, straight across their plane (PS3.3 C.7.6.2). Anything else is
+ * refused with its reason, since a cut through it would show the patient where the patient is not.
+ */
+import type { Stack } from "./displaysets";
+import { describeFrame, type FrameDescription } from "./frame";
+import { difference, planeOf, type Plane } from "./geometry";
+import { TAG, text, type Vector3 } from "./model";
+import { cross, dot } from "./orientation";
+
+export const CUTS = ["axial", "coronal", "sagittal"] as const;
+
+/** A plane that a volume is cut along, by the axis of the patient that it lies most across. */
+export type Cut = (typeof CUTS)[number];
+
+export interface Volume {
+  /** Frames of the stack (their indexes) in the order of the third axis. */
+  readonly order: readonly number[];
+  /** Columns, rows, frames. */
+  readonly dimensions: Vector3;
+  /** In mm, along each axis. */
+  readonly spacing: Vector3;
+  /** Centre of the first voxel, in mm of the patient. */
+  readonly origin: Vector3;
+  /** Unit vectors along a row, down a column, and across both; they are at right angles. */
+  readonly axes: readonly [Vector3, Vector3, Vector3];
+  readonly frameOfReferenceUid: string;
+}
+
+/** Why a stack is no volume. Distances are in mm, angles in degrees, images counted from 1. */
+export type NoVolume =
+  | { readonly why: "few" | "colour" | "unplaced" | "references" | "orientations" | "sizes" | "spacings" | "unscaled" }
+  | { readonly why: "repeated"; readonly positions: number }
+  | { readonly why: "gap"; readonly after: number; readonly mm: number; readonly usualMm: number }
+  | { readonly why: "uneven"; readonly leastMm: number; readonly mostMm: number }
+  | { readonly why: "tilted"; readonly degrees: number }
+  /** A side in voxels, of which the graphics card takes so many. */
+  | { readonly why: "long"; readonly voxels: number; readonly most: number }
+  /** More than this device keeps. */
+  | { readonly why: "large"; readonly megabytes: number; readonly mostMegabytes: number };
+
+const FEWEST = 3;
+/** Cosine of 0.5 degrees: headers round their cosines, and a series of one scan differs by less. */
+const SAME_DIRECTION = Math.cos((0.5 * Math.PI) / 180);
+/** Positions are rounded in headers; a distance may differ from the usual one by this share of it. */
+const UNEVEN = 0.05;
+const ROUNDING_MM = 0.011;
+/** Closer than this, two images lie at one place. */
+const SAME_PLACE_MM = 0.005;
+/** A whole missing image at least. */
+const GAP = 1.8;
+
+export function volumeOf(stack: Stack): Volume | NoVolume {
+  if (stack.frames.length < FEWEST) return { why: "few" };
+  const frames = stack.frames.map(({ instance, number }) => describeFrame(instance, number));
+  if (frames.some((frame) => !isGrey(frame))) return { why: "colour" };
+  const planes = frames.map((frame) => (frame.spacingAtDetector ? undefined : planeOf(frame)));
+  const references = stack.frames.map(({ instance }) => text(instance, TAG.frameOfReferenceUid));
+  if (!planes.every((plane) => plane !== undefined) || !references[0]) return { why: "unplaced" };
+  if (references.some((uid) => uid !== references[0])) return { why: "references" };
+  const first = planes[0]!;
+  if (planes.some(({ columns, rows }) => columns !== first.columns || rows !== first.rows)) return { why: "sizes" };
+  if (planes.some(({ row, column }) => dot(row, first.row) < SAME_DIRECTION || dot(column, first.column) < SAME_DIRECTION))
+    return { why: "orientations" };
+  const isSpacedAlike = ({ spacing }: Plane) =>
+    spacing.every((mm, axis) => Math.abs(mm - first.spacing[axis]!) <= 0.001 * first.spacing[axis]!);
+  if (!planes.every(isSpacedAlike)) return { why: "spacings" };
+  return stacked(planes, references[0]);
+}
+
+function stacked(planes: readonly Plane[], frameOfReferenceUid: string): Volume | NoVolume {
+  const { normal, row, column, spacing, columns, rows } = planes[0]!;
+  const depths = planes.map(({ origin }) => dot(origin, normal));
+  const order = depths.map((_, index) => index).sort((a, b) => depths[a]! - depths[b]!);
+  const steps = order.slice(1).map((index, at) => depths[index]! - depths[order[at]!]!);
+  const repeated = steps.filter((mm) => mm < SAME_PLACE_MM).length;
+  if (repeated > 0) return { why: "repeated", positions: order.length - repeated };
+  const usualMm = [...steps].sort((a, b) => a - b)[steps.length >> 1]!;
+  const gap = steps.findIndex((mm) => mm > GAP * usualMm);
+  if (gap >= 0) {
+    const between = [order[gap]! + 1, order[gap + 1]! + 1];
+    return { why: "gap", after: Math.min(...between), mm: steps[gap]!, usualMm };
+  }
+  const [leastMm, mostMm] = [Math.min(...steps), Math.max(...steps)];
+  const allowed = UNEVEN * usualMm + ROUNDING_MM;
+  if (usualMm - leastMm > allowed || mostMm - usualMm > allowed) return { why: "uneven", leastMm, mostMm };
+  const origin = planes[order[0]!]!.origin;
+  const ways = planes.map((plane) => difference(plane.origin, origin));
+  const aside = Math.max(...ways.map((way) => Math.hypot(dot(way, row), dot(way, column))));
+  const across = dot(ways[order[order.length - 1]!]!, normal);
+  // Half a pixel between first and last is not seen; gantry tilt shifts each image by more than that.
+  if (aside > Math.max(ROUNDING_MM, Math.min(...spacing) / 2))
+    return { why: "tilted", degrees: (Math.atan2(aside, across) * 180) / Math.PI };
+  return {
+    order,
+    dimensions: [columns, rows, order.length],
+    spacing: [spacing[0], spacing[1], across / (order.length - 1)],
+    origin,
+    axes: [row, atRightAngles(row, column), normal],
+    frameOfReferenceUid,
+  };
+}
+
+/** One value a pixel, which is decoded as it is stored. */
+function isGrey({ samplesPerPixel, photometricInterpretation, bitsAllocated }: FrameDescription): boolean {
+  return samplesPerPixel === 1 && photometricInterpretation.startsWith("MONOCHROME") && bitsAllocated > 1;
+}
+
+function atRightAngles(row: Vector3, column: Vector3): Vector3 {
+  const along = dot(row, column);
+  const [x, y, z] = [0, 1, 2].map((axis) => column[axis]! - along * row[axis]!) as [number, number, number];
+  const size = Math.hypot(x, y, z);
+  return [x / size, y / size, z / size];
+}
+
+const MEGABYTE = 1_000_000;
+/** What WebGL 2 promises is 256; desktops and phones of the last ten years give 2048. */
+const LONGEST_SIDE = 2048;
+/** Graphics cards are given values as 32-bit numbers whatever their size in the image. */
+const BYTES_ON_THE_CARD = 4;
+
+/** Undefined where a device that keeps so many bytes can hold it. */
+export function tooLarge({ dimensions }: Volume, mostBytes: number): NoVolume | undefined {
+  const voxels = Math.max(...dimensions);
+  if (voxels > LONGEST_SIDE) return { why: "long", voxels, most: LONGEST_SIDE };
+  const bytes = dimensions[0] * dimensions[1] * dimensions[2] * BYTES_ON_THE_CARD;
+  if (bytes <= mostBytes) return undefined;
+  return { why: "large", megabytes: Math.ceil(bytes / MEGABYTE), mostMegabytes: Math.floor(mostBytes / MEGABYTE) };
+}
+
+export function isVolume(found: Volume | NoVolume): found is Volume {
+  return !("why" in found);
+}
+
+/** Millimetres of the patient from fractions of voxels, and back. */
+export function pointOf(volume: Volume, voxel: Vector3): Vector3 {
+  const point = [...volume.origin] as [number, number, number];
+  for (const axis of [0, 1, 2] as const)
+    for (const part of [0, 1, 2] as const) point[part] += volume.axes[axis][part] * voxel[axis] * volume.spacing[axis];
+  return point;
+}
+
+export function voxelOf(volume: Volume, point: Vector3): Vector3 {
+  const way = difference(point, volume.origin);
+  const along = (axis: 0 | 1 | 2) => dot(way, volume.axes[axis]) / volume.spacing[axis];
+  return [along(0), along(1), along(2)];
+}
+
+/** One axis of a volume, walked along or against. */
+interface Way {
+  readonly axis: 0 | 1 | 2;
+  readonly sign: 1 | -1;
+}
+
+/** How a volume is cut: what its pictures run along to the right and down, and what is walked through. */
+export interface Slicing {
+  readonly right: Way;
+  readonly down: Way;
+  readonly through: Way;
+  readonly count: number;
+  /** Between two pictures, in mm. */
+  readonly stepMm: number;
+}
+
+const AXIS_ORDERS = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] as const;
+
+/**
+ * Slices along the volume's own axes, so that every slice is one layer of voxels as they were
+ * measured. Pictures are turned as is the custom: the patient's left, or back, on the right side and
+ * feet, or back, below. Coronal ones run to the back, sagittal ones to the left, axial ones to the
+ * head; the ones as they were taken run as their stack does.
+ */
+export function slicing(volume: Volume, cut: Cut): Slicing {
+  const size = (axis: 0 | 1 | 2, part: number) => Math.abs(volume.axes[axis][part]!);
+  const fit = (order: (typeof AXIS_ORDERS)[number]) => order.reduce((sum: number, axis, part) => sum + size(axis, part), 0);
+  let best: (typeof AXIS_ORDERS)[number] = AXIS_ORDERS[0];
+  for (const order of AXIS_ORDERS) if (fit(order) > fit(best)) best = order;
+  const [toLeft, toBack, toHead] = best;
+  const way = (axis: 0 | 1 | 2, part: number, sign: 1 | -1): Way => ({
+    axis,
+    sign: volume.axes[axis][part]! * sign >= 0 ? 1 : -1,
+  });
+  const left = way(toLeft, 0, 1);
+  const back = way(toBack, 1, 1);
+  const [feet, head] = [way(toHead, 2, -1), way(toHead, 2, 1)];
+  const [right, down, wanted] = {
+    axial: [left, back, head] as const,
+    coronal: [left, feet, back] as const,
+    sagittal: [back, feet, left] as const,
+  }[cut];
+  const runsBack = volume.order[0]! > volume.order[volume.order.length - 1]!;
+  const through: Way = wanted.axis === 2 ? { axis: 2, sign: runsBack ? -1 : 1 } : wanted;
+  return { right, down, through, count: volume.dimensions[through.axis], stepMm: volume.spacing[through.axis] };
+}
+
+/** Where one slice lies. `index` is from 0. */
+export function sliceOf(volume: Volume, { right, down, through }: Slicing, index: number): Plane {
+  const corner: [number, number, number] = [0, 0, 0];
+  const last = (axis: 0 | 1 | 2) => volume.dimensions[axis] - 1;
+  for (const { axis, sign } of [right, down]) corner[axis] = sign > 0 ? 0 : last(axis);
+  corner[through.axis] = through.sign > 0 ? index : last(through.axis) - index;
+  const [row, column] = [directionOf(volume, right), directionOf(volume, down)];
+  return {
+    origin: pointOf(volume, corner),
+    row,
+    column,
+    normal: cross(row, column),
+    spacing: [volume.spacing[right.axis], volume.spacing[down.axis]],
+    columns: volume.dimensions[right.axis],
+    rows: volume.dimensions[down.axis],
+  };
+}
+
+/** How the slices of a slab become one picture: the greatest, the least or the mean of their values. */
+export const PROJECTIONS = ["greatest", "least", "mean"] as const;
+
+export type Projection = (typeof PROJECTIONS)[number];
+
+export interface Slab {
+  readonly projection: Projection;
+  readonly mm: number;
+}
+
+/** Slabs hold whole slices, as many on one side of the middle one as on the other. */
+export function slicesIn(slab: Slab, { stepMm }: Slicing): number {
+  return 2 * Math.max(0, Math.round((slab.mm / stepMm - 1) / 2)) + 1;
+}
+
+/** The slice nearest to a point, within the volume. */
+export function sliceAt(volume: Volume, { through, count }: Slicing, point: Vector3): number {
+  const at = Math.round(voxelOf(volume, point)[through.axis]);
+  return Math.max(0, Math.min(count - 1, through.sign > 0 ? at : count - 1 - at));
+}
+
+function directionOf(volume: Volume, { axis, sign }: Way): Vector3 {
+  const [x, y, z] = volume.axes[axis];
+  return [x * sign, y * sign, z * sign];
+}

@@ -1,0 +1,138 @@
+/**
+ * Volumes on the graphics card: each is made once however many cells cut it, and let go of with the
+ * last of them. Its voxels are those of the images in the cache, which stay there as long.
+ */
+import { ImageVolume, cache, getShouldUseCPURendering, utilities, type Types } from "@cornerstonejs/core";
+import type { Window } from "../dicom/frame";
+import type { NoVolume, Volume } from "../dicom/volume";
+import { cacheBudgetBytes } from "./engine";
+import { isRendered, knownFrame } from "./imageids";
+import { SHARE_OF_CACHE, fetchAll, type Progress } from "./prefetch";
+
+export interface HeldVolume {
+  readonly id: string;
+  /** What one voxel holds, in the unit of the image; undefined outside of the volume. */
+  valueAt(voxel: readonly [number, number, number]): number | undefined;
+  /** From the least to the greatest value. */
+  readonly whole: Window;
+}
+
+interface Held {
+  users: number;
+  readonly listeners: Set<(progress: Progress) => void>;
+  readonly made: Promise<HeldVolume | NoVolume>;
+}
+
+const held = new Map<string, Held>();
+
+/** How much of the cache one volume may take: the rest is for the stacks looked at before. */
+export function mostBytes(): number {
+  return SHARE_OF_CACHE * cacheBudgetBytes();
+}
+
+/** Fetches what is missing. Every call is to be followed by one of `release` with the same id. */
+export function hold(
+  id: string,
+  volume: Volume,
+  imageIds: readonly string[],
+  onProgress: (progress: Progress) => void,
+): Promise<HeldVolume | NoVolume> {
+  const known = held.get(id);
+  if (known) {
+    known.users += 1;
+    known.listeners.add(onProgress);
+    return known.made;
+  }
+  const listeners = new Set([onProgress]);
+  const made = make(id, volume, imageIds, (progress) => {
+    for (const listener of listeners) listener(progress);
+  });
+  held.set(id, { users: 1, listeners, made });
+  return made;
+}
+
+export function release(id: string, onProgress: (progress: Progress) => void): void {
+  const known = held.get(id);
+  if (!known) return;
+  known.listeners.delete(onProgress);
+  known.users -= 1;
+  if (known.users > 0) return;
+  held.delete(id);
+  void known.made.then(() => held.has(id) || discard(id), () => undefined);
+}
+
+function discard(id: string): void {
+  const volume = cache.getVolume(id);
+  if (!volume) return;
+  volume.vtkOpenGLTexture.releaseGraphicsResources();
+  cache.removeVolumeLoadObject(id);
+}
+
+async function make(
+  id: string,
+  { dimensions, spacing, origin, axes, frameOfReferenceUid }: Volume,
+  imageIds: readonly string[],
+  onProgress: (progress: Progress) => void,
+): Promise<HeldVolume | NoVolume> {
+  if (getShouldUseCPURendering()) throw new Error("this browser gives no WebGL 2");
+  await fetchAll(imageIds, onProgress);
+  if (imageIds.some(isRendered)) return { why: "colour" };
+  const images = imageIds.map((imageId) => cache.getImage(imageId)).filter((image) => image !== undefined);
+  if (images.length < imageIds.length) throw new Error("other volumes that are open fill the memory");
+  if (!images.every(isScaled)) return { why: "unscaled" };
+  const least = images.reduce((value, image) => Math.min(value, image.minPixelValue), Infinity);
+  const most = images.reduce((value, image) => Math.max(value, image.maxPixelValue), -Infinity);
+  const voxelManager = utilities.VoxelManager.createImageVolumeVoxelManager({
+    dimensions: [...dimensions],
+    imageIds: [...imageIds],
+    numberOfComponents: 1,
+    id,
+  });
+  if (!cache.getVolume(id)) {
+    const properties = {
+      volumeId: id,
+      dataType: typeOf(images, least, most),
+      metadata: { FrameOfReferenceUID: frameOfReferenceUid },
+      dimensions: [...dimensions],
+      spacing: [...spacing],
+      origin: [...origin],
+      direction: axes.flat(),
+      imageIds: [...imageIds],
+      // Without these, its default window is looked for in an image that is fetched anew.
+      referencedImageIds: [...imageIds],
+      voxelManager,
+      numberOfComponents: 1,
+    };
+    const volume = new ImageVolume(properties as unknown as Types.ImageVolumeProps);
+    cache.putVolumeSync(id, volume);
+    // Else the first picture is drawn from an empty texture.
+    volume.modified();
+  }
+  return {
+    id,
+    valueAt([i, j, k]) {
+      const isInside = [i, j, k].every((at, axis) => at >= 0 && at < dimensions[axis]!);
+      const value: unknown = isInside ? voxelManager.getAtIJK(i, j, k) : undefined;
+      return typeof value === "number" ? value : undefined;
+    },
+    whole: { center: (least + most) / 2, width: Math.max(1, most - least) },
+  };
+}
+
+/** Whether its pixels are in its unit (PS3.3 C.11.1), so that they can be compared with other images'. */
+function isScaled({ imageId, preScale }: Types.IImage): boolean {
+  const frame = knownFrame(imageId)?.frame;
+  return preScale?.scaled === true || (frame?.rescaleSlope === 1 && frame.rescaleIntercept === 0);
+}
+
+const TEXTURES = new Set(["Uint8Array", "Int16Array", "Uint16Array", "Float32Array"]);
+
+/** Images of one series come in the smallest type that holds each; the volume's holds all of them. */
+function typeOf(images: readonly Types.IImage[], least: number, most: number): string {
+  const types = new Set(images.map((image) => image.getPixelData().constructor.name));
+  const [only] = types;
+  if (types.size === 1 && only && TEXTURES.has(only)) return only;
+  if (types.has("Float32Array") || types.has("Float64Array")) return "Float32Array";
+  if (least >= 0 && most < 1 << 16) return "Uint16Array";
+  return least >= -(1 << 15) && most < 1 << 15 ? "Int16Array" : "Float32Array";
+}

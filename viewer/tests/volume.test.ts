@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Stack } from "../src/dicom/displaysets";
+import { pointAt } from "../src/dicom/geometry";
+import type { DicomElement, DicomObject } from "../src/dicom/model";
+import { edgeLetters } from "../src/dicom/orientation";
+import {
+  CUTS,
+  isVolume,
+  pointOf,
+  sliceAt,
+  sliceOf,
+  slicesIn,
+  slicing,
+  tooLarge,
+  volumeOf,
+  voxelOf,
+  type NoVolume,
+  type Volume,
+} from "../src/dicom/volume";
+
+const AXIAL = [1, 0, 0, 0, 1, 0];
+const CORONAL = [1, 0, 0, 0, 0, -1];
+const SAGITTAL = [0, 1, 0, 0, 0, -1];
+
+type Header = Readonly<Record<string, DicomElement>>;
+
+function image(position: readonly number[], orientation: readonly number[], header: Header = {}): DicomObject {
+  return {
+    "00200032": { vr: "DS", Value: position },
+    "00200037": { vr: "DS", Value: orientation },
+    "00200052": { vr: "UI", Value: ["1.2.3"] },
+    "00280002": { vr: "US", Value: [1] },
+    "00280004": { vr: "CS", Value: ["MONOCHROME2"] },
+    "00280010": { vr: "US", Value: [40] },
+    "00280011": { vr: "US", Value: [60] },
+    "00280030": { vr: "DS", Value: [0.5, 0.75] },
+    ...header,
+  };
+}
+
+function stackOf(instances: readonly DicomObject[]): Stack {
+  const frames = instances.map((instance) => ({ instance, number: 1 }));
+  const common = { id: "a", seriesUid: "b", seriesNumber: 1, description: "", modality: "CT" };
+  return { ...common, kind: "stack", multiFrame: false, frames };
+}
+
+function axial(depths: readonly number[], header: Header = {}): Stack {
+  return stackOf(depths.map((z) => image([-10, -20, z], AXIAL, header)));
+}
+
+function volume(stack: Stack): Volume {
+  const found = volumeOf(stack);
+  assert.ok(isVolume(found), JSON.stringify(found));
+  return found;
+}
+
+function refused(stack: Stack): NoVolume {
+  const found = volumeOf(stack);
+  assert.ok(!isVolume(found));
+  return found;
+}
+
+test("even slices are a volume, in the order of the third axis", () => {
+  const { order, dimensions, spacing, origin } = volume(axial([9, 6, 3, 0]));
+  assert.deepEqual([order, dimensions, spacing, origin], [[3, 2, 1, 0], [60, 40, 4], [0.75, 0.5, 3], [-10, -20, 0]]);
+});
+
+test("a voxel and the point where it is belong together", () => {
+  const oblique = [0.8, 0.6, 0, 0, 0, -1];
+  const found = volume(stackOf([0, 2, 4].map((n) => image([n * -0.6, n * 0.8, 5], oblique))));
+  const back = voxelOf(found, pointOf(found, [3, 7, 1]));
+  for (const [axis, at] of [3, 7, 1].entries()) assert.ok(Math.abs(back[axis]! - at) < 1e-9);
+});
+
+for (const [name, orientation, step] of [
+  ["axial", AXIAL, [0, 0, 2]],
+  ["axial, from head to feet", AXIAL, [0, 0, -2]],
+  ["coronal", CORONAL, [0, 2, 0]],
+  ["sagittal", SAGITTAL, [-2, 0, 0]],
+  ["axial, seen from the head", [-1, 0, 0, 0, 1, 0], [0, 0, 2]],
+] as const) {
+  test(`cuts of images taken ${name} are turned as is the custom`, () => {
+    const found = volume(stackOf([0, 1, 2, 3].map((n) => image(step.map((mm) => 100 + n * mm), orientation))));
+    const letters = CUTS.map((cut) => {
+      const { row, column } = sliceOf(found, slicing(found, cut), 0);
+      const { top, right } = edgeLetters(row, column);
+      return `${cut}: ${top} above, ${right} on the right`;
+    });
+    assert.deepEqual(letters, [
+      "axial: A above, L on the right",
+      "coronal: H above, L on the right",
+      "sagittal: H above, P on the right",
+    ]);
+  });
+}
+
+test("a slice holds the voxels of one layer, and is found again by a point in it", () => {
+  const found = volume(axial([0, 3, 6, 9]));
+  const coronal = slicing(found, "coronal");
+  assert.deepEqual([coronal.count, coronal.stepMm], [40, 0.5]);
+  const slice = sliceOf(found, coronal, 12);
+  assert.deepEqual([slice.columns, slice.rows, slice.spacing], [60, 4, [0.75, 3]]);
+  assert.deepEqual(pointAt(slice, 0, 0), pointOf(found, [0, 12, 3]));
+  assert.deepEqual(pointAt(slice, 59, 3), pointOf(found, [59, 12, 0]));
+  assert.equal(sliceAt(found, coronal, pointAt(slice, 30, 2)), 12);
+  assert.equal(sliceAt(found, coronal, [0, -999, 0]), 0);
+});
+
+test("slices as they were taken run as their stack does", () => {
+  for (const depths of [[0, 3, 6], [6, 3, 0]]) {
+    const found = volume(axial(depths));
+    const slices = depths.map((_, index) => sliceOf(found, slicing(found, "axial"), index).origin[2]);
+    assert.deepEqual(slices, depths);
+  }
+});
+
+test("what is no volume says why", () => {
+  assert.deepEqual(refused(axial([0, 1])), { why: "few" });
+  assert.deepEqual(refused(axial([0, 1, 2], { "00280002": { vr: "US", Value: [3] } })), { why: "colour" });
+  assert.deepEqual(refused(axial([0, 1, 2], { "00200032": { vr: "DS" } })), { why: "unplaced" });
+  assert.deepEqual(refused(axial([0, 1, 2], { "00200052": { vr: "UI" } })), { why: "unplaced" });
+  assert.deepEqual(refused(axial([0, 1, 1, 2])), { why: "repeated", positions: 3 });
+  assert.deepEqual(refused(axial([0, 3, 6, 12, 15])), { why: "gap", after: 3, mm: 6, usualMm: 3 });
+  assert.deepEqual(refused(axial([15, 12, 6, 3, 0])), { why: "gap", after: 2, mm: 6, usualMm: 3 });
+  assert.deepEqual(refused(axial([0, 3, 6, 10, 14])), { why: "uneven", leastMm: 3, mostMm: 4 });
+  const odd = (header: Header) => refused(stackOf([...axial([0, 1, 2]).frames.map(({ instance }) => instance), image([-10, -20, 3], AXIAL, header)]));
+  assert.deepEqual(odd({ "00280010": { vr: "US", Value: [41] } }), { why: "sizes" });
+  assert.deepEqual(odd({ "00280030": { vr: "DS", Value: [0.5, 0.8] } }), { why: "spacings" });
+  assert.deepEqual(odd({ "00200037": { vr: "DS", Value: CORONAL } }), { why: "orientations" });
+  assert.deepEqual(odd({ "00200052": { vr: "UI", Value: ["1.2.4"] } }), { why: "references" });
+});
+
+test("slices of a tilted gantry shift along their plane and are refused", () => {
+  const tilt = Math.tan((15 * Math.PI) / 180);
+  const found = refused(stackOf([0, 5, 10, 15].map((z) => image([0, z * tilt, z], AXIAL))));
+  assert.ok(found.why === "tilted" && Math.abs(found.degrees - 15) < 1e-6);
+});
+
+test("a device that cannot hold a volume says so before it is fetched", () => {
+  const found = volume(axial([0, 3, 6, 9]));
+  assert.equal(tooLarge(found, 60 * 40 * 4 * 4), undefined);
+  assert.deepEqual(tooLarge({ ...found, dimensions: [1000, 1000, 300] }, 1e9), { why: "large", megabytes: 1200, mostMegabytes: 1000 });
+  assert.deepEqual(tooLarge({ ...found, dimensions: [2049, 10, 10] }, 1e9), { why: "long", voxels: 2049, most: 2048 });
+});
+
+test("a slab holds whole slices, as many on either side", () => {
+  const axialWay = slicing(volume(axial([0, 3, 6, 9])), "axial");
+  const slices = (mm: number) => slicesIn({ projection: "mean", mm }, axialWay);
+  assert.deepEqual([0, 1, 5, 6, 9, 11, 15].map(slices), [1, 1, 1, 3, 3, 3, 5]);
+});
+
+test("positions rounded in headers are even enough", () => {
+  const { spacing } = volume(axial([0, 0.63, 1.25, 1.88, 2.5]));
+  assert.ok(Math.abs(spacing[2] - 0.625) < 1e-9);
+});
