@@ -22,14 +22,22 @@ export interface StudyFilter {
   /** Names, IDs, dates, words: what a person types. */
   readonly words: string;
   readonly modalities: readonly string[];
-  /** YYYY-MM-DD or empty. */
-  readonly from: string;
-  readonly to: string;
+  /** Studies of so many days up to today; 0 for all. */
+  readonly days: number;
 }
 
 export interface StudyPage {
   readonly total: number;
   readonly studies: readonly StudyRow[];
+}
+
+const DAY_MS = 86_400_000;
+
+/** The first day of a period that ends today, as YYYY-MM-DD in local time. */
+function firstDay(days: number): string {
+  const day = new Date(Date.now() - (days - 1) * DAY_MS);
+  const two = (part: number) => String(part).padStart(2, "0");
+  return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
 }
 
 export async function findStudies(
@@ -40,8 +48,7 @@ export async function findStudies(
   const query = new URLSearchParams({ limit: String(page.limit), offset: String(page.offset) });
   if (filter.words.trim()) query.set("q", filter.words.trim());
   if (filter.modalities.length > 0) query.set("modality", filter.modalities.join(","));
-  if (filter.from) query.set("from", filter.from);
-  if (filter.to) query.set("to", filter.to);
+  if (filter.days > 0) query.set("from", firstDay(filter.days));
   return studyPage(await getJson(`/api/studies?${query}`, signal));
 }
 

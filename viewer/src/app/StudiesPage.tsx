@@ -1,5 +1,5 @@
 /** The list of studies: one search field, quiet filters, rows on a desk and cards on a phone. */
-import { For, Show, createEffect, createResource, on, onCleanup, onMount, type JSX } from "solid-js";
+import { For, Show, createEffect, createResource, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
 import { followChanges } from "../api/changes";
 import { dicomDoor } from "../api/server";
 import { findStudies } from "../api/studies";
@@ -11,7 +11,7 @@ import { isTyping } from "../tools/keys";
 import { ErrorNote, OneOf, SomeOf, ToolButton, type Choice } from "../ui/controls";
 import { Icon } from "../ui/icons";
 import { showLanguages } from "../ui/LanguageDialog";
-import { StudyRowLink } from "../ui/StudyRowLink";
+import { StudyRows, type RowsControl } from "../ui/StudyRows";
 import { theme, toggleTheme } from "../ui/theme";
 import { DropZone, FilePicker, UploadPanel } from "../ui/upload";
 import { openStudyPage, studyAddress } from "./router";
@@ -41,22 +41,12 @@ function periods(): readonly Choice<number>[] {
   ];
 }
 
-const DAY_MS = 86_400_000;
-
-/** The first day of a period that ends today, as YYYY-MM-DD in local time. */
-function firstDay(days: number): string {
-  if (days === 0) return "";
-  const day = new Date(Date.now() - (days - 1) * DAY_MS);
-  const two = (part: number) => String(part).padStart(2, "0");
-  return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
-}
-
 export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
   const list = createStudyList(findStudies);
   const uploads = createUploads(uploadFile, () => list.refresh());
   let search!: HTMLInputElement;
-  let rows!: HTMLUListElement;
-  let body!: HTMLElement;
+  let rows: RowsControl | undefined;
+  const [body, setBody] = createSignal<HTMLElement>();
 
   createEffect(() => {
     if (!props.active) return;
@@ -64,34 +54,51 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
     onCleanup(followChanges(() => list.refresh()));
   });
 
-  const focusRow = (from: Element | null, step: 1 | -1) => {
-    const links = [...rows.querySelectorAll<HTMLElement>("a.study")];
-    const at = links.indexOf(from as HTMLElement);
-    if (at === 0 && step === -1) return search.focus();
-    links[at === -1 ? 0 : at + step]?.focus();
+  /** Where a key goes to from a row of the list, or from nowhere. */
+  const moves: Readonly<Record<string, (control: RowsControl) => void>> = {
+    ArrowDown: (control) => control.step(1),
+    ArrowUp: (control) => (control.focused() === 0 ? search.focus() : control.step(-1)),
+    PageDown: (control) => control.step(control.pageSize()),
+    PageUp: (control) => control.step(-control.pageSize()),
+    Home: (control) => control.focus(0),
+    End: (control) => control.focus(Number.MAX_SAFE_INTEGER),
   };
 
   const onKey = (event: KeyboardEvent) => {
-    if (!props.active || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "/" && !isTyping(event.target)) {
+    if (!props.active || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target === search) return onSearchKey(event);
+    if (isTyping(event.target)) return;
+    if (event.key === "/") {
       event.preventDefault();
       search.focus();
       search.select();
+      return;
     }
-    const inSearch = event.target === search;
-    if (isTyping(event.target) && !inSearch) return;
-    if (event.key === "ArrowDown" || (event.key === "ArrowUp" && !inSearch)) {
+    const isFree = event.target === document.body || rows?.focused() !== -1;
+    if (!isFree || !rows) return;
+    const move = moves[event.key];
+    if (move) {
       event.preventDefault();
-      focusRow(document.activeElement, event.key === "ArrowDown" ? 1 : -1);
+      move(rows);
+    } else if (event.key.length === 1 && event.key !== " ") {
+      // The letter itself arrives in the field that now has the focus.
+      search.focus();
     }
-    if (event.key === "Enter" && inSearch) focusRow(null, 1);
-    if (event.key === "Escape" && inSearch) clear();
   };
 
+  const onSearchKey = (event: KeyboardEvent) => {
+    if (event.isComposing) return;
+    if (event.key === "Escape") clear();
+    if (event.key !== "ArrowDown" && event.key !== "Enter") return;
+    event.preventDefault();
+    rows?.focus(0);
+  };
+
+  // What is asked anew is read from its first row.
   createEffect(
     on(
       () => ({ ...list.state.filter }),
-      () => body.scrollTo({ top: 0 }),
+      () => rows?.toTop(),
       { defer: true },
     ),
   );
@@ -142,8 +149,12 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
         </div>
       </header>
       <Filters list={list} />
-      <main class="list-body" ref={body}>
-        <Rows list={list} ref={(element) => (rows = element)} onClear={clear} />
+      <main class="list-body" ref={setBody}>
+        <Show when={body()}>
+          {(scroller) => (
+            <Rows list={list} scroller={scroller()} control={(control) => (rows = control)} onClear={clear} />
+          )}
+        </Show>
       </main>
       <UploadPanel uploads={uploads} />
     </DropZone>
@@ -164,12 +175,12 @@ function Filters(props: { readonly list: StudyList }): JSX.Element {
         <OneOf
           label={t().list.date}
           choices={periods()}
-          value={periods().find(({ value }) => firstDay(value) === state.filter.from)?.value ?? 0}
-          onChoose={(days) => props.list.ask({ from: firstDay(days) })}
+          value={state.filter.days}
+          onChoose={(days) => props.list.ask({ days })}
         />
       </div>
       <p class="amount" aria-live="polite" classList={{ waiting: state.busy }}>
-        <Show when={!state.fresh && (!state.error || state.rows.length > 0)}>{t().counts.studies(state.total)}</Show>
+        <Show when={!state.fresh && (!state.error || state.total > 0)}>{t().counts.studies(state.total)}</Show>
       </p>
     </search>
   );
@@ -177,41 +188,41 @@ function Filters(props: { readonly list: StudyList }): JSX.Element {
 
 interface RowsProps {
   readonly list: StudyList;
-  readonly ref: (element: HTMLUListElement) => void;
+  readonly scroller: HTMLElement;
+  readonly control: (control: RowsControl) => void;
   readonly onClear: () => void;
 }
 
 function Rows(props: RowsProps): JSX.Element {
   const { list } = props;
   const { state } = list;
+  let control: RowsControl | undefined;
+  const showNewer = () => {
+    list.showNewer();
+    control?.toTop();
+  };
   return (
     <>
       <Show when={state.newer}>
-        <button type="button" class="newer" onClick={() => list.showNewer()}>
+        <button type="button" class="newer" onClick={showNewer}>
           {t().list.newer}
         </button>
       </Show>
-      <ul class="studies" ref={props.ref} aria-busy={state.busy} classList={{ stale: state.stale }} aria-label={t().list.title}>
-        <For each={state.rows}>
-          {(study) => (
-            <li>
-              <StudyRowLink
-                study={study}
-                address={studyAddress(study.studyUid)}
-                onOpen={() => openStudyPage(study.studyUid)}
-              />
-            </li>
-          )}
-        </For>
-      </ul>
+      <StudyRows
+        list={list}
+        scroller={props.scroller}
+        address={studyAddress}
+        onOpen={openStudyPage}
+        control={(given) => props.control((control = given))}
+      />
       <Show when={state.fresh && !state.error}>
-        <div class="studies" aria-hidden="true">
+        <div class="first-studies" aria-hidden="true">
           <For each={Array.from({ length: 8 })}>{() => <div class="study ghost" />}</For>
         </div>
       </Show>
       <Show when={state.error} keyed>
         {(error) => (
-          <div class="in-list">
+          <div class="in-list" classList={{ over: state.total > 0 }}>
             <ErrorNote error={error} onRetry={() => list.retry()} />
           </div>
         )}
@@ -224,7 +235,7 @@ function Rows(props: RowsProps): JSX.Element {
               class="button"
               onClick={() => {
                 props.onClear();
-                list.ask({ modalities: [], from: "", to: "" });
+                list.ask({ modalities: [], days: 0 });
               }}
             >
               {t().list.showAll}
@@ -232,44 +243,13 @@ function Rows(props: RowsProps): JSX.Element {
           </Empty>
         </Show>
       </Show>
-      <Show when={state.rows.length > 0 && state.rows.length < state.total && !state.error}>
-        <MoreBelow onSeen={() => list.more()} shown={state.rows.length} total={state.total} />
-      </Show>
     </>
   );
 }
 
 function isFiltered(list: StudyList): boolean {
-  const { words, modalities, from, to } = list.state.filter;
-  return words.trim() !== "" || modalities.length > 0 || from !== "" || to !== "";
-}
-
-interface MoreBelowProps {
-  readonly shown: number;
-  readonly total: number;
-  readonly onSeen: () => void;
-}
-
-/** Asks for the next page when the end of the list comes near. */
-function MoreBelow(props: MoreBelowProps): JSX.Element {
-  let end!: HTMLParagraphElement;
-  onMount(() => {
-    const watcher = new IntersectionObserver(
-      (entries) => entries.some((entry) => entry.isIntersecting) && props.onSeen(),
-      { rootMargin: "800px" },
-    );
-    // Watching again after every page asks again while the end is still in sight.
-    createEffect(() => {
-      watcher.unobserve(end);
-      if (props.shown > 0) watcher.observe(end);
-    });
-    onCleanup(() => watcher.disconnect());
-  });
-  return (
-    <p class="more" ref={end}>
-      {t().list.shownOf(props.shown, props.total)}
-    </p>
-  );
+  const { words, modalities, days } = list.state.filter;
+  return words.trim() !== "" || modalities.length > 0 || days > 0;
 }
 
 function EmptyArchive(): JSX.Element {

@@ -15,7 +15,7 @@ export const de: Messages = {
     nothingFits: "Keine Untersuchung passt.",
     nothingFitsAdvice: "Weniger Buchstaben finden mehr; Namen in beliebiger Reihenfolge, auch ohne Akzente.",
     showAll: "Alle Untersuchungen anzeigen",
-    shownOf: (shown, total) => `${number(shown)} von ${number(total)}`,
+    coming: "Wird geladen …",
     empty: "Noch keine Untersuchungen.",
     emptyAdvice:
       "DICOM-Dateien, Ordner oder eine ZIP-Datei irgendwo auf dieser Seite ablegen, oder von einem Gerät oder einer Shell senden:",

@@ -14,7 +14,7 @@ export const en = {
     nothingFits: "No study fits.",
     nothingFitsAdvice: "Fewer letters find more; names match in either order, without accents.",
     showAll: "Show all studies",
-    shownOf: (shown: number, total: number) => `${number(shown)} of ${number(total)}`,
+    coming: "Loading…",
     empty: "No studies yet.",
     emptyAdvice: "Drop DICOM files, folders or a zip anywhere on this page, or send them from a scanner or a shell:",
     noDescription: "No description",

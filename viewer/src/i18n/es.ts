@@ -15,7 +15,7 @@ export const es: Messages = {
     nothingFits: "Ningún estudio coincide.",
     nothingFitsAdvice: "Con menos letras se encuentra más; no importan el orden de los nombres ni los acentos.",
     showAll: "Mostrar todos los estudios",
-    shownOf: (shown, total) => `${number(shown)} de ${number(total)}`,
+    coming: "Cargando…",
     empty: "Todavía no hay estudios.",
     emptyAdvice:
       "Suelte archivos DICOM, carpetas o un zip en cualquier parte de esta página, o envíelos desde un equipo o una terminal:",

@@ -15,7 +15,7 @@ export const fr: Messages = {
     nothingFits: "Aucun examen ne correspond.",
     nothingFitsAdvice: "Moins de lettres trouvent davantage ; l’ordre des noms et les accents ne comptent pas.",
     showAll: "Afficher tous les examens",
-    shownOf: (shown, total) => `${number(shown)} sur ${number(total)}`,
+    coming: "Chargement…",
     empty: "Pas encore d’examen.",
     emptyAdvice:
       "Déposez des fichiers DICOM, des dossiers ou un zip n’importe où sur cette page, ou envoyez-les depuis un appareil ou un terminal :",

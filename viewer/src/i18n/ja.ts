@@ -15,7 +15,7 @@ export const ja: Messages = {
     nothingFits: "該当する検査がありません。",
     nothingFitsAdvice: "文字を減らすと見つかりやすくなります。姓名の順序は問いません。",
     showAll: "すべての検査を表示",
-    shownOf: (shown, total) => `${number(shown)} / ${number(total)}`,
+    coming: "読み込み中…",
     empty: "検査はまだありません。",
     emptyAdvice: "DICOMファイル、フォルダー、zipをこのページにドロップするか、装置やシェルから送信してください。",
     noDescription: "説明なし",

@@ -15,7 +15,7 @@ export const zh: Messages = {
     nothingFits: "没有符合的检查。",
     nothingFitsAdvice: "输入越少，找到越多；姓名不分先后，不分声调符号。",
     showAll: "显示全部检查",
-    shownOf: (shown, total) => `${number(shown)} / ${number(total)}`,
+    coming: "正在加载…",
     empty: "还没有检查。",
     emptyAdvice: "将 DICOM 文件、文件夹或 zip 拖放到本页任意位置，或从设备或命令行发送：",
     noDescription: "无描述",

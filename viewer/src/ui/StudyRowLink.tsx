@@ -14,20 +14,43 @@ import { t } from "../i18n/language";
 import { Thumbnail } from "./Thumbnail";
 
 export interface StudyRowLinkProps {
-  readonly study: StudyRow;
-  readonly address: string;
-  readonly onOpen: () => void;
+  /** Undefined while it has not come: its place is kept, and can have the focus. */
+  readonly study: StudyRow | undefined;
+  readonly address: (study: string) => string;
+  readonly onOpen: (study: string) => void;
+  /** Whether the tabulator key stops here; within the list the arrow keys move. */
+  readonly reached: boolean;
+  readonly onFocus: () => void;
 }
 
 export function StudyRowLink(props: StudyRowLinkProps): JSX.Element {
-  const study = () => props.study;
   const open = (event: MouseEvent) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0 || !props.study) return;
     event.preventDefault();
-    props.onOpen();
+    props.onOpen(props.study.studyUid);
   };
   return (
-    <a class="study" href={props.address} onClick={open} draggable={false}>
+    <a
+      class="study"
+      classList={{ ghost: !props.study }}
+      href={props.study && props.address(props.study.studyUid)}
+      tabIndex={props.reached ? 0 : -1}
+      aria-busy={!props.study}
+      onClick={open}
+      onFocus={() => props.onFocus()}
+      draggable={false}
+    >
+      <Show when={props.study} fallback={<span class="seen-by-readers">{t().list.coming}</span>}>
+        {(study) => <Cells study={study()} />}
+      </Show>
+    </a>
+  );
+}
+
+function Cells(props: { readonly study: StudyRow }): JSX.Element {
+  const study = () => props.study;
+  return (
+    <>
       <Thumbnail address={study().thumbnail} />
       <span class="who">
         <strong>{nameInWords(study().patientName)}</strong>
@@ -64,6 +87,6 @@ export function StudyRowLink(props: StudyRowLinkProps): JSX.Element {
           <small>{t().counts.series(study().series)}</small>
         </Show>
       </span>
-    </a>
+    </>
   );
 }

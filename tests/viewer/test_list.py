@@ -1,0 +1,214 @@
+"""The study list as a person uses it: thousands of studies, found, scrolled and read by key."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from chromium import DESK, PHONE, Page, open_page
+from gantry.archive.archive import Archive
+from gantry.archive.outcome import Stored
+from viewing import ARTIFACTS, STUDY_SHOWN, serving
+
+STUDIES = 3_000
+IN_SIGHT = "[...document.querySelectorAll('.studies > li')]"
+FOCUSED = "document.activeElement.closest('.studies > li')?.getAttribute('aria-posinset')"
+SETTLED = (
+    f"!document.querySelector('.amount.waiting') && !{IN_SIGHT}.some((li) => li.querySelector('.ghost'))"
+)
+
+pytestmark = [pytest.mark.timeout(240), pytest.mark.peer]
+
+NAMES = ("Smith^Anna", "Smith^Bernhard", "Garcia^Lucia", "Müller^Jörg", "Tanaka^Ichiro", "Okafor^Ngozi")
+PARTS = ("Knee", "Chest", "Head", "Abdomen", "Spine")
+MODALITIES = ("CT", "MR", "US", "CR")
+
+
+def study_date(number: int) -> str:
+    """Days of eight years, the newest for the lowest number."""
+    return f"{2026 - number // 372}{12 - number // 31 % 12:02}{min(28, 31 - number % 31):02}"
+
+
+def small_study(number: int) -> bytes:
+    """A study of one picture, as small as they come."""
+    ds = Dataset()
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = f"2.25.7.{number}.1.1"
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = f"2.25.7.{number}", f"2.25.7.{number}.1"
+    ds.StudyDate, ds.StudyTime = study_date(number), "101500"
+    ds.Modality = MODALITIES[number % len(MODALITIES)]
+    ds.PatientName, ds.PatientID = NAMES[number % len(NAMES)], f"P{number % 600:04}"
+    ds.PatientBirthDate, ds.PatientSex = "19650417", "F"
+    ds.AccessionNumber = f"ACC{number:05}"
+    ds.StudyDescription = f"{PARTS[number % len(PARTS)]} {number}"
+    ds.ReferringPhysicianName = "Ward^Paula"
+    ds.InstanceNumber = 1
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.Rows = ds.Columns = 16
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
+    ds.PixelData = bytes(value * (number % 7 + 1) % 256 for value in range(256))
+    buffer = io.BytesIO()
+    ds.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with thousands of studies."""
+    data = tmp_path_factory.mktemp("thousands")
+    with Archive.open(data) as archive:
+        for first in range(0, STUDIES, 250):
+            arrivals = []
+            for number in range(first, first + 250):
+                incoming = archive.begin()
+                incoming.write(small_study(number))
+                arrivals.append(incoming)
+            assert all(isinstance(outcome, Stored) for outcome in archive.store_many(arrivals))
+        archive.settle()
+    with serving(data) as ready:
+        yield f"http://{ready['http']}"
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with open_page(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(tab: Page, address: str) -> Iterator[Page]:
+    """A desk-sized page at the list, as on the first visit. What it logs as an error fails the test."""
+    tab.command("Page.bringToFront")
+    tab.size(*DESK)
+    tab.go(address)
+    tab.evaluate("localStorage.clear()")
+    tab.go(address)
+    tab.errors.clear()
+    tab.wait_until(STUDY_SHOWN)
+    yield tab
+    assert tab.errors == []
+
+
+def dates_shown() -> list[str]:
+    """Dates of all studies, newest first, as the list writes them."""
+    dates = sorted((study_date(number) for number in range(STUDIES)), reverse=True)
+    shown = (datetime.strptime(date, "%Y%m%d").strftime("%d %b %Y") for date in dates)
+    return [date.replace("Sep ", "Sept ") for date in shown]
+
+
+def test_only_the_rows_in_sight_exist_and_the_scrollbar_tells_all(page: Page) -> None:
+    assert "3,000 studies" in page.evaluate("document.querySelector('.amount').innerText")
+    assert page.evaluate("document.querySelector('.list-body').scrollHeight") >= STUDIES * 60
+    assert page.evaluate(f"{IN_SIGHT}.length") < 60
+    assert page.evaluate(f"{IN_SIGHT}.every((li) => li.ariaSetSize === '{STUDIES}')")
+    page.screenshot(ARTIFACTS / "list-thousands.png")
+
+
+def test_scrolled_anywhere_rows_come_to_their_places_and_nothing_jumps(page: Page) -> None:
+    page.evaluate("document.querySelector('.list-body').scrollTop = 90000")
+    page.wait_until(f"{IN_SIGHT}.some((li) => li.ariaPosInSet === '1500') && {SETTLED}")
+    assert page.evaluate("document.querySelector('.list-body').scrollTop") == 90_000
+    places = page.evaluate(
+        f"{IN_SIGHT}.filter((li) => li.ariaPosInSet > 1).map((li) => [+li.ariaPosInSet,"
+        " li.getBoundingClientRect().top + document.querySelector('.list-body').scrollTop])"
+    )
+    assert {round(top - 60 * place) for place, top in places} == {round(places[0][1] - 60 * places[0][0])}
+    shown = page.evaluate(
+        f"{IN_SIGHT}.filter((li) => li.ariaPosInSet > 1)"
+        ".map((li) => [+li.ariaPosInSet, li.querySelector('.when > span').innerText])"
+    )
+    dates = dates_shown()
+    assert len(shown) > 15
+    assert [date for _, date in shown] == [dates[place - 1] for place, _ in shown]
+
+
+def test_a_step_of_scrolling_is_little_work(page: Page) -> None:
+    """Rows made and laid out for one turn of the wheel; a screen of 60 Hz leaves 16 ms for it."""
+    work_ms = page.evaluate(
+        """new Promise((resolve) => {
+            const body = document.querySelector('.list-body');
+            const times = [];
+            const step = () => {
+                const before = performance.now();
+                body.scrollTop += 100;
+                body.dispatchEvent(new Event('scroll'));
+                body.lastElementChild.getBoundingClientRect();
+                times.push(performance.now() - before);
+                if (times.length < 120) requestAnimationFrame(step);
+                else resolve(times.sort((a, b) => a - b)[60]);
+            };
+            requestAnimationFrame(step);
+        })"""
+    )
+    assert work_ms < 16, f"half of the steps took more than {work_ms:.1f} ms"
+
+
+def test_keys_go_through_the_list_and_the_focus_stays(page: Page) -> None:
+    page.key("ArrowDown")
+    assert page.wait_until(FOCUSED) == "1"
+    page.key("End")
+    page.wait_until(f"{FOCUSED} === '{STUDIES}' && {SETTLED}")
+    assert page.evaluate("document.activeElement.querySelector('strong').innerText")
+    page.key("PageUp")
+    page.key("ArrowUp")
+    place = int(page.evaluate(FOCUSED))
+    assert STUDIES - 20 < place < STUDIES - 5
+    page.evaluate("document.querySelector('.list-body').scrollTop = 0")
+    page.wait_until(f"{IN_SIGHT}.some((li) => li.ariaPosInSet === '1')")
+    assert page.evaluate(FOCUSED) == str(place)
+    page.key("ArrowUp")
+    assert page.evaluate(FOCUSED) == str(place - 1)
+    page.key("Home")
+    assert page.evaluate(FOCUSED) == "1"
+    page.key("ArrowUp")
+    assert page.evaluate("document.activeElement.matches('.search input')")
+
+
+def test_typing_anywhere_in_the_list_searches(page: Page) -> None:
+    page.key("ArrowDown")
+    page.wait_until(FOCUSED)
+    for letter in "garcia":
+        page.key(letter)
+    page.wait_until("document.querySelector('.amount').innerText === '500 studies'")
+    assert page.evaluate("document.querySelector('.search input').value") == "garcia"
+    assert page.wait_until(STUDY_SHOWN) == "Garcia, Lucia"
+    page.key("Enter")
+    page.key("End")
+    page.wait_until(f"{FOCUSED} === '500' && {SETTLED}")
+
+
+def test_a_study_opens_and_the_list_is_where_it_was(page: Page) -> None:
+    page.evaluate("document.querySelector('.list-body').scrollTop = 60000")
+    page.wait_until(f"{IN_SIGHT}.some((li) => li.ariaPosInSet === '1005') && {SETTLED}")
+    page.click(".studies > li[aria-posinset='1005'] a")
+    page.wait_until("location.pathname.startsWith('/studies/')")
+    page.evaluate("history.back()")
+    page.wait_until("location.pathname === '/' && !document.querySelector('.viewer')")
+    assert page.evaluate("document.querySelector('.list-body').scrollTop") == 60_000
+    page.key("ArrowDown")
+    assert int(page.evaluate(FOCUSED)) in (1005, 1006)
+
+
+def test_cards_of_a_phone(page: Page, address: str) -> None:
+    page.size(*PHONE, touch=True)
+    page.go(address)
+    page.wait_until(STUDY_SHOWN)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    page.evaluate("document.querySelector('.list-body').scrollTop = 150000")
+    page.wait_until(f"{IN_SIGHT}.some((li) => li.ariaPosInSet === '1340') && {SETTLED}")
+    overlapping = page.evaluate(
+        """[...document.querySelectorAll('.studies > li')].filter((li) => li.ariaPosInSet > 1).some((li) => {
+            const box = li.firstChild.getBoundingClientRect(), next = li.nextElementSibling?.getBoundingClientRect();
+            return (next && next.top < box.bottom) || li.firstChild.scrollHeight > box.height + 1;
+        })"""
+    )
+    assert not overlapping
+    page.screenshot(ARTIFACTS / "list-thousands-phone.png")
