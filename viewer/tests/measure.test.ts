@@ -69,6 +69,15 @@ test("lines of a Cobb angle may be drawn in any direction, and be more than 90 d
   near(valueOf("cobb", [upper[1], upper[0], lower[1], lower[0]], SQUARE), wanted);
 });
 
+test("lines along bones, almost upright, differ by the acute angle", () => {
+  const upright = (degrees: number, x: number) => {
+    const [cosine, sine] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
+    return [at(x, 0), at(x + 50 * cosine, 50 * sine)] as const;
+  };
+  near(valueOf("cobb", [...upright(89, 0), ...upright(91, 30)], SQUARE), 2);
+  near(valueOf("cobb", [...upright(10, 0), ...upright(-10, 30)], SQUARE), 20);
+});
+
 test("areas", () => {
   const placed = [at(2, 2), at(12, 7)];
   near(valueOf("rectangle", shapeOf("rectangle", placed, FLAT), FLAT), 10 * 0.5 * 5 * 2);

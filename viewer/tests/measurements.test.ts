@@ -185,3 +185,31 @@ test("a step back puts away what is under way, then what is selected", () => {
   assert.deepEqual(measuring.all().list, []);
   assert.ok(!measuring.escape());
 });
+
+test("a shape is never measured on another image than its own", () => {
+  const other: Sight = { ...SIGHT, image: { ...IMAGE, frame: IMAGE.frame + 1 }, pixels: () => ({ ...SIGHT.pixels()!, values: new Uint8Array(10_000).fill(99) }) };
+  const measuring = createMeasuring();
+  measuring.take("rectangle", SIGHT, { x: 20, y: 20 }, MOUSE_REACH);
+  measuring.carry(SIGHT, { x: 60, y: 60 });
+  measuring.letGo(SIGHT, { x: 60, y: 60 });
+  assert.ok(measuring.take("pan", SIGHT, { x: 20, y: 40 }, MOUSE_REACH));
+  measuring.carry(SIGHT, { x: 24, y: 40 });
+  measuring.carry(other, { x: 30, y: 40 }); // the wheel has turned meanwhile
+  measuring.letGo(other, { x: 30, y: 40 });
+  assert.deepEqual(measuring.all().list.map(({ statistics }) => statistics?.mean), [3]);
+  assert.deepEqual(measuring.visible(), measuring.all().list);
+  measuring.take("length", SIGHT, { x: 120, y: 120 }, MOUSE_REACH);
+  measuring.letGo(other, { x: 150, y: 120 });
+  assert.equal(measuring.all().list.length, 1);
+});
+
+test("a shape that is moved stays in its image", () => {
+  const measuring = createMeasuring();
+  measuring.take("rectangle", SIGHT, { x: 20, y: 20 }, MOUSE_REACH);
+  measuring.carry(SIGHT, { x: 60, y: 60 });
+  measuring.letGo(SIGHT, { x: 60, y: 60 });
+  measuring.take("pan", SIGHT, { x: 20, y: 40 }, MOUSE_REACH);
+  measuring.carry(SIGHT, { x: -500, y: 40 });
+  measuring.letGo(SIGHT, { x: -500, y: 40 });
+  assert.equal(Math.min(...measuring.all().list[0]!.points.map(({ x }) => x)), -0.5);
+});

@@ -283,7 +283,7 @@ export function figures(kind: Kind, points: readonly ImagePoint[], spacing: Spac
     case "angle":
       return a && b && c ? [turned(angleBetween(minus(a, b), minus(c, b), spacing))] : [];
     case "cobb":
-      return a && b && c && d ? [turned(angleBetween(rightward(a, b), rightward(c, d), spacing))] : [];
+      return a && b && c && d ? [turned(cobbAngle([a, b], [c, d], spacing))] : [];
     case "circle":
       if (!a || !b) return [];
       return [long("diameter", 2 * distance(a, b, spacing)), area(kind, points, spacing)];
@@ -317,7 +317,20 @@ function angleBetween(a: ImagePoint, b: ImagePoint, spacing: Spacing): number {
   return (Math.atan2(Math.abs(cross(p, q)), p.x * q.x + p.y * q.y) * 180) / Math.PI;
 }
 
-/** Lines across vertebrae have no direction: both are read from left to right, so that more than 90° can be told. */
+/** Lines across vertebrae are not steeper; steeper ones lie along bones. */
+const STEEPEST_ACROSS = 60;
+
+/**
+ * The angle of two lines without direction. Across vertebrae both are read from left to right, so that more
+ * than 90° can be told; of lines along bones the acute angle is meant.
+ */
+function cobbAngle(first: readonly [ImagePoint, ImagePoint], second: readonly [ImagePoint, ImagePoint], spacing: Spacing): number {
+  const ways = [rightward(...first), rightward(...second)] as const;
+  const angle = angleBetween(...ways, spacing);
+  const isSteep = ways.some((way) => Math.abs(Math.atan2(way.y * spacing.y, way.x * spacing.x)) > (STEEPEST_ACROSS * Math.PI) / 180);
+  return isSteep ? Math.min(angle, 180 - angle) : angle;
+}
+
 function rightward(a: ImagePoint, b: ImagePoint): ImagePoint {
   return b.x > a.x || (b.x === a.x && b.y > a.y) ? minus(b, a) : minus(a, b);
 }

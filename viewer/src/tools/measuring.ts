@@ -112,6 +112,12 @@ export function createMeasuring() {
     return had;
   }
 
+  /** The cell shows another image than the one on which the hand began: what is inside there is not its. */
+  function isElsewhere(sight: Sight): boolean {
+    const begun = held?.original.image ?? drawn()?.shape.image;
+    return begun !== undefined && !isSameImage(begun, sight.image);
+  }
+
   function shaped(drawing: Drawing, sight: Sight, id: string): Measurement {
     const points = shapeOf(drawing.kind, seen(drawing), sight.spacing);
     return counted({ id, kind: drawing.kind, image: sight.image, points, spacing: sight.spacing, statistics: null, label: "" }, sight, LIVE_PIXELS);
@@ -168,13 +174,14 @@ export function createMeasuring() {
       return true;
     },
     carry(sight: Sight, at: Point): void {
+      if (isElsewhere(sight)) return void abandon();
       const point = imagePoint(sight, at);
       if (!point) return;
       if (held) {
         const { hit, from, original } = held;
         const { kind, points, spacing } = original;
         const moved =
-          hit.handle === null ? shifted(points, minus(point, from)) : withHandle(kind, points, hit.handle, point, spacing);
+          hit.handle === null ? shifted(points, inImage(points, minus(point, from), sight)) : withHandle(kind, points, hit.handle, point, spacing);
         setCarried(counted({ ...original, points: moved }, sight, LIVE_PIXELS));
         return;
       }
@@ -182,6 +189,7 @@ export function createMeasuring() {
       if (going) draw(follow(going.drawing, point, pressed, isApart(going.drawing, sight, at, FREEHAND_STEP_PX)), sight);
     },
     letGo(sight: Sight, at: Point): void {
+      if (isElsewhere(sight)) return void abandon();
       const moved = carried();
       pressed = false;
       if (held) {
@@ -243,6 +251,14 @@ export function createMeasuring() {
       if (!find(all(), selected())) select(null);
     },
   };
+}
+
+/** As much of a way as the shape can go without leaving the image. */
+function inImage(points: readonly ImagePoint[], way: ImagePoint, { columns, rows }: Sight): ImagePoint {
+  const limited = (by: number, values: readonly number[], size: number) =>
+    Math.max(Math.min(0, -0.5 - Math.min(...values)), Math.min(Math.max(0, size - 0.5 - Math.max(...values)), by));
+  const [xs, ys] = [points.map(({ x }) => x), points.map(({ y }) => y)];
+  return { x: limited(way.x, xs, columns), y: limited(way.y, ys, rows) };
 }
 
 /** The same with the statistics of what is inside now. */
