@@ -24,13 +24,15 @@ from web_serving import WebServed, web_served
 
 STUDY = f"/api/studies/{ROOT}.1"
 DRAFT = f"{STUDY}/draft"
+SIZE = 64 * 64 * 2
+"""Bytes of pixels: an image of 64 by 64."""
 
 
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[WebServed]:
     with web_served(tmp_path) as served:
         space = {"FrameOfReferenceUID": f"{ROOT}.7"}
-        served.store(part10(dataset(1, **space)), part10(dataset(2, **space)))
+        served.store(*(part10(dataset(n, size=SIZE, **space)) for n in (1, 2)))
         yield served
 
 
@@ -150,12 +152,14 @@ def test_what_cannot_be_a_report_is_refused_with_a_reason(web: WebServed) -> Non
         put(web, [length(image=wrong)], after=number)
         answer = report(web)
         assert (answer.status_code, "image" in answer.json()["error"]) == (409, True)
+    put(web, [length(points=[[1.0, 1.0], [64.0, 64.1]])], after=5)
+    assert (report(web).status_code, "outside" in report(web).json()["error"]) == (409, True)
     assert measurements(web) == {"reports": 0, "measurements": [], "notUnderstood": []}
     assert web.http.get("/api/studies/1.2.3/measurements").status_code == 404
 
 
 def test_a_frame_of_several_is_named(web: WebServed) -> None:
-    web.store(part10(dataset(3, NumberOfFrames=2, size=256)))
+    web.store(part10(dataset(3, NumberOfFrames=2, size=SIZE)))
     put(web, [length(image=image(3, frame=2))])
     made = report(web)
     assert made.status_code == 201, made.text
@@ -165,7 +169,7 @@ def test_a_frame_of_several_is_named(web: WebServed) -> None:
 
 def test_n07_a_full_disk_is_told_and_the_draft_stays(tmp_path: Path) -> None:
     with web_served(tmp_path) as served:
-        served.store(part10(dataset(1)))
+        served.store(part10(dataset(1, size=SIZE)))
         put(served, [length()])
     with web_served(tmp_path, reserve_bytes=1 << 62) as served:
         answer = report(served)

@@ -29,7 +29,8 @@ MAX_DRAFT_BYTES = 4 << 20
 """A thousand measurements of four points are 0.5 MB; the rest is for outlines."""
 
 _NOT_KEPT = (b"cache-control", b"private, no-cache")
-_TAG = re.compile(r'"([0-9]{1,9})"', re.ASCII)
+# A proxy that compresses makes an entity tag a weak one.
+_TAG = re.compile(r'(?:W/)?"([0-9]{1,9})"', re.ASCII)
 EMPTY = msgspec.json.encode(Content())
 
 
@@ -55,7 +56,8 @@ class DraftDoor:
         study, person = require_uid(study_uid), person_of(request)
         after = wanted_version(request)
         content = read_draft(await read_json(request, self._policy))
-        if not await asyncio.to_thread(self._archive.locate, study):
+        # Where there is a draft, there was a study
+        if not after and not await asyncio.to_thread(self._archive.locate, study):
             raise WebRequestError(404, "there is no such study")
         return await self._saved(person, study, msgspec.json.encode(content), after)
 

@@ -30,7 +30,7 @@ from gantry.server.policy import HttpPolicy
 from gantry.standard.sop_classes import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR, ENHANCED_SR
 from gantry.toolkit.measurements.model import Measurement
 from gantry.toolkit.measurements.report_read import Report, is_measurement_report, read_report
-from gantry.toolkit.measurements.report_write import About, check_about, write_report
+from gantry.toolkit.measurements.report_write import About, Extent, check_about, write_report
 from gantry.toolkit.writing import new_uid
 
 MAX_KEY_CHARS: Final = 128
@@ -145,16 +145,17 @@ class ReportDoor:
         if not measurements:
             raise WebRequestError(409, "the draft has no measurements")
         located = {one.image.sop_instance_uid: self._located(study, one) for one in measurements}
-        frames: dict[str, int] = {}
+        extents: dict[str, Extent] = {}
         spaces: dict[str, str] = {}
         for uid, location in located.items():
             with self._archive.dataset(location) as ds:
-                frames[uid] = max((ds.ints(0x00280008) or [1])[0], 1)
+                numbers = [(ds.ints(tag) or [0])[0] for tag in (0x00280008, 0x00280011, 0x00280010)]
+                extents[uid] = Extent(max(numbers[0], 1), *numbers[1:])
                 spaces[uid] = ds.text(0x00200052) or ""
-        seen = [_as_seen(one, frames, spaces) for one in measurements]
+        seen = [_as_seen(one, spaces) for one in measurements]
         with self._archive.dataset(located[seen[0].image.sop_instance_uid]) as ds:
             try:
-                return write_report(seen, ds, about, frames)
+                return write_report(seen, ds, about, extents)
             except CallerError as error:
                 raise WebRequestError(409, str(error)) from error
 
@@ -244,12 +245,9 @@ def _counted(report: Report, location: Location, room: int) -> Iterator[dict[str
         }
 
 
-def _as_seen(one: Measurement, frames: dict[str, int], spaces: dict[str, str]) -> Measurement:
-    """A measurement with what the image itself says. Raises WebRequestError 409 for a frame it has not."""
+def _as_seen(one: Measurement, spaces: dict[str, str]) -> Measurement:
+    """A measurement with the Frame of Reference that the image itself names."""
     image = one.image
-    count = frames[image.sop_instance_uid]
-    if image.frame > count:
-        raise WebRequestError(409, f"the image {image.sop_instance_uid} has {count} frames")
     space = spaces[image.sop_instance_uid]
     return msgspec.structs.replace(one, image=msgspec.structs.replace(image, frame_of_reference_uid=space))
 
