@@ -58,7 +58,7 @@ class _Node:
     below: tuple[_Node, ...] = ()
 
     def named(self, concept: Concept) -> bool:
-        return (self.concept.value, self.concept.scheme) == (concept.value, concept.scheme)
+        return _is(self.concept, concept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,7 @@ class _NotUnderstood(Exception):
 
 def is_measurement_report(ds: DataSet) -> bool:
     """Whether an object is a report by TID 1500."""
-    concept = _concept(ds, 0x0040A043)
-    return (concept.value, concept.scheme) == (codes.REPORT.value, codes.REPORT.scheme)
+    return _is(_concept(ds, 0x0040A043), codes.REPORT)
 
 
 def read_report(ds: DataSet) -> Report:
@@ -268,6 +267,9 @@ def _guessed(
     shapes: list[_Shape], values: tuple[Value, ...], has_text: bool
 ) -> tuple[Kind, tuple[Point, ...]]:
     """Kind and points of a measurement that another program wrote, by its shapes and values."""
+    # Beside a region there may be points of reference, which measure nothing
+    regions = [one for one in shapes if _is(one.concept, codes.REGION)]
+    shapes = regions or shapes
     distinct = list({(one.kind, one.points): one for one in shapes}.values())
     names = {value.name for value in values}
     first = distinct[0]
@@ -283,6 +285,8 @@ def _guessed(
         raise _NotUnderstood("a measurement of several shapes")
     if first.kind in _POINTS_OF_REGION:
         return _POINTS_OF_REGION[first.kind], first.points
+    if first.kind == "POINT" and len(first.points) == 2:
+        return Kind.ARROW, first.points  # as viewers built on Cornerstone write them
     if first.kind == "POINT":
         return Kind.TEXT if has_text and not values else Kind.PROBE, first.points
     if first.kind == "POLYLINE":
@@ -371,6 +375,11 @@ def _uid_below(nodes: tuple[_Node, ...], concept: Concept) -> str:
 def _code_key(node: _Node) -> tuple[str, str]:
     concept = _concept(node.ds, 0x0040A168)
     return concept.value, concept.scheme
+
+
+def _is(one: Concept, other: Concept) -> bool:
+    """Whether two codes are the same, whatever their meanings say."""
+    return (one.value, one.scheme) == (other.value, other.scheme)
 
 
 def _concept(ds: DataSet, tag: int) -> Concept:
