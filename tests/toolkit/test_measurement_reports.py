@@ -235,6 +235,23 @@ def test_shapes_and_values_tell_the_kind_where_nothing_else_does(kind: Kind) -> 
     assert one == expected
 
 
+@pytest.mark.parametrize("place", [[1, 5, 1, 2], [1, 5, 1, 9], [1, 0], [1], [7] * 40])
+def test_an_image_may_be_named_by_its_place_in_the_document(place: list[int]) -> None:
+    made = drawn(Kind.LENGTH)
+    ds = of_another_program(made)
+    library = next(n for n, one in enumerate(ds.ContentSequence, 1) if one.ValueType == "CONTAINER")
+    number = ds.ContentSequence[-1].ContentSequence[0].ContentSequence[-1]
+    named = pydicom.Dataset()
+    named.RelationshipType = "SELECTED FROM"
+    named.ReferencedContentItemIdentifier = [1, library, *place[2:]] if len(place) == 4 else place
+    number.ContentSequence[0].ContentSequence = [named]
+    report = read_report(read_part10(part10(ds))[1])
+    if place[-1] == 2:
+        assert report.measurements == (as_reported(made, ABOUT.sop_instance_uid),)
+    else:
+        assert report.not_understood == {"coordinates without an image": 1}
+
+
 def test_an_arrow_of_two_points_in_one_item_is_one() -> None:
     made = drawn(Kind.ARROW)
     ds = of_another_program(made)
