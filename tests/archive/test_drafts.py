@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -79,6 +80,20 @@ def test_n01_no_power_cut_loses_a_version_that_was_answered(cut: int) -> None:
         for number in kept:
             assert bytes(again.version("a", STUDY, number).content) == content(number)
         assert again.save("a", STUDY, b"{}", after=len(kept)).version == len(kept) + 1
+
+
+def test_of_two_that_save_at_once_one_is_told(tmp_path: Path) -> None:
+    with Archive.open(tmp_path) as archive:
+
+        def save(number: int) -> bool:
+            try:
+                return archive.drafts.save("a", STUDY, content(number), after=0).version == 1
+            except NotCurrent as error:
+                return error.current != 1
+
+        with ThreadPoolExecutor(8) as threads:
+            assert sum(threads.map(save, range(8))) == 1
+        assert len(archive.drafts.versions("a", STUDY)) == 1
 
 
 def test_n07_a_full_disk_is_told_and_saving_goes_on_when_there_is_room() -> None:

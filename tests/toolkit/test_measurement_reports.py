@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from dcmtk import run
 from gantry.dataset.part10 import read_part10
-from gantry.errors import CallerError
+from gantry.errors import CallerError, DataSetError
 from gantry.toolkit.measurements.model import (
     CONCEPTS,
     POINTS_OF,
@@ -32,7 +32,7 @@ from gantry.toolkit.measurements.model import (
     read_content,
 )
 from gantry.toolkit.measurements.report_read import MAX_DEPTH, is_measurement_report, read_report
-from gantry.toolkit.measurements.report_write import About, as_reported, write_report
+from gantry.toolkit.measurements.report_write import About, Extent, as_reported, write_report
 from measured import parsed
 from real_files import shared_data
 from serving import CT, ROOT, dataset, part10
@@ -72,6 +72,8 @@ def read(file: bytes) -> tuple[Measurement, ...]:
     assert report.not_understood == {}
     return report.measurements
 
+
+SPOILED = written(ALL_KINDS)
 
 _texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=64)
 _uids = st.integers(1, 1 << 100).map(lambda n: f"2.25.{n}")
@@ -146,8 +148,23 @@ def test_a_spline_is_an_outline_through_its_points() -> None:
     assert line[4] == (5.0, -1.25)  # the middle of a stretch is drawn out by its neighbours
 
 
+def test_points_are_in_the_image_and_so_is_the_curve_of_a_spline() -> None:
+    corners = ((0.0, 0.0), (64.0, 0.0), (64.0, 64.0), (0.0, 64.0))
+    extents = {f"{ROOT}.1.1.1": Extent(1, 64, 64)}
+    spline = msgspec.structs.replace(drawn(Kind.SPLINE), points=corners)
+    ds = parsed(write_report([spline], IMAGE, ABOUT, extents))
+    for element in ds.iterall():
+        if element.keyword == "GraphicData":
+            assert all(0 <= value <= 64 for value in element.value)
+    with pytest.raises(MeasurementError, match="outside"):
+        write_report([spline], IMAGE, ABOUT, {f"{ROOT}.1.1.1": Extent(1, 64, 63)})
+    with pytest.raises(MeasurementError, match="1 frames"):
+        seen = msgspec.structs.replace(spline.image, frame=2)
+        write_report([msgspec.structs.replace(spline, image=seen)], IMAGE, ABOUT, extents)
+
+
 def test_a_frame_is_named_where_there_are_several() -> None:
-    file = write_report([drawn(Kind.LENGTH)], IMAGE, ABOUT, {f"{ROOT}.1.1.1": 3})
+    file = write_report([drawn(Kind.LENGTH)], IMAGE, ABOUT, {f"{ROOT}.1.1.1": Extent(3, 64, 64)})
     numbers = [e.value for e in parsed(file).iterall() if e.keyword == "ReferencedFrameNumber"]
     assert numbers == [1]
     assert not [e for e in parsed(written(ALL_KINDS)).iterall() if e.keyword == "ReferencedFrameNumber"]
@@ -190,6 +207,72 @@ def test_content_nested_without_end_is_counted() -> None:
     report = read_report(read_part10(part10(ds))[1])
     assert [one.id for one in report.measurements] == ["length"]
     assert report.not_understood == {f"content nested deeper than {MAX_DEPTH}": 1}
+
+
+def of_another_program(made: Measurement) -> pydicom.Dataset:
+    """A report of one measurement as it would be without our Measurement Method."""
+    ds = parsed(written([made]))
+    (group,) = ds.ContentSequence[-1].ContentSequence
+    group.ContentSequence = [
+        one
+        for one in group.ContentSequence
+        if one.ConceptNameCodeSequence[0].CodeMeaning != "Measurement Method"
+    ]
+    return ds
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_shapes_and_values_tell_the_kind_where_nothing_else_does(kind: Kind) -> None:
+    made = drawn(kind)
+    if kind is Kind.RECTANGLE:
+        corners = ((1.0, 1.0), (5.0, 4.0), (2.0, 8.0), (-2.0, 5.0))
+        made = msgspec.structs.replace(made, points=corners)
+    (one,) = read(part10(of_another_program(made)))
+    expected = as_reported(made, ABOUT.sop_instance_uid)
+    if kind is Kind.SPLINE:  # the outline of the curve
+        assert (one.kind, one.points[::8]) == (Kind.FREEHAND, expected.points)
+        return
+    assert one == expected
+
+
+@pytest.mark.parametrize("place", [[1, 5, 1, 2], [1, 5, 1, 9], [1, 0], [1], [7] * 40])
+def test_an_image_may_be_named_by_its_place_in_the_document(place: list[int]) -> None:
+    made = drawn(Kind.LENGTH)
+    ds = of_another_program(made)
+    library = next(n for n, one in enumerate(ds.ContentSequence, 1) if one.ValueType == "CONTAINER")
+    number = ds.ContentSequence[-1].ContentSequence[0].ContentSequence[-1]
+    named = pydicom.Dataset()
+    named.RelationshipType = "SELECTED FROM"
+    named.ReferencedContentItemIdentifier = [1, library, *place[2:]] if len(place) == 4 else place
+    number.ContentSequence[0].ContentSequence = [named]
+    report = read_report(read_part10(part10(ds))[1])
+    if place[-1] == 2:
+        assert report.measurements == (as_reported(made, ABOUT.sop_instance_uid),)
+    else:
+        assert report.not_understood == {"coordinates without an image": 1}
+
+
+def test_an_arrow_of_two_points_in_one_item_is_one() -> None:
+    made = drawn(Kind.ARROW)
+    ds = of_another_program(made)
+    text = ds.ContentSequence[-1].ContentSequence[0].ContentSequence[-1]
+    first, second = text.ContentSequence
+    first.GraphicData = [*first.GraphicData, *second.GraphicData]
+    text.ContentSequence = [first]
+    assert read(part10(ds)) == (as_reported(made, ABOUT.sop_instance_uid),)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.data())
+def test_a_spoiled_report_is_read_or_refused(data: st.DataObject) -> None:
+    file = bytearray(SPOILED)
+    for _ in range(data.draw(st.integers(1, 8))):
+        file[data.draw(st.integers(400, len(file) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        report = read_report(read_part10(bytes(file))[1])
+    except DataSetError:
+        return
+    assert all(not fault(one) for one in report.measurements)
 
 
 OTHERS = {

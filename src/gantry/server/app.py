@@ -38,6 +38,7 @@ from gantry.server.policy import HttpPolicy
 from gantry.server.qido import Searches
 from gantry.server.rendered import RenderedRetrievals
 from gantry.server.renderer import Renderer
+from gantry.server.reports_api import ReportDoor
 from gantry.server.routes import Parameter, Route, RouteTable
 from gantry.server.stow import Admission, StoreDoor
 from gantry.server.studies_api import StudyList
@@ -153,6 +154,7 @@ def build_app(
     rendered = RenderedRetrievals(holdings, renderer, videos)
     admission = Admission(policy.max_uploads)
     feed = Feed(archive)
+    drafts = DraftDoor(archive, policy)
     document, capabilities = ApiDocument(), Capabilities()
     routes = [
         *_searches(Searches(archive, policy, Answers(generation))),
@@ -162,7 +164,7 @@ def build_app(
         *_stores(StoreDoor(archive, policy, admission, read_picture), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
         *_archive_api(archive, feed, Health(archive, dicom)),
-        *_drafts(DraftDoor(archive, policy)),
+        *_measurements(drafts, ReportDoor(archive, policy, drafts)),
         *_wado_uri(UriService(holdings, whole, rendered, videos)),
         *_capabilities(capabilities),
         *document.routes(),
@@ -377,7 +379,7 @@ def _archive_api(archive: Archive, feed: Feed, health: Health) -> list[Route]:
     ]
 
 
-def _drafts(drafts: DraftDoor) -> list[Route]:
+def _measurements(drafts: DraftDoor, reports: ReportDoor) -> list[Route]:
     tag, json, draft = "Measurements", (accept.JSON,), "/api/studies/{study}/draft"
     saved = (200, 400, 404, 412, 413, 415, 428, 503, 507)
     return [
@@ -389,6 +391,14 @@ def _drafts(drafts: DraftDoor) -> list[Route]:
         ),
         _get(f"{draft}/versions", drafts.versions, "Versions of the draft", tag, json, (), (200,)),
         _get(f"{draft}/versions/{{number}}", drafts.version, "A version", tag, json, (), (200, 400, 404)),
+        Route(
+            "POST", f"{draft}/report", reports.make, "Make a TID 1500 report of the draft, and empty it", tag,
+            json, json, (), (200, 201, 400, 404, 409, 412, 413, 415, 503, 507),
+        ),
+        _get(
+            "/api/studies/{study}/measurements", reports.of_study, "Measurements of all reports (TID 1500)",
+            tag, json, (), (200, 400, 404),
+        ),
     ]  # fmt: skip
 
 

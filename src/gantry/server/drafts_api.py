@@ -29,7 +29,8 @@ MAX_DRAFT_BYTES = 4 << 20
 """A thousand measurements of four points are 0.5 MB; the rest is for outlines."""
 
 _NOT_KEPT = (b"cache-control", b"private, no-cache")
-_TAG = re.compile(r'"([0-9]{1,9})"', re.ASCII)
+# A proxy that compresses makes an entity tag a weak one.
+_TAG = re.compile(r'(?:W/)?"([0-9]{1,9})"', re.ASCII)
 EMPTY = msgspec.json.encode(Content())
 
 
@@ -48,16 +49,17 @@ class DraftDoor:
         tag = entity_tag(found.version)
         if not_modified(request.header(b"if-none-match"), tag):
             return Response(304, b"", [(b"etag", tag.encode()), _NOT_KEPT])
-        return _answer(found)
+        return await _answer(found)
 
     async def save(self, request: Request, study_uid: str) -> Response:
         """A new version; 412 with the current one where somebody else saved meanwhile."""
         study, person = require_uid(study_uid), person_of(request)
         after = wanted_version(request)
-        content = read_draft(await read_json(request, self._policy))
-        if not await asyncio.to_thread(self._archive.locate, study):
+        content = await asyncio.to_thread(read_draft, await read_json(request, self._policy))
+        # Where there is a draft, there was a study
+        if not after and not await asyncio.to_thread(self._archive.locate, study):
             raise WebRequestError(404, "there is no such study")
-        return await self._saved(person, study, msgspec.json.encode(content), after)
+        return await self._saved(person, study, content, after)
 
     async def empty(self, request: Request, study_uid: str) -> Response:
         """A new version without measurements; those before stay."""
@@ -75,7 +77,7 @@ class DraftDoor:
     async def version(self, request: Request, study_uid: str, number: str) -> Response:
         """One version."""
         study, wanted = require_uid(study_uid), unsigned("version", number, maximum=10**8 - 1)
-        return _answer(await asyncio.to_thread(self._drafts.version, person_of(request), study, wanted))
+        return await _answer(await asyncio.to_thread(self._drafts.version, person_of(request), study, wanted))
 
     async def _saved(self, person: str, study: str, content: bytes, after: int | None) -> Response:
         try:
@@ -91,13 +93,13 @@ class DraftDoor:
         if not error.current:
             return json_response(said, 412).with_header(*_NOT_KEPT)
         found = await asyncio.to_thread(self._drafts.current, person, study)
-        said["current"] = _shown(found)
+        said["current"] = await asyncio.to_thread(_shown, found)
         response = json_response(said, 412).with_header(*_NOT_KEPT)
         return response.with_header(b"etag", entity_tag(found.version))
 
 
-def _answer(found: DraftVersion) -> Response:
-    response = json_response(_shown(found)).with_header(*_NOT_KEPT)
+async def _answer(found: DraftVersion) -> Response:
+    response = json_response(await asyncio.to_thread(_shown, found)).with_header(*_NOT_KEPT)
     return response.with_header(b"etag", entity_tag(found.version))
 
 
@@ -141,10 +143,13 @@ def wanted_version(request: Request, *, required: bool = True) -> int | None:
     return int(found[1])
 
 
-def read_draft(data: bytes) -> Content:
-    """The content of a draft. Raises WebRequestError 400."""
+def read_draft(data: bytes) -> bytes:
+    """The content of a draft, checked, in the form that is kept: the same content, the same bytes.
+
+    Raises WebRequestError 400.
+    """
     try:
-        return read_content(data)
+        return msgspec.json.encode(read_content(data))
     except MeasurementError as error:
         raise WebRequestError(400, str(error)) from error
 

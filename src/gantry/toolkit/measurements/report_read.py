@@ -58,7 +58,7 @@ class _Node:
     below: tuple[_Node, ...] = ()
 
     def named(self, concept: Concept) -> bool:
-        return (self.concept.value, self.concept.scheme) == (concept.value, concept.scheme)
+        return _is(self.concept, concept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +76,7 @@ class _NotUnderstood(Exception):
 
 def is_measurement_report(ds: DataSet) -> bool:
     """Whether an object is a report by TID 1500."""
-    concept = _concept(ds, 0x0040A043)
-    return (concept.value, concept.scheme) == (codes.REPORT.value, codes.REPORT.scheme)
+    return _is(_concept(ds, 0x0040A043), codes.REPORT)
 
 
 def read_report(ds: DataSet) -> Report:
@@ -90,7 +89,7 @@ def read_report(ds: DataSet) -> Report:
     used: set[str] = set()
     for group in _groups(root):
         try:
-            one = _measurement(group, series, frames, used, missed)
+            one = _measurement(group, root, series, frames, used, missed)
         except _NotUnderstood as error:
             missed[str(error)] += 1
             continue
@@ -160,6 +159,7 @@ def _frames_of_reference(nodes: tuple[_Node, ...]) -> dict[str, str]:
 
 def _measurement(
     group: _Node,
+    root: tuple[_Node, ...],
     series: Mapping[str, str],
     frames: Mapping[str, str],
     used: set[str],
@@ -168,7 +168,7 @@ def _measurement(
     kind = next((_KIND_OF_METHOD.get(_code_key(one)) for one in group.below if one.named(codes.METHOD)), None)
     values = _values(group, missed)
     text, label = _text_below(group, codes.COMMENT), _text_below(group, codes.SHORT_LABEL)
-    shapes = list(_shapes(group))
+    shapes = list(_shapes(group, root))
     if not shapes:
         raise _NotUnderstood(_without_shapes(group))
     if len({shape.image for shape in shapes}) > 1:
@@ -215,37 +215,53 @@ def _without_shapes(group: _Node) -> str:
     return "a measurement without coordinates"
 
 
-def _shapes(group: _Node) -> Iterator[_Shape]:
+def _shapes(group: _Node, root: tuple[_Node, ...]) -> Iterator[_Shape]:
     """Where the group is in images: its regions, and what its values and texts are inferred from."""
     for one in group.below:
         if one.relationship != "CONTAINS":
             continue
         if one.kind == "SCOORD":
-            yield _shape(one, "")
+            yield _shape(one, "", root)
         elif one.kind in ("NUM", "TEXT", "CODE"):
             axis = known_name(one.concept.value, one.concept.scheme) or ""
             for place in one.below:
                 if place.kind == "SCOORD" and place.relationship == "INFERRED FROM":
-                    yield _shape(place, axis)
+                    yield _shape(place, axis, root)
 
 
-def _shape(node: _Node, axis: str) -> _Shape:
+def _shape(node: _Node, axis: str, root: tuple[_Node, ...]) -> _Shape:
     data = node.ds.floats(0x00700022)
     points = tuple(zip(data[::2], data[1::2], strict=False))
-    return _Shape(node.ds.text(0x00700023) or "", points, _reference(node), axis, node.concept)
+    return _Shape(node.ds.text(0x00700023) or "", points, _reference(node, root), axis, node.concept)
 
 
-def _reference(node: _Node) -> tuple[str, str, int] | None:
+def _reference(node: _Node, root: tuple[_Node, ...]) -> tuple[str, str, int] | None:
     """SOP Class and Instance UID and frame of the image that coordinates are selected from."""
-    for one in node.below:
-        if one.kind == "IMAGE" and one.relationship == "SELECTED FROM":
-            for reference in one.ds.items(0x00081199):
-                numbers = reference.ints(0x00081160)
-                if len(numbers) > 1:
-                    raise _NotUnderstood("a measurement on several frames")
-                sop_class, instance = reference.text(0x00081150) or "", reference.text(0x00081155) or ""
-                return sop_class, instance, numbers[0] if numbers else 1
+    for below in node.below:
+        one = _meant(below, root)
+        if one is None or one.kind != "IMAGE" or below.relationship != "SELECTED FROM":
+            continue
+        for reference in one.ds.items(0x00081199):
+            numbers = reference.ints(0x00081160)
+            if len(numbers) > 1:
+                raise _NotUnderstood("a measurement on several frames")
+            sop_class, instance = reference.text(0x00081150) or "", reference.text(0x00081155) or ""
+            return sop_class, instance, numbers[0] if numbers else 1
     return None
+
+
+def _meant(node: _Node, root: tuple[_Node, ...]) -> _Node | None:
+    """The content item itself, or the one that it names by its place in the document (PS3.3 C.17.3.2.5)."""
+    place = node.ds.ints(0x0040DB73)
+    if not place:
+        return node
+    found, below = None, root
+    for number in place[1 : MAX_DEPTH + 1]:  # the first is the document itself
+        if not 1 <= number <= len(below):
+            return None
+        found = below[number - 1]
+        below = found.below
+    return found
 
 
 def _image(shape: _Shape, series: Mapping[str, str], frames: Mapping[str, str]) -> Image:
@@ -268,6 +284,9 @@ def _guessed(
     shapes: list[_Shape], values: tuple[Value, ...], has_text: bool
 ) -> tuple[Kind, tuple[Point, ...]]:
     """Kind and points of a measurement that another program wrote, by its shapes and values."""
+    # Beside a region there may be points of reference, which measure nothing
+    regions = [one for one in shapes if _is(one.concept, codes.REGION)]
+    shapes = regions or shapes
     distinct = list({(one.kind, one.points): one for one in shapes}.values())
     names = {value.name for value in values}
     first = distinct[0]
@@ -283,6 +302,8 @@ def _guessed(
         raise _NotUnderstood("a measurement of several shapes")
     if first.kind in _POINTS_OF_REGION:
         return _POINTS_OF_REGION[first.kind], first.points
+    if first.kind == "POINT" and len(first.points) == 2:
+        return Kind.ARROW, first.points  # as viewers built on Cornerstone write them
     if first.kind == "POINT":
         return Kind.TEXT if has_text and not values else Kind.PROBE, first.points
     if first.kind == "POLYLINE":
@@ -371,6 +392,11 @@ def _uid_below(nodes: tuple[_Node, ...], concept: Concept) -> str:
 def _code_key(node: _Node) -> tuple[str, str]:
     concept = _concept(node.ds, 0x0040A168)
     return concept.value, concept.scheme
+
+
+def _is(one: Concept, other: Concept) -> bool:
+    """Whether two codes are the same, whatever their meanings say."""
+    return (one.value, one.scheme) == (other.value, other.scheme)
 
 
 def _concept(ds: DataSet, tag: int) -> Concept:

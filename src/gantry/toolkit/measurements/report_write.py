@@ -59,6 +59,22 @@ class About:
     observer: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """How large an image is: Number of Frames, Columns and Rows."""
+
+    frames: int
+    columns: int
+    rows: int
+
+    def holds(self, point: Point) -> bool:
+        """Whether a point is in the image, its edges included, as SCOORD asks (PS3.3 C.18.6.1)."""
+        return 0 <= point[0] <= self.columns and 0 <= point[1] <= self.rows
+
+
+_UNKNOWN = Extent(1, 0, 0)
+
+
 def as_reported(one: Measurement, report_uid: str) -> Measurement:
     """A measurement as a report holds it, and reading gives it back.
 
@@ -72,20 +88,20 @@ def as_reported(one: Measurement, report_uid: str) -> Measurement:
 
 
 def write_report(
-    measurements: Sequence[Measurement], image: DataSet, about: About, frames: Mapping[str, int]
+    measurements: Sequence[Measurement], image: DataSet, about: About, extents: Mapping[str, Extent]
 ) -> bytes:
     """A Part 10 file of a report, Explicit VR Little Endian.
 
-    `image` is one of the images, for patient and study; `frames` says how many frames each image has, by its
-    SOP Instance UID. Raises CallerError.
+    `image` is one of the images, for patient and study; `extents` says how large each image is, by its SOP
+    Instance UID, where that is known. Raises CallerError, also for points outside of the image.
     """
-    _check(measurements, about)
+    _check(measurements, about, extents)
     ds = Dataset()
     ds.SOPClassUID = COMPREHENSIVE_SR
     _identify(ds, image, about)
     ds.CurrentRequestedProcedureEvidenceSequence = [_evidence(ds.StudyInstanceUID, measurements)]
     reported = [as_reported(one, about.sop_instance_uid) for one in measurements]
-    root = _container(codes.REPORT, _content(reported, about, frames), "1500")
+    root = _container(codes.REPORT, _content(reported, about, extents), "1500")
     for element in root:
         ds.add(element)
     letters = character_set(ds)
@@ -94,13 +110,23 @@ def write_report(
     return part10(ds)
 
 
-def _check(measurements: Sequence[Measurement], about: About) -> None:
+def _check(measurements: Sequence[Measurement], about: About, extents: Mapping[str, Extent]) -> None:
     if not measurements:
         raise CallerError("a report has a measurement or more")
     for number, one in enumerate(measurements):
         cause = fault(one)
         if cause:
             raise MeasurementError(f"measurement {number + 1}: {cause}")
+        extent = extents.get(one.image.sop_instance_uid)
+        if extent is None:
+            continue
+        if one.image.frame > extent.frames:
+            raise MeasurementError(f"measurement {number + 1}: the image has {extent.frames} frames")
+        if not all(map(extent.holds, one.points)):
+            raise MeasurementError(
+                f"measurement {number + 1}: a point is outside of the image, which is "
+                f"{extent.columns} by {extent.rows}"
+            )
     images: dict[str, Image] = {}
     for one in measurements:
         known = images.setdefault(one.image.sop_instance_uid, one.image)
@@ -153,7 +179,9 @@ def _evidence(study_uid: str, measurements: Iterable[Measurement]) -> Dataset:
     return new_item(StudyInstanceUID=study_uid, ReferencedSeriesSequence=listed)
 
 
-def _content(measurements: Sequence[Measurement], about: About, frames: Mapping[str, int]) -> list[Dataset]:
+def _content(
+    measurements: Sequence[Measurement], about: About, extents: Mapping[str, Extent]
+) -> list[Dataset]:
     observer = about.observer.strip()
     content = [
         _code("HAS CONCEPT MOD", codes.LANGUAGE, codes.ENGLISH),
@@ -170,7 +198,7 @@ def _content(measurements: Sequence[Measurement], about: About, frames: Mapping[
     library = _library(measurements)
     if library:
         content.append(_contained(codes.LIBRARY, library, "1600"))
-    groups = [_group(one, frames.get(one.image.sop_instance_uid, 1)) for one in measurements]
+    groups = [_group(one, extents.get(one.image.sop_instance_uid, _UNKNOWN)) for one in measurements]
     content.append(_contained(codes.MEASUREMENTS, groups))
     return content
 
@@ -193,7 +221,7 @@ def _library(measurements: Sequence[Measurement]) -> list[Dataset]:
     ]
 
 
-def _group(one: Measurement, frames: int) -> Dataset:
+def _group(one: Measurement, extent: Extent) -> Dataset:
     content = [
         _text("HAS OBS CONTEXT", codes.TRACKING_IDENTIFIER, one.id),
         _item("HAS OBS CONTEXT", "UIDREF", codes.TRACKING_UID, UID=one.tracking_uid),
@@ -202,12 +230,12 @@ def _group(one: Measurement, frames: int) -> Dataset:
     if one.label:
         content.append(_text("HAS CONCEPT MOD", codes.SHORT_LABEL, one.label))
     if one.kind in REGIONS:
-        content += _region(one, frames)
+        content += _region(one, extent)
         content += [_number(value) for value in one.values]
         if one.text:
             content.append(_text("CONTAINS", codes.COMMENT, one.text))
         return _contained(codes.GROUP, content, "1410")
-    places = [_coordinates("INFERRED FROM", *shape, one.image, frames) for shape in _shapes(one)]
+    places = [_coordinates("INFERRED FROM", *shape, one.image, extent.frames) for shape in _shapes(one)]
     carried = _carriers(one, places)
     numbers = [_number(value, carried.get(n, ())) for n, value in enumerate(one.values)]
     content += numbers
@@ -218,18 +246,23 @@ def _group(one: Measurement, frames: int) -> Dataset:
     return _contained(codes.GROUP, content, "1501")
 
 
-def _region(one: Measurement, frames: int) -> list[Dataset]:
+def _region(one: Measurement, extent: Extent) -> list[Dataset]:
     points: list[Point] = list(one.points)
     kind = one.kind.value.upper()
     if one.kind is Kind.SPLINE:
         points = codes.curve(one.points)
+        if extent is not _UNKNOWN:
+            # The curve may leave an image that all of its points are in
+            points = [(min(max(x, 0.0), extent.columns), min(max(y, 0.0), extent.rows)) for x, y in points]
     if one.kind not in (Kind.CIRCLE, Kind.ELLIPSE):
         kind = "POLYLINE"
         points.append(points[0])
-    content = [_coordinates("CONTAINS", kind, points, one.image, frames, codes.REGION)]
+    content = [_coordinates("CONTAINS", kind, points, one.image, extent.frames, codes.REGION)]
     if one.kind is Kind.SPLINE:
         content.append(
-            _coordinates("CONTAINS", "MULTIPOINT", one.points, one.image, frames, codes.REFERENCE_POINTS)
+            _coordinates(
+                "CONTAINS", "MULTIPOINT", one.points, one.image, extent.frames, codes.REFERENCE_POINTS
+            )
         )
     return content
 
