@@ -192,6 +192,49 @@ def test_statistics_are_those_of_numpy(page: Page, server: str) -> None:
     page.screenshot(ARTIFACTS / "measure-areas.png")
 
 
+def test_a_free_hand_area(page: Page, server: str) -> None:
+    open_series_at(page, server)
+    page.key("j")
+    corners = (
+        (20, 120),
+        (60, 120),
+        (100, 120),
+        (100, 160),
+        (100, 200),
+        (60, 200),
+        (20, 200),
+        (20, 160),
+        (20, 122),
+    )
+    draw(page, *(screen(page, *corner) for corner in corners))
+    size, mean, _ = texts(page)[0].split("|")
+    assert float(size.removesuffix(" mm²")) == pytest.approx(80 * 80 / 4, rel=0.01)
+    assert float(mean.split(" ")[1]) == pytest.approx(pixels(10)[120:201, 20:101].mean() - 1024, abs=1)
+    handles = f"{SHAPES}[0].querySelectorAll('.handle').length"
+    assert page.evaluate(handles) == 9
+
+
+def test_two_diameters_stay_at_right_angles_and_follow_a_turned_image(page: Page, server: str) -> None:
+    open_series_at(page, server)
+    page.key("b")
+    draw(page, screen(page, 60, 60), screen(page, 100, 60), screen(page, 160, 60))
+    assert texts(page) == ["50.0 × 25.0 mm"]
+    # The end of the short axis is pulled: its other end and the long axis stay.
+    draw(page, screen(page, 110, 85), screen(page, 110, 90), screen(page, 130, 95))
+    assert texts(page) == ["50.0 × 30.0 mm"]
+    path = f"{SHAPES}[0].querySelector('path').getAttribute('d')"
+    for key in ("r", "h"):
+        before = page.evaluate(path)
+        page.key(key)
+        page.wait_until(f"{path} !== {json.dumps(before)}")
+    assert texts(page) == ["50.0 × 30.0 mm"]
+    (x0, y0), (x1, y1) = (
+        map(float, end.split()) for end in re.findall(r"[ML]([\d. ]+)", page.evaluate(path))
+    )
+    assert x0 == pytest.approx(x1, abs=0.1)
+    assert abs(y1 - y0) == pytest.approx(100 * 848 / SIDE, rel=0.01)
+
+
 def test_pixels_that_are_not_square(page: Page, server: str) -> None:
     open_series_at(page, server, 2)
     page.key("d")
@@ -282,6 +325,14 @@ def test_the_panel_lists_labels_finds_and_deletes(page: Page, server: str) -> No
     page.wait_until(f"{SLICE} === '1 / 4'")
     page.wait_until(f"{SHAPES}[0]?.classList.contains('chosen')")
     page.screenshot(ARTIFACTS / "measure-panel.png")
+    # Away to the list and back: it is still there.
+    page.evaluate("document.querySelector('.viewer-head .tool').click()")
+    page.wait_until("!document.querySelector('.viewer') && document.querySelector('a.study')")
+    page.click("a.study")
+    page.wait_until(SLICE)
+    page.key("Home")
+    assert texts(page) == ["Aorta|100.0 mm"]
+    page.key("u")
     page.click(".measure-panel li > .tool")
     texts(page, 0)
     page.click(".measure-panel [aria-label^='Undo']")
@@ -325,7 +376,7 @@ def test_it_is_seen_in_every_cell_that_shows_the_image(page: Page, server: str) 
 def test_the_tool_is_chosen_in_the_menu_and_stays_as_a_button(page: Page, server: str) -> None:
     open_series_at(page, server)
     page.click("[aria-label='Measure']")
-    page.wait_until("document.querySelectorAll('.menu-item').length === 11")
+    page.wait_until("document.querySelectorAll('.menu .menu-item').length === 11")
     page.screenshot(ARTIFACTS / "measure-menu.png")
     for _ in range(7):
         page.key("ArrowDown")

@@ -78,6 +78,15 @@ interface Carried {
 
 export type Measuring = ReturnType<typeof createMeasuring>;
 
+const ofStudies = new Map<string, Measuring>();
+
+/** The measurements of a study: they are still there when one comes back to it. */
+export function measuringOf(study: string): Measuring {
+  const known = ofStudies.get(study) ?? createMeasuring();
+  ofStudies.set(study, known);
+  return known;
+}
+
 export function createMeasuring() {
   const [all, setAll] = createSignal<Measurements>(NO_MEASUREMENTS);
   const [selected, setSelected] = createSignal<string | null>(null);
