@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 
 from chromium import PHONE, Page
 from image_values import image_object
@@ -21,6 +22,24 @@ STUDY = f"{ROOT}.5"
 SIDE = 256
 SLICES = 4
 SERIES = {"square": [0.5, 0.5], "flat": [2, 0.5]}
+
+
+def region() -> Dataset:
+    """Of ultrasound: 0.2 mm from column to column, 0.4 mm from row to row."""
+    ds = Dataset()
+    ds.RegionSpatialFormat, ds.RegionDataType, ds.RegionFlags = 1, 1, 0
+    ds.RegionLocationMinX0, ds.RegionLocationMinY0 = 0, 0
+    ds.RegionLocationMaxX1, ds.RegionLocationMaxY1 = SIDE - 1, 149
+    ds.PhysicalUnitsXDirection = ds.PhysicalUnitsYDirection = 3
+    ds.PhysicalDeltaX, ds.PhysicalDeltaY = 0.02, 0.04
+    return ds
+
+
+SINGLES: dict[str, dict[str, Any]] = {
+    "plain": {"Modality": "OT"},
+    "ultrasound": {"Modality": "US", "SequenceOfUltrasoundRegions": [region()]},
+    "detector": {"Modality": "DX", "ImagerPixelSpacing": [0.5, 0.5], "PixelSpacing": [0.5, 0.5]},
+}
 
 
 def pixels(number: int) -> np.ndarray:
@@ -53,20 +72,20 @@ def objects() -> Iterator[bytes]:
                 WindowCenter=0,
                 WindowWidth=400,
             )
-    # A picture that knows no size.
-    yield image_object(
-        pixels(99)[None],
-        Modality="OT",
-        SOPClassUID="1.2.840.10008.5.1.4.1.1.7",
-        StudyInstanceUID=STUDY,
-        SeriesInstanceUID=f"{STUDY}.3",
-        SOPInstanceUID=f"{STUDY}.3.1",
-        SeriesNumber=3,
-        InstanceNumber=1,
-        SeriesDescription="plain",
-        RescaleSlope=1,
-        RescaleIntercept=0,
-    )
+    for series, (name, elements) in enumerate(SINGLES.items(), 3):
+        yield image_object(
+            pixels(99)[None],
+            SOPClassUID="1.2.840.10008.5.1.4.1.1.7",
+            StudyInstanceUID=STUDY,
+            SeriesInstanceUID=f"{STUDY}.{series}",
+            SOPInstanceUID=f"{STUDY}.{series}.1",
+            SeriesNumber=series,
+            InstanceNumber=1,
+            SeriesDescription=name,
+            RescaleSlope=1,
+            RescaleIntercept=0,
+            **elements,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +101,7 @@ def open_series_at(page: Page, server: str, series: int = 1, frame: int = 1) -> 
     page.go(f"{server}/view/{STUDY}?series={STUDY}.{series}&frame={frame}")
     page.wait_until(SLICE)
     page.wait_until(NO_LONGER_LOADING)
-    page.wait_until("document.querySelectorAll('.rail-item').length === 3")
+    page.wait_until("document.querySelectorAll('.rail-item').length === 5")
 
 
 def screen(
@@ -253,6 +272,23 @@ def test_an_image_that_knows_no_size_is_measured_in_pixels(page: Page, server: s
     page.key("d")
     draw(page, screen(page, 20, 100), screen(page, 90, 100), screen(page, 220, 100))
     assert texts(page) == ["200.0 px"]
+
+
+def test_a_region_of_ultrasound_has_its_own_scale(page: Page, server: str) -> None:
+    open_series_at(page, server, 4)
+    page.key("d")
+    draw(page, screen(page, 20, 100), screen(page, 90, 100), screen(page, 220, 100))
+    draw(page, screen(page, 20, 20), screen(page, 20, 60), screen(page, 20, 70))
+    draw(page, screen(page, 20, 200), screen(page, 90, 200), screen(page, 220, 200))
+    assert texts(page, 3) == ["40.0 mm", "20.0 mm", "200.0 px"]
+
+
+def test_what_was_measured_at_the_detector_is_said_to_be(page: Page, server: str) -> None:
+    open_series_at(page, server, 5)
+    page.key("d")
+    draw(page, screen(page, 20, 100), screen(page, 90, 100), screen(page, 220, 100))
+    assert texts(page) == ["100.0 mm at the detector"]
+    assert page.evaluate("document.querySelector('.scale')") is None
 
 
 def test_undo_redo_delete_and_escape_by_key(page: Page, server: str) -> None:
