@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 
 from chromium import PHONE, Page
 from image_values import image_object
@@ -21,6 +22,24 @@ STUDY = f"{ROOT}.5"
 SIDE = 256
 SLICES = 4
 SERIES = {"square": [0.5, 0.5], "flat": [2, 0.5]}
+
+
+def region() -> Dataset:
+    """Of ultrasound: 0.2 mm from column to column, 0.4 mm from row to row."""
+    ds = Dataset()
+    ds.RegionSpatialFormat, ds.RegionDataType, ds.RegionFlags = 1, 1, 0
+    ds.RegionLocationMinX0, ds.RegionLocationMinY0 = 0, 0
+    ds.RegionLocationMaxX1, ds.RegionLocationMaxY1 = SIDE - 1, 149
+    ds.PhysicalUnitsXDirection = ds.PhysicalUnitsYDirection = 3
+    ds.PhysicalDeltaX, ds.PhysicalDeltaY = 0.02, 0.04
+    return ds
+
+
+SINGLES: dict[str, dict[str, Any]] = {
+    "plain": {"Modality": "OT"},
+    "ultrasound": {"Modality": "US", "SequenceOfUltrasoundRegions": [region()]},
+    "detector": {"Modality": "DX", "ImagerPixelSpacing": [0.5, 0.5], "PixelSpacing": [0.5, 0.5]},
+}
 
 
 def pixels(number: int) -> np.ndarray:
@@ -53,20 +72,20 @@ def objects() -> Iterator[bytes]:
                 WindowCenter=0,
                 WindowWidth=400,
             )
-    # A picture that knows no size.
-    yield image_object(
-        pixels(99)[None],
-        Modality="OT",
-        SOPClassUID="1.2.840.10008.5.1.4.1.1.7",
-        StudyInstanceUID=STUDY,
-        SeriesInstanceUID=f"{STUDY}.3",
-        SOPInstanceUID=f"{STUDY}.3.1",
-        SeriesNumber=3,
-        InstanceNumber=1,
-        SeriesDescription="plain",
-        RescaleSlope=1,
-        RescaleIntercept=0,
-    )
+    for series, (name, elements) in enumerate(SINGLES.items(), 3):
+        yield image_object(
+            pixels(99)[None],
+            SOPClassUID="1.2.840.10008.5.1.4.1.1.7",
+            StudyInstanceUID=STUDY,
+            SeriesInstanceUID=f"{STUDY}.{series}",
+            SOPInstanceUID=f"{STUDY}.{series}.1",
+            SeriesNumber=series,
+            InstanceNumber=1,
+            SeriesDescription=name,
+            RescaleSlope=1,
+            RescaleIntercept=0,
+            **elements,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +101,7 @@ def open_series_at(page: Page, server: str, series: int = 1, frame: int = 1) -> 
     page.go(f"{server}/view/{STUDY}?series={STUDY}.{series}&frame={frame}")
     page.wait_until(SLICE)
     page.wait_until(NO_LONGER_LOADING)
-    page.wait_until("document.querySelectorAll('.rail-item').length === 3")
+    page.wait_until("document.querySelectorAll('.rail-item').length === 5")
 
 
 def screen(
@@ -192,6 +211,49 @@ def test_statistics_are_those_of_numpy(page: Page, server: str) -> None:
     page.screenshot(ARTIFACTS / "measure-areas.png")
 
 
+def test_a_free_hand_area(page: Page, server: str) -> None:
+    open_series_at(page, server)
+    page.key("j")
+    corners = (
+        (20, 120),
+        (60, 120),
+        (100, 120),
+        (100, 160),
+        (100, 200),
+        (60, 200),
+        (20, 200),
+        (20, 160),
+        (20, 122),
+    )
+    draw(page, *(screen(page, *corner) for corner in corners))
+    size, mean, _ = texts(page)[0].split("|")
+    assert float(size.removesuffix(" mm²")) == pytest.approx(80 * 80 / 4, rel=0.01)
+    assert float(mean.split(" ")[1]) == pytest.approx(pixels(10)[120:201, 20:101].mean() - 1024, abs=1)
+    handles = f"{SHAPES}[0].querySelectorAll('.handle').length"
+    assert page.evaluate(handles) == 9
+
+
+def test_two_diameters_stay_at_right_angles_and_follow_a_turned_image(page: Page, server: str) -> None:
+    open_series_at(page, server)
+    page.key("b")
+    draw(page, screen(page, 60, 60), screen(page, 100, 60), screen(page, 160, 60))
+    assert texts(page) == ["50.0 × 25.0 mm"]
+    # The end of the short axis is pulled: its other end and the long axis stay.
+    draw(page, screen(page, 110, 85), screen(page, 110, 90), screen(page, 130, 95))
+    assert texts(page) == ["50.0 × 30.0 mm"]
+    path = f"{SHAPES}[0].querySelector('path').getAttribute('d')"
+    for key in ("r", "h"):
+        before = page.evaluate(path)
+        page.key(key)
+        page.wait_until(f"{path} !== {json.dumps(before)}")
+    assert texts(page) == ["50.0 × 30.0 mm"]
+    (x0, y0), (x1, y1) = (
+        map(float, end.split()) for end in re.findall(r"[ML]([\d. ]+)", page.evaluate(path))
+    )
+    assert x0 == pytest.approx(x1, abs=0.1)
+    assert abs(y1 - y0) == pytest.approx(100 * 848 / SIDE, rel=0.01)
+
+
 def test_pixels_that_are_not_square(page: Page, server: str) -> None:
     open_series_at(page, server, 2)
     page.key("d")
@@ -210,6 +272,23 @@ def test_an_image_that_knows_no_size_is_measured_in_pixels(page: Page, server: s
     page.key("d")
     draw(page, screen(page, 20, 100), screen(page, 90, 100), screen(page, 220, 100))
     assert texts(page) == ["200.0 px"]
+
+
+def test_a_region_of_ultrasound_has_its_own_scale(page: Page, server: str) -> None:
+    open_series_at(page, server, 4)
+    page.key("d")
+    draw(page, screen(page, 20, 100), screen(page, 90, 100), screen(page, 220, 100))
+    draw(page, screen(page, 20, 20), screen(page, 20, 60), screen(page, 20, 70))
+    draw(page, screen(page, 20, 200), screen(page, 90, 200), screen(page, 220, 200))
+    assert texts(page, 3) == ["40.0 mm", "20.0 mm", "200.0 px"]
+
+
+def test_what_was_measured_at_the_detector_is_said_to_be(page: Page, server: str) -> None:
+    open_series_at(page, server, 5)
+    page.key("d")
+    draw(page, screen(page, 20, 100), screen(page, 90, 100), screen(page, 220, 100))
+    assert texts(page) == ["100.0 mm at the detector"]
+    assert page.evaluate("document.querySelector('.scale')") is None
 
 
 def test_undo_redo_delete_and_escape_by_key(page: Page, server: str) -> None:
@@ -282,6 +361,14 @@ def test_the_panel_lists_labels_finds_and_deletes(page: Page, server: str) -> No
     page.wait_until(f"{SLICE} === '1 / 4'")
     page.wait_until(f"{SHAPES}[0]?.classList.contains('chosen')")
     page.screenshot(ARTIFACTS / "measure-panel.png")
+    # Away to the list and back: it is still there.
+    page.evaluate("document.querySelector('.viewer-head .tool').click()")
+    page.wait_until("!document.querySelector('.viewer') && document.querySelector('a.study')")
+    page.click("a.study")
+    page.wait_until(SLICE)
+    page.key("Home")
+    assert texts(page) == ["Aorta|100.0 mm"]
+    page.key("u")
     page.click(".measure-panel li > .tool")
     texts(page, 0)
     page.click(".measure-panel [aria-label^='Undo']")
@@ -325,7 +412,7 @@ def test_it_is_seen_in_every_cell_that_shows_the_image(page: Page, server: str) 
 def test_the_tool_is_chosen_in_the_menu_and_stays_as_a_button(page: Page, server: str) -> None:
     open_series_at(page, server)
     page.click("[aria-label='Measure']")
-    page.wait_until("document.querySelectorAll('.menu-item').length === 11")
+    page.wait_until("document.querySelectorAll('.menu .menu-item').length === 11")
     page.screenshot(ARTIFACTS / "measure-menu.png")
     for _ in range(7):
         page.key("ArrowDown")

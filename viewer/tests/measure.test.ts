@@ -54,6 +54,28 @@ test("the size of a pixel, as far as an image tells it", () => {
   assert.deepEqual(spacing({ "00280034": ["3", "2"] }), { x: 1, y: 1.5, unit: "px", atDetector: false });
 });
 
+test("a region of ultrasound has its own scale", () => {
+  const region = (box: readonly number[], unit: number, delta: readonly number[]) => ({
+    "00186018": { vr: "UL", Value: [box[0]] },
+    "0018601A": { vr: "UL", Value: [box[1]] },
+    "0018601C": { vr: "UL", Value: [box[2]] },
+    "0018601E": { vr: "UL", Value: [box[3]] },
+    "00186024": { vr: "US", Value: [unit] },
+    "00186026": { vr: "US", Value: [3] },
+    "0018602C": { vr: "FD", Value: [delta[0]] },
+    "0018602E": { vr: "FD", Value: [delta[1]] },
+  });
+  const regions = [region([0, 0, 400, 300], 3, [0.02, 0.03]), region([0, 301, 400, 500], 4, [0.01, 0.03]), region([50, 50, 99, 99], 3, [0.01, -0.01]), {}];
+  const frame = describeFrame({ "00186011": { vr: "SQ", Value: regions } }, 1);
+  const near = ({ x, y, unit }: Spacing) => [Math.round(x * 1e9) / 1e9, Math.round(y * 1e9) / 1e9, unit];
+  assert.deepEqual(near(spacingOf(frame, [at(10, 10), at(390, 290)])), [0.2, 0.3, "mm"]);
+  assert.deepEqual(near(spacingOf(frame, [at(60, 60), at(70, 80)])), [0.1, 0.1, "mm"]);
+  assert.deepEqual(near(spacingOf(frame, [at(60, 60), at(120, 80)])), [0.2, 0.3, "mm"]);
+  assert.equal(spacingOf(frame, [at(10, 400), at(20, 400)]).unit, "px", "seconds along one side");
+  assert.equal(spacingOf(frame, [at(10, 10), at(20, 400)]).unit, "px", "from one region to another");
+  assert.equal(spacingOf(frame).unit, "px");
+});
+
 test("angles are those of the patient, not those of the pixels", () => {
   near(valueOf("angle", [at(10, 0), at(0, 0), at(0, 10)], FLAT), 90);
   near(valueOf("angle", [at(4, 0), at(0, 0), at(4, 1)], FLAT), 45);

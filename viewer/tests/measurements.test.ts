@@ -130,7 +130,7 @@ test("a free-hand line of fewer than three points is nothing", () => {
 /** An image of 100 by 100 that is seen twice as large. */
 const SIGHT: Sight = {
   image: IMAGE,
-  spacing: { x: 1, y: 1, unit: "mm", atDetector: false },
+  spacingFor: () => ({ x: 1, y: 1, unit: "mm", atDetector: false }),
   columns: 100,
   rows: 100,
   toImage: ({ x, y }) => ({ x: x / 2, y: y / 2 }),
@@ -172,6 +172,17 @@ test("a hand draws, moves an end, moves all, and takes it back", () => {
   assert.deepEqual(points(), [{ x: 10, y: 10 }, { x: 60, y: 20 }]);
   assert.ok(drag("length", [150, 150], [500, 150]));
   assert.equal(measuring.all().list[1]?.points[1]?.x, 99.5, "ends lie in the image");
+});
+
+test("what is held stays on its image when another one comes", () => {
+  const measuring = createMeasuring();
+  const other: Sight = { ...SIGHT, image: { ...IMAGE, frame: 2 } };
+  measuring.take("length", SIGHT, { x: 20, y: 20 }, MOUSE_REACH);
+  measuring.carry(SIGHT, { x: 60, y: 20 });
+  measuring.carry(other, { x: 100, y: 20 });
+  assert.deepEqual(measuring.visible()[0]?.points[1], { x: 30, y: 10 });
+  measuring.letGo(other, { x: 100, y: 20 });
+  assert.deepEqual(measuring.visible(), []);
 });
 
 test("a step back puts away what is under way, then what is selected", () => {

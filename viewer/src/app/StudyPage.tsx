@@ -34,7 +34,7 @@ import type { Measurement } from "../state/measurements";
 import { openStudy } from "../state/study";
 import type { Point } from "../tools/gestures";
 import { commandFor, type CommandId } from "../tools/keys";
-import { createMeasuring } from "../tools/measuring";
+import { measuringOf } from "../tools/measuring";
 import type { DragTool } from "../tools/mouse";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
@@ -61,7 +61,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const [tool, setTool] = createSignal<DragTool>(firstTool);
   const [lastKind, setLastKind] = createSignal<Kind>("length");
   const [panelOpen, setPanelOpen] = createSignal(false);
-  const measuring = createMeasuring();
+  const measuring = measuringOf(uid);
   const [layout, setLayout] = createSignal<Layout>(ONE_CELL);
   const [linked, setLinked] = createSignal(true);
   const [lines, setLines] = createSignal(true);
@@ -169,7 +169,8 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     copyLink: () => void copyLink(),
     full: () => setBare((value) => !value),
     help: () => setKeysShown((value) => !value),
-    list: backToList,
+    // The key that deletes on some keyboards is the one that goes back on others.
+    list: () => (measuring.selected() ? measuring.remove(measuring.selected()) : backToList()),
   };
 
   const copyLink = async () => {

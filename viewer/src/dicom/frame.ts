@@ -18,6 +18,16 @@ export interface Orientation {
   readonly column: Vector3;
 }
 
+/** A part of an ultrasound image with a scale of its own (PS3.3 C.8.5.5); columns and rows from 0. */
+export interface UltrasoundRegion {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+  /** From row to row and from column to column; undefined for times, velocities and what has no unit. */
+  readonly spacingMm: readonly [number, number] | undefined;
+}
+
 export interface FrameDescription {
   readonly rows: number;
   readonly columns: number;
@@ -34,6 +44,7 @@ export interface FrameDescription {
   readonly spacingAtDetector: boolean;
   /** Height of a pixel by its width (PS3.3 C.7.6.3.1.7); 1 where nothing is said. */
   readonly pixelAspect: number;
+  readonly regions: readonly UltrasoundRegion[];
   readonly orientation: Orientation | undefined;
   readonly positionMm: Vector3 | undefined;
   readonly sliceThicknessMm: number | undefined;
@@ -75,6 +86,7 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
       ? isUncorrected(patientSpacing, detectorSpacing) && !text(instance, TAG.pixelSpacingCalibrationType)
       : detectorSpacing !== undefined,
     pixelAspect: vertical / horizontal,
+    regions: items(instance, TAG.sequenceOfUltrasoundRegions).flatMap(region),
     orientation: orientation(group(TAG.planeOrientationSequence)),
     positionMm: vector3(group(TAG.planePositionSequence), TAG.imagePositionPatient),
     sliceThicknessMm: number(measures, TAG.sliceThickness),
@@ -112,6 +124,19 @@ function orientation(object: DicomObject): Orientation | undefined {
   const column: Vector3 = [d!, e!, f];
   // All zeros occur in the wild and would collapse the picture onto a line.
   return Math.hypot(...row) < 0.5 || Math.hypot(...column) < 0.5 ? undefined : { row, column };
+}
+
+const CENTIMETRES = 3;
+const MM_PER_CM = 10;
+
+function region(item: DicomObject): readonly UltrasoundRegion[] {
+  const [left, top] = [number(item, TAG.regionLocationMinX0), number(item, TAG.regionLocationMinY0)];
+  const [right, bottom] = [number(item, TAG.regionLocationMaxX1), number(item, TAG.regionLocationMaxY1)];
+  if (left === undefined || top === undefined || right === undefined || bottom === undefined) return [];
+  const units = [number(item, TAG.physicalUnitsXDirection), number(item, TAG.physicalUnitsYDirection)];
+  const deltas = [number(item, TAG.physicalDeltaY), number(item, TAG.physicalDeltaX)];
+  const mm = pair(deltas.map((delta) => Math.abs(delta ?? 0) * MM_PER_CM));
+  return [{ left, top, right, bottom, spacingMm: units.every((unit) => unit === CENTIMETRES) ? mm : undefined }];
 }
 
 function windows(object: DicomObject): readonly Window[] {

@@ -5,7 +5,7 @@
  * the first pixel, so a picture reaches from -0.5 to its columns less 0.5. `scoord.ts` alone turns
  * this into the coordinates of PS3.3 C.18.6. Nothing here knows a screen.
  */
-import type { FrameDescription } from "./frame";
+import type { FrameDescription, UltrasoundRegion } from "./frame";
 
 export interface ImagePoint {
   readonly x: number;
@@ -63,10 +63,19 @@ export interface Spacing {
   readonly atDetector: boolean;
 }
 
-export function spacingOf(frame: FrameDescription): Spacing {
-  if (!frame.spacingMm) return { x: 1, y: frame.pixelAspect, unit: "px", atDetector: false };
-  const [y, x] = frame.spacingMm;
-  return { x, y, unit: "mm", atDetector: frame.spacingAtDetector };
+/** What holds where these points lie: of the smallest region of ultrasound around all of them, else of the frame. */
+export function spacingOf(frame: FrameDescription, points: readonly ImagePoint[] = []): Spacing {
+  const regions = frame.regions.filter((one) => points.length > 0 && points.every((point) => isIn(point, one)));
+  const size = (one: UltrasoundRegion) => (one.right - one.left) * (one.bottom - one.top);
+  const [region] = regions.sort((a, b) => size(a) - size(b));
+  const spacingMm = region ? region.spacingMm : frame.spacingMm;
+  if (!spacingMm) return { x: 1, y: frame.pixelAspect, unit: "px", atDetector: false };
+  const [y, x] = spacingMm;
+  return { x, y, unit: "mm", atDetector: !region && frame.spacingAtDetector };
+}
+
+function isIn({ x, y }: ImagePoint, { left, top, right, bottom }: UltrasoundRegion): boolean {
+  return x >= left - 0.5 && x <= right + 0.5 && y >= top - 0.5 && y <= bottom + 0.5;
 }
 
 // --- What the hand gives, made into a shape --------------------------------------------------

@@ -26,7 +26,7 @@ export function valuesInWords({ kind, points, spacing, statistics }: Measured): 
   const { mean, sd, min, max, unit } = statistics;
   return [
     ...lines,
-    t().measure.meanAndSd(withUnit(valueInWords(mean, statistics), unit), valueInWords(sd, statistics)),
+    t().measure.meanAndSd(withUnit(valueInWords(mean, statistics, 1), unit), valueInWords(sd, statistics, 1)),
     t().measure.minAndMax(valueInWords(min, statistics), valueInWords(max, statistics)),
   ];
 }
@@ -37,10 +37,10 @@ function figureInWords({ name, value, unit }: Figure): string {
 }
 
 /** Values of counts and Hounsfield units want a digit, normalised ones all that tell them apart. */
-function valueInWords(value: number, { min, max }: Statistics): string {
+function valueInWords(value: number, { min, max }: Statistics, least = 0): string {
   return Math.max(Math.abs(min), Math.abs(max)) < 10 && !(Number.isInteger(min) && Number.isInteger(max))
-    ? numberInWords(value, 4)
-    : numberInWords(value, 1);
+    ? numberInWords(value, 4, least)
+    : numberInWords(value, 1, least);
 }
 
 function withUnit(words: string, unit: string): string {

@@ -80,8 +80,8 @@ export interface View {
   /** The point of the image that is seen there, and where one is seen; undefined while there is no image. */
   imagePointAt(at: Point): ImagePoint | undefined;
   placeOfImagePoint(point: ImagePoint): Point | undefined;
-  /** The values of the image that is shown; undefined for colour and for what the server rendered. */
-  pixels(): Pixels | undefined;
+  /** The values of an image while it is shown; undefined for colour and for what the server rendered. */
+  pixels(index: number): Pixels | undefined;
   probe(at: Point): Probed | undefined;
   scroll(images: number): void;
   setWindow(window: Window): void;
@@ -205,7 +205,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       const [x, y] = viewport.worldToCanvas(world as Types.Point3);
       return { x, y };
     },
-    pixels: () => pixels(viewport),
+    pixels: (index) => (index === viewport.getCurrentImageIdIndex() ? pixels(viewport) : undefined),
     probe: (at) => probe(viewport, at),
     setWindow({ center, width }) {
       const voiRange = utilities.windowLevel.toLowHighRange(width, center);

@@ -41,7 +41,8 @@ import type { DragTool } from "./mouse";
 
 export interface Sight {
   readonly image: ImageReference;
-  readonly spacing: Spacing;
+  /** The size of the pixels where these points lie. */
+  spacingFor(points: readonly ImagePoint[]): Spacing;
   readonly columns: number;
   readonly rows: number;
   toImage(at: Point): ImagePoint | undefined;
@@ -78,6 +79,15 @@ interface Carried {
 
 export type Measuring = ReturnType<typeof createMeasuring>;
 
+const ofStudies = new Map<string, Measuring>();
+
+/** The measurements of a study: they are still there when one comes back to it. */
+export function measuringOf(study: string): Measuring {
+  const known = ofStudies.get(study) ?? createMeasuring();
+  ofStudies.set(study, known);
+  return known;
+}
+
 export function createMeasuring() {
   const [all, setAll] = createSignal<Measurements>(NO_MEASUREMENTS);
   const [selected, setSelected] = createSignal<string | null>(null);
@@ -112,24 +122,21 @@ export function createMeasuring() {
     return had;
   }
 
-  /** The cell shows another image than the one on which the hand began: what is inside there is not its. */
-  function isElsewhere(sight: Sight): boolean {
-    const begun = held?.original.image ?? drawn()?.shape.image;
-    return begun !== undefined && !isSameImage(begun, sight.image);
-  }
-
   function shaped(drawing: Drawing, sight: Sight, id: string): Measurement {
-    const points = shapeOf(drawing.kind, seen(drawing), sight.spacing);
-    return counted({ id, kind: drawing.kind, image: sight.image, points, spacing: sight.spacing, statistics: null, label: "" }, sight, LIVE_PIXELS);
+    const { kind } = drawing;
+    const placed = seen(drawing);
+    const spacing = sight.spacingFor(placed);
+    const points = shapeOf(kind, placed, spacing);
+    return counted({ id, kind, image: sight.image, points, spacing, statistics: null, label: "" }, sight, LIVE_PIXELS);
   }
 
   function draw(drawing: Drawing, sight: Sight): void {
     setDrawn({ drawing, shape: shaped(drawing, sight, drawn()?.shape.id ?? newUid()) });
   }
 
-  function finish({ drawing, shape }: { readonly drawing: Drawing; readonly shape: Measurement }, sight: Sight): void {
+  function finish(drawing: Drawing, sight: Sight, id: string): void {
     setDrawn(null);
-    const done = counted({ ...shape, points: shapeOf(drawing.kind, seen(drawing), sight.spacing) }, sight, Infinity);
+    const done = counted(shaped(drawing, sight, id), sight, Infinity);
     setAll(add(all(), done));
     setSelected(done.id);
     setNaming(done.kind === "arrow" ? done.id : null);
@@ -138,6 +145,12 @@ export function createMeasuring() {
   const imagePoint = (sight: Sight, at: Point): ImagePoint | undefined => {
     const point = sight.toImage(at);
     return point && within(point, sight.columns, sight.rows);
+  };
+
+  /** The wheel may turn while a hand holds something: it stays on its own image. */
+  const isOn = (sight: Sight): boolean => {
+    const under = held?.original ?? drawn()?.shape;
+    return !under || isSameImage(under.image, sight.image);
   };
 
   return {
@@ -174,30 +187,30 @@ export function createMeasuring() {
       return true;
     },
     carry(sight: Sight, at: Point): void {
-      if (isElsewhere(sight)) return void abandon();
       const point = imagePoint(sight, at);
-      if (!point) return;
+      if (!point || !isOn(sight)) return;
       if (held) {
         const { hit, from, original } = held;
         const { kind, points, spacing } = original;
         const moved =
           hit.handle === null ? shifted(points, inImage(points, minus(point, from), sight)) : withHandle(kind, points, hit.handle, point, spacing);
-        setCarried(counted({ ...original, points: moved }, sight, LIVE_PIXELS));
+        const now = { ...original, points: moved, spacing: sight.spacingFor(moved) };
+        setCarried(counted(now, sight, LIVE_PIXELS));
         return;
       }
       const going = drawn();
       if (going) draw(follow(going.drawing, point, pressed, isApart(going.drawing, sight, at, FREEHAND_STEP_PX)), sight);
     },
     letGo(sight: Sight, at: Point): void {
-      if (isElsewhere(sight)) return void abandon();
       const moved = carried();
       pressed = false;
+      if (!isOn(sight)) return void abandon();
       if (held) {
         held = undefined;
         setCarried(null);
         if (moved) {
-          const { id, points, statistics } = counted(moved, sight, Infinity);
-          setAll(change(all(), id, { points, statistics }));
+          const { id, points, spacing, statistics } = counted(moved, sight, Infinity);
+          setAll(change(all(), id, { points, spacing, statistics }));
         }
         return;
       }
@@ -206,7 +219,7 @@ export function createMeasuring() {
       if (!going || !point) return;
       const next = release(going.drawing, point, isApart(going.drawing, sight, at, APART_PX));
       if (next === "nothing") setDrawn(null);
-      else if (next === "done") finish({ ...going, drawing: { ...going.drawing, live: point } }, sight);
+      else if (next === "done") finish({ ...going.drawing, live: point }, sight, going.shape.id);
       else draw(next, sight);
     },
     /** The pointer moves without a button: a shape that was begun follows it. */

@@ -1,5 +1,5 @@
 /** Drawn over an image: its measurements with their values, and the points to take hold of. */
-import { For, Show, createEffect, createMemo, onMount, type JSX } from "solid-js";
+import { Index, Show, createEffect, createMemo, onMount, type JSX } from "solid-js";
 import { handlesOf, outlines } from "../dicom/measure";
 import { valuesInWords } from "../dicom/measurewords";
 import { t } from "../i18n/language";
@@ -45,32 +45,34 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
   return (
     <>
       <svg class="measure-layer" aria-hidden="true">
-        <For each={drawn()}>
-          {({ one, lines, handles, words, wordsAt }) => (
-            <g classList={{ chosen: isChosen(one.id) }} data-kind={one.kind} data-id={one.id}>
-              <For each={lines}>
-                {({ path, faint }) => (
+        <Index each={drawn()}>
+          {(shape) => (
+            <g classList={{ chosen: isChosen(shape().one.id) }} data-kind={shape().one.kind}>
+              <Index each={shape().lines}>
+                {(line) => (
                   <>
-                    <path class="halo" d={path} />
-                    <path classList={{ faint }} d={path} />
+                    <path class="halo" classList={{ faint: line().faint }} d={line().path} />
+                    <path classList={{ faint: line().faint }} d={line().path} />
                   </>
                 )}
-              </For>
-              <Show when={showsHandles(one.id)}>
-                <For each={handles}>{({ x, y }) => <circle class="handle" cx={x} cy={y} r={4} />}</For>
+              </Index>
+              <Show when={showsHandles(shape().one.id)}>
+                <Index each={shape().handles}>
+                  {(handle) => <circle class="handle" cx={handle().x} cy={handle().y} r={4} />}
+                </Index>
               </Show>
-              <text x={wordsAt.x} y={wordsAt.y}>
-                <For each={words}>
+              <text x={shape().wordsAt.x} y={shape().wordsAt.y}>
+                <Index each={shape().words}>
                   {(line, index) => (
-                    <tspan x={wordsAt.x} dy={index() === 0 ? 0 : LINE_PX}>
-                      {line}
+                    <tspan x={shape().wordsAt.x} dy={index === 0 ? 0 : LINE_PX}>
+                      {line()}
                     </tspan>
                   )}
-                </For>
+                </Index>
               </text>
             </g>
           )}
-        </For>
+        </Index>
       </svg>
       <Show when={named()?.one.id} keyed>
         {(id) => (

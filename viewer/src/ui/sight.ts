@@ -18,11 +18,11 @@ export function sightOf(cell: Cell): Sight | undefined {
       frame: frameNumber,
       frameOfReferenceUid: shown.frameOfReferenceUid ?? null,
     },
-    spacing: spacingOf(frame),
+    spacingFor: (points) => spacingOf(frame, points),
     columns: frame.columns,
     rows: frame.rows,
     toImage: (at) => view.imagePointAt(at),
     toScreen: (point) => view.placeOfImagePoint(point),
-    pixels: () => view.pixels(),
+    pixels: () => view.pixels(shown.index),
   };
 }
