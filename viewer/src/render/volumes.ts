@@ -30,6 +30,10 @@ export function mostBytes(): number {
   return SHARE_OF_CACHE * cacheBudgetBytes();
 }
 
+export function volumeId(imageIds: readonly string[]): string {
+  return `volume:${imageIds[0]}:${imageIds.length}`;
+}
+
 /** Fetches what is missing. Every call is to be followed by one of `release` with the same id. */
 export function hold(
   id: string,

@@ -38,7 +38,7 @@ import {
   type StackViewListener,
   type View,
 } from "./stackview";
-import { hold, mostBytes, release, type HeldVolume } from "./volumes";
+import { hold, mostBytes, release, volumeId, type HeldVolume } from "./volumes";
 
 export interface VolumeView extends View {
   show(stack: Stack, study: string, cut: Cut, beginning?: Beginning): Promise<void>;
@@ -201,6 +201,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut,
       slab: look!.slab,
+      rendering: null,
     });
   }
 
@@ -262,7 +263,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       if (refusal || !isVolume(volume)) return listener.onRefusal(refusal!);
       const imageIds = imageIdsOf(stack, study);
       const inOrder = volume.order.map((index) => imageIds[index]!);
-      const id = `volume:${inOrder[0]}:${inOrder.length}`;
+      const id = volumeId(inOrder);
       const progressed = (progress: Progress) => own === generation && listener.onProgress(progress);
       const before = letGo;
       letGo = () => release(id, progressed);

@@ -4,7 +4,7 @@ import { instancePath, renderedPicture } from "../api/dicomweb";
 import { framesPerSecond } from "../dicom/cine";
 import { firstIndex, sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
 import type { Vector3 } from "../dicom/model";
-import type { Cut } from "../dicom/volume";
+import type { Seen } from "../dicom/volume";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
@@ -26,8 +26,8 @@ export interface StageCellProps {
   readonly cell: Cell;
   readonly study: string;
   readonly set: DisplaySet | undefined;
-  /** How the volume of the set is cut; null for images as they were taken. */
-  readonly cut: Cut | null;
+  /** How the volume of the set is seen; null for images as they were taken. */
+  readonly cut: Seen | null;
   readonly beginning: Beginning | undefined;
   readonly identity: Identity | null;
   readonly active: boolean;
@@ -54,11 +54,18 @@ export function StageCell(props: StageCellProps): JSX.Element {
   const sheet = () => (props.set?.kind === "sheet" ? props.set : undefined);
   const cell = props.cell;
   const drags: Readonly<Record<DragTool, (delta: Point, at: Point) => void>> = {
-    window: (delta) => cell.view()?.dragWindow(delta),
+    window: (delta) => turned(delta) || cell.view()?.dragWindow(delta),
     pan: (delta) => cell.view()?.pan(delta),
     zoom: ({ y }) => cell.view()?.zoom(Math.exp(-y / 150)),
-    scroll: (delta) => dragScroll(delta.y),
+    scroll: (delta) => turned(delta) || dragScroll(delta.y),
     cursor: (_, at) => props.onCursor(at),
+  };
+
+  /** Whether what is shown is a thing to be turned. */
+  const turned = (delta: Point): boolean => {
+    const view = cell.view();
+    view?.turn?.(delta);
+    return view?.turn !== undefined;
   };
 
   let scrolledPx = 0;

@@ -27,6 +27,7 @@ import invert from "lucide-static/icons/sun-moon.svg?raw";
 import refresh from "lucide-static/icons/refresh-cw.svg?raw";
 import reset from "lucide-static/icons/undo-2.svg?raw";
 import slab from "lucide-static/icons/layers-2.svg?raw";
+import rotate3d from "lucide-static/icons/rotate-3d.svg?raw";
 import rotate from "lucide-static/icons/rotate-cw.svg?raw";
 import search from "lucide-static/icons/search.svg?raw";
 import sun from "lucide-static/icons/sun.svg?raw";
@@ -37,7 +38,7 @@ import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
   activity, arrowLeft, box, check, close, contrast, copy, crosshair, ellipsis, file, fileText, film, flip, grid, inbox, invert,
-  keyboard, languages, layers, link, maximize, moon, move, pause, play, refresh, reset, rotate, search, slab, sun, triangle,
+  keyboard, languages, layers, link, maximize, moon, move, pause, play, refresh, reset, rotate, rotate3d, search, slab, sun, triangle,
   upload, zoom,
 } as const;
 
