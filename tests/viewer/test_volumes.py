@@ -21,6 +21,8 @@ SPACING = (1.0, 1.25, 2.0)  # x, y, z in mm
 ORIGIN = (-20.0, -30.0, 100.0)
 SPOT = (33, 12, 22)  # column, row, slice
 WIDTH, CENTER = 400, 40
+# Sagittal, with rows towards the back and columns towards the feet, turned by 20 degrees about the body's axis.
+OBLIQUE = (-0.34202014, 0.93969262, 0.0, 0.0, 0.0, -1.0)
 
 Grey = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -81,6 +83,17 @@ def objects() -> Iterator[bytes]:
         yield ct(4, number + 1, np.zeros((8, 2100)), (0, 0, number), SeriesDescription="long")
     for k, pixels in enumerate(blocks()):
         yield ct(5, k + 1, pixels, (*ORIGIN[:2], k * SPACING[2]), SeriesDescription="blocks")
+    # Taken obliquely from the left, from head to feet in number, each slice with a slope of its own.
+    row, column = OBLIQUE[:3], OBLIQUE[3:]
+    normal = np.cross(row, column)
+    for k in range(SLICES):
+        slope = 0.05 * (1 + k % 3)
+        stored = (cube[k] + 1024.0) / slope
+        position = [float(mm) for mm in np.array(ORIGIN) - k * SPACING[2] * normal]
+        yield ct(
+            6, k + 1, stored.round().astype(np.int32) - 1024, position, SeriesDescription="oblique",
+            ImageOrientationPatient=list(OBLIQUE), RescaleSlope=slope,
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +244,25 @@ def test_three_planes_show_what_numpy_cuts(page: Page, server: str) -> None:
         assert_alike(seen(page, cell, cut.shape, spacing), windowed(cut))
 
 
+def test_an_oblique_series_is_cut_along_its_own_axes(page: Page, server: str) -> None:
+    """Its rows run to the back, its columns to the feet, and its images to the left as their numbers rise."""
+    open_series(page, server, 6)
+    page.key("v")
+    page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
+    page.wait_until(NO_LONGER_LOADING)
+    page.screenshot(ARTIFACTS / "planes-oblique-desk.png")
+    assert [edges(page, cell) for cell in range(4)] == ["ALLPPRRA", "HLPFRA", "HPRFAL", "HPRFAL"]
+    cube = volume().astype(float)  # (to the left, to the feet, to the back)
+    x, y, z = SPACING
+    for cell, index, cut, spacing in (
+        (SAGITTAL, 7, cube[7], (x, y)),
+        (CORONAL, 30, cube[:, :, 30].T, (z, y)),
+        (AXIAL, 5, cube[:, ROWS - 1 - 5, :].T, (z, x)),
+    ):
+        show_slice(page, cell, index)
+        assert_alike(seen(page, cell, cut.shape, spacing), windowed(cut))
+
+
 def test_the_cursor_finds_the_spot_in_all_planes(page: Page, server: str) -> None:
     open_planes(page, server)
     show_slice(page, AXIAL, SPOT[2])
@@ -309,6 +341,11 @@ def test_planes_begin_where_the_stack_is_and_go_back_to_it(page: Page, server: s
     page.key("v")
     page.wait_until(f"{CELLS}.length === 1 && {SHOWN}[0] === '7 / 30'")
     assert page.evaluate(f"{WINDOWS}[0]") == "W 700 L 100"
+    page.key("v")  # the volume is made anew
+    page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
+    page.wait_until(NO_LONGER_LOADING)
+    cut = volume()[6]
+    assert_alike(seen(page, AXIAL, cut.shape, SPACING[:2]), windowed(cut, 100, 700))
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,8 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       stop();
       const own = (generation += 1);
       [shown, look] = [undefined, undefined];
+      // It must not be drawn any more once its volume is let go of.
+      viewport.removeAllActors();
       const volume = volumeOf(stack);
       const refusal = isVolume(volume) ? tooLarge(volume, mostBytes()) : volume;
       if (refusal || !isVolume(volume)) return listener.onRefusal(refusal!);

@@ -51,7 +51,10 @@ export function hold(
   const made = make(id, volume, imageIds, (progress) => {
     for (const listener of listeners) listener(progress);
   });
-  held.set(id, { users: 1, listeners, made });
+  const entry = { users: 1, listeners, made };
+  held.set(id, entry);
+  // What failed is tried anew by the next who asks.
+  made.catch(() => held.get(id) === entry && held.delete(id));
   return made;
 }
 
