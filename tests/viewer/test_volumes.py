@@ -21,6 +21,8 @@ SPACING = (1.0, 1.25, 2.0)  # x, y, z in mm
 ORIGIN = (-20.0, -30.0, 100.0)
 SPOT = (33, 12, 22)  # column, row, slice
 WIDTH, CENTER = 400, 40
+# Sagittal, with rows towards the back and columns towards the feet, turned by 20 degrees about the body's axis.
+OBLIQUE = (-0.34202014, 0.93969262, 0.0, 0.0, 0.0, -1.0)
 
 Grey = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -32,6 +34,14 @@ def volume() -> np.ndarray[Any, np.dtype[np.int16]]:
     i, j, k = SPOT
     values[k - 1 : k + 2, j - 1 : j + 2, i - 1 : i + 2] = 900
     return values.round().astype(np.int16)
+
+
+def blocks() -> np.ndarray[Any, np.dtype[np.int16]]:
+    """Air, with one block as dense as bone at the left, front and head, and one at the right, back and feet."""
+    values = np.full((SLICES, ROWS, COLUMNS), -1000, dtype=np.int16)
+    values[20:26, 4:10, 32:40] = 1200
+    values[4:8, 28:34, 8:14] = 1200
+    return values
 
 
 def ct(
@@ -71,6 +81,19 @@ def objects() -> Iterator[bytes]:
         )
     for number in range(3):
         yield ct(4, number + 1, np.zeros((8, 2100)), (0, 0, number), SeriesDescription="long")
+    for k, pixels in enumerate(blocks()):
+        yield ct(5, k + 1, pixels, (*ORIGIN[:2], k * SPACING[2]), SeriesDescription="blocks")
+    # Taken obliquely from the left, from head to feet in number, each slice with a slope of its own.
+    row, column = OBLIQUE[:3], OBLIQUE[3:]
+    normal = np.cross(row, column)
+    for k in range(SLICES):
+        slope = 0.05 * (1 + k % 3)
+        stored = (cube[k] + 1024.0) / slope
+        position = [float(mm) for mm in np.array(ORIGIN) - k * SPACING[2] * normal]
+        yield ct(
+            6, k + 1, stored.round().astype(np.int32) - 1024, position, SeriesDescription="oblique",
+            ImageOrientationPatient=list(OBLIQUE), RescaleSlope=slope,
+        )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +244,25 @@ def test_three_planes_show_what_numpy_cuts(page: Page, server: str) -> None:
         assert_alike(seen(page, cell, cut.shape, spacing), windowed(cut))
 
 
+def test_an_oblique_series_is_cut_along_its_own_axes(page: Page, server: str) -> None:
+    """Its rows run to the back, its columns to the feet, and its images to the left as their numbers rise."""
+    open_series(page, server, 6)
+    page.key("v")
+    page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
+    page.wait_until(NO_LONGER_LOADING)
+    page.screenshot(ARTIFACTS / "planes-oblique-desk.png")
+    assert [edges(page, cell) for cell in range(4)] == ["ALLPPRRA", "HLPFRA", "HPRFAL", "HPRFAL"]
+    cube = volume().astype(float)  # (to the left, to the feet, to the back)
+    x, y, z = SPACING
+    for cell, index, cut, spacing in (
+        (SAGITTAL, 7, cube[7], (x, y)),
+        (CORONAL, 30, cube[:, :, 30].T, (z, y)),
+        (AXIAL, 5, cube[:, ROWS - 1 - 5, :].T, (z, x)),
+    ):
+        show_slice(page, cell, index)
+        assert_alike(seen(page, cell, cut.shape, spacing), windowed(cut))
+
+
 def test_the_cursor_finds_the_spot_in_all_planes(page: Page, server: str) -> None:
     open_planes(page, server)
     show_slice(page, AXIAL, SPOT[2])
@@ -299,6 +341,11 @@ def test_planes_begin_where_the_stack_is_and_go_back_to_it(page: Page, server: s
     page.key("v")
     page.wait_until(f"{CELLS}.length === 1 && {SHOWN}[0] === '7 / 30'")
     assert page.evaluate(f"{WINDOWS}[0]") == "W 700 L 100"
+    page.key("v")  # the volume is made anew
+    page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
+    page.wait_until(NO_LONGER_LOADING)
+    cut = volume()[6]
+    assert_alike(seen(page, AXIAL, cut.shape, SPACING[:2]), windowed(cut, 100, 700))
 
 
 @pytest.mark.parametrize(
@@ -360,3 +407,73 @@ def test_slabs_show_what_numpy_projects(page: Page, server: str, projection: str
     page.key("Escape")
     one = volume()[14]
     assert_alike(seen(page, AXIAL, one.shape, SPACING[:2]), windowed(one))
+
+
+LIT = """new Promise((resolve) => setTimeout(() => requestAnimationFrame(() => {
+    const canvas = document.querySelectorAll('.cell:not(.hidden)')[CELL].querySelector('canvas');
+    const small = new OffscreenCanvas(48, 48);
+    const context = small.getContext('2d', { willReadFrequently: true });
+    context.drawImage(canvas, 0, 0, 48, 48);
+    const { data } = context.getImageData(0, 0, 48, 48);
+    const lit = [];
+    for (let at = 0; at < 48 * 48; at += 1) if (data[at * 4] > 40) lit.push([at % 48, Math.floor(at / 48)]);
+    resolve(lit);
+}), 300))"""
+
+
+def lit(page: Page, cell: int) -> list[tuple[int, int]]:
+    """Where a solid is seen, of 48 by 48 places, once two looks agree."""
+    before: list[tuple[int, int]] = []
+    for _ in range(40):
+        now = [(x, y) for x, y in page.evaluate(LIT.replace("CELL", str(cell)))]
+        if now and now == before:
+            return now
+        before = now
+    raise AssertionError("the solid is not drawn, or does not come to rest")
+
+
+def corners(places: list[tuple[int, int]]) -> set[str]:
+    return {("top " if y < 24 else "bottom ") + ("left" if x < 24 else "right") for x, y in places}
+
+
+def test_a_solid_is_seen_from_the_front_turned_and_opened(page: Page, server: str) -> None:
+    page.go(f"{server}/view/{STUDY}?series={STUDY}.5")
+    page.wait_until(SLICE)
+    page.key("b")
+    page.wait_until(f"{CELLS}[0].querySelector('.cut')?.innerText === '3D'", timeout_s=60)
+    page.wait_until(NO_LONGER_LOADING)
+    assert edges(page, 0) == "HLFR"
+    assert corners(lit(page, 0)) == {"top right", "bottom left"}
+    page.screenshot(ARTIFACTS / "solid-desk.png")
+    for _ in range(5):  # half of the way through: what is in front is gone
+        page.key("PageDown")
+    page.wait_until("document.querySelector('.scrubber').ariaValueNow === '51'")
+    assert corners(lit(page, 0)) == {"bottom left"}
+    page.key("0")
+    page.wait_until("document.querySelector('.scrubber').ariaValueNow === '1'")
+    page.drag(".cell .viewport", 400, 0, steps=2)  # half around: from behind
+    page.wait_until(f"{CELLS}[0].querySelector('.edge.right').innerText === 'R'")
+    assert corners(lit(page, 0)) == {"top left", "bottom right"}
+    page.key("b")
+    page.wait_until(f"{SHOWN}[0] === '16 / 30'")
+
+
+def test_what_a_solid_is_made_of_is_chosen(page: Page, server: str) -> None:
+    page.go(f"{server}/view/{STUDY}?series={STUDY}.5")
+    page.wait_until(SLICE)
+    page.key("v")
+    page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
+    page.key("b")  # beside the planes, where the images were
+    page.wait_until(f"{CELLS}[3].querySelector('.cut')?.innerText === '3D'", timeout_s=60)
+    page.wait_until(NO_LONGER_LOADING)
+    before = lit(page, 3)
+    for _ in range(3):
+        page.key("n")
+    page.click("[aria-label=Rendering]")
+    choice = "[...document.querySelectorAll('.rendering-menu .menu-item')]"
+    words = page.wait_until(f"{choice}.length === 5 && {choice}.map((one) => one.innerText.trim())")
+    assert words == ["Bone", "Vessels", "Soft tissue", "Lung", "Greys of the window"]
+    page.click(".rendering-menu .menu-item:nth-child(5)")
+    page.wait_until(f"{WINDOWS}[3] === 'W 400 L 40'")
+    assert corners(lit(page, 3)) == corners(before)
+    page.screenshot(ARTIFACTS / "planes-solid-desk.png")

@@ -13,6 +13,7 @@ import {
   seenCells,
   step,
   toggleAlone,
+  toggleSolid,
   type Layout,
 } from "../src/state/layout";
 
@@ -77,4 +78,15 @@ test("three planes of a volume, and its images beside them", () => {
   assert.deepEqual([sets(planes), isCut(planes)], [["a", "a", "a", "a"], true]);
   const [put0, put1] = [put(planes, 0, "b"), put(put(put(planes, 0, "b"), 1, "b"), 2, "b")];
   assert.deepEqual([isCut(put0), isCut(put1)], [true, false]);
+});
+
+test("a volume as a solid: beside its cuts, else in the active cell, and back", () => {
+  const seen = (layout: Layout) => layout.cells.map((cell) => cell?.cut);
+  const beside = toggleSolid(allCuts("a"));
+  assert.deepEqual(seen(beside), ["axial", "coronal", "sagittal", "solid"]);
+  assert.deepEqual(toggleSolid(beside), allCuts("a"));
+  const one = put(ONE_CELL, 0, "a");
+  assert.deepEqual([seen(toggleSolid(one)), isCut(toggleSolid(one))], [["solid"], false]);
+  assert.deepEqual(toggleSolid(toggleSolid(one)), one);
+  assert.equal(toggleSolid(ONE_CELL), ONE_CELL);
 });

@@ -66,6 +66,24 @@ test("even slices are a volume, in the order of the third axis", () => {
   assert.deepEqual([order, dimensions, spacing, origin], [[3, 2, 1, 0], [60, 40, 4], [0.75, 0.5, 3], [-10, -20, 0]]);
 });
 
+test("frames of one object are a volume too", () => {
+  const { "00200032": _position, "00200037": _orientation, ...rest } = image([], []);
+  const group = (sequence: string, tag: string, value: readonly number[]) => ({
+    [sequence]: { vr: "SQ", Value: [{ [tag]: { vr: "DS", Value: value } }] },
+  });
+  const frames = [4, 0, 2].map((z) => group("00209113", "00200032", [0, 0, z]));
+  const instance: DicomObject = {
+    ...rest,
+    "00280008": { vr: "IS", Value: [3] },
+    "52009229": { vr: "SQ", Value: [group("00209116", "00200037", AXIAL)] },
+    "52009230": { vr: "SQ", Value: frames },
+  };
+  const common = { id: "a", seriesUid: "b", seriesNumber: 1, description: "", modality: "CT" };
+  const numbers = [1, 2, 3].map((number) => ({ instance, number }));
+  const found = volume({ ...common, kind: "stack", multiFrame: true, frames: numbers });
+  assert.deepEqual([found.order, found.spacing[2]], [[1, 2, 0], 2]);
+});
+
 test("a voxel and the point where it is belong together", () => {
   const oblique = [0.8, 0.6, 0, 0, 0, -1];
   const found = volume(stackOf([0, 2, 4].map((n) => image([n * -0.6, n * 0.8, 5], oblique))));

@@ -9,7 +9,7 @@ import { linkPath, type Link } from "../dicom/link";
 import { isKind, type Kind } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { presetsFor } from "../dicom/presets";
-import { isVolume, volumeOf } from "../dicom/volume";
+import { RENDERINGS, isVolume, volumeOf } from "../dicom/volume";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import { centreOf, createCell, type Cell } from "../render/cell";
@@ -28,6 +28,7 @@ import {
   seenCells,
   step,
   toggleAlone,
+  toggleSolid,
   type Layout,
 } from "../state/layout";
 import type { Measurement } from "../state/measurements";
@@ -107,14 +108,20 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     }
   };
 
+  /** Says why where it cannot be. */
+  const isSeenAsVolume = (): boolean => {
+    const shown = stack();
+    const volume = shown && volumeOf(shown);
+    if (volume && !isVolume(volume)) say(`${t().volume.refused} ${whyNoVolume(volume)}`, LONG_MS);
+    return volume !== undefined && isVolume(volume);
+  };
   let withoutCuts: Layout = ONE_CELL;
   const togglePlanes = () => {
     const shown = stack();
     const now = view();
     const goes = isCut(layout());
     if (!shown) return void (goes && setLayout(withoutCuts));
-    const volume = volumeOf(shown);
-    if (!goes && !isVolume(volume)) return say(`${t().volume.refused} ${whyNoVolume(volume)}`, LONG_MS);
+    if (!goes && !isSeenAsVolume()) return;
     const point = now ? centreOf(now) : undefined;
     const whole = seenCells(layout()).find((index) => !layout().cells[index]?.cut);
     const taken = goes ? cells[whole ?? layout().active] : active();
@@ -164,6 +171,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     alone: () => setLayout(toggleAlone(layout())),
     grid: () => void (cellCount(layout()) > 1 ? setGrid(1, 1) : setGrid(...SEVERAL)),
     planes: () => togglePlanes(),
+    solid: () => isSeenAsVolume() && setLayout(toggleSolid(layout())),
     link: () => setLinked((value) => !value),
     lines: () => setLines((value) => !value),
     copyLink: () => void copyLink(),
@@ -353,7 +361,11 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         layout={layout()}
         planes={isCut(layout())}
         slab={view()?.slab ?? null}
-        canSlab={view()?.cut != null}
+        canSlab={view()?.cut != null && view()?.cut !== "solid"}
+        rendering={view()?.rendering ?? null}
+        renderings={RENDERINGS.filter((one) => one === "window" || view()?.frame.rescaleType === "HU")}
+        onRendering={(rendering) => active().setRendering(rendering)}
+        solid={layout().cells.some((cell, index) => index < cellCount(layout()) && cell?.cut === "solid")}
         onSlab={(slab) => active().setSlab(slab)}
         onLayout={(rows, columns) => void setGrid(rows, columns)}
         linked={linked()}

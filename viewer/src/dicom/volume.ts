@@ -16,6 +16,14 @@ export const CUTS = ["axial", "coronal", "sagittal"] as const;
 /** A plane that a volume is cut along, by the axis of the patient that it lies most across. */
 export type Cut = (typeof CUTS)[number];
 
+/** How a volume is seen: cut along a plane, or as a solid thing. */
+export type Seen = Cut | "solid";
+
+/** What makes a solid thing of values: colours for kinds of tissue in CT, or the greys that a window gives. */
+export const RENDERINGS = ["bone", "vessels", "softTissue", "lung", "window"] as const;
+
+export type Rendering = (typeof RENDERINGS)[number];
+
 export interface Volume {
   /** Frames of the stack (their indexes) in the order of the third axis. */
   readonly order: readonly number[];

@@ -201,7 +201,15 @@ export const de: Messages = {
   },
   volume: {
     loading: "Volumen wird geladen …",
-    cuts: { axial: "Axial", coronal: "Koronal", sagittal: "Sagittal" },
+    cuts: { axial: "Axial", coronal: "Koronal", sagittal: "Sagittal", solid: "3D" },
+    rendering: {
+      title: "Darstellung",
+      bone: "Knochen",
+      vessels: "Gefäße",
+      softTissue: "Weichteile",
+      lung: "Lunge",
+      window: "Grauwerte des Fensters",
+    },
     slab: {
       title: "Schichtdicke",
       projection: "Was eine dicke Schicht zeigt",
@@ -277,6 +285,7 @@ export const de: Messages = {
     alone: "Nur dieses Bildfenster",
     grid: "Ein oder mehrere Bildfenster",
     planes: "Drei Ebenen (MPR)",
+    solid: "Als Körper (3D)",
     link: "Gemeinsam blättern",
     lines: "Referenzlinien",
     copyLink: "Link kopieren",

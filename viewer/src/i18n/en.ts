@@ -189,7 +189,15 @@ export const en = {
   },
   volume: {
     loading: "Loading the volume…",
-    cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" },
+    cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", solid: "3D" },
+    rendering: {
+      title: "Rendering",
+      bone: "Bone",
+      vessels: "Vessels",
+      softTissue: "Soft tissue",
+      lung: "Lung",
+      window: "Greys of the window",
+    },
     slab: {
       title: "Slab",
       projection: "What a slab shows",
@@ -265,6 +273,7 @@ export const en = {
     alone: "This viewport alone",
     grid: "One or several viewports",
     planes: "Three planes (MPR)",
+    solid: "As a solid (3D)",
     link: "Scroll together",
     lines: "Reference lines",
     copyLink: "Copy link",

@@ -199,7 +199,15 @@ export const es: Messages = {
   },
   volume: {
     loading: "Cargando el volumen…",
-    cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagital" },
+    cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagital", solid: "3D" },
+    rendering: {
+      title: "Representación",
+      bone: "Hueso",
+      vessels: "Vasos",
+      softTissue: "Partes blandas",
+      lung: "Pulmón",
+      window: "Grises de la ventana",
+    },
     slab: {
       title: "Corte grueso",
       projection: "Qué muestra un corte grueso",
@@ -275,6 +283,7 @@ export const es: Messages = {
     alone: "Solo este recuadro",
     grid: "Uno o varios recuadros",
     planes: "Tres planos (MPR)",
+    solid: "Como cuerpo (3D)",
     link: "Desplazamiento sincronizado",
     lines: "Líneas de referencia",
     copyLink: "Copiar el enlace",

@@ -202,7 +202,15 @@ export const fr: Messages = {
   },
   volume: {
     loading: "Chargement du volume…",
-    cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal" },
+    cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", solid: "3D" },
+    rendering: {
+      title: "Rendu",
+      bone: "Os",
+      vessels: "Vaisseaux",
+      softTissue: "Tissus mous",
+      lung: "Poumon",
+      window: "Gris de la fenêtre",
+    },
     slab: {
       title: "Coupe épaisse",
       projection: "Ce que montre une coupe épaisse",
@@ -278,6 +286,7 @@ export const fr: Messages = {
     alone: "Ce cadre seul",
     grid: "Un ou plusieurs cadres",
     planes: "Trois plans (MPR)",
+    solid: "En volume (3D)",
     link: "Défilement synchronisé",
     lines: "Lignes de référence",
     copyLink: "Copier le lien",

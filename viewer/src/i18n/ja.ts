@@ -203,7 +203,15 @@ export const ja: Messages = {
   },
   volume: {
     loading: "ボリュームを読み込んでいます…",
-    cuts: { axial: "横断", coronal: "冠状断", sagittal: "矢状断" },
+    cuts: { axial: "横断", coronal: "冠状断", sagittal: "矢状断", solid: "3D" },
+    rendering: {
+      title: "レンダリング",
+      bone: "骨",
+      vessels: "血管",
+      softTissue: "軟部組織",
+      lung: "肺",
+      window: "ウィンドウの濃淡",
+    },
     slab: {
       title: "スラブ",
       projection: "スラブの表示方法",
@@ -278,6 +286,7 @@ export const ja: Messages = {
     alone: "この表示枠のみ",
     grid: "1枠／複数枠",
     planes: "3 断面（MPR）",
+    solid: "立体表示（3D）",
     link: "同期スクロール",
     lines: "リファレンスライン",
     copyLink: "リンクをコピー",

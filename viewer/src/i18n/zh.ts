@@ -167,7 +167,15 @@ export const zh: Messages = {
   },
   volume: {
     loading: "正在加载容积…",
-    cuts: { axial: "横断面", coronal: "冠状面", sagittal: "矢状面" },
+    cuts: { axial: "横断面", coronal: "冠状面", sagittal: "矢状面", solid: "3D" },
+    rendering: {
+      title: "渲染",
+      bone: "骨",
+      vessels: "血管",
+      softTissue: "软组织",
+      lung: "肺",
+      window: "按窗宽窗位的灰度",
+    },
     slab: {
       title: "厚层",
       projection: "厚层显示方式",
@@ -241,6 +249,7 @@ export const zh: Messages = {
     alone: "仅此视口",
     grid: "单个或多个视口",
     planes: "三个平面（MPR）",
+    solid: "立体显示（3D）",
     link: "同步翻阅",
     lines: "定位线",
     copyLink: "复制链接",

@@ -3,20 +3,22 @@ import { createSignal } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import { pointAt } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
-import type { Cut, NoVolume, Slab } from "../dicom/volume";
+import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import type { Progress } from "./prefetch";
 import type { Beginning, LoadFailure, Probed, ShownView, StackView, StackViewListener, View } from "./stackview";
+import type { SolidView } from "./solidview";
 import type { VolumeView } from "./volumeview";
 
 /** Cornerstone is most of the viewer's code: it comes while a picture that the server made is looked at. */
 const loadStackView = () => import("./stackview");
 const loadVolumeView = () => import("./volumeview");
+const loadSolidView = () => import("./solidview");
 
 interface Wanted {
   readonly stack: Stack;
   readonly study: string;
-  readonly cut: Cut | null;
+  readonly cut: Seen | null;
   readonly beginning: Beginning | undefined;
 }
 
@@ -33,8 +35,9 @@ export function createCell() {
   const [refusal, setRefusal] = createSignal<NoVolume | null>(null);
   let view: View | undefined;
   let volume: VolumeView | undefined;
+  let solid: SolidView | undefined;
   let showNow: (() => Promise<unknown>) | undefined;
-  let kind: "stack" | "volume" | undefined;
+  let kind: "stack" | "volume" | "solid" | undefined;
   let loading: Promise<void> | undefined;
   let now: Wanted | undefined;
 
@@ -48,7 +51,7 @@ export function createCell() {
     onRefusal: setRefusal,
   };
 
-  function show(stack: Stack | undefined, study: string, cut: Cut | null, beginning?: Beginning): void {
+  function show(stack: Stack | undefined, study: string, cut: Seen | null, beginning?: Beginning): void {
     setProgress(null);
     setFailure(null);
     setRefusal(null);
@@ -56,19 +59,20 @@ export function createCell() {
     setProbed(null);
     now = stack && { stack, study, cut, beginning };
     if (!stack) return view?.stop();
-    const wantedKind = cut ? "volume" : "stack";
+    const wantedKind = cut === "solid" ? cut : cut ? "volume" : "stack";
     if (kind !== wantedKind) {
       leave();
       kind = wantedKind;
     }
-    loading ??= cut ? startVolume() : startStack();
+    loading ??= STARTS[wantedKind]();
     void loading.then(() => showNow?.()).catch((error: unknown) => setCrash(error as Error));
   }
 
   /** Lets go of the viewport; another kind may take its place in the same element. */
   function leave(): void {
     view?.dispose();
-    [view, volume, showNow, loading, kind] = [undefined, undefined, undefined, undefined, undefined];
+    [view, volume, solid] = [undefined, undefined, undefined];
+    [showNow, loading, kind] = [undefined, undefined, undefined];
   }
 
   async function startStack(): Promise<void> {
@@ -86,8 +90,21 @@ export function createCell() {
     if (!box || kind !== "volume" || view) return;
     const made: VolumeView = createVolumeView(box, listener);
     [view, volume] = [made, made];
-    showNow = async () => now?.cut && made.show(now.stack, now.study, now.cut, now.beginning);
+    showNow = async () => {
+      if (now?.cut && now.cut !== "solid") await made.show(now.stack, now.study, now.cut, now.beginning);
+    };
   }
+
+  async function startSolid(): Promise<void> {
+    const { createSolidView } = await loadSolidView();
+    const box = element();
+    if (!box || kind !== "solid" || view) return;
+    const made: SolidView = createSolidView(box, listener);
+    [view, solid] = [made, made];
+    showNow = async () => now && made.show(now.stack, now.study, now.beginning);
+  }
+
+  const STARTS = { stack: startStack, volume: startVolume, solid: startSolid } as const;
 
   return {
     shown,
@@ -100,6 +117,7 @@ export function createCell() {
     element,
     /** Undefined before it is mounted, and where the browser could not start it. */
     view: () => view,
+    setRendering: (rendering: Rendering) => solid?.setRendering(rendering),
     setSlab: (slab: Slab | null) => volume?.setSlab(slab),
     /** Takes an element of the page; the result lets go of it. */
     mount(box: HTMLDivElement): () => void {

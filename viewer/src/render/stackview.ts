@@ -9,7 +9,7 @@ import type { ImagePoint, Pixels } from "../dicom/measure";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
 import { cross, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
-import type { Cut, NoVolume, Slab } from "../dicom/volume";
+import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
@@ -33,9 +33,11 @@ export interface ShownView {
   readonly plane: Plane | undefined;
   readonly frameOfReferenceUid: string | undefined;
   /** How the volume is cut that this is a slice of; null for an image as it was taken. */
-  readonly cut: Cut | null;
+  readonly cut: Seen | null;
   /** How many of its slices are seen as one, and how; null for one. */
   readonly slab: Slab | null;
+  /** Of a solid thing. */
+  readonly rendering: Rendering | null;
 }
 
 /** What a stack begins with where somebody has asked for that. */
@@ -88,6 +90,8 @@ export interface View {
   dragWindow(delta: Point): void;
   pan(delta: Point): void;
   zoom(factor: number, around?: Point): void;
+  /** Of what is turned by a hand that would otherwise scroll or set a window. */
+  turn?(delta: Point): void;
   rotate(): void;
   flip(): void;
   invert(): void;
@@ -330,6 +334,7 @@ function currentView(viewport: Types.IStackViewport): ShownView | undefined {
     frameOfReferenceUid: text(instance, TAG.frameOfReferenceUid),
     cut: null,
     slab: null,
+    rendering: null,
   };
 }
 

@@ -30,6 +30,10 @@ export function mostBytes(): number {
   return SHARE_OF_CACHE * cacheBudgetBytes();
 }
 
+export function volumeId(imageIds: readonly string[]): string {
+  return `volume:${imageIds[0]}:${imageIds.length}`;
+}
+
 /** Fetches what is missing. Every call is to be followed by one of `release` with the same id. */
 export function hold(
   id: string,
@@ -47,7 +51,10 @@ export function hold(
   const made = make(id, volume, imageIds, (progress) => {
     for (const listener of listeners) listener(progress);
   });
-  held.set(id, { users: 1, listeners, made });
+  const entry = { users: 1, listeners, made };
+  held.set(id, entry);
+  // What failed is tried anew by the next who asks.
+  made.catch(() => held.get(id) === entry && held.delete(id));
   return made;
 }
 

@@ -38,7 +38,7 @@ import {
   type StackViewListener,
   type View,
 } from "./stackview";
-import { hold, mostBytes, release, type HeldVolume } from "./volumes";
+import { hold, mostBytes, release, volumeId, type HeldVolume } from "./volumes";
 
 export interface VolumeView extends View {
   show(stack: Stack, study: string, cut: Cut, beginning?: Beginning): Promise<void>;
@@ -202,6 +202,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut,
       slab: look!.slab,
+      rendering: null,
     });
   }
 
@@ -258,12 +259,14 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       stop();
       const own = (generation += 1);
       [shown, look] = [undefined, undefined];
+      // It must not be drawn any more once its volume is let go of.
+      viewport.removeAllActors();
       const volume = volumeOf(stack);
       const refusal = isVolume(volume) ? tooLarge(volume, mostBytes()) : volume;
       if (refusal || !isVolume(volume)) return listener.onRefusal(refusal!);
       const imageIds = imageIdsOf(stack, study);
       const inOrder = volume.order.map((index) => imageIds[index]!);
-      const id = `volume:${inOrder[0]}:${inOrder.length}`;
+      const id = volumeId(inOrder);
       const progressed = (progress: Progress) => own === generation && listener.onProgress(progress);
       const before = letGo;
       letGo = () => release(id, progressed);

@@ -5,14 +5,14 @@
  * grid that is made smaller and larger again shows what it showed.
  */
 
-import { CUTS, type Cut } from "../dicom/volume";
+import { CUTS, type Seen } from "../dicom/volume";
 
 export const MOST_SIDE = 4;
 
-/** A display set, and how its volume is cut; null for images as they were taken. */
+/** A display set, and how its volume is seen; null for images as they were taken. */
 export interface Content {
   readonly set: string;
-  readonly cut: Cut | null;
+  readonly cut: Seen | null;
 }
 
 export interface Layout {
@@ -71,7 +71,20 @@ export function allCuts(id: string): Layout {
 
 /** Whether a display set is seen in cuts. */
 export function isCut(layout: Layout): boolean {
-  return layout.cells.slice(0, cellCount(layout)).some((cell) => cell?.cut);
+  return layout.cells.slice(0, cellCount(layout)).some((cell) => cell?.cut && cell.cut !== "solid");
+}
+
+/** A volume as a solid thing where its images are, or the other way round: beside its cuts, else in the active cell. */
+export function toggleSolid(layout: Layout): Layout {
+  const id = activeSet(layout);
+  if (id === null) return layout;
+  const beside = layout.cells.findIndex(
+    (cell, index) => index < cellCount(layout) && cell?.set === id && (cell.cut === null || cell.cut === "solid"),
+  );
+  const at = isCut(layout) && beside >= 0 ? beside : layout.active;
+  const isSolid = layout.cells[at]?.cut === "solid";
+  const content: Content = { set: id, cut: isSolid ? null : "solid" };
+  return { ...layout, cells: layout.cells.map((old, index) => (index === at ? content : old)) };
 }
 
 function whole(id: string | null): Content | null {

@@ -52,6 +52,7 @@ export const COMMANDS = {
   alone: { id: "alone", keys: ["m"], shown: "M" },
   grid: { id: "grid", keys: ["g"], shown: "G" },
   planes: { id: "planes", keys: ["v"], shown: "V" },
+  solid: { id: "solid", keys: ["b"], shown: "B" },
   link: { id: "link", keys: ["l"], shown: "L" },
   lines: { id: "lines", keys: ["x"], shown: "X" },
   copyLink: { id: "copyLink", keys: ["y"], shown: "Y" },

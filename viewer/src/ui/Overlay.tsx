@@ -43,11 +43,13 @@ export function Overlay(props: OverlayProps): JSX.Element {
         </Show>
       </div>
       <div class="corner bottom-left">
-        <p class="strong">
-          <Show when={props.view.count > 1} fallback={t().counts.images(1)}>
-            {props.view.index + 1} / {props.view.count}
-          </Show>
-        </p>
+        <Show when={props.view.cut !== "solid"}>
+          <p class="strong">
+            <Show when={props.view.count > 1} fallback={t().counts.images(1)}>
+              {props.view.index + 1} / {props.view.count}
+            </Show>
+          </p>
+        </Show>
         <p>
           {listed([
             said(t().overlay.thickness, frame().sliceThicknessMm, 2),

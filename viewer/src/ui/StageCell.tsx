@@ -5,7 +5,7 @@ import { framesPerSecond } from "../dicom/cine";
 import { firstIndex, sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
 import { isKind } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
-import type { Cut } from "../dicom/volume";
+import type { Seen } from "../dicom/volume";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
@@ -32,8 +32,8 @@ export interface StageCellProps {
   readonly cell: Cell;
   readonly study: string;
   readonly set: DisplaySet | undefined;
-  /** How the volume of the set is cut; null for images as they were taken. */
-  readonly cut: Cut | null;
+  /** How the volume of the set is seen; null for images as they were taken. */
+  readonly cut: Seen | null;
   readonly beginning: Beginning | undefined;
   readonly identity: Identity | null;
   readonly active: boolean;
@@ -61,10 +61,10 @@ export function StageCell(props: StageCellProps): JSX.Element {
   const sheet = () => (props.set?.kind === "sheet" ? props.set : undefined);
   const cell = props.cell;
   const drags: Readonly<Record<HandTool, (delta: Point, at: Point) => void>> = {
-    window: (delta) => cell.view()?.dragWindow(delta),
+    window: (delta) => turned(delta) || cell.view()?.dragWindow(delta),
     pan: (delta) => cell.view()?.pan(delta),
     zoom: ({ y }) => cell.view()?.zoom(Math.exp(-y / 150)),
-    scroll: (delta) => dragScroll(delta.y),
+    scroll: (delta) => turned(delta) || dragScroll(delta.y),
     cursor: (_, at) => props.onCursor(at),
   };
 
@@ -88,6 +88,13 @@ export function StageCell(props: StageCellProps): JSX.Element {
       const sight = sightOf(cell);
       if (sight) props.measuring.tap(sight, at);
     },
+  };
+
+  /** Whether what is shown is a thing to be turned. */
+  const turned = (delta: Point): boolean => {
+    const view = cell.view();
+    view?.turn?.(delta);
+    return view?.turn !== undefined;
   };
 
   let scrolledPx = 0;

@@ -3,7 +3,7 @@ import { DropdownMenu } from "@kobalte/core/dropdown-menu";
 import { For, Show, type JSX } from "solid-js";
 import type { Window } from "../dicom/frame";
 import { presetWords, type Preset } from "../dicom/presets";
-import type { Slab } from "../dicom/volume";
+import type { Rendering, Slab } from "../dicom/volume";
 import { numberInWords, t } from "../i18n/language";
 import { cellCount, type Layout } from "../state/layout";
 import { commandWords, keyShown, type CommandId } from "../tools/keys";
@@ -14,6 +14,7 @@ import { Icon, type IconName } from "./icons";
 import { showLanguages } from "./LanguageDialog";
 import { LayoutMenu } from "./LayoutMenu";
 import { MeasureMenu } from "./MeasureMenu";
+import { RenderingMenu } from "./RenderingMenu";
 import { SlabMenu } from "./SlabMenu";
 import { theme, toggleTheme } from "./theme";
 
@@ -39,6 +40,11 @@ export interface ViewerToolsProps {
   /** Of the active cell, where it shows a volume. */
   readonly slab: Slab | null;
   readonly canSlab: boolean;
+  /** Of the active cell, where it shows a volume as a solid thing. */
+  readonly rendering: Rendering | null;
+  readonly renderings: readonly Rendering[];
+  readonly onRendering: (rendering: Rendering) => void;
+  readonly solid: boolean;
   readonly onSlab: (slab: Slab | null) => void;
   readonly onLayout: (rows: number, columns: number) => void;
   /** Cells scroll together; lines show where they cut one another. */
@@ -122,6 +128,11 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           onUse={() => props.run("planes")}
         />
       </Show>
+      <Show when={props.rendering} keyed>
+        {(rendering) => (
+          <RenderingMenu rendering={rendering} choices={props.renderings} onChoose={props.onRendering} />
+        )}
+      </Show>
       <Show when={props.canSlab}>
         <SlabMenu slab={props.slab} onChoose={props.onSlab} />
       </Show>
@@ -152,6 +163,7 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
           <Show when={!props.disabled}>
             <CommandItem icon="rotate" command="rotate" run={props.run} />
             <CommandItem icon="flip" command="flip" run={props.run} />
+            <CommandItem icon="rotate3d" command="solid" run={props.run} checked={props.solid} />
           </Show>
           <Show when={cellCount(props.layout) > 1}>
             <CommandItem icon="link" command="link" run={props.run} checked={props.linked} />

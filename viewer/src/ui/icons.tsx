@@ -39,6 +39,7 @@ import redo from "lucide-static/icons/redo.svg?raw";
 import refresh from "lucide-static/icons/refresh-cw.svg?raw";
 import reset from "lucide-static/icons/undo-2.svg?raw";
 import slab from "lucide-static/icons/layers-2.svg?raw";
+import rotate3d from "lucide-static/icons/rotate-3d.svg?raw";
 import rotate from "lucide-static/icons/rotate-cw.svg?raw";
 import ruler from "lucide-static/icons/ruler.svg?raw";
 import search from "lucide-static/icons/search.svg?raw";
@@ -53,7 +54,7 @@ import zoom from "lucide-static/icons/zoom-in.svg?raw";
 const ICONS = {
   activity, angle, arrow, arrowLeft, box, check, chevronDown, circle, close, cobb, contrast, copy, crosshair, ellipse,
   ellipsis, file, fileText, film, flip, freehand, grid, inbox, invert, keyboard, languages, layers, link, list, maximize,
-  moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, ruler, search, slab, sun, trash, triangle,
+  moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, sun, trash, triangle,
   undo, upload, zoom,
 } as const;
 

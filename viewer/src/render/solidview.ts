@@ -1,0 +1,298 @@
+/**
+ * One viewport that shows a volume as a solid thing, turned by hand and cut open from the front.
+ *
+ * The camera follows what is kept here, as in `volumeview.ts`. There is no depth of one pixel: it
+ * names no point of the patient, and no value.
+ */
+import { CONSTANTS, Enums, utilities, type Types } from "@cornerstonejs/core";
+import type { Stack } from "../dicom/displaysets";
+import type { FrameDescription, Window } from "../dicom/frame";
+import { length } from "../dicom/geometry";
+import type { Vector3 } from "../dicom/model";
+import { cross, dot, edgeLetters } from "../dicom/orientation";
+import { isVolume, pointOf, sliceOf, slicing, tooLarge, volumeOf, type Rendering, type Volume } from "../dicom/volume";
+import type { Point } from "../tools/gestures";
+import { renderingEngine } from "./engine";
+import { imageIdsOf, knownFrame } from "./imageids";
+import { NotFetched, type Progress } from "./prefetch";
+import {
+  LARGEST_ZOOM,
+  SMALLEST_ZOOM,
+  draggedWindow,
+  playFrames,
+  reason,
+  type Beginning,
+  type StackViewListener,
+  type View,
+} from "./stackview";
+import { hold, mostBytes, release, volumeId } from "./volumes";
+
+export interface SolidView extends View {
+  show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
+  setRendering(rendering: Rendering): void;
+}
+
+interface Look {
+  readonly right: Vector3;
+  readonly down: Vector3;
+  readonly pan: Point;
+  readonly zoom: number;
+  /** How many steps of the way through are cut off at the front. */
+  readonly opened: number;
+  readonly rendering: Rendering;
+  readonly window: Window;
+}
+
+interface Shown {
+  readonly volume: Volume;
+  readonly centre: Vector3;
+  /** From corner to corner, in mm. */
+  readonly acrossMm: number;
+  readonly frame: FrameDescription;
+  readonly instance: Stack["frames"][number]["instance"];
+  readonly window: Window;
+}
+
+const STEPS = 100;
+/** A drag over this many pixels turns it half around. */
+const HALF_TURN_PX = 400;
+/** A step of the keys or of playing. */
+const PLAYED_PX = 8;
+
+/** Cornerstone's own, with colours and opacities at Hounsfield units. */
+const CT_PRESETS: Readonly<Record<Exclude<Rendering, "window">, string>> = {
+  bone: "CT-Bone",
+  vessels: "CT-Chest-Vessels",
+  softTissue: "CT-Soft-Tissue",
+  lung: "CT-Lung",
+};
+
+let viewports = 0;
+
+export function createSolidView(element: HTMLDivElement, listener: StackViewListener): SolidView {
+  const engine = renderingEngine();
+  const viewportId = `solid-${(viewports += 1)}`;
+  engine.enableElement({
+    viewportId,
+    element,
+    type: Enums.ViewportType.VOLUME_3D,
+    defaultOptions: { background: [0, 0, 0], parallelProjection: true },
+  });
+  const viewport = engine.getViewport(viewportId) as Types.IVolumeViewport;
+
+  let shown: Shown | undefined;
+  let look: Look | undefined;
+  let generation = 0;
+  let letGo = () => {};
+  let playing: { cancel(): void; onStop(): void } | undefined;
+
+  const resized = new ResizeObserver(() => {
+    if (element.clientWidth === 0 || element.clientHeight === 0) return;
+    engine.resize(true, true);
+    draw();
+  });
+  resized.observe(element);
+
+  function stop(): void {
+    playing?.cancel();
+    playing?.onStop();
+    playing = undefined;
+  }
+
+  function draw(): void {
+    if (!shown || !look || element.clientHeight === 0) return;
+    const { right, down, pan, zoom, opened } = look;
+    const { centre, acrossMm, frame, instance, volume } = shown;
+    const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / acrossMm) * zoom;
+    const normal = cross(down, right);
+    const focalPoint = moved(centre, [right, -pan.x / pixelsPerMm], [down, -pan.y / pixelsPerMm]);
+    viewport.setCamera({
+      focalPoint: [...focalPoint],
+      position: [...moved(focalPoint, [normal, acrossMm])],
+      viewPlaneNormal: [...normal],
+      viewUp: [-down[0], -down[1], -down[2]],
+      parallelScale: element.clientHeight / 2 / pixelsPerMm,
+    });
+    // The eye is one diagonal before the middle: all lies between half of one and one and a half.
+    const near = acrossMm * (0.5 + opened / STEPS);
+    viewport.getRenderer().getActiveCamera().setClippingRange(near, acrossMm * 1.5);
+    viewport.render();
+    listener.onView({
+      index: opened,
+      count: STEPS,
+      frame: { ...frame, sliceThicknessMm: undefined, sliceLocationMm: undefined },
+      frameNumber: 0,
+      instance,
+      window: look.rendering === "window" ? look.window : null,
+      inverted: false,
+      edges: edgeLetters(right, down),
+      pixelsPerMm,
+      magnification: pixelsPerMm * volume.spacing[0],
+      plane: undefined,
+      frameOfReferenceUid: volume.frameOfReferenceUid,
+      cut: "solid",
+      slab: null,
+      rendering: look.rendering,
+    });
+  }
+
+  function change(part: Partial<Look>): void {
+    if (!look) return;
+    look = { ...look, ...part };
+    draw();
+  }
+
+  function paint(part: Partial<Pick<Look, "rendering" | "window">>): void {
+    if (!look) return;
+    look = { ...look, ...part };
+    const actor = viewport.getDefaultActor()?.actor as Types.VolumeActor | undefined;
+    const preset = presetOf(look.rendering, look.window);
+    if (actor && preset) utilities.applyPreset(actor, preset);
+    draw();
+  }
+
+  const opened = (steps: number) => Math.max(0, Math.min(STEPS - 1, steps));
+
+  function beginWith({ volume, window, frame }: Shown, beginning: Beginning): void {
+    const { row, column } = sliceOf(volume, slicing(volume, "coronal"), 0);
+    look = {
+      right: row,
+      down: column,
+      pan: { x: 0, y: 0 },
+      zoom: 1,
+      opened: 0,
+      rendering: frame.rescaleType === "HU" ? "bone" : "window",
+      window: beginning.window ?? window,
+    };
+    paint({});
+  }
+
+  function turn({ x, y }: Point): void {
+    if (!look) return;
+    // What is in front follows the hand.
+    const sideways = turned(look.right, cross(look.down, look.right), (x * Math.PI) / HALF_TURN_PX);
+    const upright = turned(look.down, cross(look.down, sideways), (y * Math.PI) / HALF_TURN_PX);
+    change({ right: sideways, down: upright });
+  }
+
+  return {
+    async show(stack, study, beginning = {}) {
+      stop();
+      const own = (generation += 1);
+      [shown, look] = [undefined, undefined];
+      // It must not be drawn any more once its volume is let go of.
+      viewport.removeAllActors();
+      const volume = volumeOf(stack);
+      const refusal = isVolume(volume) ? tooLarge(volume, mostBytes()) : volume;
+      if (refusal || !isVolume(volume)) return listener.onRefusal(refusal!);
+      const imageIds = imageIdsOf(stack, study);
+      const inOrder = volume.order.map((index) => imageIds[index]!);
+      const id = volumeId(inOrder);
+      const progressed = (progress: Progress) => own === generation && listener.onProgress(progress);
+      const before = letGo;
+      letGo = () => release(id, progressed);
+      const holding = hold(id, volume, inOrder, progressed);
+      before();
+      try {
+        const found = await holding;
+        if (own !== generation) return;
+        if ("why" in found) return listener.onRefusal(found);
+        await viewport.setVolumes([{ volumeId: found.id }]);
+        if (own !== generation) return;
+        const [columns, rows, frames] = volume.dimensions;
+        const centre = pointOf(volume, [(columns - 1) / 2, (rows - 1) / 2, (frames - 1) / 2]);
+        const sides = volume.dimensions.map((count, axis) => count * volume.spacing[axis]!);
+        const { frame, instance } = knownFrame(inOrder[inOrder.length >> 1]!)!;
+        const acrossMm = length(sides as unknown as Vector3);
+        shown = { volume, centre, acrossMm, frame, instance, window: frame.windows[0] ?? found.whole };
+      } catch (error) {
+        if (own !== generation) return;
+        if (!(error instanceof NotFetched)) throw error;
+        return listener.onFailure({ index: imageIds.indexOf(error.imageId), message: reason(error.reason) });
+      }
+      beginWith(shown, beginning);
+    },
+    setRendering: (rendering) => paint({ rendering }),
+    turn,
+    goTo: (index) => change({ opened: opened(index) }),
+    scroll: (steps) => look && change({ opened: opened(look.opened + steps) }),
+    goToPoint: () => undefined,
+    // A solid is no image that a measurement could be of.
+    imagePointAt: () => undefined,
+    placeOfImagePoint: () => undefined,
+    pixels: () => undefined,
+    pointAt: () => undefined,
+    placeOf(point) {
+      if (!shown || !look) return { x: 0, y: 0 };
+      const { right, down, pan, zoom } = look;
+      const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / shown.acrossMm) * zoom;
+      const way: Vector3 = [point[0] - shown.centre[0], point[1] - shown.centre[1], point[2] - shown.centre[2]];
+      return {
+        x: element.clientWidth / 2 + pan.x + dot(way, right) * pixelsPerMm,
+        y: element.clientHeight / 2 + pan.y + dot(way, down) * pixelsPerMm,
+      };
+    },
+    probe: () => undefined,
+    setWindow: (window) => paint({ rendering: "window", window }),
+    dragWindow: (delta) => look && paint({ rendering: "window", window: draggedWindow(look.window, delta) }),
+    pan: ({ x, y }) => look && change({ pan: { x: look.pan.x + x, y: look.pan.y + y } }),
+    zoom: (factor) => look && change({ zoom: Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, look.zoom * factor)) }),
+    rotate: () => look && change({ right: negated(look.down), down: look.right }),
+    // A mirrored body would be another one: it is turned to its other side instead.
+    flip: () => look && change({ right: negated(look.right) }),
+    invert: () => undefined,
+    reset: () => shown && beginWith(shown, {}),
+    play(framesPerSecond, onStop) {
+      stop();
+      const next = () => {
+        turn({ x: PLAYED_PX, y: 0 });
+        return Promise.resolve();
+      };
+      playing = { ...playFrames(framesPerSecond, next), onStop };
+    },
+    stop,
+    dispose() {
+      generation += 1;
+      stop();
+      resized.disconnect();
+      engine.disableElement(viewportId);
+      letGo();
+    },
+  };
+}
+
+function presetOf(rendering: Rendering, { center, width }: Window): Types.ViewportPreset | undefined {
+  if (rendering !== "window") return CONSTANTS.VIEWPORT_PRESETS.find(({ name }) => name === CT_PRESETS[rendering]);
+  const [low, high] = [center - width / 2, center + width / 2];
+  return {
+    name: rendering,
+    // Values are counted first, and stand in pairs with opacities, and in fours with colours.
+    scalarOpacity: `4 ${low} 0 ${high} 0.8`,
+    colorTransfer: `8 ${low} 0 0 0 ${high} 1 1 1`,
+    gradientOpacity: `4 0 1 ${width} 1`,
+    specularPower: "10",
+    specular: "0.2",
+    shade: "1",
+    ambient: "0.2",
+    diffuse: "0.9",
+    interpolation: "1",
+  };
+}
+
+/** A direction of the screen, turned by an angle towards the viewer. */
+function turned(direction: Vector3, towards: Vector3, angle: number): Vector3 {
+  const [cos, sin] = [Math.cos(angle), Math.sin(angle)];
+  const [x, y, z] = [0, 1, 2].map((part) => direction[part]! * cos + towards[part]! * sin) as [number, number, number];
+  const size = Math.hypot(x, y, z);
+  return [x / size, y / size, z / size];
+}
+
+function negated([x, y, z]: Vector3): Vector3 {
+  return [-x, -y, -z];
+}
+
+function moved(from: Vector3, ...steps: readonly (readonly [direction: Vector3, mm: number])[]): Vector3 {
+  const to = [...from] as [number, number, number];
+  for (const [direction, mm] of steps) for (const axis of [0, 1, 2] as const) to[axis] += direction[axis] * mm;
+  return to;
+}
