@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pytest
@@ -212,3 +212,23 @@ def test_cards_of_a_phone(page: Page, address: str) -> None:
     )
     assert not overlapping
     page.screenshot(ARTIFACTS / "list-thousands-phone.png")
+
+
+@pytest.mark.parametrize(
+    ("typed", "fits"),
+    [
+        ("ct 2026-03", lambda n: n % 4 == 0 and study_date(n).startswith("202603")),
+        ("smith knee", lambda n: n % 6 in (0, 1) and n % 5 == 0),
+        ("12.03.2026", lambda n: study_date(n) == "20260312"),
+        ("acc00123", lambda n: n == 123),
+        ("p0042", lambda n: n % 600 == 42),
+        ("jörg muller mr", lambda n: n % 6 == 3 and n % 4 == 1),
+    ],
+)
+def test_search_understands_what_people_type(page: Page, typed: str, fits: Callable[[int], bool]) -> None:
+    expected = sum(fits(number) for number in range(STUDIES))
+    assert expected
+    page.key("/")
+    page.type(typed)
+    words = "1 study" if expected == 1 else f"{expected} studies"
+    assert page.wait_until(f"{SETTLED} && document.querySelector('.amount').innerText === '{words}'")
