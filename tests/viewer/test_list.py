@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
@@ -232,3 +233,89 @@ def test_search_understands_what_people_type(page: Page, typed: str, fits: Calla
     page.type(typed)
     words = "1 study" if expected == 1 else f"{expected} studies"
     assert page.wait_until(f"{SETTLED} && document.querySelector('.amount').innerText === '{words}'")
+
+
+HEADS = "[...document.querySelectorAll('.column-heads > span')].slice(1).map((head) => head.innerText)"
+
+
+def press_in(page: Page, menu: str, words: str) -> None:
+    """Click what a menu offers under these words or this label."""
+    assert page.wait_until(
+        f"""[...document.querySelectorAll('{menu} :is(label, button)')]
+            .find((one) => (one.ariaLabel ?? one.innerText).includes({json.dumps(words)}))?.click() === undefined"""
+    )
+
+
+def test_columns_are_chosen_ordered_and_kept(page: Page) -> None:
+    usual = ["Name", "Description", "Modality", "Date", "Objects"]
+    assert page.evaluate(HEADS) == usual
+    page.click(".columns-button")
+    page.wait_until("document.querySelector('.columns-menu')")
+    for name in ("Referring physician", "ID", "Birth date"):
+        press_in(page, ".columns-menu", name)
+    for name in ("Description", "Modality"):
+        press_in(page, ".columns-menu li", name)
+    press_in(page, ".columns-menu", "Move up: ID")
+    page.wait_until("document.activeElement.closest('.columns-menu')")
+    page.screenshot(ARTIFACTS / "list-columns-menu.png")
+    expected = ["Name", "Date", "Objects", "ID", "Referring physician", "Birth date"]
+    assert page.wait_until(HEADS) == expected
+    page.key("Escape")
+    page.command("Page.reload")
+    page.wait_until(STUDY_SHOWN)
+    assert page.evaluate(HEADS) == expected
+    row = page.evaluate("document.querySelector('a.study').innerText")
+    assert "Ward, Paula" in row and "17 Apr 1965" in row and row.count("P0") == 1
+    assert page.evaluate("document.querySelector('.list-body').scrollWidth <= innerWidth")
+    page.screenshot(ARTIFACTS / "list-columns.png")
+    page.click(".columns-button")
+    press_in(page, ".columns-menu", "Usual columns")
+    assert page.wait_until(HEADS) == usual
+
+
+def test_more_columns_than_fit_scroll_sideways_within_the_list(page: Page) -> None:
+    page.size(800, 700)
+    page.click(".columns-button")
+    page.wait_until("document.querySelector('.columns-menu')")
+    for name in ("ID", "Birth date", "Sex", "Accession number", "Referring physician", "Series"):
+        press_in(page, ".columns-menu", name)
+    page.key("Escape")
+    page.wait_until("document.querySelector('.list-body').scrollWidth > 800")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 800
+    page.screenshot(ARTIFACTS / "list-columns-narrow.png")
+
+
+def test_a_search_is_saved_found_again_and_removed(page: Page) -> None:
+    page.key("/")
+    page.type("smith knee")
+    page.click("[aria-label='Modality'] .segment:nth-child(1)")
+    page.wait_until(f"{SETTLED} && document.querySelector('.amount').innerText === '50 studies'")
+    page.click(".saved-button")
+    page.wait_until("document.querySelector('.save-search input')")
+    page.click(".save-search input")
+    page.type("Knees on Monday")
+    page.screenshot(ARTIFACTS / "list-save-search.png")
+    page.key("Enter")
+    page.wait_until("!document.querySelector('.searches-menu')")
+
+    page.command("Page.reload")
+    page.wait_until("document.querySelector('.amount')?.innerText === '3,000 studies'")
+    page.click(".saved-button")
+    press_in(page, ".searches-menu", "Knees on Monday")
+    page.wait_until(f"{SETTLED} && document.querySelector('.amount').innerText === '50 studies'")
+    assert page.evaluate("document.querySelector('.search input').value") == "smith knee"
+
+    page.click(".saved-button")
+    page.wait_until("document.querySelector('.saved-search')")
+    page.screenshot(ARTIFACTS / "list-searches.png")
+    press_in(page, ".searches-menu", "Remove: Knees on Monday")
+    page.wait_until("!document.querySelector('.saved-search')")
+    press_in(page, ".searches-menu", "Put back “Knees on Monday”")
+    page.wait_until("document.querySelector('.saved-search')")
+    press_in(page, ".searches-menu", "Remove: Knees on Monday")
+    page.key("Escape")
+    page.command("Page.reload")
+    page.wait_until(STUDY_SHOWN)
+    page.click(".saved-button")
+    page.wait_until("document.querySelector('.searches-menu')")
+    assert page.evaluate("document.querySelector('.saved-search')") is None

@@ -2,6 +2,11 @@
 import type { JSX } from "solid-js";
 import activity from "lucide-static/icons/activity.svg?raw";
 import arrowLeft from "lucide-static/icons/arrow-left.svg?raw";
+import bookmark from "lucide-static/icons/bookmark.svg?raw";
+import down from "lucide-static/icons/chevron-down.svg?raw";
+import up from "lucide-static/icons/chevron-up.svg?raw";
+import columns from "lucide-static/icons/columns-3.svg?raw";
+import history from "lucide-static/icons/history.svg?raw";
 import check from "lucide-static/icons/check.svg?raw";
 import contrast from "lucide-static/icons/contrast.svg?raw";
 import copy from "lucide-static/icons/copy.svg?raw";
@@ -34,7 +39,7 @@ import close from "lucide-static/icons/x.svg?raw";
 import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
-  activity, arrowLeft, check, close, contrast, copy, crosshair, ellipsis, file, fileText, film, flip, grid, inbox, invert,
+  activity, arrowLeft, bookmark, check, columns, down, history, up, close, contrast, copy, crosshair, ellipsis, file, fileText, film, flip, grid, inbox, invert,
   keyboard, languages, layers, link, maximize, moon, move, pause, play, refresh, reset, rotate, search, sun, triangle,
   upload, zoom,
 } as const;
