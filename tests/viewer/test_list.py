@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from chromium import DESK, PHONE, Page, open_page
 from gantry.archive.archive import Archive
 from gantry.archive.outcome import Stored
-from viewing import ARTIFACTS, STUDY_SHOWN, serving
+from viewing import ARTIFACTS, SLICE, STUDY_SHOWN, serving
 
 STUDIES = 3_000
 IN_SIGHT = "[...document.querySelectorAll('.studies > li')]"
@@ -319,3 +319,31 @@ def test_a_search_is_saved_found_again_and_removed(page: Page) -> None:
     page.click(".saved-button")
     page.wait_until("document.querySelector('.searches-menu')")
     assert page.evaluate("document.querySelector('.saved-search')") is None
+
+
+def test_other_studies_of_the_patient_open_from_the_viewer(page: Page, address: str) -> None:
+    """P0042 has five studies of five kinds; the middle one is opened, and from it the newest."""
+    page.go(f"{address}/studies/2.25.7.1242")
+    page.wait_until("document.querySelector('.priors-count')?.innerText === '4'")
+    page.wait_until(SLICE)
+    page.screenshot(ARTIFACTS / "priors-closed.png")
+    page.click(".priors-button")
+    page.wait_until("document.querySelector('.prior')")
+    links = "[...document.querySelectorAll('.prior')].map((link) => link.getAttribute('href'))"
+    assert page.evaluate(links) == [f"/studies/2.25.7.{number}" for number in (42, 642, 1842, 2442)]
+    assert "Head 42" in page.evaluate("document.querySelector('.prior').innerText")
+    page.screenshot(ARTIFACTS / "priors.png")
+    page.wait_until("document.activeElement.matches('li:nth-child(1) > .prior')")
+    page.key("ArrowDown")
+    page.wait_until("document.activeElement.matches('li:nth-child(2) > .prior')")
+    page.key("ArrowUp")
+    page.key("Enter")
+    page.wait_until("location.pathname === '/studies/2.25.7.42' && !document.querySelector('.prior')")
+    assert "Head 42" in page.wait_until("document.querySelector('.viewer-title p')?.innerText")
+    page.size(*PHONE, touch=True)
+    page.go(f"{address}/studies/2.25.7.42")
+    page.wait_until(SLICE)
+    page.click(".priors-button")
+    page.wait_until("document.querySelector('.prior')")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    page.screenshot(ARTIFACTS / "priors-phone.png")

@@ -61,13 +61,15 @@ const CELLS: Readonly<Record<ColumnId, (props: CellProps) => JSX.Element>> = {
     return (
       <span class="who">
         <strong>{nameInWords(props.study.patientName)}</strong>
-        <small>
-          {listed([
-            unless("id", props) && props.study.patientId,
-            unless("sex", props) && sexInWords(props.study.patientSex),
-            unless("born", props) && age(),
-          ])}
-        </small>
+        <Show when={unless("id", props) || unless("sex", props) || unless("born", props)}>
+          <small>
+            {listed([
+              unless("id", props) && props.study.patientId,
+              unless("sex", props) && sexInWords(props.study.patientSex),
+              unless("born", props) && age(),
+            ])}
+          </small>
+        </Show>
       </span>
     );
   },
@@ -84,7 +86,9 @@ const CELLS: Readonly<Record<ColumnId, (props: CellProps) => JSX.Element>> = {
       <span classList={{ unsaid: !props.study.description }}>
         {props.study.description || listed(props.study.modalities.map(modalityInWords), ", ") || t().list.noDescription}
       </span>
-      <small>{unless("accession", props) && props.study.accession}</small>
+      <Show when={unless("accession", props)}>
+        <small>{props.study.accession}</small>
+      </Show>
     </span>
   ),
   accession: (props) => <span class="one">{props.study.accession}</span>,
