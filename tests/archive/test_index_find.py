@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gantry.archive.index import AddTombstone, AddVersion, Location
 from gantry.archive.index import find as find_module
 from gantry.archive.index.sql_index import SqlIndex
+from gantry.archive.index.typed import date_beginnings
 from gantry.archive.query import MAX_RESULTS, FindResult, OrderBy, Query, TextQuery
 from gantry.archive.records import InstanceKey, JsonModel, ObjectRecord
 from gantry.dataset.matching import MatchingOptions, conditions_from_keys, matches
@@ -441,6 +442,9 @@ def test_studies_come_newest_first_and_every_order_has_its_reverse(oddities: Sql
         (["2023-12"], {"1.2"}),
         (["20231231"], {"1.2"}),
         (["2024", "chest"], {"1.0", "1.1"}),
+        (["31.12.2023"], {"1.2"}),
+        (["12/31/2023"], {"1.2"}),
+        (["12.2023"], {"1.2"}),
         ([""], {f"1.{i}" for i in range(9)}),
         (["zebra"], set()),
     ],
@@ -452,6 +456,47 @@ def test_a_person_typing_finds_studies_by_the_beginning_of_words(
     first_nine = {row.study_uid for row in result.rows if int(row.study_uid[2:]) < 9}
     assert first_nine == found
     assert result.total == len(result.rows)
+
+
+@pytest.mark.parametrize(
+    ("typed", "beginnings"),
+    [
+        ("2026", ["2026"]),
+        ("2026-03", ["202603"]),
+        ("2026-3", ["202603"]),
+        ("2026-03-", ["202603"]),
+        ("202603", ["202603"]),
+        ("2026.03.12", ["20260312"]),
+        ("20260312", ["20260312"]),
+        ("12.03.2026", ["20260312"]),
+        ("1.3.2026", ["20260301"]),
+        ("3.2026", ["202603"]),
+        ("03/12/2026", ["20261203", "20260312"]),
+        ("3/25/2026", ["20260325"]),
+        ("4/4/2026", ["20260404"]),
+        ("31.02.2026", []),
+        ("2026-13", []),
+        ("25.13.2026", []),
+        ("0000", []),
+        ("12345", []),
+        ("٢٠٢٦", []),
+        ("1.2.840", []),
+        ("smith", []),
+    ],
+)
+def test_a_typed_date_is_read_as_it_is_written(typed: str, beginnings: list[str]) -> None:
+    assert date_beginnings(typed) == beginnings
+
+
+def test_a_typed_word_may_be_a_modality(oddities: SqlIndex) -> None:
+    everything = oddities.search_text(TextQuery([], limit=100)).rows
+    with_mr = {
+        row.study_uid for row in everything if row.study_counts and "MR" in row.study_counts.modalities
+    }
+    found = oddities.search_text(TextQuery(["mr"], limit=100, want_total=True))
+    assert with_mr and {row.study_uid for row in found.rows} == with_mr
+    in_2023 = oddities.search_text(TextQuery(["Mr", "2023"], limit=100)).rows
+    assert {row.study_uid for row in in_2023} < with_mr
 
 
 def test_typing_is_narrowed_by_modality_and_dates(oddities: SqlIndex) -> None:

@@ -48,6 +48,9 @@ def test_the_study_list_finds_as_a_person_types(web: WebServed) -> None:
     assert found(q="ja do") == ["Doe^Jane"]
     assert found(q="P2") == ["Roe^Richard"]
     assert found(q="routi") == ["Doe^Jane"]
+    assert found(q="ct 2026-01") == ["Doe^Jane"]
+    assert found(q="doe 02.01.2026") == ["Doe^Jane"]
+    assert found(q="mr 2026-01") == []
     assert found(modality="MR") == ["Roe^Richard"]
     assert found(modality="MR,CT") == ["Doe^Jane", "Roe^Richard"]
     assert found(**{"from": "2026-01-01"}) == ["Doe^Jane"]
@@ -68,6 +71,7 @@ def test_a_row_of_the_study_list(web: WebServed) -> None:
         "studyTime": "101112",
         "description": "",
         "accession": "A1",
+        "referringPhysician": "",
         "modalities": ["CT"],
         "series": 1,
         "instances": 2,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pytest
@@ -13,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from chromium import DESK, PHONE, Page, open_page
 from gantry.archive.archive import Archive
 from gantry.archive.outcome import Stored
-from viewing import ARTIFACTS, STUDY_SHOWN, serving
+from viewing import ARTIFACTS, SLICE, STUDY_SHOWN, serving
 
 STUDIES = 3_000
 IN_SIGHT = "[...document.querySelectorAll('.studies > li')]"
@@ -212,3 +213,137 @@ def test_cards_of_a_phone(page: Page, address: str) -> None:
     )
     assert not overlapping
     page.screenshot(ARTIFACTS / "list-thousands-phone.png")
+
+
+@pytest.mark.parametrize(
+    ("typed", "fits"),
+    [
+        ("ct 2026-03", lambda n: n % 4 == 0 and study_date(n).startswith("202603")),
+        ("smith knee", lambda n: n % 6 in (0, 1) and n % 5 == 0),
+        ("12.03.2026", lambda n: study_date(n) == "20260312"),
+        ("acc00123", lambda n: n == 123),
+        ("p0042", lambda n: n % 600 == 42),
+        ("jörg muller mr", lambda n: n % 6 == 3 and n % 4 == 1),
+    ],
+)
+def test_search_understands_what_people_type(page: Page, typed: str, fits: Callable[[int], bool]) -> None:
+    expected = sum(fits(number) for number in range(STUDIES))
+    assert expected
+    page.key("/")
+    page.type(typed)
+    words = "1 study" if expected == 1 else f"{expected} studies"
+    assert page.wait_until(f"{SETTLED} && document.querySelector('.amount').innerText === '{words}'")
+
+
+HEADS = "[...document.querySelectorAll('.column-heads > span')].slice(1).map((head) => head.innerText)"
+
+
+def press_in(page: Page, menu: str, words: str) -> None:
+    """Click what a menu offers under these words or this label."""
+    assert page.wait_until(
+        f"""[...document.querySelectorAll('{menu} :is(label, button)')]
+            .find((one) => (one.ariaLabel ?? one.innerText).includes({json.dumps(words)}))?.click() === undefined"""
+    )
+
+
+def test_columns_are_chosen_ordered_and_kept(page: Page) -> None:
+    usual = ["Name", "Description", "Modality", "Date", "Objects"]
+    assert page.evaluate(HEADS) == usual
+    page.click(".columns-button")
+    page.wait_until("document.querySelector('.columns-menu')")
+    for name in ("Referring physician", "ID", "Birth date"):
+        press_in(page, ".columns-menu", name)
+    for name in ("Description", "Modality"):
+        press_in(page, ".columns-menu li", name)
+    press_in(page, ".columns-menu", "Move up: ID")
+    page.wait_until("document.activeElement.closest('.columns-menu')")
+    page.screenshot(ARTIFACTS / "list-columns-menu.png")
+    expected = ["Name", "Date", "Objects", "ID", "Referring physician", "Birth date"]
+    assert page.wait_until(HEADS) == expected
+    page.key("Escape")
+    page.command("Page.reload")
+    page.wait_until(STUDY_SHOWN)
+    assert page.evaluate(HEADS) == expected
+    row = page.evaluate("document.querySelector('a.study').innerText")
+    assert "Ward, Paula" in row and "17 Apr 1965" in row and row.count("P0") == 1
+    assert page.evaluate("document.querySelector('.list-body').scrollWidth <= innerWidth")
+    page.screenshot(ARTIFACTS / "list-columns.png")
+    page.click(".columns-button")
+    press_in(page, ".columns-menu", "Usual columns")
+    assert page.wait_until(HEADS) == usual
+
+
+def test_more_columns_than_fit_scroll_sideways_within_the_list(page: Page) -> None:
+    page.size(800, 700)
+    page.click(".columns-button")
+    page.wait_until("document.querySelector('.columns-menu')")
+    for name in ("ID", "Birth date", "Sex", "Accession number", "Referring physician", "Series"):
+        press_in(page, ".columns-menu", name)
+    page.key("Escape")
+    page.wait_until("document.querySelector('.list-body').scrollWidth > 800")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 800
+    page.screenshot(ARTIFACTS / "list-columns-narrow.png")
+
+
+def test_a_search_is_saved_found_again_and_removed(page: Page) -> None:
+    page.key("/")
+    page.type("smith knee")
+    page.click("[aria-label='Modality'] .segment:nth-child(1)")
+    page.wait_until(f"{SETTLED} && document.querySelector('.amount').innerText === '50 studies'")
+    page.click(".saved-button")
+    page.wait_until("document.querySelector('.save-search input')")
+    page.click(".save-search input")
+    page.type("Knees on Monday")
+    page.screenshot(ARTIFACTS / "list-save-search.png")
+    page.key("Enter")
+    page.wait_until("!document.querySelector('.searches-menu')")
+
+    page.command("Page.reload")
+    page.wait_until("document.querySelector('.amount')?.innerText === '3,000 studies'")
+    page.click(".saved-button")
+    press_in(page, ".searches-menu", "Knees on Monday")
+    page.wait_until(f"{SETTLED} && document.querySelector('.amount').innerText === '50 studies'")
+    assert page.evaluate("document.querySelector('.search input').value") == "smith knee"
+
+    page.click(".saved-button")
+    page.wait_until("document.querySelector('.saved-search')")
+    page.screenshot(ARTIFACTS / "list-searches.png")
+    press_in(page, ".searches-menu", "Remove: Knees on Monday")
+    page.wait_until("!document.querySelector('.saved-search')")
+    press_in(page, ".searches-menu", "Put back “Knees on Monday”")
+    page.wait_until("document.querySelector('.saved-search')")
+    press_in(page, ".searches-menu", "Remove: Knees on Monday")
+    page.key("Escape")
+    page.command("Page.reload")
+    page.wait_until(STUDY_SHOWN)
+    page.click(".saved-button")
+    page.wait_until("document.querySelector('.searches-menu')")
+    assert page.evaluate("document.querySelector('.saved-search')") is None
+
+
+def test_other_studies_of_the_patient_open_from_the_viewer(page: Page, address: str) -> None:
+    """P0042 has five studies of five kinds; the middle one is opened, and from it the newest."""
+    page.go(f"{address}/studies/2.25.7.1242")
+    page.wait_until("document.querySelector('.priors-count')?.innerText === '4'")
+    page.wait_until(SLICE)
+    page.screenshot(ARTIFACTS / "priors-closed.png")
+    page.click(".priors-button")
+    page.wait_until("document.querySelector('.prior')")
+    links = "[...document.querySelectorAll('.prior')].map((link) => link.getAttribute('href'))"
+    assert page.evaluate(links) == [f"/studies/2.25.7.{number}" for number in (42, 642, 1842, 2442)]
+    assert "Head 42" in page.evaluate("document.querySelector('.prior').innerText")
+    page.screenshot(ARTIFACTS / "priors.png")
+    page.wait_until("document.activeElement.matches('li:nth-child(1) > .prior')")
+    page.key("ArrowDown")
+    page.wait_until("document.activeElement.matches('li:nth-child(2) > .prior')")
+    page.key("ArrowUp")
+    page.key("Enter")
+    page.wait_until("location.pathname === '/studies/2.25.7.42' && !document.querySelector('.prior')")
+    assert "Head 42" in page.wait_until("document.querySelector('.viewer-title p')?.innerText")
+    page.size(*PHONE, touch=True)
+    page.go(f"{address}/studies/2.25.7.42")
+    page.wait_until(SLICE)
+    page.click(".priors-button")
+    page.wait_until("document.querySelector('.prior')")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    page.screenshot(ARTIFACTS / "priors-phone.png")

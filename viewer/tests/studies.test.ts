@@ -13,6 +13,7 @@ const row = (number: number, description = ""): StudyRow => ({
   studyTime: "",
   description,
   accession: "",
+  referringPhysician: "",
   modalities: [],
   series: 1,
   instances: 1,

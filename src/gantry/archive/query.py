@@ -81,7 +81,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class TextQuery:
-    """What a person types: every word begins a name, an identifier or a word of a description.
+    """What a person types: every word begins a name, an identifier, a described word or a date, or is a
+    modality.
 
     `modality` is codes with commas between, dates are of DICOM; empty, they narrow nothing.
     """

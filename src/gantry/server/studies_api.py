@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from gantry.archive.archive import Archive
-from gantry.archive.query import Row, TextQuery
+from gantry.archive.query import MAX_COUNTED_IN_SQL, Row, TextQuery
 from gantry.dicomweb.parameters import single, split_query, unsigned
 from gantry.dicomweb.paths import study_path
 from gantry.errors import WebRequestError
@@ -48,7 +48,9 @@ class StudyList:
         )
         found = await asyncio.to_thread(self._archive.search_text, query)
         rows = [_shown(row) for row in found.rows]
-        total = found.total if found.total is not None else offset + len(rows)
+        total = found.total
+        if total is None:  # too many to count: so many there are at least
+            total = max(offset + len(rows), MAX_COUNTED_IN_SQL)
         return json_response({"total": total, "studies": rows}).with_header(b"cache-control", b"no-cache")
 
 
@@ -77,7 +79,7 @@ def _shown(row: Row) -> dict[str, Any]:
     pictured = any(code not in _WITHOUT_PICTURES for code in modalities)
     return {
         "studyUid": row.study_uid,
-        "patientName": _name(model),
+        "patientName": _name(model, "00100010"),
         "patientId": _text(model, "00100020"),
         "patientBirthDate": _text(model, "00100030"),
         "patientSex": _text(model, "00100040"),
@@ -85,6 +87,7 @@ def _shown(row: Row) -> dict[str, Any]:
         "studyTime": _text(model, "00080030"),
         "description": _text(model, "00081030"),
         "accession": _text(model, "00080050"),
+        "referringPhysician": _name(model, "00080090"),
         "modalities": modalities,
         "series": counts.series if counts else 0,
         "instances": counts.instances if counts else 0,
@@ -97,8 +100,8 @@ def _text(model: dict[str, Any], tag: str) -> str:
     return str(values[0] if values[0] is not None else "")
 
 
-def _name(model: dict[str, Any]) -> str:
+def _name(model: dict[str, Any], tag: str) -> str:
     """The first component group that is not empty; the alphabetic one comes first."""
-    values = model.get("00100010", {}).get("Value") or [{}]
+    values = model.get(tag, {}).get("Value") or [{}]
     groups = values[0] or {}
     return next((groups[g] for g in ("Alphabetic", "Ideographic", "Phonetic") if groups.get(g)), "")

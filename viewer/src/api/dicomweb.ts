@@ -15,6 +15,19 @@ export async function findSeries(study: string, signal?: AbortSignal): Promise<r
   return objects(await getDicomJson(`${studyPath(study)}/series?limit=1000&${fields}`, signal));
 }
 
+const OF_A_STUDY = "includefield=00080020,00080030,00080061,00081030,00100020,00100021";
+
+/** A study with what tells its patient; undefined where the archive has none. */
+export async function findStudy(study: string, signal?: AbortSignal): Promise<DicomObject | undefined> {
+  return objects(await getDicomJson(`${ROOT}/studies?StudyInstanceUID=${study}&${OF_A_STUDY}`, signal))[0];
+}
+
+/** Studies whose Patient ID matches, newest first; `*` and `?` in it match more than themselves. */
+export async function findStudiesOfPatient(patientId: string, signal?: AbortSignal): Promise<readonly DicomObject[]> {
+  const asked = `PatientID=${encodeURIComponent(patientId)}&limit=1000&${OF_A_STUDY}`;
+  return objects(await getDicomJson(`${ROOT}/studies?${asked}`, signal));
+}
+
 export async function seriesMetadata(
   study: string,
   series: string,

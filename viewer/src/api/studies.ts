@@ -12,6 +12,7 @@ export interface StudyRow {
   readonly studyTime: string;
   readonly description: string;
   readonly accession: string;
+  readonly referringPhysician: string;
   readonly modalities: readonly string[];
   readonly series: number;
   readonly instances: number;
@@ -76,6 +77,7 @@ function studyRow(value: unknown): StudyRow {
     studyTime: words("studyTime"),
     description: words("description"),
     accession: words("accession"),
+    referringPhysician: words("referringPhysician"),
     modalities: modalities.filter((code): code is string => typeof code === "string"),
     series: amount("series"),
     instances: amount("instances"),

@@ -2,15 +2,18 @@
 import { For, Show, createEffect, createResource, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
 import { followChanges } from "../api/changes";
 import { dicomDoor } from "../api/server";
-import { findStudies } from "../api/studies";
+import { findStudies, type StudyFilter } from "../api/studies";
 import { uploadFile } from "../api/upload";
+import { listed } from "../dicom/words";
 import { t } from "../i18n/language";
 import { createStudyList, type StudyList } from "../state/studies";
 import { createUploads } from "../state/uploads";
 import { isTyping } from "../tools/keys";
+import { ColumnsMenu } from "../ui/ColumnsMenu";
 import { ErrorNote, OneOf, SomeOf, ToolButton, type Choice } from "../ui/controls";
 import { Icon } from "../ui/icons";
 import { showLanguages } from "../ui/LanguageDialog";
+import { SearchesMenu } from "../ui/SearchesMenu";
 import { StudyRows, type RowsControl } from "../ui/StudyRows";
 import { theme, toggleTheme } from "../ui/theme";
 import { DropZone, FilePicker, UploadPanel } from "../ui/upload";
@@ -39,6 +42,12 @@ function periods(): readonly Choice<number>[] {
     { value: 30, words: month },
     { value: 365, words: year },
   ];
+}
+
+/** "smith · CT · 7 days" */
+function filterInWords({ words, modalities: codes, days }: StudyFilter): string {
+  const kinds = codes.map((code) => modalities().find(({ value }) => value === code)?.words ?? code);
+  return listed([words.trim(), ...kinds, days > 0 ? periods().find(({ value }) => value === days)?.words : undefined]);
 }
 
 export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
@@ -103,10 +112,7 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
     ),
   );
 
-  const clear = () => {
-    search.value = "";
-    list.ask({ words: "" });
-  };
+  const clear = () => list.ask({ words: "" });
 
   onMount(() => {
     addEventListener("keydown", onKey);
@@ -124,7 +130,7 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
           <img src="/icon.svg" alt="" width="24" height="24" />
           <span>Gantry</span>
         </h1>
-        <label class="search">
+        <div class="search">
           <Icon name="search" />
           <input
             ref={search}
@@ -134,10 +140,19 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
             autocomplete="off"
             spellcheck={false}
             enterkeyhint="search"
+            value={list.state.filter.words}
             onInput={(event) => list.ask({ words: event.currentTarget.value })}
           />
           <kbd aria-hidden="true">/</kbd>
-        </label>
+          <SearchesMenu
+            filter={list.state.filter}
+            inWords={filterInWords}
+            onChoose={(filter) => {
+              list.ask(filter);
+              search.focus();
+            }}
+          />
+        </div>
         <div class="head-end">
           <FilePicker onFiles={(files) => uploads.add(files)} />
           <ToolButton icon="languages" words={t().language.title} onUse={showLanguages} />
@@ -182,6 +197,7 @@ function Filters(props: { readonly list: StudyList }): JSX.Element {
       <p class="amount" aria-live="polite" classList={{ waiting: state.busy }}>
         <Show when={!state.fresh && (!state.error || state.total > 0)}>{t().counts.studies(state.total)}</Show>
       </p>
+      <ColumnsMenu />
     </search>
   );
 }

@@ -1,7 +1,7 @@
 /** One study: series rail, a grid of cells, tools. Everything a key can do, a button can too. */
 import { Index, Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
 import "../ui/styles/viewer.css";
-import { findSeries, seriesMetadata } from "../api/dicomweb";
+import { findSeries, findStudiesOfPatient, findStudy, seriesMetadata } from "../api/dicomweb";
 import { sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
 import type { Window } from "../dicom/frame";
 import { areParallel } from "../dicom/geometry";
@@ -32,6 +32,7 @@ import {
   type Layout,
 } from "../state/layout";
 import type { Measurement } from "../state/measurements";
+import { createPriors } from "../state/priors";
 import { openStudy } from "../state/study";
 import type { Point } from "../tools/gestures";
 import { commandFor, type CommandId } from "../tools/keys";
@@ -41,11 +42,12 @@ import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
 import { MeasurePanel } from "../ui/MeasurePanel";
 import { whyNoVolume } from "../ui/novolume";
+import { PriorsMenu } from "../ui/PriorsMenu";
 import { SeriesRail } from "../ui/SeriesRail";
 import { StageCell, togglePlaying } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
-import { backToList } from "./router";
+import { backToList, openStudyPage, studyAddress } from "./router";
 
 const FINE_ZOOM = 1.25;
 /** How long something is said: a word of assent, or a sentence to read. */
@@ -57,6 +59,7 @@ const SEVERAL = [2, 2] as const;
 export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const uid = props.link.study;
   const study = openStudy(uid, { findSeries, seriesMetadata });
+  const priors = createPriors(uid, { findStudy, findStudiesOfPatient });
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const firstTool: DragTool = onTouch ? "scroll" : "window";
   const [tool, setTool] = createSignal<DragTool>(firstTool);
@@ -219,8 +222,12 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     onCleanup(() => {
       removeEventListener("keydown", onKey);
       study.dispose();
+      priors.dispose();
     });
   });
+
+  // The first image comes first.
+  createEffect(() => !study.state().busy && priors.load());
 
   // What the address asks for, else the first series, as soon as it is known.
   let hasBegun = false;
@@ -343,6 +350,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
             ])}
           </p>
         </div>
+        <PriorsMenu priors={priors} address={studyAddress} onOpen={openStudyPage} />
       </header>
       <ViewerTools
         tool={tool()}

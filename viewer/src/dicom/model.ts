@@ -30,6 +30,7 @@ export const TAG = {
   contentTime: "00080033",
   accessionNumber: "00080050",
   modality: "00080060",
+  modalitiesInStudy: "00080061",
   conversionType: "00080064",
   manufacturer: "00080070",
   institutionName: "00080080",
@@ -42,6 +43,7 @@ export const TAG = {
   availableTransferSyntaxUid: "00083002",
   patientName: "00100010",
   patientId: "00100020",
+  issuerOfPatientId: "00100021",
   patientBirthDate: "00100030",
   patientSex: "00100040",
   bodyPartExamined: "00180015",
@@ -108,6 +110,12 @@ export function text(object: DicomObject | undefined, tag: string, index = 0): s
   if (typeof value === "string") return value.trim() || undefined;
   if (typeof value === "number") return String(value);
   return undefined;
+}
+
+/** All values that are text and hold something. */
+export function texts(object: DicomObject | undefined, tag: string): readonly string[] {
+  const values = object?.[tag]?.Value ?? [];
+  return values.filter((value): value is string => typeof value === "string" && value.trim() !== "");
 }
 
 export function numbers(object: DicomObject | undefined, tag: string): readonly number[] {

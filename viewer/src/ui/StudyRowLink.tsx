@@ -11,11 +11,13 @@ import {
   timeInWords,
 } from "../dicom/words";
 import { t } from "../i18n/language";
+import type { ColumnId } from "../state/columns";
 import { Thumbnail } from "./Thumbnail";
 
 export interface StudyRowLinkProps {
   /** Undefined while it has not come: its place is kept, and can have the focus. */
   readonly study: StudyRow | undefined;
+  readonly columns: readonly ColumnId[];
   readonly address: (study: string) => string;
   readonly onOpen: (study: string) => void;
   /** Whether the tabulator key stops here; within the list the arrow keys move. */
@@ -41,52 +43,95 @@ export function StudyRowLink(props: StudyRowLinkProps): JSX.Element {
       draggable={false}
     >
       <Show when={props.study} fallback={<span class="seen-by-readers">{t().list.coming}</span>}>
-        {(study) => <Cells study={study()} />}
+        {(study) => <Cells study={study()} columns={props.columns} />}
       </Show>
     </a>
   );
 }
 
-function Cells(props: { readonly study: StudyRow }): JSX.Element {
-  const study = () => props.study;
-  return (
-    <>
-      <Thumbnail address={study().thumbnail} />
+interface CellProps {
+  readonly study: StudyRow;
+  readonly columns: readonly ColumnId[];
+}
+
+/** The columns of a row. What a chosen column says is not said again below another one. */
+const CELLS: Readonly<Record<ColumnId, (props: CellProps) => JSX.Element>> = {
+  name: (props) => {
+    const age = () => ageInWords(props.study.patientBirthDate, props.study.studyDate);
+    return (
       <span class="who">
-        <strong>{nameInWords(study().patientName)}</strong>
-        <small>
-          {listed([
-            study().patientId,
-            sexInWords(study().patientSex),
-            ageInWords(study().patientBirthDate, study().studyDate),
-          ])}
-        </small>
-      </span>
-      <span class="what">
-        <span classList={{ unsaid: !study().description }}>
-          {study().description || listed(study().modalities.map(modalityInWords), ", ") || t().list.noDescription}
-        </span>
-        <small>{study().accession}</small>
-      </span>
-      <span class="kinds">
-        <For each={study().modalities}>
-          {(code) => (
-            <span class="chip" title={modalityInWords(code)}>
-              {code}
-            </span>
-          )}
-        </For>
-      </span>
-      <span class="when">
-        <span>{dateInWords(study().studyDate) || t().list.noDate}</span>
-        <small>{timeInWords(study().studyTime)}</small>
-      </span>
-      <span class="size">
-        <span>{t().counts.objects(study().instances)}</span>
-        <Show when={study().series > 0}>
-          <small>{t().counts.series(study().series)}</small>
+        <strong>{nameInWords(props.study.patientName)}</strong>
+        <Show when={unless("id", props) || unless("sex", props) || unless("born", props)}>
+          <small>
+            {listed([
+              unless("id", props) && props.study.patientId,
+              unless("sex", props) && sexInWords(props.study.patientSex),
+              unless("born", props) && age(),
+            ])}
+          </small>
         </Show>
       </span>
+    );
+  },
+  id: (props) => <span class="one">{props.study.patientId}</span>,
+  born: (props) => (
+    <span class="one">
+      {dateInWords(props.study.patientBirthDate)}
+      <small>{ageInWords(props.study.patientBirthDate, props.study.studyDate)}</small>
+    </span>
+  ),
+  sex: (props) => <span class="one">{sexInWords(props.study.patientSex)}</span>,
+  description: (props) => (
+    <span class="what">
+      <span classList={{ unsaid: !props.study.description }}>
+        {props.study.description || listed(props.study.modalities.map(modalityInWords), ", ") || t().list.noDescription}
+      </span>
+      <Show when={unless("accession", props)}>
+        <small>{props.study.accession}</small>
+      </Show>
+    </span>
+  ),
+  accession: (props) => <span class="one">{props.study.accession}</span>,
+  modality: (props) => (
+    <span class="kinds">
+      <For each={props.study.modalities}>
+        {(code) => (
+          <span class="chip" title={modalityInWords(code)}>
+            {code}
+          </span>
+        )}
+      </For>
+    </span>
+  ),
+  referring: (props) => (
+    <span class="one">{props.study.referringPhysician && nameInWords(props.study.referringPhysician)}</span>
+  ),
+  when: (props) => (
+    <span class="when">
+      <span>{dateInWords(props.study.studyDate) || t().list.noDate}</span>
+      <small>{timeInWords(props.study.studyTime)}</small>
+    </span>
+  ),
+  series: (props) => <span class="one">{t().counts.series(props.study.series)}</span>,
+  images: (props) => (
+    <span class="size">
+      <span>{t().counts.objects(props.study.instances)}</span>
+      <Show when={unless("series", props) && props.study.series > 0}>
+        <small>{t().counts.series(props.study.series)}</small>
+      </Show>
+    </span>
+  ),
+};
+
+function unless(id: ColumnId, { columns }: CellProps): true | undefined {
+  return columns.includes(id) ? undefined : true;
+}
+
+function Cells(props: CellProps): JSX.Element {
+  return (
+    <>
+      <Thumbnail address={props.study.thumbnail} />
+      <For each={props.columns}>{(id) => CELLS[id](props)}</For>
     </>
   );
 }

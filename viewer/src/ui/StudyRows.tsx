@@ -2,8 +2,9 @@
  * The rows of the study list. Only those in sight exist, each at its own place in a list that is as long
  * as the answer says; the row that has the focus stays, wherever the list is scrolled to.
  */
-import { For, createMemo, createSignal, onCleanup, onMount, type JSX } from "solid-js";
+import { For, Show, createMemo, createSignal, onCleanup, onMount, type JSX } from "solid-js";
 import { t } from "../i18n/language";
+import { USUAL_COLUMNS, columns, type ColumnId } from "../state/columns";
 import type { StudyList } from "../state/studies";
 import { StudyRowLink } from "./StudyRowLink";
 
@@ -18,6 +19,23 @@ const ROW_PIXELS = 60;
 const CARD_PIXELS = 112;
 /** The same width as in list.css. */
 const CARDS = matchMedia("(max-width: 680px)");
+
+/** The least pixels of each column, and its share of what is left. */
+const WIDTHS: Readonly<Record<ColumnId, readonly [number, number]>> = {
+  name: [140, 1.2],
+  id: [90, 0.6],
+  born: [92, 0.4],
+  sex: [50, 0.2],
+  description: [110, 1.4],
+  accession: [90, 0.6],
+  modality: [84, 0.45],
+  referring: [110, 0.8],
+  when: [100, 0.4],
+  series: [70, 0.3],
+  images: [76, 0.3],
+};
+/** The thumbnail, and the space at both ends. */
+const [PICTURE_PIXELS, ENDS_PIXELS, GAP_PIXELS] = [44, 48, 16];
 
 export interface RowsControl {
   /** Moves the focus by so many rows; the first use of it goes to the row that had it last. */
@@ -50,6 +68,11 @@ export function StudyRows(props: StudyRowsProps): JSX.Element {
   let rows!: HTMLUListElement;
 
   const pixels = () => (asCards() ? CARD_PIXELS : ROW_PIXELS);
+  const shownColumns = () => (asCards() ? USUAL_COLUMNS : columns());
+  const tracks = () =>
+    [`${PICTURE_PIXELS}px`, ...shownColumns().map((id) => `minmax(${WIDTHS[id][0]}px, ${WIDTHS[id][1]}fr)`)].join(" ");
+  const leastPixels = () =>
+    shownColumns().reduce((sum, id) => sum + GAP_PIXELS + WIDTHS[id][0], PICTURE_PIXELS + ENDS_PIXELS);
   const length = () => Math.min(props.list.state.total, MOST_ROWS);
   const inSight = createMemo(
     () => {
@@ -130,27 +153,37 @@ export function StudyRows(props: StudyRowsProps): JSX.Element {
   });
 
   return (
-    <ul
-      class="studies"
-      ref={rows}
-      aria-label={t().list.title}
-      aria-busy={props.list.state.busy}
-      classList={{ stale: props.list.state.stale }}
-      style={{ height: `${length() * pixels()}px`, "--row": `${pixels()}px` }}
-    >
-      <For each={indices()}>
-        {(index) => (
-          <li aria-setsize={length()} aria-posinset={index + 1} style={{ top: `${index * pixels()}px` }}>
-            <StudyRowLink
-              study={props.list.row(index)}
-              address={props.address}
-              onOpen={props.onOpen}
-              reached={index === current()}
-              onFocus={() => setCurrent(index)}
-            />
-          </li>
-        )}
-      </For>
-    </ul>
+    <div class="table" style={{ "--columns": tracks(), "--least": `${asCards() ? 0 : leastPixels()}px` }}>
+      <Show when={!asCards() && length() > 0}>
+        {/* Every cell says by itself what it is; a reader hears the rows alone. */}
+        <div class="column-heads" aria-hidden="true">
+          <span />
+          <For each={shownColumns()}>{(id) => <span class={id}>{t().columns.names[id]}</span>}</For>
+        </div>
+      </Show>
+      <ul
+        class="studies"
+        ref={rows}
+        aria-label={t().list.title}
+        aria-busy={props.list.state.busy}
+        classList={{ stale: props.list.state.stale }}
+        style={{ height: `${length() * pixels()}px`, "--row": `${pixels()}px` }}
+      >
+        <For each={indices()}>
+          {(index) => (
+            <li aria-setsize={length()} aria-posinset={index + 1} style={{ top: `${index * pixels()}px` }}>
+              <StudyRowLink
+                study={props.list.row(index)}
+                columns={shownColumns()}
+                address={props.address}
+                onOpen={props.onOpen}
+                reached={index === current()}
+                onFocus={() => setCurrent(index)}
+              />
+            </li>
+          )}
+        </For>
+      </ul>
+    </div>
   );
 }

@@ -5,6 +5,11 @@ import angle from "lucide-static/icons/angle.svg?raw";
 import arrow from "lucide-static/icons/move-up-left.svg?raw";
 import arrowLeft from "lucide-static/icons/arrow-left.svg?raw";
 import box from "lucide-static/icons/box.svg?raw";
+import bookmark from "lucide-static/icons/bookmark.svg?raw";
+import down from "lucide-static/icons/chevron-down.svg?raw";
+import up from "lucide-static/icons/chevron-up.svg?raw";
+import columns from "lucide-static/icons/columns-3.svg?raw";
+import history from "lucide-static/icons/history.svg?raw";
 import check from "lucide-static/icons/check.svg?raw";
 import chevronDown from "lucide-static/icons/chevron-down.svg?raw";
 import circle from "lucide-static/icons/circle.svg?raw";
@@ -52,10 +57,10 @@ import close from "lucide-static/icons/x.svg?raw";
 import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
-  activity, angle, arrow, arrowLeft, box, check, chevronDown, circle, close, cobb, contrast, copy, crosshair, ellipse,
-  ellipsis, file, fileText, film, flip, freehand, grid, inbox, invert, keyboard, languages, layers, link, list, maximize,
+  activity, angle, arrow, arrowLeft, bookmark, box, check, chevronDown, circle, close, cobb, columns, contrast, copy, crosshair, down, ellipse,
+  ellipsis, file, fileText, film, flip, freehand, grid, history, inbox, invert, keyboard, languages, layers, link, list, maximize,
   moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, sun, trash, triangle,
-  undo, upload, zoom,
+  undo, up, upload, zoom,
 } as const;
 
 export type IconName = keyof typeof ICONS;

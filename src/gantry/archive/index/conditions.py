@@ -32,6 +32,7 @@ from sqlalchemy import (
 from gantry.archive.index import schema
 from gantry.archive.index.columns import WordKind, cut_word, whole_word, words_of
 from gantry.archive.index.sqlite import prepare
+from gantry.archive.index.typed import date_beginnings
 from gantry.archive.query import OrderBy
 from gantry.dataset.matching import Condition, Kind, NameQuery
 from gantry.dataset.person_name import normalise
@@ -381,7 +382,10 @@ def _any_of(
 
 
 def typed_word(conditions: Conditions, typed: str) -> ColumnElement[bool]:
-    """What a word that somebody types finds: beginnings of names, identifiers, described words, dates."""
+    """What a word that somebody types finds.
+
+    It begins a name, an identifier, a described word or a date, or is a modality.
+    """
     _check_text(typed)
     kinds = (WordKind.NAME, WordKind.IDENTIFIER, WordKind.DESCRIPTION)
     word = cut_word(normalise(typed.strip()))
@@ -392,7 +396,7 @@ def typed_word(conditions: Conditions, typed: str) -> ColumnElement[bool]:
     if len(parts) > 1:
         divided = (WordKind.NAME, WordKind.DESCRIPTION)
         found.append(and_(*(conditions.has_word(begins_with(_W.word, part), *divided) for part in parts)))
-    digits = word.replace("-", "").replace(".", "")
-    if len(digits) in (4, 6, 8) and digits.isascii() and digits.isdigit():
-        found.append(begins_with(_ST.study_date, digits))
+    found.extend(begins_with(_ST.study_date, beginning) for beginning in date_beginnings(word))
+    if word.isascii():
+        found.append(conditions.has_modality(_M.modality == word.upper()))
     return or_(*found)
