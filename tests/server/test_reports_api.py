@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,17 @@ def test_the_same_key_is_the_same_report(web: WebServed) -> None:
     assert report(web).json()["version"] == 3  # and what is drawn since stays
     assert report(web, "k2").status_code == 201
     assert measurements(web)["reports"] == 2
+
+
+def test_the_same_key_twice_at_once_is_one_report(web: WebServed) -> None:
+    put(web, [length()])
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: report(web), range(4)))
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    assert len({answer.json()["sopInstanceUid"] for answer in answers}) == 1
+    assert measurements(web)["reports"] == 1
+    (location,) = web.archive.locate(f"{ROOT}.1", None, answers[0].json()["sopInstanceUid"])
+    assert location.number == 1
 
 
 def test_a_report_that_a_crash_cut_off_is_made_by_the_same_request(web: WebServed) -> None:

@@ -104,21 +104,28 @@ class ReportDoor:
         self, person: str, study: str, asked: ReportRequest, after: int | None, origin: Origin
     ) -> _Made:
         drafts = self._archive.drafts
+        file = b""
         begun = drafts.made_report(person, study, asked.key)
-        is_new = begun is None
         if begun is None:
             current = drafts.current(person, study)
+            # Asked again: the draft may be what the same request, made twice at once, has just emptied
+            begun = drafts.made_report(person, study, asked.key)
+        is_new = begun is None
+        if begun is None:
             if after is not None and after != current.version:
                 raise NotCurrent(current.version)
-            begun = MadeReport(
+            mine = MadeReport(
                 asked.key, current.version, new_uid(), new_uid(), datetime.now().astimezone(),
                 msgspec.Raw(msgspec.json.encode(asked)),
             )  # fmt: skip
-            # Refused before the key stands for anything
-            self._written(study, current, begun)
-            begun = drafts.begin_report(person, study, begun)
+            # Before the key stands for anything, since it may be refused
+            file = self._written(study, current, mine)
+            begun = drafts.begin_report(person, study, mine)
+            if begun.sop_instance_uid != mine.sop_instance_uid:
+                file = b""  # a request beside this one was first
         if not self._is_kept(study, begun):
-            self._keep(self._written(study, self._version(person, study, begun), begun), origin)
+            file = file or self._written(study, self._version(person, study, begun), begun)
+            self._keep(file, origin)
         return _Made(begun, is_new, self._emptied(person, study, begun))
 
     def _version(self, person: str, study: str, begun: MadeReport) -> DraftVersion:
