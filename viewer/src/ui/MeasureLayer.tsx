@@ -37,7 +37,7 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
     const box = props.cell.element();
     if (!sight || !box) return [];
     const size = { x: box.clientWidth, y: box.clientHeight };
-    const taken: Box[] = [];
+    const taken = edgesOf(size);
     return props.measuring.onImage(sight.image).map((one) => drawnOf(one, (point) => sight.toScreen(point), size, taken));
   });
   const isChosen = (id: string) => props.measuring.selected() === id;
@@ -143,6 +143,20 @@ function placeOfWords(corners: readonly Point[], words: readonly string[], size:
   const box = places.find((place) => isInside(place) && isFree(place)) ?? places.find(isInside) ?? held(places[0]!, size);
   if (words.length > 0) taken.push(box);
   return { x: box.left, y: box.top + LINE_PX * BASELINE };
+}
+
+const EDGE_PX = 44;
+const LETTER_BOX_PX = 24;
+
+/** Where the letters at the edges are: a value there would take one of them away. */
+function edgesOf({ x, y }: Point): Box[] {
+  const [column, row] = [(x - LETTER_BOX_PX) / 2, (y - LETTER_BOX_PX) / 2];
+  return [
+    { left: 0, top: row, right: EDGE_PX, bottom: row + LETTER_BOX_PX },
+    { left: x - EDGE_PX, top: row, right: x, bottom: row + LETTER_BOX_PX },
+    { left: column, top: 0, right: column + LETTER_BOX_PX, bottom: EDGE_PX },
+    { left: column, top: y - EDGE_PX, right: column + LETTER_BOX_PX, bottom: y },
+  ];
 }
 
 /** Where in a line its letters stand. */
