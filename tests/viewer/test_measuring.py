@@ -291,6 +291,23 @@ def test_what_was_measured_at_the_detector_is_said_to_be(page: Page, server: str
     assert page.evaluate("document.querySelector('.scale')") is None
 
 
+def test_values_cover_neither_their_shape_nor_one_another(page: Page, server: str) -> None:
+    open_series_at(page, server)
+    page.key("e")
+    for left in (30, 80, 130):
+        draw(page, screen(page, left, 100), screen(page, left + 10, 120), screen(page, left + 20, 140))
+    texts(page, 3)
+    boxes = page.evaluate(
+        f"""{SHAPES}.map((one) => {{ const b = one.querySelector('text').getBBox(), l = one.querySelector('path').getBBox();
+            return [b, l].map((box) => [box.x, box.y, box.x + box.width, box.y + box.height]); }})"""
+    )
+    words = [word for word, _ in boxes]
+    lines = [line for _, line in boxes]
+    for at, word in enumerate(words):
+        for other in [*words[:at], lines[at]]:
+            assert word[0] > other[2] or other[0] > word[2] or word[1] > other[3] or other[1] > word[3]
+
+
 def test_undo_redo_delete_and_escape_by_key(page: Page, server: str) -> None:
     open_series_at(page, server)
     page.key("d")

@@ -1,6 +1,6 @@
 /** Drawn over an image: its measurements with their values, and the points to take hold of. */
 import { Index, Show, createEffect, createMemo, onMount, type JSX } from "solid-js";
-import { handlesOf, outlines } from "../dicom/measure";
+import { handlesOf, outlines, type ImagePoint } from "../dicom/measure";
 import { valuesInWords } from "../dicom/measurewords";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
@@ -37,7 +37,8 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
     const box = props.cell.element();
     if (!sight || !box) return [];
     const size = { x: box.clientWidth, y: box.clientHeight };
-    return props.measuring.onImage(sight.image).map((one) => drawnOf(one, (point) => sight.toScreen(point), size));
+    const taken = edgesOf(size);
+    return props.measuring.onImage(sight.image).map((one) => drawnOf(one, (point) => sight.toScreen(point), size, taken));
   });
   const isChosen = (id: string) => props.measuring.selected() === id;
   const showsHandles = (id: string) => isChosen(id) || props.measuring.aimed()?.id === id;
@@ -90,7 +91,7 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
   );
 }
 
-function drawnOf(one: Measurement, toScreen: (point: { x: number; y: number }) => Point | undefined, size: Point): Drawn {
+function drawnOf(one: Measurement, toScreen: (point: ImagePoint) => Point | undefined, size: Point, taken: Box[]): Drawn {
   const shapes = outlines(one.kind, one.points, one.spacing).map(({ points, closed, faint }) => ({
     points: points.flatMap((point) => toScreen(point) ?? []),
     closed,
@@ -106,21 +107,69 @@ function drawnOf(one: Measurement, toScreen: (point: { x: number; y: number }) =
     lines,
     handles: handlesOf(one.kind, one.points).flatMap((index) => toScreen(one.points[index]!) ?? []),
     words,
-    wordsAt: placeOfWords(one.kind === "arrow" ? corners.slice(1) : corners, words, size),
+    wordsAt: placeOfWords(one.kind === "arrow" ? corners.slice(1) : corners, words, size, taken),
   };
 }
 
-/** Beside the shape: at its right where there is room, else at its left, and inside of the picture. */
-function placeOfWords(corners: readonly Point[], words: readonly string[], size: Point): Point {
+interface Box {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+/**
+ * Beside the shape, where it covers no other words: right, left, below or above, inside of the
+ * picture. What is placed is added to `taken`.
+ */
+function placeOfWords(corners: readonly Point[], words: readonly string[], size: Point, taken: Box[]): Point {
   const first = corners[0] ?? { x: 0, y: 0 };
-  const right = corners.reduce((far, corner) => (corner.x > far.x ? corner : far), first);
-  const left = corners.reduce((far, corner) => (corner.x < far.x ? corner : far), first);
+  const farthest = (isFarther: (a: Point, b: Point) => boolean) =>
+    corners.reduce((far, corner) => (isFarther(corner, far) ? corner : far), first);
+  const [right, left] = [farthest((a, b) => a.x > b.x), farthest((a, b) => a.x < b.x)];
+  const [low, high] = [farthest((a, b) => a.y > b.y), farthest((a, b) => a.y < b.y)];
   const width = Math.max(0, ...words.map((line) => line.length)) * LETTER_PX;
-  const fits = right.x + WORDS_AWAY_PX + width <= size.x - MARGIN_PX;
-  const at = fits ? right : left;
-  const x = fits ? right.x + WORDS_AWAY_PX : left.x - WORDS_AWAY_PX - width;
-  const lowest = size.y - MARGIN_PX - LINE_PX * (words.length - 1);
-  return { x: Math.max(MARGIN_PX, x), y: Math.min(lowest, Math.max(LINE_PX, at.y + 4)) };
+  const height = LINE_PX * Math.max(1, words.length);
+  const boxAt = (x: number, y: number): Box => ({ left: x, top: y, right: x + width, bottom: y + height });
+  const places = [
+    boxAt(right.x + WORDS_AWAY_PX, right.y - LINE_PX / 2),
+    boxAt(left.x - WORDS_AWAY_PX - width, left.y - LINE_PX / 2),
+    boxAt(low.x - width / 2, low.y + WORDS_AWAY_PX),
+    boxAt(high.x - width / 2, high.y - WORDS_AWAY_PX - height),
+  ];
+  const isInside = (box: Box) =>
+    box.left >= MARGIN_PX && box.top >= MARGIN_PX && box.right <= size.x - MARGIN_PX && box.bottom <= size.y - MARGIN_PX;
+  const isFree = (box: Box) => !taken.some((other) => doMeet(box, other));
+  const box = places.find((place) => isInside(place) && isFree(place)) ?? places.find(isInside) ?? held(places[0]!, size);
+  if (words.length > 0) taken.push(box);
+  return { x: box.left, y: box.top + LINE_PX * BASELINE };
+}
+
+const EDGE_PX = 44;
+const LETTER_BOX_PX = 24;
+
+/** Where the letters at the edges are: a value there would take one of them away. */
+function edgesOf({ x, y }: Point): Box[] {
+  const [column, row] = [(x - LETTER_BOX_PX) / 2, (y - LETTER_BOX_PX) / 2];
+  return [
+    { left: 0, top: row, right: EDGE_PX, bottom: row + LETTER_BOX_PX },
+    { left: x - EDGE_PX, top: row, right: x, bottom: row + LETTER_BOX_PX },
+    { left: column, top: 0, right: column + LETTER_BOX_PX, bottom: EDGE_PX },
+    { left: column, top: y - EDGE_PX, right: column + LETTER_BOX_PX, bottom: y },
+  ];
+}
+
+/** Where in a line its letters stand. */
+const BASELINE = 0.76;
+
+function doMeet(a: Box, b: Box): boolean {
+  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+}
+
+function held(box: Box, size: Point): Box {
+  const x = Math.max(MARGIN_PX, Math.min(size.x - MARGIN_PX - (box.right - box.left), box.left)) - box.left;
+  const y = Math.max(MARGIN_PX, Math.min(size.y - MARGIN_PX - (box.bottom - box.top), box.top)) - box.top;
+  return { left: box.left + x, top: box.top + y, right: box.right + x, bottom: box.bottom + y };
 }
 
 function pathOf(points: readonly Point[], closed: boolean): string {

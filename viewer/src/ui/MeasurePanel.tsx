@@ -1,5 +1,5 @@
 /** All measurements of the study: values, the way to the image, a label, and away with it. */
-import { For, Show, type JSX } from "solid-js";
+import { For, Show, createEffect, type JSX } from "solid-js";
 import { valuesInWords } from "../dicom/measurewords";
 import { t } from "../i18n/language";
 import type { Measurement } from "../state/measurements";
@@ -51,7 +51,12 @@ export function MeasurePanel(props: MeasurePanelProps): JSX.Element {
         <ul>
           <For each={list()}>
             {(one) => (
-              <li classList={{ chosen: props.measuring.selected() === one.id }}>
+              <li
+                classList={{ chosen: props.measuring.selected() === one.id }}
+                ref={(row) =>
+                  createEffect(() => props.measuring.selected() === one.id && row.scrollIntoView({ block: "nearest" }))
+                }
+              >
                 <button
                   type="button"
                   class="measure-show"
