@@ -1,12 +1,14 @@
 /** One study: series rail, a grid of cells, tools. Everything a key can do, a button can too. */
 import { Index, Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
 import "../ui/styles/viewer.css";
+import { readDraft, reportDraft, writeDraft } from "../api/drafts";
 import { findSeries, findStudiesOfPatient, findStudy, seriesMetadata } from "../api/dicomweb";
 import { sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
-import type { Window } from "../dicom/frame";
+import { describeFrame, type Window } from "../dicom/frame";
 import { areParallel } from "../dicom/geometry";
 import { linkPath, type Link } from "../dicom/link";
-import { isKind, type Kind } from "../dicom/measure";
+import { isKind, spacingOf, type Kind } from "../dicom/measure";
+import { newUid } from "../dicom/uid";
 import type { Vector3 } from "../dicom/model";
 import { presetsFor } from "../dicom/presets";
 import { RENDERINGS, isVolume, volumeOf } from "../dicom/volume";
@@ -33,6 +35,7 @@ import {
 } from "../state/layout";
 import type { Measurement } from "../state/measurements";
 import { createPriors } from "../state/priors";
+import { createSaving } from "../state/saving";
 import { openStudy } from "../state/study";
 import type { Point } from "../tools/gestures";
 import { commandFor, type CommandId } from "../tools/keys";
@@ -66,6 +69,34 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const [lastKind, setLastKind] = createSignal<Kind>("length");
   const [panelOpen, setPanelOpen] = createSignal(false);
   const measuring = measuringOf(uid);
+  const saving = createSaving(
+    {
+      read: () => readDraft(uid),
+      write: (version, measurements) => writeDraft(uid, version, measurements),
+      report: (key) => reportDraft(uid, key),
+    },
+    {
+      list: () => measuring.all().list,
+      receive: measuring.receive,
+      clear: measuring.clear,
+      async spacingOf(image, points) {
+        await study.openSeries(image.seriesInstanceUid);
+        const place = whereIs({ image });
+        const frame = place?.set.kind === "stack" ? place.set.frames[place.index] : undefined;
+        return frame && spacingOf(describeFrame(frame.instance, frame.number), points);
+      },
+    },
+    newUid,
+  );
+  createEffect(on(() => measuring.all().list, () => saving.changed()));
+  const finish = async () => {
+    try {
+      await saving.finish();
+      say(t().measure.finished, SHORT_MS);
+    } catch (error) {
+      say((error as Error).message, LONG_MS);
+    }
+  };
   const [layout, setLayout] = createSignal<Layout>(ONE_CELL);
   const [linked, setLinked] = createSignal(true);
   const [lines, setLines] = createSignal(true);
@@ -221,6 +252,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     addEventListener("keydown", onKey);
     onCleanup(() => {
       removeEventListener("keydown", onKey);
+      saving.dispose();
       study.dispose();
       priors.dispose();
     });
@@ -235,6 +267,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     const first = study.sets()[0];
     if (hasBegun || !first) return;
     hasBegun = true;
+    void saving.open();
     void begin(first);
   });
   const begin = async (first: DisplaySet) => {
@@ -270,7 +303,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     }),
   );
   /** Where the image of a measurement is, as far as its series is read. */
-  const whereIs = ({ image }: Measurement) => {
+  const whereIs = ({ image }: Pick<Measurement, "image">) => {
     const isIts = (frame: Stack["frames"][number]) =>
       frame.number === image.frame && sopInstanceUid(frame.instance) === image.sopInstanceUid;
     for (const set of study.sets()) {
@@ -438,6 +471,8 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       </main>
       <Show when={panelOpen()}>
         <MeasurePanel
+          saving={saving.state()}
+          onFinish={() => void finish()}
           measuring={measuring}
           placeInWords={placeInWords}
           onShow={showMeasurement}

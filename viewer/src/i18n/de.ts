@@ -341,6 +341,14 @@ export const de: Messages = {
     redo: "Strg Umschalt Z",
   },
   measure: {
+    saving: {
+      opening: "Gespeichertes wird gelesen …",
+      saved: "Gespeichert",
+      saving: "Wird gespeichert …",
+      waiting: "Nicht gespeichert; es wird erneut versucht",
+    },
+    finish: "Als Befund abschließen",
+    finished: "Der Befund ist gespeichert",
     title: "Messungen",
     menu: "Messen",
     empty: "Noch nichts gemessen. Ein Werkzeug unter „Messen“ wählen und auf dem Bild zeichnen.",

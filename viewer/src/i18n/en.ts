@@ -329,6 +329,14 @@ export const en = {
     redo: "Ctrl Shift Z",
   },
   measure: {
+    saving: {
+      opening: "Reading what is saved…",
+      saved: "Saved",
+      saving: "Saving…",
+      waiting: "Not saved; it will be tried again",
+    },
+    finish: "Finish as report",
+    finished: "The report is stored",
     title: "Measurements",
     menu: "Measure",
     empty: "Nothing is measured yet. Choose a tool under “Measure” and draw on the image.",

@@ -339,6 +339,14 @@ export const es: Messages = {
     redo: "Ctrl Mayús Z",
   },
   measure: {
+    saving: {
+      opening: "Leyendo lo guardado…",
+      saved: "Guardado",
+      saving: "Guardando…",
+      waiting: "No guardado; se intentará de nuevo",
+    },
+    finish: "Terminar como informe",
+    finished: "El informe está guardado",
     title: "Mediciones",
     menu: "Medir",
     empty: "Todavía no hay mediciones. Elija una herramienta en «Medir» y dibuje sobre la imagen.",

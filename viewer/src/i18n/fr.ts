@@ -342,6 +342,14 @@ export const fr: Messages = {
     redo: "Ctrl Maj Z",
   },
   measure: {
+    saving: {
+      opening: "Lecture de ce qui est enregistré…",
+      saved: "Enregistré",
+      saving: "Enregistrement…",
+      waiting: "Non enregistré ; nouvel essai à suivre",
+    },
+    finish: "Terminer en compte rendu",
+    finished: "Le compte rendu est enregistré",
     title: "Mesures",
     menu: "Mesurer",
     empty: "Aucune mesure pour l’instant. Choisissez un outil sous « Mesurer » et dessinez sur l’image.",

@@ -341,6 +341,14 @@ export const ja: Messages = {
     redo: "Ctrl Shift Z",
   },
   measure: {
+    saving: {
+      opening: "保存内容を読み込み中…",
+      saved: "保存済み",
+      saving: "保存中…",
+      waiting: "未保存。再試行します",
+    },
+    finish: "レポートとして完了",
+    finished: "レポートを保存しました",
     title: "計測一覧",
     menu: "計測",
     empty: "計測はまだありません。「計測」からツールを選び、画像上に描いてください。",

@@ -304,6 +304,14 @@ export const zh: Messages = {
     redo: "Ctrl Shift Z",
   },
   measure: {
+    saving: {
+      opening: "正在读取已保存的内容…",
+      saved: "已保存",
+      saving: "正在保存…",
+      waiting: "未保存，将再次尝试",
+    },
+    finish: "完成为报告",
+    finished: "报告已保存",
     title: "测量",
     menu: "测量工具",
     empty: "尚无测量。请在“测量工具”中选择工具，然后在图像上绘制。",

@@ -238,6 +238,16 @@ export function createMeasuring() {
       select(hitAt(onImage(sight.image), sight, at, FINGER_REACH, selected())?.id ?? null);
     },
     abandon,
+    /** Takes what was measured elsewhere, beside what is here; it is no step that can be taken back. */
+    receive(list: readonly Measurement[]): void {
+      const fresh = list.filter(({ id }) => !find(all(), id));
+      setAll({ ...all(), list: [...all().list, ...fresh] });
+    },
+    clear(): void {
+      abandon();
+      select(null);
+      setAll(NO_MEASUREMENTS);
+    },
     /** One step back out of what is under way; false where there was nothing. */
     escape(): boolean {
       if (abandon()) return true;

@@ -3,6 +3,7 @@ import { For, Show, createEffect, type JSX } from "solid-js";
 import { valuesInWords } from "../dicom/measurewords";
 import { t } from "../i18n/language";
 import type { Measurement } from "../state/measurements";
+import type { SavingState } from "../state/saving";
 import { commandWords, keyShown } from "../tools/keys";
 import type { Measuring } from "../tools/measuring";
 import { KIND_ICONS } from "./MeasureMenu";
@@ -14,6 +15,9 @@ export interface MeasurePanelProps {
   readonly placeInWords: (one: Measurement) => string;
   readonly onShow: (one: Measurement) => void;
   readonly onClose: () => void;
+  readonly saving: SavingState;
+  /** All is to become a report. */
+  readonly onFinish: () => void;
 }
 
 export function MeasurePanel(props: MeasurePanelProps): JSX.Element {
@@ -94,6 +98,16 @@ export function MeasurePanel(props: MeasurePanelProps): JSX.Element {
           </For>
         </ul>
       </Show>
+      <footer>
+        <p class="aside" role="status">
+          <Show when={list().length > 0 || props.saving !== "saved"}>{t().measure.saving[props.saving]}</Show>
+        </p>
+        <Show when={list().length > 0}>
+          <button type="button" class="button" disabled={props.saving === "opening"} onClick={() => props.onFinish()}>
+            <Icon name="fileText" /> {t().measure.finish}
+          </button>
+        </Show>
+      </footer>
     </aside>
   );
 }

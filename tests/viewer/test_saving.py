@@ -1,0 +1,118 @@
+"""Measurements are kept on the server as they are made, and become reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+
+from chromium import Page
+from image_values import image_object
+from serving import ROOT
+from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, send, serving
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
+
+SIDE = 128
+STUDY = f"{ROOT}.1"
+TEXTS = "[...document.querySelectorAll('.measure-layer g tspan')].map((line) => line.textContent)"
+STATUS = "document.querySelector('.measure-panel footer p')?.innerText"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("archive")) as ready:
+        address = f"http://{ready['http']}"
+        ramp = np.add.outer(np.arange(SIDE), np.arange(SIDE)).astype(np.uint16)
+        send(
+            address,
+            image_object(
+                ramp[None],
+                Modality="CT",
+                StudyInstanceUID=STUDY,
+                SeriesInstanceUID=f"{STUDY}.1",
+                SOPInstanceUID=f"{STUDY}.1.1",
+                PixelSpacing=[0.5, 0.5],
+                ImagePositionPatient=[0, 0, 0],
+                ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+                FrameOfReferenceUID=f"{STUDY}.9",
+                RescaleSlope=1,
+                RescaleIntercept=0,
+            ),
+        )
+        yield address
+
+
+def opened(page: Page, server: str) -> None:
+    page.go(f"{server}/view/{STUDY}")
+    page.wait_until(SLICE)
+    page.wait_until(NO_LONGER_LOADING)
+
+
+def draw_line(page: Page, *ends: tuple[float, float]) -> None:
+    """A length between two pixels."""
+    page.key("d")
+    box = page.evaluate(
+        "(() => { const b = document.querySelector('.viewport').getBoundingClientRect();"
+        " return [b.x, b.y, b.width, b.height]; })()"
+    )
+    size = min(box[2], box[3]) / SIDE
+    at = [
+        (box[0] + box[2] / 2 + (x - (SIDE - 1) / 2) * size, box[1] + box[3] / 2 + (y - (SIDE - 1) / 2) * size)
+        for x, y in ends
+    ]
+    held: dict[str, Any] = {"button": "left", "buttons": 1, "clickCount": 1}
+    page.command("Input.dispatchMouseEvent", type="mousePressed", x=at[0][0], y=at[0][1], **held)
+    for x, y in at[1:]:
+        page.command("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, **held)
+    page.command("Input.dispatchMouseEvent", type="mouseReleased", x=at[-1][0], y=at[-1][1], button="left")
+
+
+def asked(server: str, path: str) -> Any:
+    with urlopen(f"{server}/api/studies/{STUDY}/{path}", timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_a_measurement_survives_and_becomes_a_report(page: Page, server: str) -> None:
+    opened(page, server)
+    draw_line(page, (14, 30), (60, 30), (114, 30))
+    page.wait_until(f"{TEXTS}.join() === '50.0 mm'")
+    page.wait_until(
+        "document.querySelector('.measure-panel') || (document.dispatchEvent(new Event('x')), false)"
+    )
+    page.wait_until(f"{STATUS} === 'Saved'")
+    (kept,) = asked(server, "draft")["measurements"]
+    assert kept["kind"] == "length"
+    assert np.allclose(kept["points"], [[14.5, 30.5], [114.5, 30.5]], atol=0.2)
+    assert kept["values"][0]["value"] == pytest.approx(50, abs=0.1)
+
+    page.command("Page.reload")
+    page.wait_until(f"{TEXTS}.join() === '50.0 mm'")
+    draw_line(page, (14, 60), (60, 60), (54, 60))
+    page.wait_until(f"{TEXTS}.length === 2")
+    page.wait_until(f"{STATUS} === 'Saved'")
+    page.screenshot(ARTIFACTS / "measure-saved.png")
+
+    page.click(".measure-panel footer .button")
+    page.wait_until(f"{TEXTS}.length === 0")
+    page.wait_until("document.querySelector('.said').innerText === 'The report is stored'")
+    found = asked(server, "measurements")
+    assert (found["reports"], len(found["measurements"]), found["notUnderstood"]) == (1, 2, [])
+    assert asked(server, "draft")["measurements"] == []
+
+
+def test_without_the_server_it_says_so_and_saves_later(page: Page, server: str) -> None:
+    opened(page, server)
+    offline = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.command("Network.emulateNetworkConditions", offline=True, **offline)
+    draw_line(page, (20, 90), (60, 90), (40, 90))
+    page.wait_until(f"({STATUS} ?? '').startsWith('Not saved')")
+    page.command("Network.emulateNetworkConditions", offline=False, **offline)
+    page.wait_until(f"{STATUS} === 'Saved'")
+    assert len(asked(server, "draft")["measurements"]) == 1
+    assert all("ERR_INTERNET_DISCONNECTED" in error for error in page.errors)
+    page.errors.clear()

@@ -1,0 +1,123 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Draft, DraftMeasurement } from "../src/api/drafts";
+import { fromDraft, toDraft } from "../src/state/draftform";
+import type { Measurement } from "../src/state/measurements";
+import { createSaving } from "../src/state/saving";
+
+const SQUARE = { x: 0.5, y: 0.5, unit: "mm", atDetector: false } as const;
+const IMAGE = { seriesInstanceUid: "1.2", sopInstanceUid: "1.2.3", sopClassUid: "1.2.840", frame: 1, frameOfReferenceUid: null };
+
+function line(id: string, x = 10): Measurement {
+  return { id, kind: "length", image: IMAGE, points: [{ x: 0, y: 0 }, { x, y: 0 }], spacing: SQUARE, statistics: null, label: "" };
+}
+
+/** A store in memory that answers as the server does, and what is drawn. */
+function pair(start: Draft | null = null) {
+  let current = start;
+  let list: readonly Measurement[] = [];
+  let writes = 0;
+  let isAway = false;
+  const store = {
+    async read() {
+      return current;
+    },
+    async write(version: number | null, measurements: readonly DraftMeasurement[]) {
+      if (isAway) throw new Error("away");
+      writes += 1;
+      if ((current?.version ?? null) !== version) return { current };
+      current = { version: (version ?? 0) + 1, measurements };
+      return { version: current.version };
+    },
+    async report() {
+      current = { version: current!.version + 1, measurements: [] };
+      return current.version;
+    },
+  };
+  const kept = {
+    list: () => list,
+    receive: (more: readonly Measurement[]) => void (list = [...list, ...more]),
+    clear: () => void (list = []),
+    spacingOf: async () => SQUARE,
+  };
+  const saving = createSaving(store, kept, () => "key");
+  return {
+    saving,
+    ids: () => list.map(({ id }) => id),
+    draw: (one: Measurement) => void (list = [...list, one]),
+    drop: (id: string) => void (list = list.filter((one) => one.id !== id)),
+    current: () => current,
+    writes: () => writes,
+    elsewhere: (measurements: readonly DraftMeasurement[]) => void (current = { version: (current?.version ?? 0) + 1, measurements }),
+    away: (value: boolean) => void (isAway = value),
+  };
+}
+
+test("what is drawn is written, and read again", async () => {
+  const one = pair();
+  await one.saving.open();
+  one.draw(line("a"));
+  one.saving.changed();
+  await one.saving.save();
+  assert.equal(one.saving.state(), "saved");
+  assert.deepEqual(one.current()?.measurements[0]?.points, [[0.5, 0.5], [10.5, 0.5]]);
+  assert.deepEqual(one.current()?.measurements[0]?.values, [{ name: "length", value: 5, unit: "mm" }]);
+  const two = pair(one.current());
+  await two.saving.open();
+  assert.deepEqual(two.ids(), ["a"]);
+  assert.equal(two.writes(), 0);
+});
+
+test("two devices keep what both have made, and what one removed stays removed", async () => {
+  const one = pair();
+  await one.saving.open();
+  one.draw(line("a"));
+  one.draw(line("b"));
+  await one.saving.save();
+  one.elsewhere([toDraft(line("a")), toDraft(line("b")), toDraft(line("c"))]);
+  one.drop("b");
+  one.draw(line("d"));
+  await one.saving.save();
+  assert.deepEqual(one.ids().sort(), ["a", "c", "d"]);
+  assert.deepEqual(one.current()?.measurements.map(({ id }) => id).sort(), ["a", "c", "d"]);
+  one.saving.dispose();
+});
+
+test("what is not drawn here is given back as it came", async () => {
+  const spline = { ...toDraft(line("s")), kind: "spline", points: [[1, 1], [2, 2], [3, 1]] } as DraftMeasurement;
+  const one = pair({ version: 4, measurements: [spline] });
+  await one.saving.open();
+  assert.deepEqual(one.ids(), []);
+  one.draw(line("a"));
+  await one.saving.save();
+  assert.deepEqual(one.current()?.measurements[0], spline);
+  assert.equal(one.current()?.version, 5);
+});
+
+test("without an answer it waits, and a report empties the draft", async () => {
+  const one = pair();
+  await one.saving.open();
+  one.draw(line("a"));
+  one.away(true);
+  await one.saving.save();
+  assert.equal(one.saving.state(), "waiting");
+  one.away(false);
+  await one.saving.finish();
+  assert.deepEqual([one.ids(), one.current()?.measurements, one.saving.state()], [[], [], "saved"]);
+  one.draw(line("b"));
+  await one.saving.save();
+  assert.equal(one.current()?.measurements[0]?.id, "b");
+  one.saving.dispose();
+});
+
+test("the form of the server and back", () => {
+  const statistics = { count: 100, mean: 40, sd: 2.5, min: 30, max: 50, unit: "HU" };
+  const box = { ...line("r"), kind: "rectangle", statistics, label: "left", points: [{ x: 0, y: 0 }, { x: 10, y: 0 }, { x: 10, y: 10 }, { x: 0, y: 10 }] } as const;
+  assert.deepEqual(fromDraft(toDraft(box), SQUARE), box);
+  const oval = { ...line("o"), kind: "circle", spacing: { ...SQUARE, y: 1 } } as const;
+  assert.equal(toDraft(oval).kind, "ellipse");
+  const long = { ...line("f"), kind: "freehand", points: Array.from({ length: 9000 }, (_, n) => ({ x: n, y: n % 7 })) } as const;
+  assert.ok(toDraft(long).points.length <= 4096);
+  const { values } = toDraft({ ...box, statistics: { ...statistics, unit: "an odd unit" } });
+  assert.equal(values?.at(-1)?.unit, "1");
+});
