@@ -29,7 +29,7 @@ function archive(size: number) {
     await new Promise((resolve) => setTimeout(resolve, 5));
     signal?.throwIfAborted();
     const found = rows.filter((one) => one.patientName.includes(words));
-    return { total: found.length, studies: found.slice(offset, offset + limit) };
+    return { total: found.length, isLeast: false, studies: found.slice(offset, offset + limit) };
   };
   return { asked, find, change: (to: (rows: StudyRow[]) => StudyRow[]) => (rows = to(rows)) };
 }

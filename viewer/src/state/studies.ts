@@ -25,6 +25,8 @@ export interface StudyListState {
   /** Page by page, the rows that have come. */
   readonly pages: Readonly<Record<number, readonly StudyRow[]>>;
   readonly total: number;
+  /** There are more, too many to count. */
+  readonly isLeast: boolean;
   /** Nothing has come yet for anything asked. */
   readonly fresh: boolean;
   /** The answer to what is asked is on its way. */
@@ -63,6 +65,7 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
     filter: { ...initial }, // the store writes into what it is given
     pages: {},
     total: 0,
+    isLeast: false,
     fresh: true,
     busy: false,
     stale: false,
@@ -94,7 +97,8 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
       if (own.signal.aborted) return;
       batch(() => {
         setState("pages", reconcile({ 0: page.studies }));
-        setState({ total: page.total, fresh: false, busy: false, stale: false, newer: false });
+        const { total, isLeast } = page;
+        setState({ total, isLeast, fresh: false, busy: false, stale: false, newer: false });
       });
       fetchSeen();
     } catch (error) {
@@ -102,7 +106,7 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
       // Rows that answer another question must not stand under this one.
       batch(() => {
         setState("pages", reconcile({}));
-        setState({ total: 0, busy: false, stale: false, newer: false, error: error as ApiError });
+        setState({ total: 0, isLeast: false, busy: false, stale: false, newer: false, error: error as ApiError });
       });
     }
   }
