@@ -75,6 +75,20 @@ test("what is asked anew begins at its first row and forgets the other answer", 
   list.dispose();
 });
 
+test("between the typing and the answer no page of one answer comes among those of the other", async () => {
+  const { asked, find } = archive(3000);
+  const list = createStudyList(find);
+  await settled();
+  list.ask({ words: "Patient" });
+  assert.ok(list.state.busy);
+  list.see(1000, 1020);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.deepEqual([asked.length, list.row(1000)], [1, undefined]);
+  await settled();
+  assert.deepEqual([list.state.busy, list.row(1000)?.patientId], [false, "1000"]);
+  list.dispose();
+});
+
 test("a change of values is shown where the row stands; a change of order waits", async () => {
   const { find, change } = archive(120);
   const list = createStudyList(find);

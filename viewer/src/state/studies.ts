@@ -122,7 +122,8 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
   }
 
   function fetchSeen(): void {
-    if (state.stale || state.error) return;
+    // Pages of the new answer have no place among those of the old one.
+    if (state.busy || state.error) return;
     const wanted = missing();
     if (!wanted) return;
     if (coming) {
@@ -200,6 +201,7 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
     row: (index) => state.pages[Math.floor(index / PAGE)]?.[index % PAGE],
     ask(change) {
       setState("filter", (filter) => ({ ...filter, ...change }));
+      setState({ busy: true }); // said at once, though nothing is sent while a word is being typed
       clearTimeout(typing);
       const onlyWords = change.words !== undefined && Object.keys(change).length === 1;
       typing = setTimeout(() => void load(), onlyWords ? TYPING_MS : 0);
