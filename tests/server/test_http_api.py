@@ -286,3 +286,12 @@ def test_two_routes_for_one_path_are_a_mistake_that_shows(tmp_path: Path, web: W
     app = build_app(web.archive, pages=Pages(tmp_path / "missing"))
     with pytest.raises(ValueError, match="two routes"):
         type(app.routes)([*app.routes.routes, app.routes.routes[0]])
+
+
+def test_a_list_too_long_to_count_says_so(web: WebServed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting stops at a limit; a small one stands here for the real one."""
+    web.store(*(part10(dataset(study=study, PatientName="Doe^Jane")) for study in (1, 2, 3)))
+    monkeypatch.setattr("gantry.archive.index.find.MAX_COUNTED_IN_SQL", 2)
+    monkeypatch.setattr("gantry.server.studies_api.MAX_COUNTED_IN_SQL", 2)
+    answer = web.http.get("/api/studies", params={"q": "doe", "limit": 1}).json()
+    assert (answer["total"], answer["totalIsLeast"], len(answer["studies"])) == (2, True, 1)

@@ -321,6 +321,23 @@ def test_a_search_is_saved_found_again_and_removed(page: Page) -> None:
     assert page.evaluate("document.querySelector('.saved-search')") is None
 
 
+def test_menus_in_the_light(page: Page) -> None:
+    page.click("[aria-label='Light theme']")
+    page.key("/")
+    page.type("smith")
+    page.click(".saved-button")
+    page.wait_until(f"document.querySelector('.save-search') && {SETTLED}")
+    page.screenshot(ARTIFACTS / "list-searches-light.png")
+    panel, text = page.evaluate(
+        """(() => {
+            const menu = getComputedStyle(document.querySelector('.searches-menu'));
+            return [menu.backgroundColor, menu.color];
+        })()"""
+    )
+    assert (panel, text) == ("rgb(255, 255, 255)", "rgb(23, 23, 26)")
+    page.evaluate("localStorage.removeItem('gantry.theme')")
+
+
 def test_other_studies_of_the_patient_open_from_the_viewer(page: Page, address: str) -> None:
     """P0042 has five studies of five kinds; the middle one is opened, and from it the newest."""
     page.go(f"{address}/studies/2.25.7.1242")

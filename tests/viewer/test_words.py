@@ -22,7 +22,7 @@ SENTENCE = re.compile(r"[\"`]([A-Z][a-z]+[^\"`\n]*)[\"`]")
 """Text in a value, as in `{busy() ? "Stop" : "Close"}`: it begins with a capital."""
 
 NOT_FOR_READING = {
-    *("ArrowUp", "ArrowDown", "Enter", "Escape", "Space"),  # names of keys
+    *("ArrowUp", "ArrowDown", "Enter", "Escape", "Space", "Tab"),  # names of keys
     "Files",  # the kind of a drag
     "folder/",  # the end of a command line to copy
     "Gantry",

@@ -29,7 +29,7 @@ function archive(size: number) {
     await new Promise((resolve) => setTimeout(resolve, 5));
     signal?.throwIfAborted();
     const found = rows.filter((one) => one.patientName.includes(words));
-    return { total: found.length, studies: found.slice(offset, offset + limit) };
+    return { total: found.length, isLeast: false, studies: found.slice(offset, offset + limit) };
   };
   return { asked, find, change: (to: (rows: StudyRow[]) => StudyRow[]) => (rows = to(rows)) };
 }
@@ -72,6 +72,20 @@ test("what is asked anew begins at its first row and forgets the other answer", 
   list.ask({ words: "^29" });
   await settled();
   assert.deepEqual([list.state.total, list.row(0)?.patientId, list.row(210)], [11, "29", undefined]);
+  list.dispose();
+});
+
+test("between the typing and the answer no page of one answer comes among those of the other", async () => {
+  const { asked, find } = archive(3000);
+  const list = createStudyList(find);
+  await settled();
+  list.ask({ words: "Patient" });
+  assert.ok(list.state.busy);
+  list.see(1000, 1020);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.deepEqual([asked.length, list.row(1000)], [1, undefined]);
+  await settled();
+  assert.deepEqual([list.state.busy, list.row(1000)?.patientId], [false, "1000"]);
   list.dispose();
 });
 

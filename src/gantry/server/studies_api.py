@@ -48,10 +48,10 @@ class StudyList:
         )
         found = await asyncio.to_thread(self._archive.search_text, query)
         rows = [_shown(row) for row in found.rows]
-        total = found.total
-        if total is None:  # too many to count: so many there are at least
-            total = max(offset + len(rows), MAX_COUNTED_IN_SQL)
-        return json_response({"total": total, "studies": rows}).with_header(b"cache-control", b"no-cache")
+        answer: dict[str, Any] = {"total": found.total, "studies": rows}
+        if found.total is None:  # too many to count
+            answer |= {"total": max(offset + len(rows), MAX_COUNTED_IN_SQL), "totalIsLeast": True}
+        return json_response(answer).with_header(b"cache-control", b"no-cache")
 
 
 def _modalities(text: str) -> str:

@@ -29,6 +29,8 @@ export interface StudyFilter {
 
 export interface StudyPage {
   readonly total: number;
+  /** There are more, too many to count. */
+  readonly isLeast: boolean;
   readonly studies: readonly StudyRow[];
 }
 
@@ -54,12 +56,12 @@ export async function findStudies(
 }
 
 function studyPage(answer: unknown): StudyPage {
-  const { total, studies } = (answer ?? {}) as { total?: unknown; studies?: unknown };
+  const { total, totalIsLeast, studies } = (answer ?? {}) as Record<string, unknown>;
   if (!Array.isArray(studies)) {
     throw new ApiError(() => t().errors.unreadable, "/api/studies: no list of studies in the answer");
   }
   const rows = studies.map(studyRow);
-  return { total: typeof total === "number" ? total : rows.length, studies: rows };
+  return { total: typeof total === "number" ? total : rows.length, isLeast: totalIsLeast === true, studies: rows };
 }
 
 function studyRow(value: unknown): StudyRow {

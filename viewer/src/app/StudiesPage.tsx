@@ -195,7 +195,9 @@ function Filters(props: { readonly list: StudyList }): JSX.Element {
         />
       </div>
       <p class="amount" aria-live="polite" classList={{ waiting: state.busy }}>
-        <Show when={!state.fresh && (!state.error || state.total > 0)}>{t().counts.studies(state.total)}</Show>
+        <Show when={!state.fresh && (!state.error || state.total > 0)}>
+          {state.isLeast ? t().counts.studiesAtLeast(state.total) : t().counts.studies(state.total)}
+        </Show>
       </p>
       <ColumnsMenu />
     </search>

@@ -68,6 +68,7 @@ export const de: Messages = {
   },
   counts: {
     studies: (n) => counted(n, "Untersuchung", "Untersuchungen"),
+    studiesAtLeast: (n) => `Mehr als ${counted(n, "Untersuchung", "Untersuchungen")}`,
     series: (n) => counted(n, "Serie", "Serien"),
     objects: (n) => counted(n, "Objekt", "Objekte"),
     images: (n) => counted(n, "Bild", "Bilder"),

@@ -67,6 +67,7 @@ export const en = {
   },
   counts: {
     studies: (n: number) => counted(n, "study", "studies"),
+    studiesAtLeast: (n: number) => `More than ${counted(n, "study", "studies")}`,
     series: (n: number) => counted(n, "series", "series"),
     objects: (n: number) => counted(n, "object", "objects"),
     images: (n: number) => counted(n, "image", "images"),

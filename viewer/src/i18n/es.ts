@@ -68,6 +68,7 @@ export const es: Messages = {
   },
   counts: {
     studies: (n) => counted(n, "estudio", "estudios"),
+    studiesAtLeast: (n) => `Más de ${counted(n, "estudio", "estudios")}`,
     series: (n) => counted(n, "serie", "series"),
     objects: (n) => counted(n, "objeto", "objetos"),
     images: (n) => counted(n, "imagen", "imágenes"),

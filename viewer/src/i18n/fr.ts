@@ -68,6 +68,7 @@ export const fr: Messages = {
   },
   counts: {
     studies: (n) => counted(n, "examen", "examens"),
+    studiesAtLeast: (n) => `Plus de ${counted(n, "examen", "examens")}`,
     series: (n) => counted(n, "série", "séries"),
     objects: (n) => counted(n, "objet", "objets"),
     images: (n) => counted(n, "image", "images"),

@@ -67,6 +67,7 @@ export const ja: Messages = {
   },
   counts: {
     studies: (n) => `${number(n)}件の検査`,
+    studiesAtLeast: (n) => `${number(n)}件以上の検査`,
     series: (n) => `${number(n)}シリーズ`,
     objects: (n) => `${number(n)}オブジェクト`,
     images: (n) => `${number(n)}画像`,

@@ -67,6 +67,7 @@ export const zh: Messages = {
   },
   counts: {
     studies: (n) => `${number(n)} 个检查`,
+    studiesAtLeast: (n) => `超过 ${number(n)} 个检查`,
     series: (n) => `${number(n)} 个序列`,
     objects: (n) => `${number(n)} 个对象`,
     images: (n) => `${number(n)} 幅图像`,

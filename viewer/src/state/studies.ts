@@ -25,6 +25,8 @@ export interface StudyListState {
   /** Page by page, the rows that have come. */
   readonly pages: Readonly<Record<number, readonly StudyRow[]>>;
   readonly total: number;
+  /** There are more, too many to count. */
+  readonly isLeast: boolean;
   /** Nothing has come yet for anything asked. */
   readonly fresh: boolean;
   /** The answer to what is asked is on its way. */
@@ -63,6 +65,7 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
     filter: { ...initial }, // the store writes into what it is given
     pages: {},
     total: 0,
+    isLeast: false,
     fresh: true,
     busy: false,
     stale: false,
@@ -94,7 +97,8 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
       if (own.signal.aborted) return;
       batch(() => {
         setState("pages", reconcile({ 0: page.studies }));
-        setState({ total: page.total, fresh: false, busy: false, stale: false, newer: false });
+        const { total, isLeast } = page;
+        setState({ total, isLeast, fresh: false, busy: false, stale: false, newer: false });
       });
       fetchSeen();
     } catch (error) {
@@ -102,7 +106,7 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
       // Rows that answer another question must not stand under this one.
       batch(() => {
         setState("pages", reconcile({}));
-        setState({ total: 0, busy: false, stale: false, newer: false, error: error as ApiError });
+        setState({ total: 0, isLeast: false, busy: false, stale: false, newer: false, error: error as ApiError });
       });
     }
   }
@@ -118,7 +122,8 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
   }
 
   function fetchSeen(): void {
-    if (state.stale || state.error) return;
+    // Pages of the new answer have no place among those of the old one.
+    if (state.busy || state.error) return;
     const wanted = missing();
     if (!wanted) return;
     if (coming) {
@@ -196,6 +201,7 @@ export function createStudyList(find: FindStudies, initial: StudyFilter = EVERYT
     row: (index) => state.pages[Math.floor(index / PAGE)]?.[index % PAGE],
     ask(change) {
       setState("filter", (filter) => ({ ...filter, ...change }));
+      setState({ busy: true }); // said at once, though nothing is sent while a word is being typed
       clearTimeout(typing);
       const onlyWords = change.words !== undefined && Object.keys(change).length === 1;
       typing = setTimeout(() => void load(), onlyWords ? TYPING_MS : 0);
