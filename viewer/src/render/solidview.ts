@@ -48,6 +48,8 @@ interface Shown {
   readonly centre: Vector3;
   /** From corner to corner, in mm. */
   readonly acrossMm: number;
+  /** The longest side, which fits into the element at first. */
+  readonly longestMm: number;
   readonly frame: FrameDescription;
   readonly instance: Stack["frames"][number]["instance"];
   readonly window: Window;
@@ -102,8 +104,8 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
   function draw(): void {
     if (!shown || !look || element.clientHeight === 0) return;
     const { right, down, pan, zoom, opened } = look;
-    const { centre, acrossMm, frame, instance, volume } = shown;
-    const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / acrossMm) * zoom;
+    const { centre, acrossMm, longestMm, frame, instance, volume } = shown;
+    const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / longestMm) * zoom;
     const normal = cross(down, right);
     const focalPoint = moved(centre, [right, -pan.x / pixelsPerMm], [down, -pan.y / pixelsPerMm]);
     viewport.setCamera({
@@ -203,7 +205,8 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
         const sides = volume.dimensions.map((count, axis) => count * volume.spacing[axis]!);
         const { frame, instance } = knownFrame(inOrder[inOrder.length >> 1]!)!;
         const acrossMm = length(sides as unknown as Vector3);
-        shown = { volume, centre, acrossMm, frame, instance, window: frame.windows[0] ?? found.whole };
+        const longestMm = Math.max(...sides);
+        shown = { volume, centre, acrossMm, longestMm, frame, instance, window: frame.windows[0] ?? found.whole };
       } catch (error) {
         if (own !== generation) return;
         if (!(error instanceof NotFetched)) throw error;
@@ -220,7 +223,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     placeOf(point) {
       if (!shown || !look) return { x: 0, y: 0 };
       const { right, down, pan, zoom } = look;
-      const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / shown.acrossMm) * zoom;
+      const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / shown.longestMm) * zoom;
       const way: Vector3 = [point[0] - shown.centre[0], point[1] - shown.centre[1], point[2] - shown.centre[2]];
       return {
         x: element.clientWidth / 2 + pan.x + dot(way, right) * pixelsPerMm,
