@@ -7,7 +7,7 @@
 import { CONSTANTS, Enums, utilities, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
-import { length } from "../dicom/geometry";
+import { length, moved } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
 import { isVolume, pointOf, sliceOf, slicing, tooLarge, volumeOf, type Rendering, type Volume } from "../dicom/volume";
@@ -25,7 +25,7 @@ import {
   type StackViewListener,
   type View,
 } from "./stackview";
-import { hold, mostBytes, release, volumeId } from "./volumes";
+import { hold, mostBytes, volumeId } from "./volumes";
 
 export interface SolidView extends View {
   show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
@@ -191,11 +191,11 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       const id = volumeId(inOrder);
       const progressed = (progress: Progress) => own === generation && listener.onProgress(progress);
       const before = letGo;
-      letGo = () => release(id, progressed);
       const holding = hold(id, volume, inOrder, progressed);
+      letGo = holding.letGo;
       before();
       try {
-        const found = await holding;
+        const found = await holding.made;
         if (own !== generation) return;
         if ("why" in found) return listener.onRefusal(found);
         await viewport.setVolumes([{ volumeId: found.id }]);
@@ -287,10 +287,4 @@ function turned(direction: Vector3, towards: Vector3, angle: number): Vector3 {
 
 function negated([x, y, z]: Vector3): Vector3 {
   return [-x, -y, -z];
-}
-
-function moved(from: Vector3, ...steps: readonly (readonly [direction: Vector3, mm: number])[]): Vector3 {
-  const to = [...from] as [number, number, number];
-  for (const [direction, mm] of steps) for (const axis of [0, 1, 2] as const) to[axis] += direction[axis] * mm;
-  return to;
 }
