@@ -437,6 +437,7 @@ def corners(places: list[tuple[int, int]]) -> set[str]:
 
 
 def test_a_solid_is_seen_from_the_front_turned_and_opened(page: Page, server: str) -> None:
+    page.size(800, 400)  # without a graphics card a large picture takes seconds
     page.go(f"{server}/view/{STUDY}?series={STUDY}.5")
     page.wait_until(SLICE)
     page.key("b")

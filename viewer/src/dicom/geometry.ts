@@ -104,6 +104,11 @@ export function length(vector: Vector3): number {
   return Math.hypot(...vector);
 }
 
+/** A point, and where so many mm along each of some directions lead from it. */
+export function moved(from: Vector3, ...steps: readonly (readonly [direction: Vector3, mm: number])[]): Vector3 {
+  return steps.reduce((to, [direction, mm]) => added(to, direction, mm), from);
+}
+
 function added(to: Vector3, direction: Vector3, by: number): Vector3 {
   return [to[0] + direction[0] * by, to[1] + direction[1] * by, to[2] + direction[2] * by];
 }

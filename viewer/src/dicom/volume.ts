@@ -58,6 +58,8 @@ const UNEVEN = 0.05;
 const ROUNDING_MM = 0.011;
 /** Closer than this, two images lie at one place. */
 const SAME_PLACE_MM = 0.005;
+/** Headers hold no finer distances than this share of a mm, and quotients of them should not either. */
+const FINEST = 1e6;
 /** A whole missing image at least. */
 const GAP = 1.8;
 
@@ -105,7 +107,7 @@ function stacked(planes: readonly Plane[], frameOfReferenceUid: string): Volume 
   return {
     order,
     dimensions: [columns, rows, order.length],
-    spacing: [spacing[0], spacing[1], across / (order.length - 1)],
+    spacing: [spacing[0], spacing[1], Math.round((across / (order.length - 1)) * FINEST) / FINEST],
     origin,
     axes: [row, atRightAngles(row, column), normal],
     frameOfReferenceUid,

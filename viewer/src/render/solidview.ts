@@ -7,7 +7,7 @@
 import { CONSTANTS, Enums, utilities, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
-import { length } from "../dicom/geometry";
+import { length, moved } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
 import { isVolume, pointOf, sliceOf, slicing, tooLarge, volumeOf, type Rendering, type Volume } from "../dicom/volume";
@@ -25,7 +25,7 @@ import {
   type StackViewListener,
   type View,
 } from "./stackview";
-import { hold, mostBytes, release, volumeId } from "./volumes";
+import { hold, mostBytes, volumeId } from "./volumes";
 
 export interface SolidView extends View {
   show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
@@ -48,6 +48,8 @@ interface Shown {
   readonly centre: Vector3;
   /** From corner to corner, in mm. */
   readonly acrossMm: number;
+  /** The longest side, which fits into the element at first. */
+  readonly longestMm: number;
   readonly frame: FrameDescription;
   readonly instance: Stack["frames"][number]["instance"];
   readonly window: Window;
@@ -102,8 +104,8 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
   function draw(): void {
     if (!shown || !look || element.clientHeight === 0) return;
     const { right, down, pan, zoom, opened } = look;
-    const { centre, acrossMm, frame, instance, volume } = shown;
-    const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / acrossMm) * zoom;
+    const { centre, acrossMm, longestMm, frame, instance, volume } = shown;
+    const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / longestMm) * zoom;
     const normal = cross(down, right);
     const focalPoint = moved(centre, [right, -pan.x / pixelsPerMm], [down, -pan.y / pixelsPerMm]);
     viewport.setCamera({
@@ -190,11 +192,11 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       const id = volumeId(inOrder);
       const progressed = (progress: Progress) => own === generation && listener.onProgress(progress);
       const before = letGo;
-      letGo = () => release(id, progressed);
       const holding = hold(id, volume, inOrder, progressed);
+      letGo = holding.letGo;
       before();
       try {
-        const found = await holding;
+        const found = await holding.made;
         if (own !== generation) return;
         if ("why" in found) return listener.onRefusal(found);
         await viewport.setVolumes([{ volumeId: found.id }]);
@@ -204,7 +206,8 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
         const sides = volume.dimensions.map((count, axis) => count * volume.spacing[axis]!);
         const { frame, instance } = knownFrame(inOrder[inOrder.length >> 1]!)!;
         const acrossMm = length(sides as unknown as Vector3);
-        shown = { volume, centre, acrossMm, frame, instance, window: frame.windows[0] ?? found.whole };
+        const longestMm = Math.max(...sides);
+        shown = { volume, centre, acrossMm, longestMm, frame, instance, window: frame.windows[0] ?? found.whole };
       } catch (error) {
         if (own !== generation) return;
         if (!(error instanceof NotFetched)) throw error;
@@ -225,7 +228,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     placeOf(point) {
       if (!shown || !look) return { x: 0, y: 0 };
       const { right, down, pan, zoom } = look;
-      const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / shown.acrossMm) * zoom;
+      const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / shown.longestMm) * zoom;
       const way: Vector3 = [point[0] - shown.centre[0], point[1] - shown.centre[1], point[2] - shown.centre[2]];
       return {
         x: element.clientWidth / 2 + pan.x + dot(way, right) * pixelsPerMm,
@@ -289,10 +292,4 @@ function turned(direction: Vector3, towards: Vector3, angle: number): Vector3 {
 
 function negated([x, y, z]: Vector3): Vector3 {
   return [-x, -y, -z];
-}
-
-function moved(from: Vector3, ...steps: readonly (readonly [direction: Vector3, mm: number])[]): Vector3 {
-  const to = [...from] as [number, number, number];
-  for (const [direction, mm] of steps) for (const axis of [0, 1, 2] as const) to[axis] += direction[axis] * mm;
-  return to;
 }

@@ -34,38 +34,44 @@ export function volumeId(imageIds: readonly string[]): string {
   return `volume:${imageIds[0]}:${imageIds.length}`;
 }
 
-/** Fetches what is missing. Every call is to be followed by one of `release` with the same id. */
+export interface Holding {
+  readonly made: Promise<HeldVolume | NoVolume>;
+  /** To be called once, when it is drawn no more. */
+  letGo(): void;
+}
+
+/** Fetches what is missing. */
 export function hold(
   id: string,
   volume: Volume,
   imageIds: readonly string[],
   onProgress: (progress: Progress) => void,
-): Promise<HeldVolume | NoVolume> {
-  const known = held.get(id);
-  if (known) {
-    known.users += 1;
-    known.listeners.add(onProgress);
-    return known.made;
-  }
-  const listeners = new Set([onProgress]);
+): Holding {
+  const entry = held.get(id) ?? begin(id, volume, imageIds);
+  entry.users += 1;
+  entry.listeners.add(onProgress);
+  return {
+    made: entry.made,
+    letGo() {
+      entry.listeners.delete(onProgress);
+      entry.users -= 1;
+      if (entry.users > 0) return;
+      if (held.get(id) === entry) held.delete(id);
+      void entry.made.then(() => held.has(id) || discard(id), () => undefined);
+    },
+  };
+}
+
+function begin(id: string, volume: Volume, imageIds: readonly string[]): Held {
+  const listeners: Held["listeners"] = new Set();
   const made = make(id, volume, imageIds, (progress) => {
     for (const listener of listeners) listener(progress);
   });
-  const entry = { users: 1, listeners, made };
+  const entry: Held = { users: 0, listeners, made };
   held.set(id, entry);
   // What failed is tried anew by the next who asks.
   made.catch(() => held.get(id) === entry && held.delete(id));
-  return made;
-}
-
-export function release(id: string, onProgress: (progress: Progress) => void): void {
-  const known = held.get(id);
-  if (!known) return;
-  known.listeners.delete(onProgress);
-  known.users -= 1;
-  if (known.users > 0) return;
-  held.delete(id);
-  void known.made.then(() => held.has(id) || discard(id), () => undefined);
+  return entry;
 }
 
 function discard(id: string): void {

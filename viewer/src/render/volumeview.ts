@@ -5,7 +5,7 @@
 import { Enums, utilities, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
-import { pixelOf, pointAt, type Plane } from "../dicom/geometry";
+import { moved, pixelOf, pointAt, type Plane } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
 import {
@@ -38,7 +38,7 @@ import {
   type StackViewListener,
   type View,
 } from "./stackview";
-import { hold, mostBytes, release, volumeId, type HeldVolume } from "./volumes";
+import { hold, mostBytes, volumeId, type HeldVolume } from "./volumes";
 
 export interface VolumeView extends View {
   show(stack: Stack, study: string, cut: Cut, beginning?: Beginning): Promise<void>;
@@ -269,11 +269,11 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       const id = volumeId(inOrder);
       const progressed = (progress: Progress) => own === generation && listener.onProgress(progress);
       const before = letGo;
-      letGo = () => release(id, progressed);
       const holding = hold(id, volume, inOrder, progressed);
+      letGo = holding.letGo;
       before();
       try {
-        const found = await holding;
+        const found = await holding.made;
         if (own !== generation) return;
         if ("why" in found) return listener.onRefusal(found);
         const { frame, instance } = knownFrame(inOrder[inOrder.length >> 1]!)!;
@@ -359,10 +359,4 @@ const ALONG = { sagittal: 0, coronal: 1, axial: 2 } as const;
 
 function turned([x, y, z]: Vector3): Vector3 {
   return [-x, -y, -z];
-}
-
-function moved(from: Vector3, ...steps: readonly (readonly [direction: Vector3, mm: number])[]): Vector3 {
-  const to = [...from] as [number, number, number];
-  for (const [direction, mm] of steps) for (const axis of [0, 1, 2] as const) to[axis] += direction[axis] * mm;
-  return to;
 }

@@ -119,14 +119,16 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
         onUse={() => props.run("reset")}
       />
       <Show when={props.canScroll}>
-        <ToolButton
-          icon="box"
-          words={commandWords("planes")}
-          shortcut={keyShown("planes")}
-          pressed={props.planes}
-          disabled={props.disabled}
-          onUse={() => props.run("planes")}
-        />
+        <span class="desk-only">
+          <ToolButton
+            icon="box"
+            words={commandWords("planes")}
+            shortcut={keyShown("planes")}
+            pressed={props.planes}
+            disabled={props.disabled}
+            onUse={() => props.run("planes")}
+          />
+        </span>
       </Show>
       <Show when={props.rendering} keyed>
         {(rendering) => (
@@ -163,6 +165,7 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
           <Show when={!props.disabled}>
             <CommandItem icon="rotate" command="rotate" run={props.run} />
             <CommandItem icon="flip" command="flip" run={props.run} />
+            <CommandItem icon="box" command="planes" run={props.run} checked={props.planes} />
             <CommandItem icon="rotate3d" command="solid" run={props.run} checked={props.solid} />
           </Show>
           <Show when={cellCount(props.layout) > 1}>
