@@ -32,7 +32,7 @@ def put(web: WebServed, measurements: Any, after: int = 0) -> httpx.Response:
 
 
 def test_a_draft_is_saved_and_had_again(web: WebServed) -> None:
-    assert web.http.get(DRAFT).status_code == 404
+    assert web.http.get(DRAFT).status_code == 204
     made = put(web, [length()])
     assert (made.status_code, made.headers["etag"], made.json()["version"]) == (200, '"1"', 1)
     had = web.http.get(DRAFT)
@@ -117,7 +117,7 @@ def test_what_is_no_measurement_is_refused_with_a_reason(
     answer = put(web, [{**length(), **change}])
     assert answer.status_code == 400
     assert word in answer.json()["error"]
-    assert web.http.get(DRAFT).status_code == 404
+    assert web.http.get(DRAFT).status_code == 204
 
 
 def test_bodies_that_are_no_draft_are_refused(web: WebServed) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
@@ -98,6 +99,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def open_series_at(page: Page, server: str, series: int = 1, frame: int = 1) -> None:
+    page.go(server)  # what the page before was still saving is saved, or never will be
+    assert httpx.delete(f"{server}/api/studies/{STUDY}/draft").status_code in (200, 404)
     page.go(f"{server}/view/{STUDY}?series={STUDY}.{series}&frame={frame}")
     page.wait_until(SLICE)
     page.wait_until(NO_LONGER_LOADING)

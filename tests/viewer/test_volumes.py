@@ -168,7 +168,7 @@ def open_series(page: Page, server: str, series: int = 1, query: str = "") -> No
 
 def open_planes(page: Page, server: str) -> None:
     open_series(page, server)
-    page.key("v")
+    page.key("7")
     page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
     page.wait_until(NO_LONGER_LOADING)
 
@@ -247,7 +247,7 @@ def test_three_planes_show_what_numpy_cuts(page: Page, server: str) -> None:
 def test_an_oblique_series_is_cut_along_its_own_axes(page: Page, server: str) -> None:
     """Its rows run to the back, its columns to the feet, and its images to the left as their numbers rise."""
     open_series(page, server, 6)
-    page.key("v")
+    page.key("7")
     page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
     page.wait_until(NO_LONGER_LOADING)
     page.screenshot(ARTIFACTS / "planes-oblique-desk.png")
@@ -331,17 +331,17 @@ def test_planes_are_moved_and_zoomed_by_hand(page: Page, server: str) -> None:
 
 def test_planes_begin_where_the_stack_is_and_go_back_to_it(page: Page, server: str) -> None:
     open_series(page, server, query="&frame=6&window=100,700")
-    page.key("v")
+    page.key("7")
     page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
     page.wait_until(NO_LONGER_LOADING)
     assert page.evaluate(f"{SHOWN}[0] + {SHOWN}[3]") == "6 / 306 / 30"
     assert set(page.evaluate(WINDOWS)) == {"W 700 L 100"}
     page.key("ArrowDown")
     page.wait_until(f"{SHOWN}[3] === '7 / 30'")  # its images scroll along
-    page.key("v")
+    page.key("7")
     page.wait_until(f"{CELLS}.length === 1 && {SHOWN}[0] === '7 / 30'")
     assert page.evaluate(f"{WINDOWS}[0]") == "W 700 L 100"
-    page.key("v")  # the volume is made anew
+    page.key("7")  # the volume is made anew
     page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
     page.wait_until(NO_LONGER_LOADING)
     cut = volume()[6]
@@ -359,7 +359,7 @@ def test_what_is_no_volume_says_why_and_stays_a_stack(
     page: Page, server: str, series: int, words: str
 ) -> None:
     open_series(page, server, series)
-    page.key("v")
+    page.key("7")
     said = page.wait_until("document.querySelector('.said').innerText")
     assert said == f"This series cannot be cut into other planes. {words}"
     page.screenshot(ARTIFACTS / f"no-volume-{series}-desk.png")
@@ -370,7 +370,7 @@ def test_what_is_no_volume_says_why_and_stays_a_stack(
 
 def test_a_volume_the_graphics_cannot_hold_is_refused_in_its_cells(page: Page, server: str) -> None:
     open_series(page, server, 4)
-    page.key("v")
+    page.key("7")
     page.wait_until(f"{CELLS}.filter((cell) => cell.innerText.includes('has 2,100 voxels')).length === 3")
     page.wait_until(f"{SHOWN}[3] === '2 / 3'")
     page.screenshot(ARTIFACTS / "no-volume-4-desk.png")
@@ -440,7 +440,7 @@ def test_a_solid_is_seen_from_the_front_turned_and_opened(page: Page, server: st
     page.size(800, 400)  # without a graphics card a large picture takes seconds
     page.go(f"{server}/view/{STUDY}?series={STUDY}.5")
     page.wait_until(SLICE)
-    page.key("b")
+    page.key("8")
     page.wait_until(f"{CELLS}[0].querySelector('.cut')?.innerText === '3D'", timeout_s=60)
     page.wait_until(NO_LONGER_LOADING)
     assert edges(page, 0) == "HLFR"
@@ -455,16 +455,16 @@ def test_a_solid_is_seen_from_the_front_turned_and_opened(page: Page, server: st
     page.drag(".cell .viewport", 400, 0, steps=2)  # half around: from behind
     page.wait_until(f"{CELLS}[0].querySelector('.edge.right').innerText === 'R'")
     assert corners(lit(page, 0)) == {"top left", "bottom right"}
-    page.key("b")
+    page.key("8")
     page.wait_until(f"{SHOWN}[0] === '16 / 30'")
 
 
 def test_what_a_solid_is_made_of_is_chosen(page: Page, server: str) -> None:
     page.go(f"{server}/view/{STUDY}?series={STUDY}.5")
     page.wait_until(SLICE)
-    page.key("v")
+    page.key("7")
     page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
-    page.key("b")  # beside the planes, where the images were
+    page.key("8")  # beside the planes, where the images were
     page.wait_until(f"{CELLS}[3].querySelector('.cut')?.innerText === '3D'", timeout_s=60)
     page.wait_until(NO_LONGER_LOADING)
     before = lit(page, 3)

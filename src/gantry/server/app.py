@@ -383,7 +383,7 @@ def _measurements(drafts: DraftDoor, reports: ReportDoor) -> list[Route]:
     tag, json, draft = "Measurements", (accept.JSON,), "/api/studies/{study}/draft"
     saved = (200, 400, 404, 412, 413, 415, 428, 503, 507)
     return [
-        _get(draft, drafts.current, "The draft of measurements", tag, json, (), (200, 304, 404)),
+        _get(draft, drafts.current, "The draft of measurements", tag, json, (), (200, 204, 304)),
         Route("PUT", draft, drafts.save, "Save the draft, a new version", tag, json, json, (), saved),
         Route(
             "DELETE", draft, drafts.empty, "Empty the draft, a new version", tag, json, (), (),

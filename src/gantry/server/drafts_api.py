@@ -18,7 +18,7 @@ from gantry.archive.drafts import DraftVersion, NotCurrent
 from gantry.dicomweb.parameters import unsigned
 from gantry.dicomweb.paths import require_uid
 from gantry.dicomweb.ranges import not_modified
-from gantry.errors import Corrupt, WebRequestError
+from gantry.errors import Corrupt, NotFound, WebRequestError
 from gantry.server.body import read_body
 from gantry.server.http import Request, Response, json_response
 from gantry.server.persons import person_of
@@ -43,9 +43,12 @@ class DraftDoor:
         self._policy = policy
 
     async def current(self, request: Request, study_uid: str) -> Response:
-        """The newest version. Answers 304 where the client has it, 404 where there is none."""
+        """The newest version. Answers 304 where the client has it, 204 where there is none."""
         study = require_uid(study_uid)
-        found = await asyncio.to_thread(self._drafts.current, person_of(request), study)
+        try:
+            found = await asyncio.to_thread(self._drafts.current, person_of(request), study)
+        except NotFound:  # most studies have none: nothing is wrong with that
+            return Response(204, b"", [_NOT_KEPT])
         tag = entity_tag(found.version)
         if not_modified(request.header(b"if-none-match"), tag):
             return Response(304, b"", [(b"etag", tag.encode()), _NOT_KEPT])

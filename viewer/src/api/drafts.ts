@@ -35,7 +35,7 @@ const path = (study: string) => `/api/studies/${study}/draft`;
 /** Null where there is none. */
 export async function readDraft(study: string, signal?: AbortSignal): Promise<Draft | null> {
   const answer = await ask("GET", path(study), {}, undefined, signal);
-  if (answer.status === 404) return null;
+  if (answer.status === 204) return null;
   if (!answer.ok) throw await refusal("GET", path(study), answer);
   return (await answer.json()) as Draft;
 }

@@ -36,7 +36,6 @@ export function PriorsMenu(props: PriorsMenuProps): JSX.Element {
       <Popover.Trigger
         class="priors-button"
         classList={{ none: studies()?.length === 0 }}
-        aria-label={t().priors.title}
         title={t().priors.title}
       >
         <Icon name="history" />
