@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -30,8 +30,9 @@ from gantry.server.policy import HttpPolicy
 from gantry.standard.sop_classes import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR, ENHANCED_SR
 from gantry.toolkit.measurements.model import Measurement
 from gantry.toolkit.measurements.report_read import Report, is_measurement_report, read_report
-from gantry.toolkit.measurements.report_write import About, Extent, check_about, write_report
-from gantry.toolkit.writing import new_uid
+
+if TYPE_CHECKING:
+    from gantry.toolkit.measurements.report_write import Extent
 
 MAX_KEY_CHARS: Final = 128
 MAX_REPORTS: Final = 500
@@ -103,6 +104,8 @@ class ReportDoor:
     def _make(
         self, person: str, study: str, asked: ReportRequest, after: int | None, origin: Origin
     ) -> _Made:
+        from gantry.toolkit.writing import new_uid
+
         drafts = self._archive.drafts
         file = b""
         begun = drafts.made_report(person, study, asked.key)
@@ -143,6 +146,9 @@ class ReportDoor:
         return bool(self._archive.versions(key))
 
     def _written(self, study: str, draft: DraftVersion, begun: MadeReport) -> bytes:
+        # What writes brings pydicom, which a server that writes none does without.
+        from gantry.toolkit.measurements.report_write import About, Extent, write_report
+
         asked = msgspec.json.decode(begun.request, type=ReportRequest)
         about = About(
             begun.sop_instance_uid, begun.series_instance_uid, begun.made,
@@ -261,6 +267,8 @@ def _as_seen(one: Measurement, spaces: dict[str, str]) -> Measurement:
 
 def _read_request(data: bytes) -> ReportRequest:
     """Raises WebRequestError 400."""
+    from gantry.toolkit.measurements.report_write import check_about
+
     try:
         asked = msgspec.json.decode(data, type=ReportRequest)
         check_about(asked.title, asked.description, asked.observer)
