@@ -793,6 +793,7 @@ def test_every_truncation_of_a_state_is_read_or_refused() -> None:
             assert error.cause
 
 
+@pytest.mark.slow
 def test_flipped_bits_of_a_state_are_shown_or_refused() -> None:
     state = state_for(CT_LIKE, FULL)
     rng = np.random.default_rng(11)

@@ -112,6 +112,7 @@ def measurements(draw: st.DrawFn) -> Measurement:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.lists(measurements(), min_size=1, max_size=6, unique_by=lambda one: one.id))
 def test_what_is_written_is_read_again(made: list[Measurement]) -> None:

@@ -82,7 +82,7 @@ class ReportDoor:
         """A report of the current draft, stored; the draft is then empty. Answers 201, 200 when repeated."""
         study, person = require_uid(study_uid), person_of(request)
         after = wanted_version(request, required=False)
-        asked = _read_request(await read_json(request, self._policy))
+        asked = await asyncio.to_thread(_read_request, await read_json(request, self._policy))
         try:
             made = await asyncio.to_thread(self._make, person, study, asked, after, origin_of(request))
         except NotCurrent as error:
