@@ -6,7 +6,7 @@ import {
   activeSet,
   allCuts,
   fill,
-  gridFor,
+ 
   inGrid,
   isCut,
   put,
@@ -58,10 +58,6 @@ test("one cell alone is seen, and all again", () => {
   assert.deepEqual(seenCells(toggleAlone(two)), [1]);
   assert.deepEqual(seenCells(toggleAlone(toggleAlone(two))), [0, 1]);
   assert.equal(toggleAlone(ONE_CELL), ONE_CELL);
-});
-
-test("a grid for so many", () => {
-  assert.deepEqual([1, 2, 3, 4, 5, 16, 99].map(gridFor), [[1, 1], [1, 2], [2, 2], [2, 2], [2, 3], [4, 4], [4, 4]]);
 });
 
 test("what comes later fills empty cells, once, and takes no place", () => {

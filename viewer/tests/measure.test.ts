@@ -14,7 +14,6 @@ import {
   type Spacing,
 } from "../src/dicom/measure";
 import { valuesInWords } from "../src/dicom/measurewords";
-import { fromScoord, toScoord } from "../src/dicom/scoord";
 import { newUid } from "../src/dicom/uid";
 
 const SQUARE: Spacing = { x: 0.5, y: 0.5, unit: "mm", atDetector: false };
@@ -191,20 +190,6 @@ test("statistics are of the pixels whose centre lies inside", () => {
   assert.equal(statistics("probe", [at(3.4, 1.6)], SQUARE, PIXELS)?.mean, PIXELS.values[2 * COLUMNS + 3]! * 2 - 1000);
   const outside = shapeOf("rectangle", [at(-0.5, -0.5), at(COLUMNS - 0.5, ROWS - 0.5)], SQUARE);
   agree("rectangle", outside, SQUARE, () => true);
-});
-
-test("spatial coordinates of a report begin at the corner of the first pixel", () => {
-  assert.deepEqual(toScoord("probe", [at(0, 0)], SQUARE), [{ graphicType: "POINT", graphicData: [0.5, 0.5] }]);
-  assert.deepEqual(fromScoord([0.5, 0.5, 3, 4]), [at(0, 0), at(2.5, 3.5)]);
-  const [box] = toScoord("rectangle", shapeOf("rectangle", [at(0, 0), at(2, 1)], SQUARE), SQUARE);
-  assert.deepEqual(box, { graphicType: "POLYLINE", graphicData: [0.5, 0.5, 2.5, 0.5, 2.5, 1.5, 0.5, 1.5, 0.5, 0.5] });
-  const [oval] = toScoord("ellipse", shapeOf("ellipse", [at(0, 0), at(2, 8)], SQUARE), SQUARE);
-  assert.deepEqual(oval, { graphicType: "ELLIPSE", graphicData: [1.5, 0.5, 1.5, 8.5, 0.5, 4.5, 2.5, 4.5] });
-  assert.equal(toScoord("circle", [at(5, 5), at(8, 5)], SQUARE)[0]?.graphicType, "CIRCLE");
-  assert.deepEqual(toScoord("circle", [at(5, 5), at(9, 5)], FLAT), [
-    { graphicType: "ELLIPSE", graphicData: [1.5, 5.5, 9.5, 5.5, 5.5, 4.5, 5.5, 6.5] },
-  ]);
-  assert.equal(toScoord("cobb", [at(0, 0), at(1, 0), at(0, 5), at(1, 6)], SQUARE).length, 2);
 });
 
 test("a new UID is one, and another each time", () => {

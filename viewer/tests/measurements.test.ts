@@ -5,11 +5,9 @@ import {
   add,
   change,
   find,
-  fromJson,
   isSameImage,
   redo,
   remove,
-  toJson,
   undo,
   type ImageReference,
   type Measurement,
@@ -65,39 +63,6 @@ test("what is not there changes nothing", () => {
 test("frames of one object are different images", () => {
   assert.ok(isSameImage(IMAGE, { ...IMAGE, seriesInstanceUid: "" }));
   assert.ok(!isSameImage(IMAGE, { ...IMAGE, frame: 2 }));
-});
-
-test("as text and back", () => {
-  const statistics = { count: 9, mean: 40.5, sd: 0, min: -3, max: 70, unit: "HU" };
-  const circle: Measurement = { ...line("b"), kind: "circle", statistics, label: "größer ≥ 5" };
-  const all = add(add(NO_MEASUREMENTS, line("a")), circle);
-  assert.deepEqual(fromJson(toJson(all)), { list: all.list, past: [], future: [] });
-});
-
-test("text that is not ours is refused by a word that says where", () => {
-  const written = JSON.parse(toJson(add(NO_MEASUREMENTS, line("a"))));
-  const changed = (parts: object) => JSON.stringify({ ...written, measurements: [{ ...written.measurements[0], ...parts }] });
-  assert.equal(fromJson(changed({})).list.length, 1);
-  const wrong = [
-    "",
-    "null",
-    "[]",
-    JSON.stringify({ ...written, version: 2 }),
-    JSON.stringify({ version: 1 }),
-    JSON.stringify({ version: 1, measurements: [...written.measurements, ...written.measurements] }),
-    changed({ kind: "toString" }),
-    changed({ points: [{ x: 1, y: 2 }] }),
-    changed({ points: [{ x: 1, y: null }, { x: 1, y: 2 }] }),
-    changed({ points: "ab" }),
-    changed({ spacing: { x: 0, y: 1, unit: "mm", atDetector: false } }),
-    changed({ spacing: { x: 1, y: 1, unit: "inch", atDetector: false } }),
-    changed({ image: { ...IMAGE, frame: 0 } }),
-    changed({ image: null }),
-    changed({ statistics: {} }),
-    changed({ label: 7 }),
-    changed({ id: undefined }),
-  ];
-  for (const text of wrong) assert.throws(() => fromJson(text), TypeError, text);
 });
 
 test("a line is drawn by a drag, or by two presses", () => {

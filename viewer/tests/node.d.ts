@@ -7,6 +7,7 @@ declare module "node:assert/strict" {
   const assert: {
     equal(actual: unknown, expected: unknown, message?: string): void;
     deepEqual(actual: unknown, expected: unknown, message?: string): void;
+    rejects(work: Promise<unknown>, message?: string): Promise<void>;
     throws(run: () => unknown, kind: abstract new (...values: never[]) => Error, message?: string): void;
     ok(value: unknown, message?: string): asserts value;
   };

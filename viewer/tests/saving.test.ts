@@ -18,6 +18,8 @@ function pair(start: Draft | null = null) {
   let list: readonly Measurement[] = [];
   let writes = 0;
   let isAway = false;
+  const keys: string[] = [];
+  let meanwhile = () => {};
   const store = {
     async read() {
       return current;
@@ -29,18 +31,21 @@ function pair(start: Draft | null = null) {
       current = { version: (version ?? 0) + 1, measurements };
       return { version: current.version };
     },
-    async report() {
-      current = { version: current!.version + 1, measurements: [] };
-      return current.version;
+    async report(key: string) {
+      keys.push(key);
+      meanwhile();
+      if (isAway) throw new Error("away");
+      if (new Set(keys).size === keys.length || current!.measurements.length > 0) current = { version: current!.version + 1, measurements: [] };
+      return current!.version;
     },
   };
   const kept = {
     list: () => list,
     receive: (more: readonly Measurement[]) => void (list = [...list, ...more]),
-    clear: () => void (list = []),
+    forget: (gone: readonly Measurement[]) => void (list = list.filter((one) => !gone.includes(one))),
     spacingOf: async () => SQUARE,
   };
-  const saving = createSaving(store, kept, () => "key");
+  const saving = createSaving(store, kept, () => `key ${keys.length}`);
   return {
     saving,
     ids: () => list.map(({ id }) => id),
@@ -49,6 +54,8 @@ function pair(start: Draft | null = null) {
     current: () => current,
     writes: () => writes,
     elsewhere: (measurements: readonly DraftMeasurement[]) => void (current = { version: (current?.version ?? 0) + 1, measurements }),
+    keys,
+    whileReporting: (what: () => void) => void (meanwhile = what),
     away: (value: boolean) => void (isAway = value),
   };
 }
@@ -108,6 +115,46 @@ test("without an answer it waits, and a report empties the draft", async () => {
   await one.saving.save();
   assert.equal(one.current()?.measurements[0]?.id, "b");
   one.saving.dispose();
+});
+
+test("nothing is lost where a report cannot be made, and asked again it is the same one", async () => {
+  const one = pair();
+  await one.saving.open();
+  one.draw(line("a"));
+  one.away(true);
+  await assert.rejects(one.saving.finish());
+  assert.deepEqual([one.ids(), one.keys.length], [["a"], 0], "what is not saved is not reported");
+  assert.equal(one.saving.problem()?.message, "away");
+  one.away(false);
+  await one.saving.save();
+  assert.equal(one.saving.problem(), null);
+  one.away(true);
+  await assert.rejects(one.saving.finish());
+  assert.deepEqual(one.ids(), ["a"]);
+  one.away(false);
+  await one.saving.finish();
+  assert.deepEqual([one.ids(), new Set(one.keys).size], [[], 1]);
+  one.saving.dispose();
+});
+
+test("what is drawn while a report is made stays", async () => {
+  const one = pair();
+  await one.saving.open();
+  one.draw(line("a"));
+  one.whileReporting(() => one.draw(line("b")));
+  await one.saving.finish();
+  assert.deepEqual(one.ids(), ["b"]);
+  await one.saving.save();
+  assert.deepEqual(one.current()?.measurements.map(({ id }) => id), ["b"]);
+  one.saving.dispose();
+});
+
+test("points begin at the corner of the first pixel, ellipses with their longer axis", () => {
+  const oval = { ...line("o"), kind: "ellipse", points: [{ x: 0, y: 4 }, { x: 2, y: 4 }, { x: 1, y: 0 }, { x: 1, y: 8 }] } as const;
+  assert.deepEqual(toDraft(oval).points, [[1.5, 0.5], [1.5, 8.5], [0.5, 4.5], [2.5, 4.5]]);
+  assert.equal(toDraft({ ...line("c"), kind: "circle" }).kind, "circle");
+  const flat = { ...line("c"), kind: "circle", points: [{ x: 5, y: 5 }, { x: 9, y: 5 }], spacing: { ...SQUARE, y: 2 } } as const;
+  assert.deepEqual(toDraft(flat).points, [[1.5, 5.5], [9.5, 5.5], [5.5, 4.5], [5.5, 6.5]]);
 });
 
 test("the form of the server and back", () => {

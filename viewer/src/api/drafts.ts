@@ -30,6 +30,9 @@ export interface Draft {
 /** A version was written; or somebody else had written one, which is then there (null for none at all). */
 export type Written = { readonly version: number } | { readonly current: Draft | null };
 
+/** Browsers allow 64 KiB, in bytes; letters may take more than one. */
+const MOST_KEPT_ALIVE = 20_000;
+
 const path = (study: string) => `/api/studies/${study}/draft`;
 
 /** Null where there is none. */
@@ -67,7 +70,9 @@ async function ask(
   body?: unknown,
   signal?: AbortSignal,
 ): Promise<Response> {
-  const sent = body === undefined ? {} : { body: JSON.stringify(body) };
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  // A page that is being left may still send so much.
+  const sent = text === undefined ? {} : { body: text, keepalive: text.length < MOST_KEPT_ALIVE };
   const kind: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
   try {
     return await fetch(address, { method, headers: { ...headers, ...kind }, signal: signal ?? null, ...sent });

@@ -78,7 +78,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     {
       list: () => measuring.all().list,
       receive: measuring.receive,
-      clear: measuring.clear,
+      forget: measuring.forget,
       async spacingOf(image, points) {
         await study.openSeries(image.seriesInstanceUid);
         const place = whereIs({ image });
@@ -250,8 +250,10 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   };
   onMount(() => {
     addEventListener("keydown", onKey);
+    addEventListener("pagehide", saving.flush);
     onCleanup(() => {
       removeEventListener("keydown", onKey);
+      removeEventListener("pagehide", saving.flush);
       saving.dispose();
       study.dispose();
       priors.dispose();
@@ -472,6 +474,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       <Show when={panelOpen()}>
         <MeasurePanel
           saving={saving.state()}
+          problem={saving.problem()}
           onFinish={() => void finish()}
           measuring={measuring}
           placeInWords={placeInWords}

@@ -32,11 +32,6 @@ export function planeOf(frame: FrameDescription): Plane | undefined {
   return { origin: positionMm, row, column, normal, spacing, columns: frame.columns, rows: frame.rows };
 }
 
-/** Millimetres along the normal, from the origin of the coordinate system. */
-export function depthOf(plane: Plane): number {
-  return dot(plane.origin, plane.normal);
-}
-
 export function pointAt(plane: Plane, x: number, y: number): Vector3 {
   return added(added(plane.origin, plane.row, x * plane.spacing[0]), plane.column, y * plane.spacing[1]);
 }

@@ -2,7 +2,7 @@
  * Shapes that measure an image, and what they measure.
  *
  * A point is a column and a row of the image as continuous numbers of pixels: 0, 0 is the centre of
- * the first pixel, so a picture reaches from -0.5 to its columns less 0.5. `scoord.ts` alone turns
+ * the first pixel, so a picture reaches from -0.5 to its columns less 0.5. `state/draftform.ts` alone turns
  * this into the coordinates of PS3.3 C.18.6. Nothing here knows a screen.
  */
 import type { FrameDescription, UltrasoundRegion } from "./frame";

@@ -33,6 +33,12 @@ const isKnownSlow = saveData === true || (effectiveType ?? "4g") !== "4g";
 const SLOW_LINK = "gantry.slow-link";
 const speed = createLinkSpeed(isKnownSlow || remembered(SLOW_LINK) !== null);
 
+let wasSlow: boolean | undefined;
+function noteSlowness(isSlow: boolean): void {
+  if (isSlow !== wasSlow) remember(SLOW_LINK, isSlow ? "1" : null);
+  wasSlow = isSlow;
+}
+
 /** What was only asked about again, and came from the browser's cache, tells nothing of the link. */
 function cameFromCache(request: XMLHttpRequest, bytes: number): boolean {
   const entry = performance.getEntriesByName(request.responseURL).at(-1) as PerformanceResourceTiming | undefined;
@@ -80,7 +86,7 @@ function start(): RenderingEngine {
       const pays = UNCOMPRESSED.has(stored.get(series) ?? "") && speed.isSlow();
       request.addEventListener("load", ({ loaded }) => {
         if (!cameFromCache(request, loaded)) speed.note(loaded, askedAt, performance.now());
-        remember(SLOW_LINK, speed.isSlow() ? "1" : null);
+        noteSlowness(speed.isSlow());
         if (!pays && !stored.has(series)) stored.set(series, syntaxOfAnswer(request) ?? "");
       });
       return Promise.resolve({ Accept: pays ? COMPRESSED : AS_STORED });

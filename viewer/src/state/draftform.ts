@@ -19,6 +19,8 @@ import type { ImageReference, Measurement } from "./measurements";
 const CORNER = 0.5;
 const MOST_POINTS = 4096;
 
+const PIXELS: Spacing = { x: 1, y: 1, unit: "px", atDetector: false };
+
 const UCUM: Readonly<Record<string, string>> = {
   mm: "mm", "mm²": "mm2", px: "{pixels}", "px²": "{square pixels}", "°": "deg", HU: "[hnsf'U]", "": "1",
 };
@@ -63,9 +65,10 @@ export function referenceOf({ image }: DraftMeasurement): ImageReference {
 function formOf({ kind, points, spacing }: Measurement): { readonly kind: string; readonly points: readonly ImagePoint[] } {
   // A circle of the patient is an ellipse of pixels that are not square.
   const isCircle = kind === "circle" && Math.abs(spacing.x - spacing.y) < 1e-6;
-  if (kind === "circle" && !isCircle) return { kind: "ellipse", points: longerFirst(circleAxes(points, spacing), spacing) };
-  if (kind === "bidirectional" || kind === "ellipse") return { kind, points: longerFirst(points, spacing) };
-  return { kind, points };
+  // The axes of an ellipse are those of its drawing, in pixels; two diameters are those of the patient.
+  if (kind === "circle" && !isCircle) return { kind: "ellipse", points: longerFirst(circleAxes(points, spacing), PIXELS) };
+  if (kind === "ellipse") return { kind, points: longerFirst(points, PIXELS) };
+  return { kind, points: kind === "bidirectional" ? longerFirst(points, spacing) : points };
 }
 
 function longerFirst(points: readonly ImagePoint[], spacing: Spacing): readonly ImagePoint[] {

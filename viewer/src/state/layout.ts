@@ -118,9 +118,3 @@ export function toggleAlone(layout: Layout): Layout {
 export function activeSet(layout: Layout): string | null {
   return layout.cells[layout.active]?.set ?? null;
 }
-
-/** The grid that shows so many display sets at once, wider than high. */
-export function gridFor(count: number): readonly [rows: number, columns: number] {
-  const columns = Math.min(MOST_SIDE, Math.ceil(Math.sqrt(Math.max(1, count))));
-  return [Math.min(MOST_SIDE, Math.ceil(count / columns) || 1), columns];
-}

@@ -22,7 +22,8 @@ export interface Kept {
   list(): readonly Measurement[];
   /** Takes what is not there yet. */
   receive(list: readonly Measurement[]): void;
-  clear(): void;
+  /** Lets go of these, where they have not been changed since; that is no step that can be taken back. */
+  forget(list: readonly Measurement[]): void;
   /** The size of an image's pixels; undefined where the image is not in the study. */
   spacingOf(image: ImageReference, points: readonly ImagePoint[]): Promise<Spacing | undefined>;
 }
@@ -35,6 +36,8 @@ export type Saving = ReturnType<typeof createSaving>;
 
 export function createSaving(store: DraftStore, kept: Kept, newKey: () => string) {
   const [state, setState] = createSignal<SavingState>("opening");
+  /** Why it waits. */
+  const [problem, setProblem] = createSignal<Error | null>(null);
   let version: number | null = null;
   /** What the server has, as far as is known here. */
   let there: readonly DraftMeasurement[] = [];
@@ -44,6 +47,8 @@ export function createSaving(store: DraftStore, kept: Kept, newKey: () => string
   let running: Promise<void> | undefined;
   let failures = 0;
   let isOver = false;
+  /** Of a report whose answer was lost: asked again with the same key, no second one is made. */
+  let key: string | undefined;
 
   const now = () => [...foreign, ...kept.list().map(toDraft)];
   const isThere = () => JSON.stringify(now()) === JSON.stringify(there);
@@ -69,14 +74,16 @@ export function createSaving(store: DraftStore, kept: Kept, newKey: () => string
     try {
       await take(await store.read());
       failures = 0;
-    } catch {
-      return again(open);
+    } catch (error) {
+      return again(open, error);
     }
+    setProblem(null);
     setState("saved");
     changed();
   }
 
-  function again(what: () => Promise<void>): void {
+  function again(what: () => Promise<void>, error: unknown): void {
+    setProblem(error as Error);
     setState("waiting");
     const wait = AGAIN_MS[Math.min(failures, AGAIN_MS.length - 1)]!;
     failures += 1;
@@ -110,30 +117,42 @@ export function createSaving(store: DraftStore, kept: Kept, newKey: () => string
         else [version, there] = [written.version, sent];
       }
       failures = 0;
+      setProblem(null);
       if (isThere()) setState("saved");
-    } catch {
-      again(save);
+    } catch (error) {
+      again(save, error);
     }
   }
 
   return {
     state,
+    problem,
     open,
     changed,
     save,
-    /** Makes a report of all; throws an `ApiError` where that cannot be. */
+    /** Makes a report of all that is saved; throws an `ApiError` where that cannot be, and nothing is lost. */
     async finish(): Promise<void> {
-      await save();
-      version = await store.report(newKey());
-      there = [];
-      foreign = [];
-      kept.clear();
+      for (let turn = 0; turn < MOST_MERGES && !isThere(); turn += 1) {
+        await save();
+        const why = problem();
+        if (why) throw why;
+      }
+      const reported = kept.list();
+      key ??= newKey();
+      version = await store.report(key);
+      [key, there, foreign] = [undefined, [], []];
+      kept.forget(reported);
       setState("saved");
+      changed();
+    },
+    /** What waits for its moment is written now: the page is left. */
+    flush(): void {
+      if (state() === "saving") void save();
     },
     dispose(): void {
+      this.flush();
       isOver = true;
       clearTimeout(timer);
-      if (state() === "saving") void write();
     },
   };
 }

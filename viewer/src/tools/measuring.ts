@@ -243,10 +243,11 @@ export function createMeasuring() {
       const fresh = list.filter(({ id }) => !find(all(), id));
       setAll({ ...all(), list: [...all().list, ...fresh] });
     },
-    clear(): void {
+    /** Lets go of these for good, but for those that were changed meanwhile. */
+    forget(list: readonly Measurement[]): void {
       abandon();
       select(null);
-      setAll(NO_MEASUREMENTS);
+      setAll({ ...NO_MEASUREMENTS, list: all().list.filter((one) => !list.includes(one)) });
     },
     /** One step back out of what is under way; false where there was nothing. */
     escape(): boolean {

@@ -16,6 +16,8 @@ export interface MeasurePanelProps {
   readonly onShow: (one: Measurement) => void;
   readonly onClose: () => void;
   readonly saving: SavingState;
+  /** Why it is not saved yet. */
+  readonly problem: Error | null;
   /** All is to become a report. */
   readonly onFinish: () => void;
 }
@@ -101,6 +103,7 @@ export function MeasurePanel(props: MeasurePanelProps): JSX.Element {
       <footer>
         <p class="aside" role="status">
           <Show when={list().length > 0 || props.saving !== "saved"}>{t().measure.saving[props.saving]}</Show>
+          <Show when={props.problem}>{(problem) => <small>{problem().message}</small>}</Show>
         </p>
         <Show when={list().length > 0}>
           <button type="button" class="button" disabled={props.saving === "opening"} onClick={() => props.onFinish()}>
