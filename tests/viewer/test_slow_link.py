@@ -1,0 +1,92 @@
+"""On a slow link frames come compressed, without loss: every value is the one that is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from chromium import Page
+from image_values import image_object
+from serving import ROOT
+from viewing import SLICE, send, serving
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
+
+SIDE, COUNT = 256, 8
+STUDY = f"{ROOT}.1"
+BYTES_A_SECOND = 400_000
+DTYPES = {"signed": np.int16, "unsigned": np.uint16}
+
+
+def frame(number: int, dtype: type) -> np.ndarray:
+    """A ramp down and across; of signed ones half is below zero."""
+    ramp = np.add.outer(np.arange(SIDE) * 7, np.arange(SIDE) * 3) + 11 * number
+    return (ramp - (1200 if dtype is np.int16 else 0)).astype(dtype)
+
+
+SIZES = (
+    "performance.getEntriesByType('resource').filter((one) => /frames.\\d+$/.test(one.name))"
+    ".map((one) => one.encodedBodySize)"
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(tmp_path_factory.mktemp("archive")) as ready:
+        address = f"http://{ready['http']}"
+        for series, dtype in enumerate(DTYPES.values(), 1):
+            for n in range(COUNT):
+                image = image_object(
+                    frame(n, dtype)[None],
+                    Modality="CT",
+                    StudyInstanceUID=STUDY,
+                    SeriesInstanceUID=f"{STUDY}.{series}",
+                    SOPInstanceUID=f"{STUDY}.{series}.{n + 1}",
+                    SeriesNumber=series,
+                    InstanceNumber=n + 1,
+                    RescaleSlope=1,
+                    RescaleIntercept=-24,
+                    RescaleType="HU",
+                )
+                send(address, image)
+        yield address
+
+
+@pytest.mark.parametrize("kind", DTYPES)
+def test_values_are_those_stored(page: Page, server: str, kind: str) -> None:
+    series = list(DTYPES).index(kind) + 1
+    page.command(
+        "Network.emulateNetworkConditions",
+        offline=False, latency=20, downloadThroughput=BYTES_A_SECOND, uploadThroughput=BYTES_A_SECOND,
+    )  # fmt: skip
+    page.evaluate("localStorage.setItem('gantry.slow-link', '1')")
+    page.go(f"{server}/view/{STUDY}?series={STUDY}.{series}&frame=1")
+    page.wait_until(SLICE, 120)
+    page.wait_until(f"{SIZES}.length >= {COUNT}", 120)
+    sizes = page.evaluate(SIZES)
+    assert sum(size < SIDE * SIDE for size in sizes) >= COUNT // 2, sizes
+    box = page.evaluate(
+        "(() => { const b = document.querySelector('.viewport').getBoundingClientRect();"
+        " return [b.x, b.y, b.width, b.height]; })()"
+    )
+    pixel = min(box[2], box[3]) / SIDE
+    for n in range(COUNT):
+        page.wait_until(f"{SLICE} === '{n + 1} / {COUNT}'")
+        for column, row in ((5, 3), (200, 40), (120, 250)):
+            x = box[0] + box[2] / 2 + (column - (SIDE - 1) / 2) * pixel
+            y = box[1] + box[3] / 2 + (row - (SIDE - 1) / 2) * pixel
+            page.command("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+            wanted = int(frame(n, DTYPES[kind])[row, column]) - 24
+            page.wait_until(
+                f"document.querySelector('.probe').innerText === '{column}, {row}: {wanted} HU'", 5
+            )
+        page.key("ArrowDown")
+    page.command(
+        "Network.emulateNetworkConditions",
+        offline=False,
+        latency=0,
+        downloadThroughput=-1,
+        uploadThroughput=-1,
+    )
