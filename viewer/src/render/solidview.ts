@@ -10,22 +10,19 @@ import type { FrameDescription, Window } from "../dicom/frame";
 import { length, moved } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
-import { isVolume, pointOf, sliceOf, slicing, tooLarge, volumeOf, type Rendering, type Volume } from "../dicom/volume";
+import { pointOf, sliceOf, slicing, type Rendering, type Volume } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
-import { imageIdsOf, knownFrame } from "./imageids";
-import { NotFetched, type Progress } from "./prefetch";
 import {
   LARGEST_ZOOM,
   SMALLEST_ZOOM,
   draggedWindow,
   playFrames,
-  reason,
   type Beginning,
   type StackViewListener,
   type View,
 } from "./stackview";
-import { hold, mostBytes, volumeId } from "./volumes";
+import { volumesOf } from "./volumes";
 
 export interface SolidView extends View {
   show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
@@ -84,8 +81,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
 
   let shown: Shown | undefined;
   let look: Look | undefined;
-  let generation = 0;
-  let letGo = () => {};
+  const volumes = volumesOf(viewport, listener);
   let playing: { cancel(): void; onStop(): void } | undefined;
 
   const resized = new ResizeObserver(() => {
@@ -180,39 +176,16 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
   return {
     async show(stack, study, beginning = {}) {
       stop();
-      const own = (generation += 1);
       [shown, look] = [undefined, undefined];
-      // It must not be drawn any more once its volume is let go of.
-      viewport.removeAllActors();
-      const volume = volumeOf(stack);
-      const refusal = isVolume(volume) ? tooLarge(volume, mostBytes()) : volume;
-      if (refusal || !isVolume(volume)) return listener.onRefusal(refusal!);
-      const imageIds = imageIdsOf(stack, study);
-      const inOrder = volume.order.map((index) => imageIds[index]!);
-      const id = volumeId(inOrder);
-      const progressed = (progress: Progress) => own === generation && listener.onProgress(progress);
-      const before = letGo;
-      const holding = hold(id, volume, inOrder, progressed);
-      letGo = holding.letGo;
-      before();
-      try {
-        const found = await holding.made;
-        if (own !== generation) return;
-        if ("why" in found) return listener.onRefusal(found);
-        await viewport.setVolumes([{ volumeId: found.id }]);
-        if (own !== generation) return;
-        const [columns, rows, frames] = volume.dimensions;
-        const centre = pointOf(volume, [(columns - 1) / 2, (rows - 1) / 2, (frames - 1) / 2]);
-        const sides = volume.dimensions.map((count, axis) => count * volume.spacing[axis]!);
-        const { frame, instance } = knownFrame(inOrder[inOrder.length >> 1]!)!;
-        const acrossMm = length(sides as unknown as Vector3);
-        const longestMm = Math.max(...sides);
-        shown = { volume, centre, acrossMm, longestMm, frame, instance, window: frame.windows[0] ?? found.whole };
-      } catch (error) {
-        if (own !== generation) return;
-        if (!(error instanceof NotFetched)) throw error;
-        return listener.onFailure({ index: imageIds.indexOf(error.imageId), message: reason(error.reason) });
-      }
+      const taken = await volumes.take(stack, study);
+      if (!taken) return;
+      const { volume, held, frame, instance } = taken;
+      const [columns, rows, frames] = volume.dimensions;
+      const centre = pointOf(volume, [(columns - 1) / 2, (rows - 1) / 2, (frames - 1) / 2]);
+      const sides = volume.dimensions.map((count, axis) => count * volume.spacing[axis]!);
+      const acrossMm = length(sides as unknown as Vector3);
+      const longestMm = Math.max(...sides);
+      shown = { volume, centre, acrossMm, longestMm, frame, instance, window: frame.windows[0] ?? held.whole };
       beginWith(shown, beginning);
     },
     setRendering: (rendering) => paint({ rendering }),
@@ -255,11 +228,10 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     },
     stop,
     dispose() {
-      generation += 1;
       stop();
       resized.disconnect();
       engine.disableElement(viewportId);
-      letGo();
+      volumes.dispose();
     },
   };
 }

@@ -3,11 +3,14 @@
  * last of them. Its voxels are those of the images in the cache, which stay there as long.
  */
 import { ImageVolume, cache, getShouldUseCPURendering, utilities, type Types } from "@cornerstonejs/core";
-import type { Window } from "../dicom/frame";
-import type { NoVolume, Volume } from "../dicom/volume";
+import type { Stack } from "../dicom/displaysets";
+import type { FrameDescription, Window } from "../dicom/frame";
+import type { DicomObject } from "../dicom/model";
+import { isVolume, tooLarge, volumeOf, type NoVolume, type Volume } from "../dicom/volume";
 import { cacheBudgetBytes } from "./engine";
-import { isRendered, knownFrame } from "./imageids";
-import { SHARE_OF_CACHE, fetchAll, type Progress } from "./prefetch";
+import { imageIdsOf, isRendered, knownFrame } from "./imageids";
+import { NotFetched, SHARE_OF_CACHE, fetchAll, type Progress } from "./prefetch";
+import { reason, type StackViewListener } from "./stackview";
 
 export interface HeldVolume {
   readonly id: string;
@@ -19,33 +22,33 @@ export interface HeldVolume {
 
 interface Held {
   users: number;
-  readonly listeners: Set<(progress: Progress) => void>;
+  readonly listeners: Set<(progress: Progress) => unknown>;
   readonly made: Promise<HeldVolume | NoVolume>;
 }
 
 const held = new Map<string, Held>();
 
 /** How much of the cache one volume may take: the rest is for the stacks looked at before. */
-export function mostBytes(): number {
+function mostBytes(): number {
   return SHARE_OF_CACHE * cacheBudgetBytes();
 }
 
-export function volumeId(imageIds: readonly string[]): string {
+function volumeId(imageIds: readonly string[]): string {
   return `volume:${imageIds[0]}:${imageIds.length}`;
 }
 
-export interface Holding {
+interface Holding {
   readonly made: Promise<HeldVolume | NoVolume>;
   /** To be called once, when it is drawn no more. */
   letGo(): void;
 }
 
 /** Fetches what is missing. */
-export function hold(
+function hold(
   id: string,
   volume: Volume,
   imageIds: readonly string[],
-  onProgress: (progress: Progress) => void,
+  onProgress: (progress: Progress) => unknown,
 ): Holding {
   const entry = held.get(id) ?? begin(id, volume, imageIds);
   entry.users += 1;
@@ -58,6 +61,54 @@ export function hold(
       if (entry.users > 0) return;
       if (held.get(id) === entry) held.delete(id);
       void entry.made.then(() => held.has(id) || discard(id), () => undefined);
+    },
+  };
+}
+
+/** A volume that a viewport now holds, and its middle image: what is the same for all is told by one. */
+export interface Taken {
+  readonly volume: Volume;
+  readonly held: HeldVolume;
+  readonly frame: FrameDescription;
+  readonly instance: DicomObject;
+}
+
+/** Puts the volumes of stacks into one viewport, one after the other, and says why where one is none. */
+export function volumesOf(viewport: Types.IVolumeViewport, listener: StackViewListener) {
+  let generation = 0;
+  let letGo = () => {};
+  return {
+    /** Undefined where there is no volume, and where another was asked for meanwhile. */
+    async take(stack: Stack, study: string): Promise<Taken | undefined> {
+      const own = (generation += 1);
+      // It must not be drawn any more once its volume is let go of.
+      viewport.removeAllActors();
+      const volume = volumeOf(stack);
+      const refusal = isVolume(volume) ? tooLarge(volume, mostBytes()) : volume;
+      if (refusal || !isVolume(volume)) return void listener.onRefusal(refusal!);
+      const imageIds = imageIdsOf(stack, study);
+      const inOrder = volume.order.map((index) => imageIds[index]!);
+      const before = letGo;
+      const holding = hold(volumeId(inOrder), volume, inOrder, (progress) => own === generation && listener.onProgress(progress));
+      letGo = holding.letGo;
+      before();
+      try {
+        const found = await holding.made;
+        if (own !== generation) return undefined;
+        if ("why" in found) return void listener.onRefusal(found);
+        await viewport.setVolumes([{ volumeId: found.id }]);
+        if (own !== generation) return undefined;
+        return { volume, held: found, ...knownFrame(inOrder[inOrder.length >> 1]!)! };
+      } catch (error) {
+        if (own !== generation) return undefined;
+        if (!(error instanceof NotFetched)) throw error;
+        return void listener.onFailure({ index: imageIds.indexOf(error.imageId), message: reason(error.reason) });
+      }
+    },
+    /** To be called when the viewport draws no more. */
+    dispose(): void {
+      generation += 1;
+      letGo();
     },
   };
 }

@@ -9,13 +9,10 @@ import { moved, pixelOf, pointAt, type Plane } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
 import {
-  isVolume,
   sliceAt,
   sliceOf,
   slicesIn,
   slicing,
-  tooLarge,
-  volumeOf,
   voxelOf,
   type Cut,
   type Projection,
@@ -25,20 +22,17 @@ import {
 } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
-import { imageIdsOf, knownFrame } from "./imageids";
-import { NotFetched, type Progress } from "./prefetch";
 import {
   LARGEST_ZOOM,
   SMALLEST_ZOOM,
   draggedWindow,
   playFrames,
-  reason,
   unitOf,
   type Beginning,
   type StackViewListener,
   type View,
 } from "./stackview";
-import { hold, mostBytes, volumeId, type HeldVolume } from "./volumes";
+import { volumesOf, type HeldVolume } from "./volumes";
 
 export interface VolumeView extends View {
   show(stack: Stack, study: string, cut: Cut, beginning?: Beginning): Promise<void>;
@@ -99,8 +93,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
 
   let shown: Shown | undefined;
   let look: Look | undefined;
-  let generation = 0;
-  let letGo = () => {};
+  const volumes = volumesOf(viewport, listener);
   let playing: { cancel(): void; onStop(): void } | undefined;
 
   const resized = new ResizeObserver(() => {
@@ -257,35 +250,12 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
   return {
     async show(stack, study, cut, beginning = {}) {
       stop();
-      const own = (generation += 1);
       [shown, look] = [undefined, undefined];
-      // It must not be drawn any more once its volume is let go of.
-      viewport.removeAllActors();
-      const volume = volumeOf(stack);
-      const refusal = isVolume(volume) ? tooLarge(volume, mostBytes()) : volume;
-      if (refusal || !isVolume(volume)) return listener.onRefusal(refusal!);
-      const imageIds = imageIdsOf(stack, study);
-      const inOrder = volume.order.map((index) => imageIds[index]!);
-      const id = volumeId(inOrder);
-      const progressed = (progress: Progress) => own === generation && listener.onProgress(progress);
-      const before = letGo;
-      const holding = hold(id, volume, inOrder, progressed);
-      letGo = holding.letGo;
-      before();
-      try {
-        const found = await holding.made;
-        if (own !== generation) return;
-        if ("why" in found) return listener.onRefusal(found);
-        const { frame, instance } = knownFrame(inOrder[inOrder.length >> 1]!)!;
-        const windows = frame.windows[0] ?? found.whole;
-        shown = { volume, slicing: slicing(volume, cut), cut, held: found, frame, instance, windows };
-        await viewport.setVolumes([{ volumeId: found.id }]);
-        if (own !== generation) return;
-      } catch (error) {
-        if (own !== generation) return;
-        if (!(error instanceof NotFetched)) throw error;
-        return listener.onFailure({ index: imageIds.indexOf(error.imageId), message: reason(error.reason) });
-      }
+      const taken = await volumes.take(stack, study);
+      if (!taken) return;
+      const { volume, held, frame, instance } = taken;
+      const windows = frame.windows[0] ?? held.whole;
+      shown = { volume, slicing: slicing(volume, cut), cut, held, frame, instance, windows };
       beginWith(shown, beginning);
       setSlab(null);
       paint({ window: look!.window });
@@ -345,11 +315,10 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     },
     stop,
     dispose() {
-      generation += 1;
       stop();
       resized.disconnect();
       engine.disableElement(viewportId);
-      letGo();
+      volumes.dispose();
     },
   };
 }
