@@ -191,7 +191,7 @@ def _gdcm(uid: str, plain: Path) -> dict[str, Work]:
         return {}
     syntax = gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(uid))
 
-    def encode() -> None:
+    def encode() -> bool:
         reader = gdcm.ImageReader()
         reader.SetFileName(str(plain))
         change = gdcm.ImageChangeTransferSyntax()
@@ -202,16 +202,11 @@ def _gdcm(uid: str, plain: Path) -> dict[str, Work]:
             codec.SetQuality(90)
             change.SetUserCodec(codec)
         if not reader.Read():
-            raise NotImplementedError
+            return False
         change.SetInput(reader.GetImage())
-        if not change.Change():
-            raise NotImplementedError
+        return bool(change.Change())
 
-    try:
-        encode()
-    except NotImplementedError:
-        return {}
-    return {"GDCM encode": encode}
+    return {"GDCM encode": encode} if encode() else {}
 
 
 def _run(words: tuple[str, ...], source: Path, target: Path) -> None:

@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
+import numpy as np
 import pytest
 
 import gantry
 from chromium import Page, chromium_path
+from image_values import image_object
 
 VIEWER = Path(gantry.__file__).parent / "server" / "_viewer"
 SOURCE = Path(gantry.__file__).parents[1]
@@ -49,6 +52,39 @@ def serving(data: Path, *options: str) -> Iterator[dict[str, str]]:
             process.stdout.close()
 
 
+@contextmanager
+def filled(data: Path, objects: Iterable[bytes]) -> Iterator[str]:
+    """The address of a server of its own that holds these objects."""
+    with serving(data) as ready:
+        address = f"http://{ready['http']}"
+        for part10 in objects:
+            send(address, part10)
+        yield address
+
+
+def ct_image(pixels: np.ndarray[Any, Any], study: str, series: int, number: int, **attributes: Any) -> bytes:
+    """Image `number`, from 1, of a CT series: axial, a millimetre apart, values in HU as stored."""
+    usual = {
+        "Modality": "CT",
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2",
+        "StudyInstanceUID": study,
+        "SeriesInstanceUID": f"{study}.{series}",
+        "SOPInstanceUID": f"{study}.{series}.{number}",
+        "SeriesNumber": series,
+        "InstanceNumber": number,
+        "FrameOfReferenceUID": f"{study}.99",
+        "ImagePositionPatient": [0, 0, number - 1],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "PixelSpacing": [1, 1],
+        "RescaleSlope": 1,
+        "RescaleIntercept": 0,
+        "RescaleType": "HU",
+        "WindowCenter": 40,
+        "WindowWidth": 400,
+    }
+    return image_object(pixels[None], **(usual | attributes))
+
+
 def send(address: str, part10: bytes) -> None:
     request = Request(f"{address}/api/upload", part10, {"Content-Type": "application/dicom"})
     with urlopen(request, timeout=30) as answer:
@@ -58,6 +94,8 @@ def send(address: str, part10: bytes) -> None:
 STUDY_SHOWN = "document.querySelector('a.study strong')?.innerText"
 SLICE = "document.querySelector('.corner.bottom-left .strong')?.innerText"
 WINDOW = "document.querySelector('.corner.bottom-right .strong')?.innerText"
+CELLS = "[...document.querySelectorAll('.cell:not(.hidden)')]"
+SHOWN = f"{CELLS}.map((cell) => cell.querySelector('.corner.bottom-left .strong')?.innerText ?? '')"
 NO_LONGER_LOADING = "!document.querySelector('.loading')"
 
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from chromium import Page
-from image_values import image_object
 from serving import ROOT
-from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, WINDOW, send, serving
+from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, WINDOW, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -42,39 +41,21 @@ def slices() -> Iterator[bytes]:
     }
     for number, (name, stack) in enumerate(stacks.items(), 1):
         for n, pixels in enumerate(stack):
-            yield image_object(
-                pixels[None],
-                Modality="CT",
-                SOPClassUID="1.2.840.10008.5.1.4.1.1.2",
-                StudyInstanceUID=STUDY,
-                SeriesInstanceUID=f"{STUDY}.{number}",
-                SOPInstanceUID=f"{STUDY}.{number}.{n + 1}",
-                SeriesNumber=number,
-                InstanceNumber=n + 1,
+            yield ct_image(
+                pixels,
+                STUDY,
+                number,
+                n + 1,
                 SeriesDescription=name,
-                FrameOfReferenceUID=f"{STUDY}.99",
                 ImagePositionPatient=origins[name](n),
                 ImageOrientationPatient=PLANES[name],
-                PixelSpacing=[1, 1],
-                RescaleSlope=1,
-                RescaleIntercept=0,
-                RescaleType="HU",
-                WindowCenter=40,
-                WindowWidth=400,
             )
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("archive")) as ready:
-        address = f"http://{ready['http']}"
-        for part10 in slices():
-            send(address, part10)
+    with filled(tmp_path_factory.mktemp("archive"), slices()) as address:
         yield address
-
-
-CELLS = "[...document.querySelectorAll('.cell:not(.hidden)')]"
-SHOWN = f"{CELLS}.map((cell) => cell.querySelector('.corner.bottom-left .strong')?.innerText ?? '')"
 
 
 def open_at(page: Page, server: str, query: str = "") -> None:

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from chromium import PHONE, Page
 from image_values import image_object
 from serving import ROOT
-from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, send, serving
+from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -53,25 +53,16 @@ def pixels(number: int) -> np.ndarray:
 def objects() -> Iterator[bytes]:
     for series, (name, spacing) in enumerate(SERIES.items(), 1):
         for n in range(SLICES):
-            yield image_object(
-                pixels(series * 10 + n)[None],
-                Modality="CT",
-                SOPClassUID="1.2.840.10008.5.1.4.1.1.2",
-                StudyInstanceUID=STUDY,
-                SeriesInstanceUID=f"{STUDY}.{series}",
-                SOPInstanceUID=f"{STUDY}.{series}.{n + 1}",
-                SeriesNumber=series,
-                InstanceNumber=n + 1,
+            yield ct_image(
+                pixels(series * 10 + n),
+                STUDY,
+                series,
+                n + 1,
                 SeriesDescription=name,
                 FrameOfReferenceUID=f"{STUDY}.99.{series}",
-                ImagePositionPatient=[0, 0, n],
-                ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
                 PixelSpacing=spacing,
-                RescaleSlope=1,
                 RescaleIntercept=-1024,
-                RescaleType="HU",
                 WindowCenter=0,
-                WindowWidth=400,
             )
     for series, (name, elements) in enumerate(SINGLES.items(), 3):
         yield image_object(
@@ -91,10 +82,7 @@ def objects() -> Iterator[bytes]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("archive")) as ready:
-        address = f"http://{ready['http']}"
-        for part10 in objects():
-            send(address, part10)
+    with filled(tmp_path_factory.mktemp("archive"), objects()) as address:
         yield address
 
 

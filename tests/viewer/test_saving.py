@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from chromium import Page
-from image_values import image_object
 from serving import ROOT
-from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, send, serving
+from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -25,25 +24,9 @@ STATUS = "document.querySelector('.measure-panel footer p')?.innerText"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("archive")) as ready:
-        address = f"http://{ready['http']}"
-        ramp = np.add.outer(np.arange(SIDE), np.arange(SIDE)).astype(np.uint16)
-        send(
-            address,
-            image_object(
-                ramp[None],
-                Modality="CT",
-                StudyInstanceUID=STUDY,
-                SeriesInstanceUID=f"{STUDY}.1",
-                SOPInstanceUID=f"{STUDY}.1.1",
-                PixelSpacing=[0.5, 0.5],
-                ImagePositionPatient=[0, 0, 0],
-                ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
-                FrameOfReferenceUID=f"{STUDY}.9",
-                RescaleSlope=1,
-                RescaleIntercept=0,
-            ),
-        )
+    ramp = np.add.outer(np.arange(SIDE), np.arange(SIDE)).astype(np.uint16)
+    images = [ct_image(ramp, STUDY, 1, 1, PixelSpacing=[0.5, 0.5])]
+    with filled(tmp_path_factory.mktemp("archive"), images) as address:
         yield address
 
 

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from chromium import Page
-from image_values import image_object
 from serving import ROOT
-from viewing import SLICE, send, serving
+from viewing import SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -34,23 +33,12 @@ SIZES = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("archive")) as ready:
-        address = f"http://{ready['http']}"
-        for series, dtype in enumerate(DTYPES.values(), 1):
-            for n in range(COUNT):
-                image = image_object(
-                    frame(n, dtype)[None],
-                    Modality="CT",
-                    StudyInstanceUID=STUDY,
-                    SeriesInstanceUID=f"{STUDY}.{series}",
-                    SOPInstanceUID=f"{STUDY}.{series}.{n + 1}",
-                    SeriesNumber=series,
-                    InstanceNumber=n + 1,
-                    RescaleSlope=1,
-                    RescaleIntercept=-24,
-                    RescaleType="HU",
-                )
-                send(address, image)
+    images = (
+        ct_image(frame(n, dtype), STUDY, series, n + 1, RescaleIntercept=-24)
+        for series, dtype in enumerate(DTYPES.values(), 1)
+        for n in range(COUNT)
+    )
+    with filled(tmp_path_factory.mktemp("archive"), images) as address:
         yield address
 
 

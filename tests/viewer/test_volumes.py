@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from chromium import Page
-from image_values import image_object
 from serving import ROOT
-from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, send, serving
+from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -47,25 +46,17 @@ def blocks() -> np.ndarray[Any, np.dtype[np.int16]]:
 def ct(
     series: int, number: int, pixels: np.ndarray[Any, Any], position: Sequence[float], **more: Any
 ) -> bytes:
-    attributes = {
-        "Modality": "CT",
-        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2",
-        "StudyInstanceUID": STUDY,
-        "SeriesInstanceUID": f"{STUDY}.{series}",
-        "SOPInstanceUID": f"{STUDY}.{series}.{number}",
-        "SeriesNumber": series,
-        "InstanceNumber": number,
-        "FrameOfReferenceUID": f"{STUDY}.99",
-        "ImagePositionPatient": list(position),
-        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
-        "PixelSpacing": [SPACING[1], SPACING[0]],
-        "RescaleSlope": 1,
-        "RescaleIntercept": -1024,
-        "RescaleType": "HU",
-        "WindowCenter": CENTER,
-        "WindowWidth": WIDTH,
-    }
-    return image_object((pixels.astype(np.int32) + 1024).astype(np.uint16)[None], **(attributes | more))
+    return ct_image(
+        (pixels.astype(np.int32) + 1024).astype(np.uint16), STUDY, series, number,
+        **{
+            "ImagePositionPatient": list(position),
+            "PixelSpacing": [SPACING[1], SPACING[0]],
+            "RescaleIntercept": -1024,
+            "WindowCenter": CENTER,
+            "WindowWidth": WIDTH,
+            **more,
+        },
+    )  # fmt: skip
 
 
 def objects() -> Iterator[bytes]:
@@ -98,15 +89,10 @@ def objects() -> Iterator[bytes]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(tmp_path_factory.mktemp("archive")) as ready:
-        address = f"http://{ready['http']}"
-        for part10 in objects():
-            send(address, part10)
+    with filled(tmp_path_factory.mktemp("archive"), objects()) as address:
         yield address
 
 
-CELLS = "[...document.querySelectorAll('.cell:not(.hidden)')]"
-SHOWN = f"{CELLS}.map((cell) => cell.querySelector('.corner.bottom-left .strong')?.innerText ?? '')"
 WINDOWS = f"{CELLS}.map((cell) => cell.querySelector('.corner.bottom-right .strong')?.innerText ?? '')"
 AXIAL, CORONAL, SAGITTAL, STACK = range(4)
 

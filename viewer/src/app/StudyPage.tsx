@@ -1,5 +1,9 @@
 /** One study: series rail, a grid of cells, tools. Everything a key can do, a button can too. */
 import { Index, Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
+// What a narrow screen changes stands in the last of them.
+import "../ui/styles/measure.css";
+import "../ui/styles/priors.css";
+import "../ui/styles/sheet.css";
 import "../ui/styles/viewer.css";
 import { readDraft, reportDraft, writeDraft } from "../api/drafts";
 import { findSeries, findStudiesOfPatient, findStudy, seriesMetadata } from "../api/dicomweb";
