@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -14,7 +15,7 @@ from gantry.cli.exits import Exit
 from gantry.cli.options import json_option
 from gantry.cli.output import counted, print_json, result
 from gantry.dataset.part10 import read_part10
-from gantry.dataset.scan import DataSet
+from gantry.dataset.scan import Buffer, DataSet
 from gantry.errors import CallerError
 from gantry.pixels.image import ImageHeader, Window
 from gantry.pixels.states.presentation import YELLOW, Graphic, Presentation, Text
@@ -129,15 +130,25 @@ def _images(inputs: Sequence[Path]) -> Iterator[DataSet]:
     found = False
     for source in objects_in(inputs):
         kind, pieces = opened(source)
-        if kind not in (Kind.OBJECT, Kind.BARE):
+        if kind is Kind.OBJECT and source.path is not None:
+            content: Buffer = _mapped(source.path)
+        elif kind in (Kind.OBJECT, Kind.BARE):
+            content = b"".join(pieces if kind is Kind.OBJECT else with_meta(pieces))
+        else:
             continue
-        ds = read_part10(b"".join(pieces if kind is Kind.OBJECT else with_meta(pieces)))[1]
+        ds = read_part10(content)[1]
         if _ROWS in ds and _COLUMNS in ds:
             ImageHeader.from_dataset(ds).check_size()
             found = True
             yield ds
     if not found:
         raise CallerError("there is no image at the inputs")
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """Headers are all that is wanted of a series: its pixels stay on the disk."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _area(text: str | None) -> tuple[float, float, float, float] | None:
