@@ -289,6 +289,7 @@ export const en = {
     rectangle: "Rectangle",
     circle: "Circle",
     freehand: "Free-hand area",
+    spline: "Smooth area (spline)",
     arrow: "Arrow with text",
     probe: "Value of a point",
     panel: "Measurements",
@@ -318,6 +319,8 @@ export const en = {
   keys: {
     title: "Keys",
     mouse: "Wheel: through the images. Right button: zoom. Middle button: move. Double click: reset.",
+    drawing:
+      "Measure with the keys alone: take a measuring tool, Enter shows a cross in the middle of the image, arrows move it by a pixel (with Shift by ten), Enter sets each point, Esc abandons. Enter twice in one place closes an area. With another tool in hand, Enter takes hold of the points of the selected measurement, one after the other.",
     /** Keys with a word on them, as keyboards of the language write it. */
     pageUp: "PgUp",
     pageDown: "PgDn",
@@ -348,6 +351,28 @@ export const en = {
     atDetector: (size: string) => `${size} at the detector`,
     meanAndSd: (mean: string, sd: string) => `Mean ${mean}, SD ${sd}`,
     minAndMax: (min: string, max: string) => `Min ${min}, max ${max}`,
+    ofLuminance: (spread: string) => `Luminance: ${spread}`,
+    ofColours: (red: string, green: string, blue: string) => `R ${red}, G ${green}, B ${blue}`,
+    /** Of values that reports tell. */
+    names: {
+      perimeter: "Perimeter",
+      radius: "Radius",
+      width: "Width",
+      height: "Height",
+      median: "Median",
+      mean: "Mean",
+      standardDeviation: "SD",
+      minimum: "Min",
+      maximum: "Max",
+    },
+    reported: "From reports",
+    hideReported: "Hide what reports measured",
+    showReported: "Show what reports measured",
+    noReports: "Reports could not be read.",
+    notUnderstood: (n: number) => `${counted(n, "item", "items")} of this report cannot be drawn`,
+    elsewhere: "Its image is not in this study",
+    onCut: (series: string) => `${series}, on a cut`,
+    aimedAt: (column: number, row: number) => `Column ${column}, row ${row}`,
   },
   sheet: {
     notDrawn: "Nothing of this is drawn on its own; it describes other objects.",

@@ -25,6 +25,7 @@ export function KeysDialog(props: KeysDialogProps): JSX.Element {
     <dialog
       ref={dialog}
       class="keys"
+      tabIndex={0}
       aria-label={t().keys.title}
       onClose={() => props.onClose()}
       onClick={(event) => event.target === dialog && dialog.close()}
@@ -50,6 +51,7 @@ export function KeysDialog(props: KeysDialogProps): JSX.Element {
         </For>
       </ul>
       <p>{t().keys.mouse}</p>
+      <p>{t().keys.drawing}</p>
     </dialog>
   );
 }
