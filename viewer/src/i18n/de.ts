@@ -33,6 +33,7 @@ export const de: Messages = {
     ecg: { words: "EKG", title: "Elektrokardiogramme" },
   },
   periods: { any: "Alle Tage", today: "Heute", week: "7 Tage", month: "30 Tage", year: "Jahr" },
+  searched: { today: "heute", yesterday: "gestern" },
   columns: {
     title: "Spalten",
     up: "Nach oben",

@@ -32,6 +32,8 @@ export const en = {
     ecg: { words: "ECG", title: "Electrocardiograms" },
   },
   periods: { any: "Any date", today: "Today", week: "7 days", month: "30 days", year: "Year" },
+  /** Typed into the search. */
+  searched: { today: "today", yesterday: "yesterday" },
   columns: {
     title: "Columns",
     up: "Move up",

@@ -33,6 +33,7 @@ export const es: Messages = {
     ecg: { words: "ECG", title: "Electrocardiogramas" },
   },
   periods: { any: "Todas", today: "Hoy", week: "7 días", month: "30 días", year: "Un año" },
+  searched: { today: "hoy", yesterday: "ayer" },
   columns: {
     title: "Columnas",
     up: "Subir",

@@ -33,6 +33,7 @@ export const fr: Messages = {
     ecg: { words: "ECG", title: "Électrocardiogrammes" },
   },
   periods: { any: "Toutes dates", today: "Aujourd’hui", week: "7 jours", month: "30 jours", year: "Un an" },
+  searched: { today: "aujourd’hui", yesterday: "hier" },
   columns: {
     title: "Colonnes",
     up: "Monter",

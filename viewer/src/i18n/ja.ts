@@ -32,6 +32,7 @@ export const ja: Messages = {
     ecg: { words: "心電図", title: "心電図" },
   },
   periods: { any: "全期間", today: "今日", week: "7日間", month: "30日間", year: "1年" },
+  searched: { today: "今日", yesterday: "昨日" },
   columns: {
     title: "列",
     up: "上へ",

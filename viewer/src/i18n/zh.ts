@@ -32,6 +32,7 @@ export const zh: Messages = {
     ecg: { words: "心电", title: "心电图" },
   },
   periods: { any: "全部日期", today: "今天", week: "7 天", month: "30 天", year: "一年" },
+  searched: { today: "今天", yesterday: "昨天" },
   columns: {
     title: "列",
     up: "上移",
