@@ -61,14 +61,14 @@ test("a private attribute is told with its creator, which reserves the block in 
   assert.equal(rows([]).find(({ tag }) => tag === "00090010")!.creator, undefined);
 });
 
-test("the functional groups of the frame come first, the head last, each a part that opens", () => {
+test("the functional groups of the frame come first, then the head, each a part that opens", () => {
   const enhanced: DicomObject = {
     "52009229": { vr: "SQ", Value: [{ "00280010": { vr: "US", Value: [1] } }] },
     "52009230": { vr: "SQ", Value: [{}, { "00100010": { vr: "PN", Value: [] } }] },
   };
   const parts = partsOf(enhanced, 2, { "00020010": { vr: "UI", Value: ["1.2"] } });
-  assert.deepEqual(parts.map(({ name }) => name), ["frame", "shared", "object", "head"]);
-  assert.deepEqual(rows(["frame"], parts).map(({ path }) => path), ["frame", "frame/00100010", "shared", "object", "head"]);
+  assert.deepEqual(parts.map(({ name }) => name), ["frame", "shared", "head", "object"]);
+  assert.deepEqual(rows(["frame"], parts).map(({ path }) => path), ["frame", "frame/00100010", "shared", "head", "object"]);
   // A frame that has none is of an object with one part.
   assert.deepEqual(partsOf(enhanced, 9, undefined).map(({ name }) => name), ["object"]);
 });

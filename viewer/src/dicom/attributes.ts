@@ -51,8 +51,8 @@ export function partsOf(object: DicomObject, frame: number, head: DicomObject | 
   const parts: Part[] = [];
   if (own) parts.push({ name: "frame", object: own });
   if (shared && own) parts.push({ name: "shared", object: shared });
-  parts.push({ name: "object", object });
   if (head) parts.push({ name: "head", object: head });
+  parts.push({ name: "object", object });
   return parts;
 }
 

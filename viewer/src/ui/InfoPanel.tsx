@@ -87,14 +87,15 @@ export default function InfoPanel(props: InfoPanelProps): JSX.Element {
   };
 
   const parts = createMemo(() => (props.object ? partsOf(props.object, props.frame, head()) : []));
+  const isSearch = () => words().trim() !== "";
   createEffect(() => {
-    const steps = words().trim() ? found(parts(), words(), names()) : rowsOf(parts(), open());
-    onCleanup(takeInSlices(steps, words().trim() ? MOST_FOUND : MOST_ROWS, setTaken));
+    const steps = isSearch() ? found(parts(), words(), names()) : rowsOf(parts(), open());
+    onCleanup(takeInSlices(steps, isSearch() ? MOST_FOUND : MOST_ROWS, setTaken));
   });
   const rows = () => taken().values;
   const at = createMemo(() => rows().findIndex(({ path }) => path === chosen()));
   const row = () => rows()[at()];
-  const isOpen = (one: Row) => words().trim() !== "" || open().has(one.path);
+  const isOpen = (one: Row) => isSearch() || open().has(one.path);
 
   const fold = (one: Row, opens: boolean) => {
     const next = new Set(open());
@@ -124,8 +125,8 @@ export default function InfoPanel(props: InfoPanelProps): JSX.Element {
       Home: () => choose(0),
       End: () => choose(rows().length - 1),
       ArrowRight: () => (now && now.below > 0 && !isOpen(now) ? fold(now, true) : choose(at() + 1)),
-      ArrowLeft: () => (now && open().has(now.path) && !words() ? fold(now, false) : choose(above())),
-      Enter: () => now && (now.below > 0 && !words() ? fold(now, !open().has(now.path)) : copyChosen()),
+      ArrowLeft: () => (now && open().has(now.path) && !isSearch() ? fold(now, false) : choose(above())),
+      Enter: () => now && (now.below > 0 && !isSearch() ? fold(now, !open().has(now.path)) : copyChosen()),
       " ": () => now && now.below > 0 && fold(now, !open().has(now.path)),
       Escape: () => props.onClose(),
     };
@@ -225,7 +226,7 @@ export default function InfoPanel(props: InfoPanelProps): JSX.Element {
                     isChosen={one.path === chosen()}
                     onChoose={() => {
                       setChosen(one.path);
-                      if (one.below > 0 && !words()) fold(one, !open().has(one.path));
+                      if (one.below > 0 && !isSearch()) fold(one, !open().has(one.path));
                     }}
                   />
                 )}
