@@ -61,6 +61,7 @@ export const COMMANDS = {
   copyLink: { id: "copyLink", keys: ["y"], shown: "Y" },
   full: { id: "full", keys: ["f"], shown: "F" },
   help: { id: "help", keys: ["?"], shown: "?" },
+  info: { id: "info", keys: ["Shift+i"], shown: "⇧I" },
   list: { id: "list", keys: ["Backspace"], shown: "⌫" },
 } as const satisfies Record<string, Command>;
 
