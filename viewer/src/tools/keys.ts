@@ -74,6 +74,12 @@ export function keyShown(id: CommandId): string {
   return typeof shown === "string" ? shown : t().keys[shown.word];
 }
 
+/** As `aria-keyshortcuts` names it. */
+export function keyNamed(id: CommandId): string {
+  const [key]: readonly string[] = COMMANDS[id].keys;
+  return key === " " ? "Space" : key!.replace("Ctrl", "Control");
+}
+
 const BY_KEY = new Map<string, CommandId>(
   Object.values(COMMANDS).flatMap((command) =>
     command.keys.map((key) => [key, command.id as CommandId] as const),

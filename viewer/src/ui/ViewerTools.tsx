@@ -6,7 +6,7 @@ import { presetWords, type Preset } from "../dicom/presets";
 import type { Rendering, Slab } from "../dicom/volume";
 import { numberInWords, t } from "../i18n/language";
 import { cellCount, type Layout } from "../state/layout";
-import { commandWords, keyShown, type CommandId } from "../tools/keys";
+import { commandWords, keyNamed, keyShown, type CommandId } from "../tools/keys";
 import type { Kind } from "../dicom/measure";
 import type { DragTool, HandTool } from "../tools/mouse";
 import { ToolButton } from "./controls";
@@ -100,7 +100,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           icon={props.playing ? "pause" : "play"}
           words={props.playing ? t().cine.stop : commandWords("play")}
           shortcut={keyShown("play")}
-          ariaKey="Space"
+          ariaKey={keyNamed("play")}
           disabled={props.disabled}
           onUse={() => props.run("play")}
         />
@@ -146,7 +146,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           icon="info"
           words={commandWords("info")}
           shortcut={keyShown("info")}
-          ariaKey="Shift+I"
+          ariaKey={keyNamed("info")}
           pressed={props.info}
           onUse={() => props.run("info")}
         />
