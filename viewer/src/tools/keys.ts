@@ -62,6 +62,7 @@ export const COMMANDS = {
   copyLink: { id: "copyLink", keys: ["y"], shown: "Y" },
   full: { id: "full", keys: ["f"], shown: "F" },
   help: { id: "help", keys: ["?"], shown: "?" },
+  info: { id: "info", keys: ["Shift+i"], shown: "⇧I" },
   list: { id: "list", keys: ["Backspace"], shown: "⌫" },
 } as const satisfies Record<string, Command>;
 
@@ -72,6 +73,12 @@ export const commandWords = (id: CommandId): string => t().commands[id];
 export function keyShown(id: CommandId): string {
   const { shown }: Command = COMMANDS[id];
   return typeof shown === "string" ? shown : t().keys[shown.word];
+}
+
+/** As `aria-keyshortcuts` names it. */
+export function keyNamed(id: CommandId): string {
+  const [key]: readonly string[] = COMMANDS[id].keys;
+  return key === " " ? "Space" : key!.replace("Ctrl", "Control");
 }
 
 const BY_KEY = new Map<string, CommandId>(
