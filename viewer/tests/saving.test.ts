@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Draft, DraftMeasurement } from "../src/api/drafts";
 import { fromDraft, toDraft } from "../src/state/draftform";
+import { shownUnit, ucum } from "../src/dicom/units";
 import { pointAt, type Plane } from "../src/dicom/geometry";
 import type { Measurement } from "../src/state/measurements";
 import { createSaving } from "../src/state/saving";
@@ -205,6 +206,13 @@ test("it is seen on every cut that it lies in, and on no image", () => {
   // A circle does not, though its two points do.
   assert.equal(seenOn({ ...one, kind: "circle" }, where(across)), undefined);
   assert.equal(seenOn(line("b"), where(CUT)), undefined);
+});
+
+test("units are codes of UCUM, as the server takes them", () => {
+  for (const unit of ["mm", "cm²", "px", "px²", "°", "HU", "", "SUV bw"]) {
+    assert.ok(/^[!-\[\]-~]{1,16}$/.test(ucum(unit)), unit);
+    if (!unit.startsWith("SUV")) assert.equal(shownUnit(ucum(unit)), unit);
+  }
 });
 
 test("colour keeps its luminance and channels", () => {
