@@ -27,6 +27,7 @@ export function KeysDialog(props: KeysDialogProps): JSX.Element {
     <dialog
       ref={dialog}
       class="keys"
+      tabIndex={0}
       autofocus
       aria-label={t().keys.title}
       onClose={() => props.onClose()}
@@ -58,6 +59,7 @@ export function KeysDialog(props: KeysDialogProps): JSX.Element {
         <Touch />
       </div>
       <Mouse />
+      <p>{t().keys.drawing}</p>
     </dialog>
   );
 }
