@@ -18,6 +18,8 @@ export type DicomObject = Readonly<Record<string, DicomElement>>;
 export type Vector3 = readonly [number, number, number];
 
 export const TAG = {
+  directoryRecordSequence: "00041220",
+  referencedFileId: "00041500",
   specificCharacterSet: "00080005",
   imageType: "00080008",
   sopClassUid: "00080016",
