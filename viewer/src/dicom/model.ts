@@ -105,6 +105,7 @@ export const TAG = {
   waveformSequence: "54000100",
   sharedFunctionalGroups: "52009229",
   perFrameFunctionalGroups: "52009230",
+  extendedOffsetTable: "7FE00001",
 } as const;
 
 export function text(object: DicomObject | undefined, tag: string, index = 0): string | undefined {

@@ -11,6 +11,7 @@ import { DicomError, type ByteSource } from "./bytes";
 import { latin1 } from "./charset";
 import { vrOf } from "./dictionary";
 import { isRead, valuesOf, type ReadingText } from "./jsonvalues";
+import { EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE } from "./syntaxes";
 import { TAG, items, text, texts, type DicomElement, type DicomObject } from "./model";
 
 /** Bytes of a binary value that still travel inside the JSON, as from the server. */
@@ -33,10 +34,6 @@ const PIXELS = new Set(["7FE00008", "7FE00009", "7FE00010"]);
 const SHORT_VRS = new Set("AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split(" "));
 const LONG_VRS = new Set("OB OD OF OL OV OW SQ SV UC UN UR UT UV".split(" "));
 
-export const IMPLICIT_LITTLE = "1.2.840.10008.1.2";
-export const EXPLICIT_LITTLE = "1.2.840.10008.1.2.1";
-export const DEFLATED = "1.2.840.10008.1.2.1.99";
-export const EXPLICIT_BIG = "1.2.840.10008.1.2.2";
 const MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10";
 
 interface Layout {

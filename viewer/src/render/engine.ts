@@ -3,8 +3,9 @@ import { RenderingEngine, cache, imageLoader, init as initCore } from "@cornerst
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
 import { remember, remembered } from "../i18n/kept";
 import { createLinkSpeed } from "../state/linkspeed";
-import { SCHEME } from "./imageids";
+import { LOCAL_SCHEME, SCHEME } from "./imageids";
 import { loadFrame } from "./loader";
+import { loadLocalFrame } from "./localframe";
 import { registerProvider } from "./provider";
 
 /**
@@ -93,6 +94,7 @@ function start(): RenderingEngine {
     },
   });
   imageLoader.registerImageLoader(SCHEME, loadFrame as never);
+  imageLoader.registerImageLoader(LOCAL_SCHEME, loadLocalFrame as never);
   registerProvider();
   const { deviceMemory = 4 } = navigator as { deviceMemory?: number };
   cache.setMaxCacheSize(Math.max(1, deviceMemory) * CACHE_PER_GIBIBYTE);

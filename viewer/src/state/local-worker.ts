@@ -7,7 +7,8 @@ import { DicomError, sourceOf, windowed, type ByteSource } from "../dicom/bytes"
 import { inflated } from "../dicom/inflate";
 import { writeLocalReference } from "../dicom/localref";
 import type { DicomObject } from "../dicom/model";
-import { DEFLATED, filesListed, readDataSet, readMeta, requireNames } from "../dicom/part10";
+import { filesListed, readDataSet, readMeta, requireNames } from "../dicom/part10";
+import { DEFLATED } from "../dicom/syntaxes";
 import { SURVEYED, type NumberedFile, type Problem, type Read, type ReadAnswer, type ReadRequest } from "./localreading";
 
 /** Of a worker's global scope, what is used here; DOM's types and its own exclude each other. */

@@ -18,14 +18,17 @@ import contrast from "lucide-static/icons/contrast.svg?raw";
 import copy from "lucide-static/icons/copy.svg?raw";
 import ellipsis from "lucide-static/icons/ellipsis.svg?raw";
 import ellipse from "lucide-static/icons/egg.svg?raw";
+import eye from "lucide-static/icons/eye.svg?raw";
 import file from "lucide-static/icons/file.svg?raw";
 import fileText from "lucide-static/icons/file-text.svg?raw";
 import film from "lucide-static/icons/film.svg?raw";
 import flip from "lucide-static/icons/flip-horizontal-2.svg?raw";
+import folder from "lucide-static/icons/folder-open.svg?raw";
 import freehand from "lucide-static/icons/lasso.svg?raw";
 import grid from "lucide-static/icons/layout-grid.svg?raw";
 import inbox from "lucide-static/icons/inbox.svg?raw";
 import keyboard from "lucide-static/icons/keyboard.svg?raw";
+import laptop from "lucide-static/icons/laptop.svg?raw";
 import languages from "lucide-static/icons/languages.svg?raw";
 import layers from "lucide-static/icons/layers.svg?raw";
 import list from "lucide-static/icons/list.svg?raw";
@@ -58,7 +61,7 @@ import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
   activity, angle, arrow, arrowLeft, bookmark, box, check, chevronDown, circle, close, cobb, columns, contrast, copy, crosshair, down, ellipse,
-  ellipsis, file, fileText, film, flip, freehand, grid, history, inbox, invert, keyboard, languages, layers, link, list, maximize,
+  ellipsis, eye, file, fileText, film, flip, folder, freehand, grid, history, inbox, invert, keyboard, languages, laptop, layers, link, list, maximize,
   moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, sun, trash, triangle,
   undo, up, upload, zoom,
 } as const;
