@@ -177,6 +177,9 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
         <div class="viewer-title">
           <h1>{identity() ? nameInWords(identity()!.patientName) : ""}</h1>
           <p>
+            <Show when={local}>
+              <span class="local-said">{t().local.mark}</span>
+            </Show>
             {listed([
               identity()?.description,
               `${dateInWords(identity()?.studyDate)} ${timeInWords(identity()?.studyTime)}`.trim(),

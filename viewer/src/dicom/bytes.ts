@@ -44,14 +44,14 @@ export function sourceOf(bytes: Uint8Array): ByteSource {
 const WINDOW = 1 << 16;
 
 /** Reads through one window, so that neighbouring bytes are fetched together. */
-export function windowed(size: number, fetch: (offset: number, end: number) => Uint8Array): ByteSource {
+export function windowed(size: number, load: (offset: number, end: number) => Uint8Array): ByteSource {
   let start = 0;
   let held: Uint8Array = new Uint8Array(0);
   return {
     size,
     read(offset, length) {
       if (offset < start || offset + length > start + held.byteLength) {
-        held = fetch(offset, Math.min(size, offset + Math.max(length, WINDOW)));
+        held = load(offset, Math.min(size, offset + Math.max(length, WINDOW)));
         start = offset;
       }
       return held.subarray(offset - start, offset - start + length);

@@ -5,6 +5,8 @@ import { DicomError } from "./bytes";
 const LARGEST_RATIO = 200;
 /** So much may come whatever the ratio. */
 const SLACK_BYTES = 1 << 20;
+/** Bytes that follow the stream and that browsers refuse: one that makes the length even, gzip's checksum and size. */
+const TRAILERS = [0, 1, 8, 9];
 /** It has to be held as a whole. */
 const MOST_BYTES = 512 << 20;
 
@@ -12,15 +14,14 @@ const MOST_BYTES = 512 << 20;
 export async function inflated(file: Blob, offset: number): Promise<Uint8Array> {
   const whole = file.slice(offset);
   const bound = Math.min(MOST_BYTES, whole.size * LARGEST_RATIO + SLACK_BYTES);
-  try {
-    return await run(whole, bound);
-  } catch (error) {
-    if (error instanceof DicomError) throw error;
-    // The byte that makes the length even is none of the stream's.
-    return await run(whole.slice(0, -1), bound).catch((second: unknown) => {
-      throw second instanceof DicomError ? second : new DicomError("inflate", undefined, offset);
-    });
+  for (const trailer of TRAILERS) {
+    try {
+      return await run(whole.slice(0, whole.size - trailer), bound);
+    } catch (error) {
+      if (error instanceof DicomError) throw error;
+    }
   }
+  throw new DicomError("inflate", undefined, offset);
 }
 
 async function run(deflated: Blob, bound: number): Promise<Uint8Array> {

@@ -291,16 +291,17 @@ class Walk {
   /** A VR that is none of the standard's: the first form after which a good element follows. */
   private oddHeader(tag: string, head: DataView, pos: number, limit: number, layout: Layout): Header {
     const { littleEndian } = layout;
-    const forms: Header[] = [];
     const short = head.getUint16(6, littleEndian);
     const letters = lettersAt(head, 4);
     const isLetters = /^[A-Za-z]{2}$/.test(letters);
     const implicit = { tag, vr: vrOf(tag), value: pos + 8, length: head.getUint32(4, littleEndian) };
-    if (isLetters && short === 0 && head.byteLength >= 12)
+    if (tag === "00000000") return implicit; // padding
+    const forms: Header[] = isLetters ? [] : [implicit];
+    // The reserved bytes of a 32-bit length (PS3.5 7.1.2).
+    if (short === 0 && head.byteLength >= 12)
       forms.push({ tag, vr: "UN", value: pos + 12, length: head.getUint32(8, littleEndian) });
-    if (isLetters) forms.push({ tag, vr: "UN", value: pos + 8, length: short });
-    if (tag !== "00000000") forms.push(implicit);
-    else return implicit;
+    forms.push({ tag, vr: "UN", value: pos + 8, length: short });
+    if (isLetters) forms.push(implicit);
     const mayRepeat = (form: Header) => (form === implicit ? undefined : letters);
     const found = forms.find((form) => this.leadsOn(form.value + form.length, limit, tag, layout, mayRepeat(form)));
     if (!found) throw new DicomError("broken", tag, pos);

@@ -1,6 +1,6 @@
 /** Uncompressed frames as the bytes hold them, and as colour pictures where no texture has a place for them. */
 import { DicomError } from "./bytes";
-import type { FrameDescription } from "./frame";
+import type { FrameDescription, Window } from "./frame";
 
 /** Where one frame lies in native Pixel Data; single bits may begin within a byte (PS3.5 8.1.1). */
 export interface FramePlace {
@@ -45,10 +45,10 @@ export function rgbOfGrey(grey: ArrayLike<number>): Uint8Array {
 }
 
 /** Numbers as grey, by a window (PS3.3 C.11.2.1.3.2), or from the least to the greatest. */
-export function windowed(values: ArrayLike<number>, window: { readonly center: number; readonly width: number } | undefined): Uint8Array {
+export function windowed(values: ArrayLike<number>, by: Window | undefined): Uint8Array {
   let low = Infinity;
   let high = -Infinity;
-  if (window) [low, high] = [window.center - window.width / 2, window.center + window.width / 2];
+  if (by) [low, high] = [by.center - by.width / 2, by.center + by.width / 2];
   else
     for (let at = 0; at < values.length; at += 1) {
       if (!Number.isFinite(values[at]!)) continue;

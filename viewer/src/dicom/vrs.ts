@@ -1,5 +1,7 @@
 /**
- * The VR of every public attribute (PS3.6 6), for what is written without: made by tools/viewer_dictionary.py.
+ * The VR of every public attribute (PS3.6 6), for what is written without one.
+ *
+ * Made by tools/viewer_dictionary.py.
  *
  * A line is a group and, for each of its elements, four digits and the VR. `xs` is US or SS, `xw` US or OW.
  * Overlays and curves stand for all groups that repeat them (60xx, 50xx).

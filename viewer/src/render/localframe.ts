@@ -8,9 +8,9 @@ import { createImage } from "@cornerstonejs/dicom-image-loader";
 import { DicomError } from "../dicom/bytes";
 import { numberOfFrames, type FrameDescription } from "../dicom/frame";
 import { codeStream, frameSpans, offsetsOf, type Span } from "../dicom/fragments";
+import { inflated } from "../dicom/inflate";
 import { readLocalReference, type LocalReference } from "../dicom/localref";
 import { TAG, numbers, type DicomElement, type DicomObject } from "../dicom/model";
-import { EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, DEFLATED } from "../dicom/syntaxes";
 import {
   coloured,
   expandedSegments,
@@ -24,6 +24,14 @@ import {
   windowed,
   type Palette,
 } from "../dicom/storedpixels";
+import {
+  DEFLATED,
+  DEFLATED_FRAMES,
+  ENCAPSULATED_UNCOMPRESSED,
+  EXPLICIT_BIG,
+  EXPLICIT_LITTLE,
+  IMPLICIT_LITTLE,
+} from "../dicom/syntaxes";
 import { t } from "../i18n/language";
 import { bytesOfBase64, contentOf, localBytes } from "../state/localfiles";
 import { pictureImage } from "./colourimage";
@@ -65,7 +73,8 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
   const littleEndian = stored !== EXPLICIT_BIG;
   const picture = (rgb: Uint8Array) => pictureImage(imageId, rgb, frame.columns, frame.rows);
   if (pixels.reference.length === undefined) {
-    const stream = await encapsulated(instance, pixels.reference, number);
+    const packed = await encapsulated(instance, pixels.reference, number);
+    const stream = stored === DEFLATED_FRAMES ? await inflated(new Blob([packed as BlobPart]), 0) : packed;
     const syntax = NATIVE.has(stored) ? EXPLICIT_LITTLE : stored;
     if (frame.photometricInterpretation !== "PALETTE COLOR") return await decoded(imageId, stream, syntax, options);
     const values = await decoded(valuesIdOf(imageId), stream, syntax, { ...options, preScale: { enabled: false } });
@@ -82,8 +91,9 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
   return await decoded(imageId, bytes, littleEndian ? EXPLICIT_LITTLE : EXPLICIT_BIG, options);
 }
 
+/** Syntaxes whose frames are uncompressed once they are taken out of their fragments. */
 const NATIVE: ReadonlySet<string> = new Set([
-  IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED, "1.2.840.10008.1.2.1.98",
+  IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED, DEFLATED_FRAMES, ENCAPSULATED_UNCOMPRESSED,
 ]);
 
 async function decoded(imageId: string, bytes: Uint8Array, syntax: string, options: Options): Promise<Types.IImage> {
