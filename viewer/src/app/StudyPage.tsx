@@ -1,6 +1,7 @@
 /** One study: series rail, a grid of cells, tools. Everything a key can do, a button can too. */
-import { Index, Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
+import { Index, Show, Suspense, createEffect, createMemo, createSignal, lazy, on, onCleanup, onMount, type JSX } from "solid-js";
 // What a narrow screen changes stands in the last of them.
+import "../ui/styles/keys.css";
 import "../ui/styles/measure.css";
 import "../ui/styles/priors.css";
 import "../ui/styles/sheet.css";
@@ -16,6 +17,8 @@ import { t } from "../i18n/language";
 import { activeSet, cellCount, isCut, seenCells } from "../state/layout";
 import type { Measurement } from "../state/measurements";
 import type { LocalFiles } from "../state/local";
+import type { Reported } from "../state/reported";
+import { middleOf } from "../state/space";
 import { createPriors } from "../state/priors";
 import { openStudy } from "../state/study";
 import { commandFor } from "../tools/keys";
@@ -23,18 +26,23 @@ import type { DragTool } from "../tools/mouse";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
 import { LocalHead } from "../ui/LocalStudies";
+import { KeyStatus } from "../ui/KeyCross";
 import { MeasurePanel } from "../ui/MeasurePanel";
 import { whyNoVolume } from "../ui/novolume";
 import { PriorsMenu } from "../ui/PriorsMenu";
 import { SeriesRail } from "../ui/SeriesRail";
+import { sightOf } from "../ui/sight";
 import { StageCell } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
+import { createAids } from "./aids";
 import { commandsOf } from "./commands";
 import { createNotes } from "./notes";
 import { backToList, localAddress, openLocalStudy, openStudyPage, studyAddress } from "./router";
 import { createStage } from "./stage";
 import { sendFiles } from "./uploads";
+
+const InfoPanel = lazy(() => import("../ui/InfoPanel"));
 
 /** How long something is said: a word of assent, or a sentence to read. */
 const SHORT_MS = 1600;
@@ -54,7 +62,8 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   const stage = createStage(study, (reason) => say(`${t().volume.refused} ${whyNoVolume(reason)}`, LONG_MS));
   const { layout, stack, view, viewport } = stage;
   const notes = createNotes(uid, study, local !== undefined);
-  const { measuring, saving } = notes;
+  const { measuring, saving, reported, keyHand } = notes;
+  const aids = createAids(uid, stage, local !== undefined);
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const firstTool: DragTool = onTouch ? "scroll" : "window";
   const [tool, setTool] = createSignal<DragTool>(firstTool);
@@ -78,6 +87,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   const finish = async () => {
     try {
       await saving.finish();
+      void reported.ask();
       say(t().measure.finished, SHORT_MS);
     } catch (error) {
       say((error as Error).message, LONG_MS);
@@ -100,11 +110,22 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   };
   const showMeasurement = (one: Measurement) => {
     measuring.select(one.id);
+    goTo(one);
+  };
+  const showReported = ({ shape }: Reported) => {
+    reported.select(shape.id);
+    goTo(shape);
+  };
+  const goTo = (one: Measurement) => {
     const place = notes.placeOf(one);
-    if (place) stage.goTo(place.set, place.index);
+    const point = middleOf(one);
+    if (place && point && one.plane) stage.goToCut(place.set, point, one.plane);
+    else if (place) stage.goTo(place.set, place.index);
+    // Keys are then for the image.
+    main.focus();
   };
 
-  const commands = commandsOf(stage, measuring, {
+  const commands = commandsOf(stage, measuring, aids, {
     tool,
     setTool,
     firstTool,
@@ -114,8 +135,19 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     copyLink: () => void copyLink(),
   });
 
+  /** Whether it measured; in fields, on buttons and in menus keys do what they do there. */
+  const isMeasuringKey = (event: KeyboardEvent): boolean => {
+    const { ctrlKey, metaKey, altKey, target, key, shiftKey: shift } = event;
+    if (ctrlKey || metaKey || altKey || (target !== document.body && target !== main)) return false;
+    const cell = stage.active();
+    const sight = sightOf(cell);
+    const box = cell.element();
+    const middle = box ? sight?.toImage({ x: box.clientWidth / 2, y: box.clientHeight / 2 }) : undefined;
+    return keyHand.press({ key, shift, tool: tool(), sight, middle });
+  };
   const onKey = (event: KeyboardEvent) => {
     if (keysShown() || event.defaultPrevented) return;
+    if (isMeasuringKey(event)) return event.preventDefault();
     if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
     const command = preset ? undefined : commandFor(event);
@@ -137,6 +169,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
       removeEventListener("beforeunload", warn);
       removeEventListener("pagehide", saving.flush);
       saving.dispose();
+      reported.dispose();
       study.dispose();
       priors.dispose();
     });
@@ -144,6 +177,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
 
   // The first image comes first.
   createEffect(() => !study.state().busy && priors.load());
+  createEffect(() => !local && view() && reported.begin());
 
   // It begins as soon as the first series is known.
   let hasBegun = false;
@@ -158,6 +192,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   createEffect(
     on(tool, (now) => {
       measuring.abandon();
+      keyHand.putAway();
       if (isKind(now)) setLastKind(now);
       if (now !== "cursor") stage.hideCursor();
     }),
@@ -169,7 +204,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   });
 
   return (
-    <div class="viewer page" classList={{ bare: bare(), "with-panel": panelOpen() }}>
+    <div class="viewer page" classList={{ bare: bare(), "with-panel": panelOpen() && !aids.info(), "with-info": aids.info() }}>
       <header class="viewer-head">
         <button type="button" class="tool" aria-label={t().viewer.back} title={t().viewer.back} onClick={backToList}>
           <Icon name="arrowLeft" />
@@ -199,6 +234,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
         onTool={setTool}
         lastKind={lastKind()}
         panelOpen={panelOpen()}
+        info={aids.info()}
         run={(id) => commands[id]()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}
@@ -257,6 +293,8 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
                 bare={bare()}
                 tool={tool()}
                 measuring={measuring}
+                reported={reported}
+                keyHand={keyHand}
                 others={stage.othersOf(index)}
                 cursor={stage.cursor()}
                 onActivate={() => stage.activate(index)}
@@ -277,9 +315,23 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
         <p class="said" role="status">
           {said()}
         </p>
+        <KeyStatus hand={keyHand} measuring={measuring} />
         <StudyErrors study={study} isOpen={stage.displaySet() !== undefined} />
       </main>
-      <Show when={panelOpen()}>
+      <Show when={aids.info()}>
+        <Suspense>
+          <InfoPanel
+            object={aids.described()?.object}
+            frame={aids.described()?.frame ?? 0}
+            path={aids.described()?.path}
+            onClose={() => {
+              aids.toggleInfo();
+              main.focus();
+            }}
+          />
+        </Suspense>
+      </Show>
+      <Show when={panelOpen() && !aids.info()}>
         <MeasurePanel
           saving={local ? null : saving.state()}
           problem={saving.problem()}
@@ -287,6 +339,8 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
           measuring={measuring}
           placeInWords={notes.placeInWords}
           onShow={showMeasurement}
+          reported={reported}
+          onShowReported={showReported}
           onClose={() => setPanelOpen(false)}
         />
       </Show>

@@ -46,7 +46,7 @@ export async function contentOf({ file: number, deflatedFrom }: LocalReference):
 }
 
 /** The bytes of a value of known length. Throws DicomError, or what the browser says of a file that is gone. */
-export async function localBytes(reference: LocalReference): Promise<Uint8Array> {
+export async function localBytes(reference: LocalReference): Promise<Uint8Array<ArrayBuffer>> {
   const { offset, length } = reference;
   const content = await contentOf(reference);
   if (length === undefined || offset + length > content.size) throw new DicomError("cut", undefined, offset);
@@ -57,7 +57,7 @@ export async function localBytes(reference: LocalReference): Promise<Uint8Array>
 export async function localDocument(object: DicomObject): Promise<Blob> {
   const element = object[TAG.encapsulatedDocument];
   const reference = readLocalReference(element?.BulkDataURI);
-  if (reference) return new Blob([(await localBytes(reference)) as BlobPart]);
+  if (reference) return new Blob([await localBytes(reference)]);
   if (element?.InlineBinary === undefined) throw new DicomError("cut", TAG.encapsulatedDocument);
   return new Blob([bytesOfBase64(element.InlineBinary) as BlobPart]);
 }
