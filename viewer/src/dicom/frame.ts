@@ -52,6 +52,8 @@ export interface FrameDescription {
   readonly rescaleSlope: number;
   readonly rescaleIntercept: number;
   readonly rescaleType: string | undefined;
+  /** Of PET values (PS3.3 C.8.9.1.1.3), as a defined term. */
+  readonly units: string | undefined;
   readonly windows: readonly Window[];
   readonly voiLutFunction: string | undefined;
 }
@@ -94,6 +96,7 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
     rescaleSlope: number(transformation, TAG.rescaleSlope) || 1,
     rescaleIntercept: number(transformation, TAG.rescaleIntercept) ?? 0,
     rescaleType: text(transformation, TAG.rescaleType),
+    units: text(instance, TAG.units),
     windows: windows(voi),
     voiLutFunction: text(voi, TAG.voiLutFunction),
   };

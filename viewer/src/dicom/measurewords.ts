@@ -1,6 +1,7 @@
 /** Measured values as people read them. */
 import { numberInWords, t } from "../i18n/language";
 import { figures, type Figure, type ImagePoint, type Kind, type Spacing, type Statistics } from "./measure";
+import { SUV_UNIT } from "./uptake";
 
 /** What of a measurement is told in words; `Measurement` of the state is one. */
 export interface Measured {
@@ -10,9 +11,17 @@ export interface Measured {
   readonly statistics: Statistics | null;
 }
 
-/** Line by line: what the shape measures, then what is inside of it. */
-export function valuesInWords({ kind, points, spacing, statistics }: Measured): readonly string[] {
-  if (kind === "probe") return statistics ? [withUnit(valueInWords(statistics.mean, statistics), statistics.unit)] : [];
+/** What an uptake of 1 is in the unit of the image. */
+export interface Activity {
+  readonly perSuv: number;
+  readonly unit: string;
+}
+
+/** Line by line: what the shape measures, then what is inside of it; uptake as activity, too, where that is given. */
+export function valuesInWords({ kind, points, spacing, statistics }: Measured, activity?: Activity): readonly string[] {
+  const asActivity = statistics?.unit === SUV_UNIT && activity ? inUnit(statistics, activity) : null;
+  if (kind === "probe")
+    return [statistics, asActivity].flatMap((one) => (one ? [withUnit(valueInWords(one.mean, one), one.unit)] : []));
   const found = figures(kind, points, spacing);
   const [first] = found;
   if (!first) return [];
@@ -23,12 +32,19 @@ export function valuesInWords({ kind, points, spacing, statistics }: Measured): 
   const isLong = first.unit !== "°";
   const lines = [isLong && spacing.atDetector ? t().measure.atDetector(size) : size];
   if (!statistics) return lines;
+  return [...lines, ...meansInWords(statistics), ...(asActivity ? meansInWords(asActivity) : [])];
+}
+
+function meansInWords(statistics: Statistics): readonly string[] {
   const { mean, sd, min, max, unit } = statistics;
   return [
-    ...lines,
     t().measure.meanAndSd(withUnit(valueInWords(mean, statistics, 1), unit), valueInWords(sd, statistics, 1)),
     t().measure.minAndMax(valueInWords(min, statistics), valueInWords(max, statistics)),
   ];
+}
+
+function inUnit({ count, mean, sd, min, max }: Statistics, { perSuv, unit }: Activity): Statistics {
+  return { count, mean: mean * perSuv, sd: sd * perSuv, min: min * perSuv, max: max * perSuv, unit };
 }
 
 function figureInWords({ name, value, unit }: Figure): string {

@@ -22,7 +22,7 @@ const MOST_POINTS = 4096;
 const PIXELS: Spacing = { x: 1, y: 1, unit: "px", atDetector: false };
 
 const UCUM: Readonly<Record<string, string>> = {
-  mm: "mm", "mm²": "mm2", px: "{pixels}", "px²": "{square pixels}", "°": "deg", HU: "[hnsf'U]", "": "1",
+  mm: "mm", "mm²": "mm2", px: "{pixels}", "px²": "{square pixels}", "°": "deg", HU: "[hnsf'U]", SUVbw: "{SUVbw}g/ml", "": "1",
 };
 const SHOWN = new Map(Object.entries(UCUM).map(([shown, unit]) => [unit, shown]));
 const PRINTABLE = /^[\x21-\x7e]{1,16}$/;

@@ -1,9 +1,11 @@
 /** Drawn over an image: its measurements with their values, and the points to take hold of. */
 import { Index, Show, createEffect, createMemo, onMount, type JSX } from "solid-js";
 import { handlesOf, outlines, type ImagePoint } from "../dicom/measure";
-import { valuesInWords } from "../dicom/measurewords";
+import { valuesInWords, type Activity } from "../dicom/measurewords";
+import { suvFactor, unitOf } from "../dicom/uptake";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
+import type { ShownView } from "../render/stackview";
 import type { Measurement } from "../state/measurements";
 import type { Point } from "../tools/gestures";
 import type { Measuring } from "../tools/measuring";
@@ -38,7 +40,8 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
     if (!sight || !box) return [];
     const size = { x: box.clientWidth, y: box.clientHeight };
     const taken = edgesOf(size);
-    return props.measuring.onImage(sight.image).map((one) => drawnOf(one, (point) => sight.toScreen(point), size, taken));
+    const activity = activityOf(props.cell.shown());
+    return props.measuring.onImage(sight.image).map((one) => drawnOf(one, (point) => sight.toScreen(point), size, taken, activity));
   });
   const isChosen = (id: string) => props.measuring.selected() === id;
   const showsHandles = (id: string) => isChosen(id) || props.measuring.aimed()?.id === id;
@@ -91,7 +94,7 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
   );
 }
 
-function drawnOf(one: Measurement, toScreen: (point: ImagePoint) => Point | undefined, size: Point, taken: Box[]): Drawn {
+function drawnOf(one: Measurement, toScreen: (point: ImagePoint) => Point | undefined, size: Point, taken: Box[], activity?: Activity): Drawn {
   const shapes = outlines(one.kind, one.points, one.spacing).map(({ points, closed, faint }) => ({
     points: points.flatMap((point) => toScreen(point) ?? []),
     closed,
@@ -101,7 +104,7 @@ function drawnOf(one: Measurement, toScreen: (point: ImagePoint) => Point | unde
   const lines = shapes.map(({ points, closed, faint }) => ({ path: pathOf(points, closed), faint }));
   if (one.kind === "arrow" && corners.length === 2) lines.push({ path: arrowHead(corners[0]!, corners[1]!), faint: false });
   if (one.kind === "probe" && corners[0]) lines.push({ path: crossAt(corners[0]), faint: false });
-  const words = [...(one.label ? [one.label] : []), ...valuesInWords(one)];
+  const words = [...(one.label ? [one.label] : []), ...valuesInWords(one, activity)];
   return {
     one,
     lines,
@@ -109,6 +112,12 @@ function drawnOf(one: Measurement, toScreen: (point: ImagePoint) => Point | unde
     words,
     wordsAt: placeOfWords(one.kind === "arrow" ? corners.slice(1) : corners, words, size, taken),
   };
+}
+
+/** Where the values are uptake, what that is in the unit of the image. */
+function activityOf(shown: ShownView | null): Activity | undefined {
+  const factor = suvFactor(shown?.uptake);
+  return shown && factor && factor !== 1 ? { perSuv: 1 / factor, unit: unitOf(shown.frame) } : undefined;
 }
 
 interface Box {

@@ -2,6 +2,10 @@
 import { Show, type JSX } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import { ageInWords, dateInWords, listed, nameInWords, sexInWords, timeInWords } from "../dicom/words";
+import type { Window } from "../dicom/frame";
+import { endsOf } from "../dicom/presets";
+import { isSuv } from "../dicom/suv";
+import { significant, suvFactor, valueInWords, whyNoSuv } from "../dicom/uptake";
 import { numberInWords, t } from "../i18n/language";
 import type { Probed, ShownView } from "../render/stackview";
 import type { Identity } from "../state/study";
@@ -60,10 +64,18 @@ export function Overlay(props: OverlayProps): JSX.Element {
       <div class="corner bottom-right">
         <Show when={props.view.window} keyed>
           {(window) => (
-            <p class="strong">
-              {t().overlay.window(rounded(window.width), rounded(window.center))}
-            </p>
+            <>
+              <Show when={suvFactor(props.view.uptake)} keyed>
+                {(factor) => <p class="strong suv-window">{suvRange(window, factor)}</p>}
+              </Show>
+              <p class="strong window">
+                {t().overlay.window(rounded(window.width), rounded(window.center))}
+              </p>
+            </>
           )}
+        </Show>
+        <Show when={props.view.uptake && !isSuv(props.view.uptake) && props.view.uptake} keyed>
+          {(reason) => <p class="no-suv">{`${t().uptake.none} ${whyNoSuv(reason)}`}</p>}
         </Show>
         <p>{Math.round(props.view.magnification * 100)} %</p>
         <p class="probe">{props.probed ? probeInWords(props.probed) : ""}</p>
@@ -85,13 +97,15 @@ export function Overlay(props: OverlayProps): JSX.Element {
   );
 }
 
-function probeInWords({ column, row, values, unit }: Probed): string {
-  const held = values.map((value) => numberInWords(Number(value.toPrecision(6)), MOST_DIGITS)).join(" ");
-  return `${column}, ${row}: ${held} ${unit}`.trim();
+function probeInWords({ column, row, values, unit, suvFactor: factor }: Probed): string {
+  const held = values.length === 1 ? valueInWords(values[0]!, unit, factor) : `${values.map(significant).join(" ")} ${unit}`;
+  return `${column}, ${row}: ${held}`.trim();
 }
 
-/** As many as the value has: it is cut to six significant ones before. */
-const MOST_DIGITS = 20;
+function suvRange(window: Window, factor: number): string {
+  const [low, high] = endsOf(window).map((value) => numberInWords(value * factor, 1));
+  return t().uptake.range(low!, high!);
+}
 
 const STEPS_MM = [200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1];
 const LONGEST_PX = 160;

@@ -205,7 +205,13 @@ function WindowItems(props: ViewerToolsProps): JSX.Element {
         </For>
         <For each={props.presets}>
           {(preset) => (
-            <WindowItem words={presetWords(preset)} window={preset} shortcut={preset.key} onWindow={props.onWindow} />
+            <WindowItem
+              words={presetWords(preset)}
+              window={preset}
+              shortcut={preset.key}
+              isNamedByValue={typeof preset.name === "number"}
+              onWindow={props.onWindow}
+            />
           )}
         </For>
       </DropdownMenu.Group>
@@ -218,6 +224,8 @@ interface WindowItemProps {
   readonly words: string;
   readonly window: Window;
   readonly shortcut?: string;
+  /** Its words tell its width and level already. */
+  readonly isNamedByValue?: boolean;
   readonly onWindow: (window: Window) => void;
 }
 
@@ -225,9 +233,11 @@ function WindowItem(props: WindowItemProps): JSX.Element {
   return (
     <DropdownMenu.Item class="menu-item" onSelect={() => props.onWindow(props.window)}>
       <span class="grow">{props.words}</span>
-      <span class="aside">
-        {numberInWords(props.window.width, 0)} / {numberInWords(props.window.center, 0)}
-      </span>
+      <Show when={!props.isNamedByValue}>
+        <span class="aside">
+          {numberInWords(props.window.width, 0)} / {numberInWords(props.window.center, 0)}
+        </span>
+      </Show>
       <Show when={props.shortcut}>
         <kbd>{props.shortcut}</kbd>
       </Show>
