@@ -1,6 +1,7 @@
 /** A box of a volume that is seen alone, cut along the volume's own axes. */
-import { moved } from "./geometry";
+import { difference, moved } from "./geometry";
 import type { Vector3 } from "./model";
+import { dot } from "./orientation";
 import { pointOf, slicing, type Volume } from "./volume";
 
 /** The six faces, named by where in the patient they lie. */
@@ -29,6 +30,26 @@ export function withFace(crop: Crop, face: Face, at: number): Crop {
 
 export function isWhole(crop: Crop): boolean {
   return FACES.every((face) => crop[face] === WHOLE[face]);
+}
+
+/** The ends of the twelve edges of what is left of a volume. */
+export function cropEdges(volume: Volume, crop: Crop): readonly (readonly [Vector3, Vector3])[] {
+  const planes = facePlanes(volume, crop);
+  // Faces stand at right angles, so that each coordinate of a corner comes from one of them.
+  const corner = (...faces: readonly number[]): Vector3 =>
+    faces.reduce<Vector3>((point, face) => {
+      const { origin, inward } = planes[face]!;
+      return moved(point, [inward, dot(difference(origin, point), inward)]);
+    }, planes[0]!.origin);
+  const ends: (readonly [Vector3, Vector3])[] = [];
+  for (const [a, b] of [[0, 1], [2, 3], [4, 5]] as const) {
+    const others = [0, 2, 4].filter((face) => face !== a);
+    for (const u of [0, 1]) for (const v of [0, 1]) {
+      const beside = [others[0]! + u, others[1]! + v];
+      ends.push([corner(a, ...beside), corner(b, ...beside)]);
+    }
+  }
+  return ends;
 }
 
 /** A point of a face, and the direction from it into the box. */

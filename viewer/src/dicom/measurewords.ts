@@ -52,8 +52,9 @@ function figureInWords({ name, value, unit }: Figure): string {
   return name === "diameter" ? `⌀ ${words}` : words;
 }
 
-/** Values of counts and Hounsfield units want a digit, normalised ones all that tell them apart. */
-function valueInWords(value: number, { min, max }: Statistics, least = 0): string {
+/** Values of counts and Hounsfield units want a digit, uptake two, normalised ones all that tell them apart. */
+function valueInWords(value: number, { min, max, unit }: Statistics, least = 0): string {
+  if (unit === SUV_UNIT) return numberInWords(value, 2, 2);
   return Math.max(Math.abs(min), Math.abs(max)) < 10 && !(Number.isInteger(min) && Number.isInteger(max))
     ? numberInWords(value, 4, least)
     : numberInWords(value, 1, least);

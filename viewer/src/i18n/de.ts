@@ -269,12 +269,15 @@ export const de: Messages = {
   volume: {
     loading: "Volumen wird geladen …",
     cuts: { axial: "Axial", coronal: "Koronal", sagittal: "Sagittal", solid: "3D" },
+    turned: "gedreht",
     rendering: {
       title: "Darstellung",
       bone: "Knochen",
       vessels: "Gefäße",
       softTissue: "Weichteile",
       lung: "Lunge",
+      tissue: "Gewebe",
+      greatest: "Größter Wert (MIP)",
       window: "Grauwerte des Fensters",
     },
     slab: {
@@ -304,12 +307,34 @@ export const de: Messages = {
       gap: (after, mm, usual) =>
         `Nach Bild ${number(after)} fehlen Bilder: Das nächste ist ${mm} mm entfernt, die anderen ${usual} mm.`,
       uneven: (least, most) => `Ihre Bilder liegen zwischen ${least} und ${most} mm auseinander.`,
-      tilted: (degrees) => `Der Scanner war um ${degrees}° gekippt; die Bilder liegen nicht gerade übereinander.`,
+      tilted: (degrees) => `Die Bilder verschieben sich von einem zum nächsten um ${degrees}° zur Seite, auf eine Art, die sich nicht aufrichten lässt.`,
       long: (voxels, most) =>
         `Eine ihrer Seiten hat ${number(voxels)} Voxel, und die Grafik dieses Geräts nimmt ${number(most)}.`,
       large: (megabytes, most) =>
         `Sie braucht ${number(megabytes)} MB, und dieses Gerät kann ${number(most)} MB behalten.`,
     },
+  },
+  fusion: {
+    title: "Fusion",
+    colours: "Farben",
+    opacity: "Deckkraft",
+    window: "Fenster",
+    from: "Von",
+    to: "Bis",
+    none: "Diese Studie enthält keine PET oder NM, die über eine CT oder MR desselben Bezugssystems gelegt werden könnte.",
+    palettes: {
+      hotIron: "Hot Iron",
+      hotMetalBlue: "Hot Metal Blue",
+      pet: "PET",
+      pet20Step: "PET 20 Stufen",
+      winter: "Winter",
+      grey: "Grau",
+    },
+  },
+  crop: {
+    title: "Ausschnitt",
+    whole: "Alles",
+    faces: { right: "Rechts", left: "Links", front: "Vorn", back: "Hinten", feet: "Füße", head: "Kopf" },
   },
   scrubber: "Bild in der Serie",
   commands: {
@@ -353,6 +378,12 @@ export const de: Messages = {
     grid: "Ein oder mehrere Bildfenster",
     planes: "Drei Ebenen (MPR)",
     solid: "Als Körper (3D)",
+    fusion: "PET oder NM über CT oder MR",
+    crop: "Ausschnittquader",
+    turnLeft: "Ebene nach links drehen",
+    turnRight: "Ebene nach rechts drehen",
+    turnUp: "Ebene nach oben drehen",
+    turnDown: "Ebene nach unten drehen",
     link: "Gemeinsam blättern",
     lines: "Referenzlinien",
     copyLink: "Link kopieren",

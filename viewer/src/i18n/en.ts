@@ -258,12 +258,15 @@ export const en = {
   volume: {
     loading: "Loading the volume…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", solid: "3D" },
+    turned: "turned",
     rendering: {
       title: "Rendering",
       bone: "Bone",
       vessels: "Vessels",
       softTissue: "Soft tissue",
       lung: "Lung",
+      tissue: "Tissue",
+      greatest: "Greatest value (MIP)",
       window: "Greys of the window",
     },
     slab: {
@@ -293,12 +296,34 @@ export const en = {
       gap: (after: number, mm: string, usual: string) =>
         `Images are missing after image ${number(after)}: the next is ${mm} mm away, the others ${usual} mm.`,
       uneven: (least: string, most: string) => `Its images are between ${least} and ${most} mm apart.`,
-      tilted: (degrees: string) => `The scanner was tilted by ${degrees}°, so its images do not lie straight above one another.`,
+      tilted: (degrees: string) => `Its images shift sideways by ${degrees}° from one to the next, in a way that cannot be straightened.`,
       long: (voxels: number, most: number) =>
         `One of its sides has ${number(voxels)} voxels, and the graphics of this device take ${number(most)}.`,
       large: (megabytes: number, most: number) =>
         `It takes ${number(megabytes)} MB, and this device can keep ${number(most)} MB.`,
     },
+  },
+  fusion: {
+    title: "Fusion",
+    colours: "Colours",
+    opacity: "Opacity",
+    window: "Window",
+    from: "From",
+    to: "To",
+    none: "This study holds no PET or NM that could be laid over a CT or MR of the same frame of reference.",
+    palettes: {
+      hotIron: "Hot iron",
+      hotMetalBlue: "Hot metal blue",
+      pet: "PET",
+      pet20Step: "PET 20 steps",
+      winter: "Winter",
+      grey: "Grey",
+    },
+  },
+  crop: {
+    title: "Crop",
+    whole: "All of it",
+    faces: { right: "Right", left: "Left", front: "Front", back: "Back", feet: "Feet", head: "Head" },
   },
   scrubber: "Image in the series",
   commands: {
@@ -342,6 +367,12 @@ export const en = {
     grid: "One or several viewports",
     planes: "Three planes (MPR)",
     solid: "As a solid (3D)",
+    fusion: "PET or NM over CT or MR",
+    crop: "Crop box",
+    turnLeft: "Turn the plane to the left",
+    turnRight: "Turn the plane to the right",
+    turnUp: "Turn the plane upwards",
+    turnDown: "Turn the plane downwards",
     link: "Scroll together",
     lines: "Reference lines",
     copyLink: "Copy link",

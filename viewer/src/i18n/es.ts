@@ -267,12 +267,15 @@ export const es: Messages = {
   volume: {
     loading: "Cargando el volumen…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagital", solid: "3D" },
+    turned: "girado",
     rendering: {
       title: "Representación",
       bone: "Hueso",
       vessels: "Vasos",
       softTissue: "Partes blandas",
       lung: "Pulmón",
+      tissue: "Tejido",
+      greatest: "Valor máximo (MIP)",
       window: "Grises de la ventana",
     },
     slab: {
@@ -302,12 +305,34 @@ export const es: Messages = {
       gap: (after, mm, usual) =>
         `Faltan imágenes después de la imagen ${number(after)}: la siguiente está a ${mm} mm, las demás a ${usual} mm.`,
       uneven: (least, most) => `Sus imágenes están separadas entre ${least} y ${most} mm.`,
-      tilted: (degrees) => `El escáner estaba inclinado ${degrees}°; sus imágenes no están rectas unas sobre otras.`,
+      tilted: (degrees) => `Sus imágenes se desplazan de lado ${degrees}° de una a otra, de un modo que no puede enderezarse.`,
       long: (voxels, most) =>
         `Uno de sus lados tiene ${number(voxels)} vóxeles, y los gráficos de este dispositivo admiten ${number(most)}.`,
       large: (megabytes, most) =>
         `Ocupa ${number(megabytes)} MB, y este dispositivo puede guardar ${number(most)} MB.`,
     },
+  },
+  fusion: {
+    title: "Fusión",
+    colours: "Colores",
+    opacity: "Opacidad",
+    window: "Ventana",
+    from: "Desde",
+    to: "Hasta",
+    none: "Este estudio no contiene PET ni MN que pueda superponerse a una TC o RM del mismo marco de referencia.",
+    palettes: {
+      hotIron: "Hot iron",
+      hotMetalBlue: "Hot metal blue",
+      pet: "PET",
+      pet20Step: "PET 20 pasos",
+      winter: "Invierno",
+      grey: "Gris",
+    },
+  },
+  crop: {
+    title: "Recorte",
+    whole: "Todo",
+    faces: { right: "Derecha", left: "Izquierda", front: "Delante", back: "Detrás", feet: "Pies", head: "Cabeza" },
   },
   scrubber: "Imagen de la serie",
   commands: {
@@ -351,6 +376,12 @@ export const es: Messages = {
     grid: "Uno o varios recuadros",
     planes: "Tres planos (MPR)",
     solid: "Como cuerpo (3D)",
+    fusion: "PET o MN sobre TC o RM",
+    crop: "Caja de recorte",
+    turnLeft: "Girar el plano a la izquierda",
+    turnRight: "Girar el plano a la derecha",
+    turnUp: "Girar el plano hacia arriba",
+    turnDown: "Girar el plano hacia abajo",
     link: "Desplazamiento sincronizado",
     lines: "Líneas de referencia",
     copyLink: "Copiar el enlace",

@@ -270,12 +270,15 @@ export const fr: Messages = {
   volume: {
     loading: "Chargement du volume…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", solid: "3D" },
+    turned: "tourné",
     rendering: {
       title: "Rendu",
       bone: "Os",
       vessels: "Vaisseaux",
       softTissue: "Tissus mous",
       lung: "Poumon",
+      tissue: "Tissus",
+      greatest: "Valeur maximale (MIP)",
       window: "Gris de la fenêtre",
     },
     slab: {
@@ -305,12 +308,34 @@ export const fr: Messages = {
       gap: (after, mm, usual) =>
         `Il manque des images après l’image ${number(after)} : la suivante est à ${mm} mm, les autres à ${usual} mm.`,
       uneven: (least, most) => `Ses images sont espacées de ${least} à ${most} mm.`,
-      tilted: (degrees) => `Le scanner était incliné de ${degrees}° ; ses images ne sont pas droites les unes sur les autres.`,
+      tilted: (degrees) => `Ses images se décalent de côté de ${degrees}° de l’une à l’autre, d’une façon qui ne peut être redressée.`,
       long: (voxels, most) =>
         `L’un de ses côtés a ${number(voxels)} voxels, et la carte graphique de cet appareil en prend ${number(most)}.`,
       large: (megabytes, most) =>
         `Elle occupe ${number(megabytes)} Mo, et cet appareil peut en garder ${number(most)}.`,
     },
+  },
+  fusion: {
+    title: "Fusion",
+    colours: "Couleurs",
+    opacity: "Opacité",
+    window: "Fenêtre",
+    from: "De",
+    to: "À",
+    none: "Cette étude ne contient ni TEP ni MN à superposer à une TDM ou IRM du même repère.",
+    palettes: {
+      hotIron: "Hot iron",
+      hotMetalBlue: "Hot metal blue",
+      pet: "TEP",
+      pet20Step: "TEP 20 paliers",
+      winter: "Hiver",
+      grey: "Gris",
+    },
+  },
+  crop: {
+    title: "Coupe",
+    whole: "Tout",
+    faces: { right: "Droite", left: "Gauche", front: "Avant", back: "Arrière", feet: "Pieds", head: "Tête" },
   },
   scrubber: "Image dans la série",
   commands: {
@@ -354,6 +379,12 @@ export const fr: Messages = {
     grid: "Un ou plusieurs cadres",
     planes: "Trois plans (MPR)",
     solid: "En volume (3D)",
+    fusion: "TEP ou MN sur TDM ou IRM",
+    crop: "Boîte de coupe",
+    turnLeft: "Tourner le plan à gauche",
+    turnRight: "Tourner le plan à droite",
+    turnUp: "Tourner le plan vers le haut",
+    turnDown: "Tourner le plan vers le bas",
     link: "Défilement synchronisé",
     lines: "Lignes de référence",
     copyLink: "Copier le lien",

@@ -271,12 +271,15 @@ export const ja: Messages = {
   volume: {
     loading: "ボリュームを読み込んでいます…",
     cuts: { axial: "横断", coronal: "冠状断", sagittal: "矢状断", solid: "3D" },
+    turned: "回転",
     rendering: {
       title: "レンダリング",
       bone: "骨",
       vessels: "血管",
       softTissue: "軟部組織",
       lung: "肺",
+      tissue: "組織",
+      greatest: "最大値（MIP）",
       window: "ウィンドウの濃淡",
     },
     slab: {
@@ -306,11 +309,33 @@ export const ja: Messages = {
       gap: (after, mm, usual) =>
         `画像 ${number(after)} の後に画像が抜けています。次は ${mm} mm 先で、他は ${usual} mm おきです。`,
       uneven: (least, most) => `画像の間隔が ${least}～${most} mm でばらついています。`,
-      tilted: (degrees) => `スキャナーが ${degrees}° 傾いていたため、画像がまっすぐ重なりません。`,
+      tilted: (degrees) => `画像が1枚ごとに${degrees}°の角度で横にずれており、まっすぐに直せません。`,
       long: (voxels, most) =>
         `一辺が ${number(voxels)} ボクセルあり、この端末の描画装置は ${number(most)} までです。`,
       large: (megabytes, most) => `${number(megabytes)} MB が必要ですが、この端末で保持できるのは ${number(most)} MB です。`,
     },
+  },
+  fusion: {
+    title: "フュージョン",
+    colours: "配色",
+    opacity: "不透明度",
+    window: "ウィンドウ",
+    from: "下限",
+    to: "上限",
+    none: "この検査には、同じ基準座標系のCTまたはMRに重ねられるPETまたはNMがありません。",
+    palettes: {
+      hotIron: "ホットアイアン",
+      hotMetalBlue: "ホットメタルブルー",
+      pet: "PET",
+      pet20Step: "PET 20段階",
+      winter: "ウィンター",
+      grey: "グレー",
+    },
+  },
+  crop: {
+    title: "切り抜き",
+    whole: "全体",
+    faces: { right: "右", left: "左", front: "前", back: "後", feet: "足", head: "頭" },
   },
   scrubber: "シリーズ内の画像",
   commands: {
@@ -354,6 +379,12 @@ export const ja: Messages = {
     grid: "1枠／複数枠",
     planes: "3 断面（MPR）",
     solid: "立体表示（3D）",
+    fusion: "CTまたはMRにPETまたはNMを重ねる",
+    crop: "切り抜きボックス",
+    turnLeft: "断面を左へ回す",
+    turnRight: "断面を右へ回す",
+    turnUp: "断面を上へ回す",
+    turnDown: "断面を下へ回す",
     link: "同期スクロール",
     lines: "リファレンスライン",
     copyLink: "リンクをコピー",

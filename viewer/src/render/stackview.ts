@@ -9,6 +9,7 @@ import type { ImagePoint, Pixels } from "../dicom/measure";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
 import { cross, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
+import type { Crop } from "../dicom/crop";
 import type { Palette } from "../dicom/palettes";
 import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
@@ -46,6 +47,13 @@ export interface ShownView {
   readonly turned: boolean;
   /** What is laid over it. */
   readonly over: ShownOver | null;
+  /** Of a solid thing: the box that is seen of it, and the ends of the box's edges in the patient. */
+  readonly crop: ShownCrop | null;
+}
+
+export interface ShownCrop {
+  readonly faces: Crop;
+  readonly edges: readonly (readonly [Vector3, Vector3])[];
 }
 
 /** A volume that is seen over another one. */
@@ -364,6 +372,7 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
     uptake,
     turned: false,
     over: null,
+    crop: null,
   };
 }
 

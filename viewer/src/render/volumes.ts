@@ -6,6 +6,7 @@ import { ImageVolume, cache, getShouldUseCPURendering, utilities, volumeLoader, 
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
 import type { DicomObject } from "../dicom/model";
+import { windowBetween } from "../dicom/presets";
 import { uprightLayer } from "../dicom/upright";
 import { isVolume, tooLarge, volumeOf, type NoVolume, type Tilt, type Volume } from "../dicom/volume";
 import { cacheBudgetBytes } from "./engine";
@@ -187,7 +188,7 @@ async function make(
       const value: unknown = isInside ? voxelManager.getAtIJK(i, j, k) : undefined;
       return typeof value === "number" ? value : undefined;
     },
-    whole: { center: (least + most) / 2, width: Math.max(1, most - least) },
+    whole: windowBetween(least, most > least ? most : least + 1),
   };
 }
 

@@ -219,6 +219,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       uptake,
       turned: look!.turned !== null,
       over: shownOver(),
+      crop: null,
     });
   }
 
@@ -260,7 +261,11 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     look = { ...look, slab: slab && slices > 1 ? { ...slab, mm: slices * stepMm } : null };
     const projection = look.slab?.projection ?? "greatest";
     const sampleMm = stepMm / SAMPLES_PER_SLICE;
-    for (const actor of [volumes.actor(), upper.actor()]) actor?.getMapper()?.setSampleDistance(sampleMm);
+    for (const actor of [volumes.actor(), upper.actor()]) {
+      actor?.getMapper()?.setSampleDistance(sampleMm);
+      // Opacities are those of so many mm: of one sample, here, so that they are what they say.
+      actor?.getProperty().setScalarOpacityUnitDistance(0, sampleMm);
+    }
     viewport.setBlendMode(BLENDING[projection]);
     // From the middle of the first slice to that of the last; a mean takes all of their thickness.
     const halfMm = projection === "mean" ? (slices * stepMm) / 2 : ((slices - 1) * stepMm) / 2 + sampleMm;

@@ -37,9 +37,9 @@ export function fusionPair(sets: readonly DisplaySet[], inHand: Stack | undefine
     volumes
       .filter((set) => modalities.has(set.modality) && referenceOf(set) === reference)
       .sort((a, b) => rank(a) - rank(b) || b.frames.length - a.frames.length)[0];
-  const candidates = inHand && isOfUse(inHand) ? [inHand, ...volumes] : volumes;
+  const candidates = inHand && isFusible(inHand.modality) ? [inHand, ...volumes] : volumes;
   for (const one of candidates) {
-    if (!volumes.includes(one) || !isOfUse(one)) continue;
+    if (!volumes.includes(one) || !isFusible(one.modality)) continue;
     const reference = referenceOf(one);
     const under = ANATOMY.has(one.modality) ? one : best(ANATOMY, reference);
     const over = FUNCTION.has(one.modality) ? one : best(FUNCTION, reference);
@@ -48,7 +48,8 @@ export function fusionPair(sets: readonly DisplaySet[], inHand: Stack | undefine
   return undefined;
 }
 
-function isOfUse({ modality }: Stack): boolean {
+/** Whether a series of this modality may be one of a pair. */
+export function isFusible(modality: string): boolean {
   return ANATOMY.has(modality) || FUNCTION.has(modality);
 }
 

@@ -15,6 +15,7 @@ import { FINGER_REACH, MOUSE_REACH, type Measuring } from "../tools/measuring";
 import { followMouse, type DragTool, type HandTool } from "../tools/mouse";
 import { CineBar } from "./CineBar";
 import { ErrorNote, Progress } from "./controls";
+import { CropBox } from "./CropMenu";
 import { CrossLines } from "./CrossLines";
 import { MeasureLayer } from "./MeasureLayer";
 import { Overlay } from "./Overlay";
@@ -22,6 +23,8 @@ import { whyNoVolume } from "./novolume";
 import { Scrubber } from "./Scrubber";
 import { SheetCard } from "./SheetCard";
 import { sightOf } from "./sight";
+import { TurnHandles } from "./TurnHandles";
+import type { TurnablePlane } from "./turning";
 
 const SLOWEST = 1;
 const FASTEST = 60;
@@ -34,6 +37,12 @@ export interface StageCellProps {
   readonly set: DisplaySet | undefined;
   /** How the volume of the set is seen; null for images as they were taken. */
   readonly cut: Seen | null;
+  /** What is laid over it. */
+  readonly over: Stack | undefined;
+  /** All planes of its volume that are seen and can be turned. */
+  readonly planes: readonly TurnablePlane[];
+  /** The box of a solid is drawn even where it cuts nothing off. */
+  readonly cropping: boolean;
   readonly beginning: Beginning | undefined;
   readonly identity: Identity | null;
   readonly active: boolean;
@@ -162,7 +171,10 @@ export function StageCell(props: StageCellProps): JSX.Element {
   });
   // A memo, so that what else changes of the layout does not show it anew.
   const cut = createMemo(() => props.cut);
-  createEffect(on([stack, cut], ([shown, along]) => cell.show(shown, props.study, along, props.beginning)));
+  const laid = createMemo(() => props.over);
+  createEffect(
+    on([stack, cut, laid], ([shown, along, over]) => cell.show(shown, props.study, along, props.beginning, over)),
+  );
 
   const drop = (event: DragEvent) => {
     event.preventDefault();
@@ -196,6 +208,8 @@ export function StageCell(props: StageCellProps): JSX.Element {
       />
       <Show when={stack() && cell.shown()}>
         <CrossLines cell={cell} others={props.others} cursor={props.cursor} />
+        <TurnHandles cell={cell} index={props.number - 1} planes={props.planes} />
+        <CropBox cell={cell} always={props.cropping} />
         <MeasureLayer cell={cell} measuring={props.measuring} />
         <Overlay
           view={cell.shown()!}
