@@ -35,8 +35,9 @@ function mostBytes(): number {
   return SHARE_OF_CACHE * cacheBudgetBytes();
 }
 
-function volumeId(imageIds: readonly string[]): string {
-  return `volume:${imageIds[0]}:${imageIds.length}`;
+/** Cornerstone asks no loader for layers that are called derived. */
+function volumeId(imageIds: readonly string[], { tilt }: Volume): string {
+  return `${tilt ? "derived:" : ""}volume:${imageIds[0]}:${imageIds.length}`;
 }
 
 interface Holding {
@@ -101,7 +102,7 @@ export function volumesOf(viewport: Types.IVolumeViewport, listener: VolumeListe
       const imageIds = imageIdsOf(stack, study);
       const inOrder = volume.order.map((index) => imageIds[index]!);
       const before = letGo;
-      const holding = hold(volumeId(inOrder), volume, inOrder, (progress) => own === generation && listener.onProgress(progress));
+      const holding = hold(volumeId(inOrder, volume), volume, inOrder, (progress) => own === generation && listener.onProgress(progress));
       letGo = holding.letGo;
       before();
       try {
