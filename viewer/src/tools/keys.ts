@@ -67,6 +67,60 @@ export const COMMANDS = {
 
 export type CommandId = keyof typeof COMMANDS;
 
+/** Under which heading the help lists a command, in the order of the headings. */
+export const GROUPS = ["images", "hand", "look", "measure", "layout", "page"] as const;
+export type Group = (typeof GROUPS)[number];
+
+export const GROUP_OF: Readonly<Record<CommandId, Group>> = {
+  previous: "images",
+  next: "images",
+  back10: "images",
+  forward10: "images",
+  first: "images",
+  last: "images",
+  previousSeries: "images",
+  nextSeries: "images",
+  play: "images",
+  window: "hand",
+  scroll: "hand",
+  zoom: "hand",
+  pan: "hand",
+  cursor: "hand",
+  length: "measure",
+  bidirectional: "measure",
+  angle: "measure",
+  cobb: "measure",
+  ellipse: "measure",
+  rectangle: "measure",
+  circle: "measure",
+  freehand: "measure",
+  arrow: "measure",
+  probe: "measure",
+  panel: "measure",
+  remove: "measure",
+  undo: "measure",
+  redo: "measure",
+  putAway: "measure",
+  zoomIn: "look",
+  zoomOut: "look",
+  invert: "look",
+  rotate: "look",
+  flip: "look",
+  reset: "look",
+  nextCell: "layout",
+  alone: "layout",
+  grid: "layout",
+  planes: "layout",
+  solid: "layout",
+  link: "layout",
+  lines: "layout",
+  info: "page",
+  copyLink: "page",
+  full: "page",
+  help: "page",
+  list: "page",
+};
+
 export const commandWords = (id: CommandId): string => t().commands[id];
 
 export function keyShown(id: CommandId): string {
