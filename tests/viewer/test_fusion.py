@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.pixels import apply_color_lut
 
 from chromium import Page
+from image_values import image_object
 from serving import ROOT
 from slices import Grey, assert_alike, colours_seen, hover, place_of, show_slice, windowed
 from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled
@@ -19,7 +22,9 @@ from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image,
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
 STUDY = f"{ROOT}.12"
-CT, PET, UNWEIGHED, OTHER_PLACE = 1, 2, 3, 4
+ALONE = f"{ROOT}.14"
+"""A study of CT only."""
+CT, PET, UNWEIGHED, OTHER_PLACE, NM = 1, 2, 3, 4, 5
 # Shapes are (slices, rows, columns), spacings and origins (x, y, z) in mm.
 CT_SHAPE, CT_SPACING, CT_ORIGIN = (24, 40, 48), (2.0, 2.0, 2.5), (-47.0, -39.0, 0.0)
 PET_SHAPE, PET_SPACING, PET_ORIGIN = (16, 22, 24), (3.0, 3.5, 3.27), (-30.5, -28.0, 4.0)
@@ -102,6 +107,44 @@ def objects() -> Iterator[bytes]:
                 OTHER_PLACE, index, pixels, FrameOfReferenceUID=f"{STUDY}.98", SeriesDescription="elsewhere"
             )
 
+    yield nuclear()
+    for index in range(3):
+        yield ct_image(np.full((8, 8), 40, dtype=np.uint16), ALONE, 1, index + 1)
+
+
+NM_SHAPE, NM_SPACING, NM_ORIGIN = (18, 20, 22), (4.0, 4.0, 4.0), (-41.0, -37.0, -5.0)
+
+
+def counts() -> np.ndarray[Any, np.dtype[np.uint16]]:
+    """(z, y, x) in counts, from feet to head."""
+    z, y, x = np.mgrid[: NM_SHAPE[0], : NM_SHAPE[1], : NM_SHAPE[2]]
+    return np.asarray(500 + 25 * x + 15 * y + 200 * np.cos(z / 3), dtype=np.uint16)
+
+
+def nuclear() -> bytes:
+    """One object of all slices, from head to feet: only the first tells where it is, and each lies before the last."""
+    detector = Dataset()
+    detector.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    detector.ImagePositionPatient = [*NM_ORIGIN[:2], NM_ORIGIN[2] + (NM_SHAPE[0] - 1) * NM_SPACING[2]]
+    return image_object(
+        counts()[::-1],
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.20",
+        Modality="NM",
+        ImageType=["ORIGINAL", "PRIMARY", "RECON TOMO", "EMISSION"],
+        StudyInstanceUID=STUDY,
+        SeriesInstanceUID=f"{STUDY}.{NM}",
+        SOPInstanceUID=f"{STUDY}.{NM}.1",
+        SeriesNumber=NM,
+        InstanceNumber=1,
+        SeriesDescription="counts",
+        FrameOfReferenceUID=f"{STUDY}.99",
+        PixelSpacing=[NM_SPACING[1], NM_SPACING[0]],
+        SpacingBetweenSlices=-NM_SPACING[2],
+        DetectorInformationSequence=[detector],
+        WindowCenter=750,
+        WindowWidth=1000,
+    )
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -112,6 +155,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def palette(name: str) -> Grey:
     """(256, 3), as PS3.6 B lists it; pydicom brings those lists along."""
     ds = pydicom.dcmread(Path(pydicom.__file__).parent / "data" / "palettes" / f"{name}.dcm")
+    if "SegmentedRedPaletteColorLookupTableData" in ds:
+        ds.PixelRepresentation = 0
+        return apply_color_lut(np.arange(256, dtype=np.uint16), ds)[..., :3].astype(np.float64)
     colours = [ds[f"{colour}PaletteColorLookupTableData"].value for colour in ("Red", "Green", "Blue")]
     return np.stack([np.frombuffer(one, dtype=np.uint8) for one in colours], axis=-1).astype(np.float64)
 
@@ -315,13 +361,71 @@ def test_colours_opacity_and_window_of_the_upper_volume_are_chosen(page: Page, s
     page.wait_until(f"{CELLS}.length === 1")
 
 
-def test_a_study_without_a_pair_says_so(page: Page, server: str) -> None:
-    page.go(server)
-    page.wait_until("document.querySelector('a.study')")
+def test_pet_of_another_frame_of_reference_is_laid_over_nothing(page: Page, server: str) -> None:
     open_series(page, server, OTHER_PLACE)
     page.key("9")
-    # Another PET of this study has a CT of its frame of reference, and it is that pair that is shown.
+    # Of this study it is the pair of one frame of reference that is shown.
     page.wait_until(f"{OVER_WINDOWS}.startsWith('PT SUV 0–10|')")
+    page.go(f"{server}/view/{ALONE}")
+    page.wait_until(SLICE)
+    page.wait_until(NO_LONGER_LOADING)
+    page.key("9")
+    assert page.wait_until("document.querySelector('.said').innerText").startswith(
+        "This study holds no PET or NM"
+    )
+    assert page.evaluate(f"{CELLS}.length") == 1
+
+
+def test_nuclear_medicine_lies_over_ct_when_it_is_in_hand(page: Page, server: str) -> None:
+    open_series(page, server, NM)
+    page.key("9")
+    page.wait_until(f"{OVER_WINDOWS} === 'NM 250–1249|NM 250–1249|NM 250–1249|'")
+    page.wait_until(NO_LONGER_LOADING)
+    for cut, index in ((AXIAL, 15), (CORONAL, 11)):
+        show_slice(page, cut, index)
+        places = points(cut, index)
+        ct = windowed(interpolated(anatomy().astype(float), voxels(places, CT_ORIGIN, CT_SPACING)).round(6))
+        level = windowed(
+            interpolated(counts().astype(float), voxels(places, NM_ORIGIN, NM_SPACING)), 750, 1000
+        )
+        inside = ~np.isnan(level)
+        table = palette("hotiron")
+        colours = [np.interp(level[inside], np.arange(256), table[:, part]) for part in range(3)]
+        wanted = (ct[inside][:, None] + np.stack(colours, axis=-1)) / 2
+        shape = (places.shape[0], places.shape[1])
+        x, y, z = CT_SPACING
+        shown = colours_seen(page, cut, shape, (x, y) if cut == AXIAL else (x, z))
+        assert inside.sum() > 500
+        assert_alike(shown[inside], wanted)
+    page.screenshot(ARTIFACTS / "fusion-nm-desk.png")
+
+
+CORNERS = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")
+
+
+@pytest.mark.parametrize(
+    ("constant", "file"),
+    [
+        ("HOT_IRON", "hotiron"),
+        ("HOT_METAL_BLUE", "hotmetalblue"),
+        ("PET", "pet"),
+        ("STEPS", "pet20step"),
+        ("WINTER", "winter"),
+    ],
+)
+def test_palettes_are_those_of_the_standard(constant: str, file: str) -> None:
+    source = Path(__file__).resolve().parents[2] / "viewer" / "src" / "dicom" / "palettes.ts"
+    if not source.is_file():
+        pytest.skip("the viewer's sources are not here (an installed package has only what is built)")
+    listed = source.read_text().split(f"const {constant}: readonly Corner[] = [")[1].split(";\n")[0]
+    found = np.array([[int(part) for part in corner] for corner in CORNERS.findall(listed)])
+    table = palette(file)
+    levels = np.arange(256)
+    if constant == "STEPS":
+        made = found[np.searchsorted(found[:, 0], levels, side="right") - 1, 1:]
+    else:
+        made = np.stack([np.interp(levels, found[:, 0], found[:, part]) for part in (1, 2, 3)], axis=-1)
+    assert float(np.abs(made - table).max()) <= 1.5
 
 
 def test_fusion_fits_a_phone(page: Page, server: str) -> None:

@@ -24,6 +24,7 @@ from gantry.server.changes import EVENT_STREAM, Feed
 from gantry.server.conflicts import Conflicts
 from gantry.server.conversion import Conversion, TranscodeFrame
 from gantry.server.delete import Deletions
+from gantry.server.dictionary_api import dictionary
 from gantry.server.drafts_api import DraftDoor
 from gantry.server.frames import FrameRetrievals
 from gantry.server.generation import Generation
@@ -376,6 +377,15 @@ def _archive_api(archive: Archive, feed: Feed, health: Health) -> list[Route]:
         _get("/api/conflicts", conflicts.list, "Objects in contradiction", tag, json, page, found),
         _get("/api/health", health.health, "Whether the archive works", tag, json, (), (200, 503)),
         _get("/api/stats", health.stats, "Counts", tag, json, (), ok),
+        _get(
+            "/api/dictionary",
+            dictionary,
+            "VR, keyword and name of every attribute",
+            tag,
+            json,
+            (),
+            (200, 304),
+        ),
     ]
 
 

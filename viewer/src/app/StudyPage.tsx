@@ -1,6 +1,7 @@
 /** One study: series rail, a grid of cells, tools. Everything a key can do, a button can too. */
-import { Index, Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
+import { Index, Show, Suspense, createEffect, createMemo, createSignal, lazy, on, onCleanup, onMount, type JSX } from "solid-js";
 // What a narrow screen changes stands in the last of them.
+import "../ui/styles/keys.css";
 import "../ui/styles/measure.css";
 import "../ui/styles/priors.css";
 import "../ui/styles/sheet.css";
@@ -30,10 +31,13 @@ import { SeriesRail } from "../ui/SeriesRail";
 import { StageCell } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
+import { createAids } from "./aids";
 import { commandsOf } from "./commands";
 import { createNotes } from "./notes";
 import { backToList, openStudyPage, studyAddress } from "./router";
 import { createStage } from "./stage";
+
+const InfoPanel = lazy(() => import("../ui/InfoPanel"));
 
 /** How long something is said: a word of assent, or a sentence to read. */
 const SHORT_MS = 1600;
@@ -51,6 +55,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const { layout, stack, view, viewport } = stage;
   const notes = createNotes(uid, study);
   const { measuring, saving } = notes;
+  const aids = createAids(uid, stage);
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const firstTool: DragTool = onTouch ? "scroll" : "window";
   const [tool, setTool] = createSignal<DragTool>(firstTool);
@@ -104,7 +109,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     if (place) stage.goTo(place.set, place.index);
   };
 
-  const commands = commandsOf(stage, measuring, {
+  const commands = commandsOf(stage, measuring, aids, {
     tool,
     setTool,
     firstTool,
@@ -170,7 +175,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   });
 
   return (
-    <div class="viewer page" classList={{ bare: bare(), "with-panel": panelOpen() }}>
+    <div class="viewer page" classList={{ bare: bare(), "with-panel": panelOpen() && !aids.info(), "with-info": aids.info() }}>
       <header class="viewer-head">
         <button type="button" class="tool" aria-label={t().viewer.back} title={t().viewer.back} onClick={backToList}>
           <Icon name="arrowLeft" />
@@ -191,6 +196,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         onTool={setTool}
         lastKind={lastKind()}
         panelOpen={panelOpen()}
+        info={aids.info()}
         run={(id) => commands[id]()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}
@@ -281,7 +287,20 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         </p>
         <StudyErrors study={study} isOpen={stage.displaySet() !== undefined} />
       </main>
-      <Show when={panelOpen()}>
+      <Show when={aids.info()}>
+        <Suspense>
+          <InfoPanel
+            object={aids.described()?.object}
+            frame={aids.described()?.frame ?? 0}
+            path={aids.described()?.path}
+            onClose={() => {
+              aids.toggleInfo();
+              main.focus();
+            }}
+          />
+        </Suspense>
+      </Show>
+      <Show when={panelOpen() && !aids.info()}>
         <MeasurePanel
           saving={saving.state()}
           problem={saving.problem()}

@@ -5,6 +5,7 @@ import type { CommandId } from "../tools/keys";
 import type { Measuring } from "../tools/measuring";
 import type { DragTool } from "../tools/mouse";
 import { togglePlaying } from "../ui/StageCell";
+import type { Aids } from "./aids";
 import { backToList } from "./router";
 import type { Stage } from "./stage";
 
@@ -29,7 +30,7 @@ export interface Hands {
 
 export type Commands = Readonly<Record<CommandId, () => void>>;
 
-export function commandsOf(stage: Stage, measuring: Measuring, hands: Hands): Commands {
+export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands: Hands): Commands {
   const { viewport } = stage;
   const take = (tool: DragTool) => () => hands.setTool(tool);
   const remove = () => measuring.remove(measuring.selected());
@@ -85,6 +86,7 @@ export function commandsOf(stage: Stage, measuring: Measuring, hands: Hands): Co
     copyLink: hands.copyLink,
     full: hands.toggleBare,
     help: hands.toggleHelp,
+    info: aids.toggleInfo,
     // The key that deletes on some keyboards is the one that goes back on others.
     list: () => (measuring.selected() ? remove() : backToList()),
   };

@@ -57,26 +57,93 @@ export const COMMANDS = {
   planes: { id: "planes", keys: ["7"], shown: "7" },
   solid: { id: "solid", keys: ["8"], shown: "8" },
   fusion: { id: "fusion", keys: ["9"], shown: "9" },
-  crop: { id: "crop", keys: ["Shift+b"], shown: "⇧ B" },
-  turnLeft: { id: "turnLeft", keys: ["Shift+ArrowLeft"], shown: "⇧ ←" },
-  turnRight: { id: "turnRight", keys: ["Shift+ArrowRight"], shown: "⇧ →" },
-  turnUp: { id: "turnUp", keys: ["Shift+ArrowUp"], shown: "⇧ ↑" },
-  turnDown: { id: "turnDown", keys: ["Shift+ArrowDown"], shown: "⇧ ↓" },
+  crop: { id: "crop", keys: ["Shift+b"], shown: "⇧B" },
+  turnLeft: { id: "turnLeft", keys: ["Shift+ArrowLeft"], shown: "⇧←" },
+  turnRight: { id: "turnRight", keys: ["Shift+ArrowRight"], shown: "⇧→" },
+  turnUp: { id: "turnUp", keys: ["Shift+ArrowUp"], shown: "⇧↑" },
+  turnDown: { id: "turnDown", keys: ["Shift+ArrowDown"], shown: "⇧↓" },
   link: { id: "link", keys: ["l"], shown: "L" },
   lines: { id: "lines", keys: ["x"], shown: "X" },
   copyLink: { id: "copyLink", keys: ["y"], shown: "Y" },
   full: { id: "full", keys: ["f"], shown: "F" },
   help: { id: "help", keys: ["?"], shown: "?" },
+  info: { id: "info", keys: ["Shift+i"], shown: "⇧I" },
   list: { id: "list", keys: ["Backspace"], shown: "⌫" },
 } as const satisfies Record<string, Command>;
 
 export type CommandId = keyof typeof COMMANDS;
+
+/** Under which heading the help lists a command, in the order of the headings. */
+export const GROUPS = ["images", "hand", "look", "measure", "layout", "page"] as const;
+export type Group = (typeof GROUPS)[number];
+
+export const GROUP_OF: Readonly<Record<CommandId, Group>> = {
+  previous: "images",
+  next: "images",
+  back10: "images",
+  forward10: "images",
+  first: "images",
+  last: "images",
+  previousSeries: "images",
+  nextSeries: "images",
+  play: "images",
+  window: "hand",
+  scroll: "hand",
+  zoom: "hand",
+  pan: "hand",
+  cursor: "hand",
+  length: "measure",
+  bidirectional: "measure",
+  angle: "measure",
+  cobb: "measure",
+  ellipse: "measure",
+  rectangle: "measure",
+  circle: "measure",
+  freehand: "measure",
+  arrow: "measure",
+  probe: "measure",
+  panel: "measure",
+  remove: "measure",
+  undo: "measure",
+  redo: "measure",
+  putAway: "measure",
+  zoomIn: "look",
+  zoomOut: "look",
+  invert: "look",
+  rotate: "look",
+  flip: "look",
+  reset: "look",
+  nextCell: "layout",
+  alone: "layout",
+  grid: "layout",
+  planes: "layout",
+  solid: "layout",
+  fusion: "layout",
+  crop: "layout",
+  turnLeft: "look",
+  turnRight: "look",
+  turnUp: "look",
+  turnDown: "look",
+  link: "layout",
+  lines: "layout",
+  info: "page",
+  copyLink: "page",
+  full: "page",
+  help: "page",
+  list: "page",
+};
 
 export const commandWords = (id: CommandId): string => t().commands[id];
 
 export function keyShown(id: CommandId): string {
   const { shown }: Command = COMMANDS[id];
   return typeof shown === "string" ? shown : t().keys[shown.word];
+}
+
+/** As `aria-keyshortcuts` names it. */
+export function keyNamed(id: CommandId): string {
+  const [key]: readonly string[] = COMMANDS[id].keys;
+  return key === " " ? "Space" : key!.replace("Ctrl", "Control");
 }
 
 const BY_KEY = new Map<string, CommandId>(

@@ -19,6 +19,8 @@ export interface TurnHandlesProps {
 const AWAY = 0.34;
 const RADIUS_PX = 5;
 const REACH_PX = 14;
+/** Nearer to where the planes meet, a handle would turn by jumps. */
+const NEAREST_PX = 24;
 
 interface Handle {
   readonly at: Point;
@@ -41,8 +43,11 @@ export function TurnHandles(props: TurnHandlesProps): JSX.Element {
       if (of === here || length(along) < SLIM) return [];
       const to = view.placeOf(moved(pivot, [unit(along), 1]));
       const size = Math.hypot(to.x - centre.x, to.y - centre.y);
-      const at = (by: number): Point => ({ x: centre.x + ((to.x - centre.x) / size) * by, y: centre.y + ((to.y - centre.y) / size) * by });
-      return [away, -away].map((by) => ({ at: at(by), of, pivot, centre }));
+      const way: Point = { x: (to.x - centre.x) / size, y: (to.y - centre.y) / size };
+      return [way, { x: -way.x, y: -way.y }].map((direction) => {
+        const by = Math.min(away, Math.max(NEAREST_PX, wayOut(centre, direction, box) - REACH_PX));
+        return { at: { x: centre.x + direction.x * by, y: centre.y + direction.y * by }, of, pivot, centre };
+      });
     });
   });
 
@@ -88,6 +93,13 @@ export function TurnHandles(props: TurnHandlesProps): JSX.Element {
       </Index>
     </svg>
   );
+}
+
+/** How far it is from a point to the edge of a cell, in a direction. */
+function wayOut(from: Point, { x, y }: Point, box: HTMLElement): number {
+  const across = x === 0 ? Infinity : ((x > 0 ? box.clientWidth : 0) - from.x) / x;
+  const along = y === 0 ? Infinity : ((y > 0 ? box.clientHeight : 0) - from.y) / y;
+  return Math.min(across, along);
 }
 
 /** Planes that are nearly parallel cut one another nowhere that could be taken hold of. */

@@ -9,7 +9,7 @@ import { numberInWords, t } from "../i18n/language";
 import type { ShownOver } from "../render/stackview";
 import type { FusionLook } from "../state/fusion";
 import { cellCount, type Layout } from "../state/layout";
-import { commandWords, keyShown, type CommandId } from "../tools/keys";
+import { commandWords, keyNamed, keyShown, type CommandId } from "../tools/keys";
 import type { Kind } from "../dicom/measure";
 import type { DragTool, HandTool } from "../tools/mouse";
 import { ToolButton } from "./controls";
@@ -29,6 +29,8 @@ export interface ViewerToolsProps {
   /** The measuring tool that was in hand last. */
   readonly lastKind: Kind;
   readonly panelOpen: boolean;
+  /** All attributes are read beside the image. */
+  readonly info: boolean;
   readonly run: (command: CommandId) => void;
   readonly presets: readonly Preset[];
   /** The windows that the image itself brings. */
@@ -113,7 +115,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           icon={props.playing ? "pause" : "play"}
           words={props.playing ? t().cine.stop : commandWords("play")}
           shortcut={keyShown("play")}
-          ariaKey="Space"
+          ariaKey={keyNamed("play")}
           disabled={props.disabled}
           onUse={() => props.run("play")}
         />
@@ -160,6 +162,16 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
         <SlabMenu slab={props.slab} onChoose={props.onSlab} />
       </Show>
       <LayoutMenu layout={props.layout} onChoose={props.onLayout} />
+      <span class="desk-only">
+        <ToolButton
+          icon="info"
+          words={commandWords("info")}
+          shortcut={keyShown("info")}
+          ariaKey={keyNamed("info")}
+          pressed={props.info}
+          onUse={() => props.run("info")}
+        />
+      </span>
       <MoreTools {...props} />
     </section>
   );
@@ -197,6 +209,7 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="link" command="link" run={props.run} checked={props.linked} />
             <CommandItem icon="crosshair" command="lines" run={props.run} checked={props.lines} />
           </Show>
+          <CommandItem icon="info" command="info" run={props.run} />
           <CommandItem icon="copy" command="copyLink" run={props.run} />
           <CommandItem icon="maximize" command="full" run={props.run} />
           <CommandItem icon="keyboard" command="help" run={props.run} byKey />

@@ -56,6 +56,12 @@ import triangle from "lucide-static/icons/triangle-alert.svg?raw";
 import undo from "lucide-static/icons/undo.svg?raw";
 import upload from "lucide-static/icons/upload.svg?raw";
 import close from "lucide-static/icons/x.svg?raw";
+import info from "lucide-static/icons/info.svg?raw";
+import fit from "lucide-static/icons/scan.svg?raw";
+import overlays from "lucide-static/icons/square-dashed-bottom-code.svg?raw";
+import lens from "lucide-static/icons/scan-search.svg?raw";
+import trueSize from "lucide-static/icons/ruler-dimension-line.svg?raw";
+import onePixel from "lucide-static/icons/grid-2x2.svg?raw";
 import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
@@ -63,7 +69,7 @@ const ICONS = {
   ellipsis, file, fileText, film, flip, freehand, grid, history, inbox, invert, keyboard, languages, layers, link, list, maximize,
   moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, sun, trash, triangle,
   undo, up, upload, zoom,
-  blend, crop,
+  fit, info, lens, onePixel, overlays, trueSize, blend, crop,
 } as const;
 
 export type IconName = keyof typeof ICONS;
