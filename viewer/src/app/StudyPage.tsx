@@ -18,16 +18,20 @@ import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import { activeSet, cellCount, isCut, isFused, seenCells } from "../state/layout";
 import type { Measurement } from "../state/measurements";
+import type { Reported } from "../state/reported";
+import { middleOf } from "../state/space";
 import { createPriors } from "../state/priors";
 import { openStudy } from "../state/study";
 import { commandFor } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
+import { KeyStatus } from "../ui/KeyCross";
 import { MeasurePanel } from "../ui/MeasurePanel";
 import { whyNoVolume } from "../ui/novolume";
 import { PriorsMenu } from "../ui/PriorsMenu";
 import { SeriesRail } from "../ui/SeriesRail";
+import { sightOf } from "../ui/sight";
 import { StageCell } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
@@ -54,7 +58,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   );
   const { layout, stack, view, viewport } = stage;
   const notes = createNotes(uid, study);
-  const { measuring, saving } = notes;
+  const { measuring, saving, reported, keyHand } = notes;
   const aids = createAids(uid, stage);
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const firstTool: DragTool = onTouch ? "scroll" : "window";
@@ -84,6 +88,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const finish = async () => {
     try {
       await saving.finish();
+      void reported.ask();
       say(t().measure.finished, SHORT_MS);
     } catch (error) {
       say((error as Error).message, LONG_MS);
@@ -105,8 +110,19 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   };
   const showMeasurement = (one: Measurement) => {
     measuring.select(one.id);
+    goTo(one);
+  };
+  const showReported = ({ shape }: Reported) => {
+    reported.select(shape.id);
+    goTo(shape);
+  };
+  const goTo = (one: Measurement) => {
     const place = notes.placeOf(one);
-    if (place) stage.goTo(place.set, place.index);
+    const point = middleOf(one);
+    if (place && point && one.plane) stage.goToCut(place.set, point, one.plane);
+    else if (place) stage.goTo(place.set, place.index);
+    // Keys are then for the image.
+    main.focus();
   };
 
   const commands = commandsOf(stage, measuring, aids, {
@@ -124,8 +140,19 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     },
   });
 
+  /** Whether it measured; in fields, on buttons and in menus keys do what they do there. */
+  const isMeasuringKey = (event: KeyboardEvent): boolean => {
+    const { ctrlKey, metaKey, altKey, target, key, shiftKey: shift } = event;
+    if (ctrlKey || metaKey || altKey || (target !== document.body && target !== main)) return false;
+    const cell = stage.active();
+    const sight = sightOf(cell);
+    const box = cell.element();
+    const middle = box ? sight?.toImage({ x: box.clientWidth / 2, y: box.clientHeight / 2 }) : undefined;
+    return keyHand.press({ key, shift, tool: tool(), sight, middle });
+  };
   const onKey = (event: KeyboardEvent) => {
     if (keysShown() || event.defaultPrevented) return;
+    if (isMeasuringKey(event)) return event.preventDefault();
     if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
     const command = preset ? undefined : commandFor(event);
@@ -143,6 +170,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       removeEventListener("keydown", onKey);
       removeEventListener("pagehide", saving.flush);
       saving.dispose();
+      reported.dispose();
       study.dispose();
       priors.dispose();
     });
@@ -150,6 +178,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
 
   // The first image comes first.
   createEffect(() => !study.state().busy && priors.load());
+  createEffect(() => view() && reported.begin());
 
   // It begins as soon as the first series is known.
   let hasBegun = false;
@@ -164,6 +193,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   createEffect(
     on(tool, (now) => {
       measuring.abandon();
+      keyHand.putAway();
       if (isKind(now)) setLastKind(now);
       if (now !== "cursor") stage.hideCursor();
     }),
@@ -265,6 +295,8 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
                 bare={bare()}
                 tool={tool()}
                 measuring={measuring}
+                reported={reported}
+                keyHand={keyHand}
                 others={stage.othersOf(index)}
                 cursor={stage.cursor()}
                 onActivate={() => stage.activate(index)}
@@ -285,6 +317,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         <p class="said" role="status">
           {said()}
         </p>
+        <KeyStatus hand={keyHand} measuring={measuring} />
         <StudyErrors study={study} isOpen={stage.displaySet() !== undefined} />
       </main>
       <Show when={aids.info()}>
@@ -308,6 +341,8 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
           measuring={measuring}
           placeInWords={notes.placeInWords}
           onShow={showMeasurement}
+          reported={reported}
+          onShowReported={showReported}
           onClose={() => setPanelOpen(false)}
         />
       </Show>

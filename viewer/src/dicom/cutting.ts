@@ -3,10 +3,10 @@
  *
  * All in mm of the patient; pictures of either kind are counted from 0 and walked through alike.
  */
-import { difference, length, moved, unit, type Plane } from "./geometry";
+import { difference, length, moved, pointAt, unit, type Plane } from "./geometry";
 import type { Vector3 } from "./model";
 import { cross, dot } from "./orientation";
-import { pointOf, sliceAt, sliceOf, slicing, type Cut, type Volume } from "./volume";
+import { pointOf, sliceAt, sliceOf, slicing, voxelOf, type Cut, type Projection, type Volume } from "./volume";
 
 export interface Cutting {
   readonly count: number;
@@ -70,6 +70,52 @@ export function turnedCutting(volume: Volume, cut: Cut, { right, down, pivot }: 
 }
 
 const ROUNDING = 1e-6;
+
+/**
+ * The values of a picture row by row, or of a slab around it as it is projected, each between eight voxels; NaN
+ * outside of the middles of the outer voxels. What of a slab is there is not counted.
+ */
+export function planeValues(
+  volume: Volume,
+  cutting: Cutting,
+  index: number,
+  slab: { readonly slices: number; readonly projection: Projection } | null,
+  valueAt: (voxel: Vector3) => number | undefined,
+): Float64Array {
+  const half = slab ? slab.slices >> 1 : 0;
+  const planes = Array.from({ length: 2 * half + 1 }, (_, n) => cutting.planeAt(index - half + n));
+  const { columns, rows } = planes[half]!;
+  const values = new Float64Array(columns * rows);
+  for (let row = 0; row < rows; row += 1) {
+    for (let column = 0; column < columns; column += 1) {
+      const held = planes.map((plane) => interpolated(voxelOf(volume, pointAt(plane, column, row)), valueAt));
+      const found = held.filter((value) => value !== undefined);
+      values[row * columns + column] = found.length === 0 ? NaN : projected(found, slab?.projection ?? "mean");
+    }
+  }
+  return values;
+}
+
+function projected(values: readonly number[], projection: Projection): number {
+  if (projection === "greatest") return Math.max(...values);
+  if (projection === "least") return Math.min(...values);
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function interpolated(place: Vector3, valueAt: (voxel: Vector3) => number | undefined): number | undefined {
+  const low = place.map((part) => Math.floor(part + ROUNDING)) as [number, number, number];
+  const share = place.map((part, axis) => Math.max(0, part - low[axis]!)) as [number, number, number];
+  let sum = 0;
+  for (let corner = 0; corner < 8; corner += 1) {
+    const step = [corner & 1, (corner >> 1) & 1, corner >> 2] as const;
+    const weight = step.reduce((product: number, one, axis) => product * (one ? share[axis]! : 1 - share[axis]!), 1);
+    if (weight <= ROUNDING) continue;
+    const value = valueAt([low[0] + step[0], low[1] + step[1], low[2] + step[2]]);
+    if (value === undefined) return undefined;
+    sum += value * weight;
+  }
+  return sum;
+}
 
 /** The outer edges of its corner voxels. */
 function cornersOf(volume: Volume): readonly Vector3[] {

@@ -5,13 +5,14 @@
 import { Enums, utilities, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
+import { centreOf, planeValues, rotated, straightCutting, turnedCutting, type Cutting, type Turned } from "../dicom/cutting";
 import { difference, moved, pixelOf, pointAt, type Plane } from "../dicom/geometry";
+import type { Pixels } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
-import { centreOf, rotated, straightCutting, turnedCutting, type Cutting, type Turned } from "../dicom/cutting";
-import { suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
-import { slicesIn, voxelOf, type Cut, type Projection, type Slab, type Volume } from "../dicom/volume";
 import { windowBetween } from "../dicom/presets";
+import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
+import { sliceValues, slicesIn, slicing, voxelOf, type Cut, type Projection, type Slab, type Volume } from "../dicom/volume";
 import { FIRST_LOOK, type FusionLook } from "../state/fusion";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
@@ -109,6 +110,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
   let wantedSlab: Slab | null = null;
   let over: Over | undefined;
   let fusion: FusionLook = FIRST_LOOK;
+  let known: { readonly shown: Shown; readonly look: Look; readonly pixels: Pixels } | undefined;
   const volumes = volumesOf(viewport, listener);
   const upper = volumesOf(viewport, listener, true);
   let playing: { cancel(): void; onStop(): void } | undefined;
@@ -214,6 +216,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       plane: at,
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut,
+      stepMm: cutting!.stepMm,
       slab: look!.slab,
       rendering: null,
       uptake,
@@ -230,6 +233,24 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     const whole = held.whole;
     const values = { window: window ?? over.window, whole, unit: unitOf(frame), uptake: uptakeOf(stack) };
     return { palette, opacity, modality: stack.modality, ...values };
+  }
+
+  /** What is seen now, as values; counted once, since a hand asks for it at every step. */
+  function pixels(): Pixels {
+    const { volume, cut, held, frame, uptake } = shown!;
+    const { index, slab, turned } = look!;
+    const isSame = known?.shown === shown && known?.look.index === index && known.look.slab === slab;
+    if (known && isSame && known.look.turned === turned) return known.pixels;
+    const slices = slab && { slices: slicesIn(slab, cutting!), projection: slab.projection };
+    const values = turned
+      ? planeValues(volume, cutting!, index, slices, held.valueAt)
+      : sliceValues(volume, slicing(volume, cut), index, slices, (voxel) => held.valueAt(voxel)!);
+    const { columns, rows } = plane();
+    const factor = suvFactor(uptake);
+    const unit = factor === undefined ? unitOf(frame) : SUV_UNIT;
+    const pixels = { columns, rows, values, slope: factor ?? 1, intercept: 0, unit };
+    known = { shown: shown!, look: look!, pixels };
+    return pixels;
   }
 
   function change(part: Partial<Look>): void {
@@ -347,10 +368,13 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     scroll: (images) => look && change({ index: clamped(look.index + images) }),
     goToPoint,
     pointAt: (at) => (look ? pointUnder(at) : undefined),
-    // A cut is no image that a measurement could be of.
-    imagePointAt: () => undefined,
-    placeOfImagePoint: () => undefined,
-    pixels: () => undefined,
+    imagePointAt(at) {
+      if (!look) return undefined;
+      const { x, y } = pixelOf(plane(), pointUnder(at));
+      return { x, y };
+    },
+    placeOfImagePoint: ({ x, y }) => (look ? placeOf(pointAt(plane(), x, y)) : undefined),
+    pixels: (index) => (look?.index === index ? pixels() : undefined),
     placeOf: (point) => (look ? placeOf(point) : { x: 0, y: 0 }),
     probe(at) {
       if (!shown || !look) return undefined;

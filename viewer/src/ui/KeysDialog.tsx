@@ -27,6 +27,7 @@ export function KeysDialog(props: KeysDialogProps): JSX.Element {
     <dialog
       ref={dialog}
       class="keys"
+      tabIndex={0}
       autofocus
       aria-label={t().keys.title}
       onClose={() => props.onClose()}
@@ -58,6 +59,7 @@ export function KeysDialog(props: KeysDialogProps): JSX.Element {
         <Touch />
       </div>
       <Mouse />
+      <p>{t().keys.drawing}</p>
     </dialog>
   );
 }
@@ -76,8 +78,8 @@ function Touch(): JSX.Element {
     <section>
       <h3>{t().keys.groups.touch}</h3>
       <ul>
-        <For each={t().keys.touch}>
-          {([fingers, does]) => (
+        <For each={Object.values(t().keys.touch)}>
+          {({ fingers, does }) => (
             <li>
               <span>{fingers}</span>
               <span class="aside">{does}</span>

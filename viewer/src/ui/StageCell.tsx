@@ -9,7 +9,9 @@ import type { Seen } from "../dicom/volume";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
+import type { ReportedOnes } from "../state/reported";
 import type { Identity } from "../state/study";
+import type { KeyHand } from "../tools/keyhand";
 import { followTouches, type Point } from "../tools/gestures";
 import { FINGER_REACH, MOUSE_REACH, type Measuring } from "../tools/measuring";
 import { followMouse, type DragTool, type HandTool } from "../tools/mouse";
@@ -17,6 +19,7 @@ import { CineBar } from "./CineBar";
 import { ErrorNote, Progress } from "./controls";
 import { CropBox } from "./CropMenu";
 import { CrossLines } from "./CrossLines";
+import { KeyCross } from "./KeyCross";
 import { MeasureLayer } from "./MeasureLayer";
 import { Overlay } from "./Overlay";
 import { whyNoVolume } from "./novolume";
@@ -52,6 +55,8 @@ export interface StageCellProps {
   readonly bare: boolean;
   readonly tool: DragTool;
   readonly measuring: Measuring;
+  readonly reported: ReportedOnes;
+  readonly keyHand: KeyHand;
   readonly others: readonly ShownView[];
   readonly cursor: Vector3 | null;
   readonly onActivate: () => void;
@@ -210,7 +215,8 @@ export function StageCell(props: StageCellProps): JSX.Element {
         <CrossLines cell={cell} others={props.others} cursor={props.cursor} />
         <TurnHandles cell={cell} index={props.number - 1} planes={props.planes} />
         <CropBox cell={cell} always={props.cropping} />
-        <MeasureLayer cell={cell} measuring={props.measuring} />
+        <MeasureLayer cell={cell} measuring={props.measuring} reported={props.reported} />
+        <KeyCross cell={cell} active={props.active} hand={props.keyHand} />
         <Overlay
           view={cell.shown()!}
           stack={stack()!}
