@@ -10,6 +10,8 @@ import { backToList } from "./router";
 import type { Stage } from "./stage";
 
 const FINE_ZOOM = 1.25;
+/** What one press of a key turns a plane by. */
+const TURN_DEGREES = 5;
 /** What the key for one or several viewports changes to. */
 const SEVERAL = [2, 2] as const;
 
@@ -22,6 +24,7 @@ export interface Hands {
   readonly togglePanel: () => void;
   readonly toggleBare: () => void;
   readonly toggleHelp: () => void;
+  readonly toggleCrop: () => void;
   readonly copyLink: () => void;
 }
 
@@ -71,13 +74,19 @@ export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands
     invert: () => viewport()?.invert(),
     rotate: () => viewport()?.rotate(),
     flip: () => viewport()?.flip(),
-    reset: () => viewport()?.reset(),
+    reset: stage.reset,
     play: () => togglePlaying(stage.active(), stage.stack()),
     nextCell: () => stage.stepCell(1),
     alone: stage.toggleAlone,
     grid: () => void (cellCount(stage.layout()) > 1 ? stage.setGrid(1, 1) : stage.setGrid(...SEVERAL)),
     planes: stage.togglePlanes,
     solid: stage.toggleSolid,
+    fusion: stage.toggleFusion,
+    crop: hands.toggleCrop,
+    turnLeft: () => stage.turn("down", -TURN_DEGREES),
+    turnRight: () => stage.turn("down", TURN_DEGREES),
+    turnUp: () => stage.turn("right", TURN_DEGREES),
+    turnDown: () => stage.turn("right", -TURN_DEGREES),
     link: stage.toggleLinked,
     lines: stage.toggleLines,
     copyLink: hands.copyLink,

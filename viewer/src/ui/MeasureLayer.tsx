@@ -1,10 +1,12 @@
 /** Drawn over an image: its measurements with their values, and the points to take hold of. */
 import { Index, Show, createEffect, createMemo, onMount, type JSX } from "solid-js";
 import { handlesOf, outlines, type ImagePoint } from "../dicom/measure";
-import { toldInWords, valuesInWords } from "../dicom/measurewords";
+import { toldInWords, valuesInWords, type Activity } from "../dicom/measurewords";
+import { suvFactor, unitOf } from "../dicom/uptake";
 import { nameInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
+import type { ShownView } from "../render/stackview";
 import type { Measurement } from "../state/measurements";
 import type { Reported, ReportedOnes } from "../state/reported";
 import { seenOn } from "../state/space";
@@ -44,7 +46,8 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
     const size = { x: box.clientWidth, y: box.clientHeight };
     const taken = edgesOf(size);
     const toScreen = (point: ImagePoint) => sight.toScreen(point);
-    const own = props.measuring.seenIn(sight).map((one) => drawnOf(one, wordsOf(one), toScreen, size, taken));
+    const activity = activityOf(props.cell.shown());
+    const own = props.measuring.seenIn(sight).map((one) => drawnOf(one, wordsOf(one, activity), toScreen, size, taken));
     const reported = props.reported.visible().flatMap((one) => {
       const shape = seenOn(one.shape, sight);
       return shape ? drawnOf(shape, wordsOfReported(one), toScreen, size, taken) : [];
@@ -123,7 +126,10 @@ function ShapeLines(props: { readonly shape: Drawn }): JSX.Element {
   );
 }
 
-const wordsOf = (one: Measurement): readonly string[] => [...(one.label ? [one.label] : []), ...valuesInWords(one)];
+const wordsOf = (one: Measurement, activity: Activity | undefined): readonly string[] => [
+  ...(one.label ? [one.label] : []),
+  ...valuesInWords(one, activity),
+];
 
 /** With who says so: a person, or else the report. */
 function wordsOfReported({ shape, told, report }: Reported): readonly string[] {
@@ -154,6 +160,12 @@ function drawnOf(
     words,
     wordsAt: placeOfWords(one.kind === "arrow" ? corners.slice(1) : corners, words, size, taken),
   };
+}
+
+/** Where the values are uptake, what that is in the unit of the image. */
+function activityOf(shown: ShownView | null): Activity | undefined {
+  const factor = suvFactor(shown?.uptake);
+  return shown && factor && factor !== 1 ? { perSuv: 1 / factor, unit: unitOf(shown.frame) } : undefined;
 }
 
 interface Box {

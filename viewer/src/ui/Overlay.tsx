@@ -2,8 +2,13 @@
 import { Show, type JSX } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import { ageInWords, dateInWords, listed, nameInWords, sexInWords, timeInWords } from "../dicom/words";
+import type { Window } from "../dicom/frame";
+import { gradientOf } from "../dicom/palettes";
+import { endsOf } from "../dicom/presets";
+import { isSuv } from "../dicom/suv";
+import { significant, suvFactor, valueInWords, whyNoSuv } from "../dicom/uptake";
 import { numberInWords, t } from "../i18n/language";
-import type { Probed, ShownView } from "../render/stackview";
+import type { Probed, ShownOver, ShownView } from "../render/stackview";
 import type { Identity } from "../state/study";
 
 export interface OverlayProps {
@@ -39,7 +44,11 @@ export function Overlay(props: OverlayProps): JSX.Element {
           ])}
         </p>
         <Show when={props.view.cut} keyed>
-          {(cut) => <p class="cut">{listed([t().volume.cuts[cut], props.view.slab && t().volume.slab[props.view.slab.projection]])}</p>}
+          {(cut) => <p class="cut">{listed([
+                t().volume.cuts[cut],
+                props.view.turned ? t().volume.turned : undefined,
+                props.view.slab && t().volume.slab[props.view.slab.projection],
+              ])}</p>}
         </Show>
       </div>
       <div class="corner bottom-left">
@@ -60,10 +69,21 @@ export function Overlay(props: OverlayProps): JSX.Element {
       <div class="corner bottom-right">
         <Show when={props.view.window} keyed>
           {(window) => (
-            <p class="strong">
-              {t().overlay.window(rounded(window.width), rounded(window.center))}
-            </p>
+            <>
+              <Show when={suvFactor(props.view.uptake)} keyed>
+                {(factor) => <p class="strong suv-window">{suvRange(window, factor)}</p>}
+              </Show>
+              <p class="strong window">
+                {t().overlay.window(rounded(window.width), rounded(window.center))}
+              </p>
+            </>
           )}
+        </Show>
+        <Show when={props.view.uptake && !isSuv(props.view.uptake) && props.view.uptake} keyed>
+          {(reason) => <p class="no-suv">{`${t().uptake.none} ${whyNoSuv(reason)}`}</p>}
+        </Show>
+        <Show when={props.view.over} keyed>
+          {(over) => <p class="strong over-window">{overInWords(over)}</p>}
         </Show>
         <p>{Math.round(props.view.magnification * 100)} %</p>
         <p class="probe">{props.probed ? probeInWords(props.probed) : ""}</p>
@@ -78,6 +98,9 @@ export function Overlay(props: OverlayProps): JSX.Element {
           </>
         )}
       </Show>
+      <Show when={props.view.over} keyed>
+        {(over) => <ColourBar over={over} />}
+      </Show>
       <Show when={props.view.pixelsPerMm} keyed>
         {(pixelsPerMm) => <ScaleBar pixelsPerMm={pixelsPerMm} />}
       </Show>
@@ -85,13 +108,37 @@ export function Overlay(props: OverlayProps): JSX.Element {
   );
 }
 
-function probeInWords({ column, row, values, unit }: Probed): string {
-  const held = values.map((value) => numberInWords(Number(value.toPrecision(6)), MOST_DIGITS)).join(" ");
-  return `${column}, ${row}: ${held} ${unit}`.trim();
+function probeInWords({ column, row, over, ...here }: Probed): string {
+  return [`${column}, ${row}: ${heldInWords(here)}`.trim(), ...(over ? [heldInWords(over)] : [])].join("\n");
 }
 
-/** As many as the value has: it is cut to six significant ones before. */
-const MOST_DIGITS = 20;
+function heldInWords({ values, unit, suvFactor: factor }: Pick<Probed, "values" | "unit" | "suvFactor">): string {
+  return values.length === 1 ? valueInWords(values[0]!, unit, factor) : `${values.map(significant).join(" ")} ${unit}`;
+}
+
+function overInWords({ modality, window, uptake, unit }: ShownOver): string {
+  const factor = suvFactor(uptake);
+  if (factor !== undefined) return `${modality} ${suvRange(window, factor)}`;
+  const [low, high] = endsOf(window).map((value) => numberInWords(value, 0));
+  return `${modality} ${low}–${high} ${unit}`.trim();
+}
+
+/** What the colours of the upper volume stand for. */
+function ColourBar(props: { readonly over: ShownOver }): JSX.Element {
+  const ends = () => endsOf(props.over.window).map((value) => numberInWords(value * (suvFactor(props.over.uptake) ?? 1), 1));
+  return (
+    <div class="colour-bar">
+      <p>{ends()[1]}</p>
+      <div style={{ background: gradientOf(props.over.palette, "top") }} />
+      <p>{ends()[0]}</p>
+    </div>
+  );
+}
+
+function suvRange(window: Window, factor: number): string {
+  const [low, high] = endsOf(window).map((value) => numberInWords(value * factor, 1));
+  return t().uptake.range(low!, high!);
+}
 
 const STEPS_MM = [200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1];
 const LONGEST_PX = 160;

@@ -4,6 +4,8 @@ import activity from "lucide-static/icons/activity.svg?raw";
 import angle from "lucide-static/icons/angle.svg?raw";
 import arrow from "lucide-static/icons/move-up-left.svg?raw";
 import arrowLeft from "lucide-static/icons/arrow-left.svg?raw";
+import blend from "lucide-static/icons/blend.svg?raw";
+import crop from "lucide-static/icons/crop.svg?raw";
 import box from "lucide-static/icons/box.svg?raw";
 import bookmark from "lucide-static/icons/bookmark.svg?raw";
 import down from "lucide-static/icons/chevron-down.svg?raw";
@@ -72,7 +74,7 @@ const ICONS = {
   ellipsis, eye, eyeOff, file, fileText, film, flip, folder, freehand, grid, history, inbox, invert, keyboard, languages, laptop, layers, link, list, maximize,
   moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, spline, sun, trash, triangle,
   undo, up, upload, zoom,
-  fit, info, lens, onePixel, overlays, trueSize,
+  fit, info, lens, onePixel, overlays, trueSize, blend, crop,
 } as const;
 
 export type IconName = keyof typeof ICONS;
