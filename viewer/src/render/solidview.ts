@@ -17,6 +17,7 @@ import {
   LARGEST_ZOOM,
   SMALLEST_ZOOM,
   draggedWindow,
+  drawnBy,
   playFrames,
   type Beginning,
   type StackViewListener,
@@ -54,7 +55,7 @@ interface Shown {
 
 const STEPS = 100;
 /** A drag over this many pixels turns it half around. */
-const HALF_TURN_PX = 400;
+export const HALF_TURN_PX = 400;
 /** A step of the keys or of playing. */
 const PLAYED_PX = 8;
 
@@ -97,11 +98,14 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     playing = undefined;
   }
 
+  /** Pixels per millimetre at which the longest side fits. */
+  const fitting = () => Math.min(element.clientWidth, element.clientHeight) / shown!.longestMm;
+
   function draw(): void {
     if (!shown || !look || element.clientHeight === 0) return;
     const { right, down, pan, zoom, opened } = look;
-    const { centre, acrossMm, longestMm, frame, instance, volume } = shown;
-    const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / longestMm) * zoom;
+    const { centre, acrossMm, frame, instance, volume } = shown;
+    const pixelsPerMm = fitting() * zoom;
     const normal = cross(down, right);
     const focalPoint = moved(centre, [right, -pan.x / pixelsPerMm], [down, -pan.y / pixelsPerMm]);
     viewport.setCamera({
@@ -226,6 +230,19 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       };
       playing = { ...playFrames(framesPerSecond, next), onStop };
     },
+    look: () => look && { kind: "solid", look, pixelsPerMm: fitting() * look.zoom },
+    wear(portrait, fit) {
+      if (!shown || portrait.kind !== "solid") return;
+      const worn = portrait.look as Look;
+      look = { ...worn, zoom: 1, pan: { x: 0, y: 0 } };
+      if (fit !== "whole") {
+        const pixelsPerMm = "magnified" in fit ? portrait.pixelsPerMm * fit.magnified : fit.pixelsPerMm;
+        const by = pixelsPerMm / portrait.pixelsPerMm;
+        look = { ...look, zoom: pixelsPerMm / fitting(), pan: { x: worn.pan.x * by, y: worn.pan.y * by } };
+      }
+      paint({});
+    },
+    drawn: () => drawnBy(element, draw),
     stop,
     dispose() {
       stop();

@@ -15,7 +15,7 @@ export interface MeasureLayerProps {
 }
 
 /** A measurement as it lies on the screen now. */
-interface Drawn {
+export interface Drawn {
   readonly one: Measurement;
   readonly lines: readonly { readonly path: string; readonly faint: boolean }[];
   readonly handles: readonly Point[];
@@ -24,7 +24,7 @@ interface Drawn {
 }
 
 const WORDS_AWAY_PX = 10;
-const LINE_PX = 16;
+export const LINE_PX = 16;
 /** About what a letter of the values is wide. */
 const LETTER_PX = 6.6;
 const ARROW_PX = 12;
@@ -37,8 +37,7 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
     const box = props.cell.element();
     if (!sight || !box) return [];
     const size = { x: box.clientWidth, y: box.clientHeight };
-    const taken = edgesOf(size);
-    return props.measuring.onImage(sight.image).map((one) => drawnOf(one, (point) => sight.toScreen(point), size, taken));
+    return drawnOn(props.measuring.onImage(sight.image), (point) => sight.toScreen(point), size);
   });
   const isChosen = (id: string) => props.measuring.selected() === id;
   const showsHandles = (id: string) => isChosen(id) || props.measuring.aimed()?.id === id;
@@ -89,6 +88,16 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
       </Show>
     </>
   );
+}
+
+/** Measurements of one image as they lie in a picture of a size. */
+export function drawnOn(
+  list: readonly Measurement[],
+  toScreen: (point: ImagePoint) => Point | undefined,
+  size: Point,
+): readonly Drawn[] {
+  const taken = edgesOf(size);
+  return list.map((one) => drawnOf(one, toScreen, size, taken));
 }
 
 function drawnOf(one: Measurement, toScreen: (point: ImagePoint) => Point | undefined, size: Point, taken: Box[]): Drawn {
