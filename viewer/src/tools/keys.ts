@@ -6,7 +6,10 @@ type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "es
 
 export interface Command {
   readonly id: keyof Messages["commands"];
-  /** `KeyboardEvent.key`, lower case for letters; "Ctrl+" before it means the Command key of a Mac, too. */
+  /**
+   * `KeyboardEvent.key`, lower case for letters; "Ctrl+" before it means the Command key of a Mac, too. A letter
+   * that has no command of its own with "Shift+" is the same with it and without.
+   */
   readonly keys: readonly string[];
   /** As it is shown: a sign, or the name of a key that has a word on it. */
   readonly shown: string | { readonly word: KeyWord };
@@ -79,8 +82,9 @@ const BY_KEY = new Map<string, CommandId>(
 export function commandFor(event: KeyboardEvent): CommandId | undefined {
   if (event.altKey || isTyping(event.target)) return undefined;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const held = event.ctrlKey || event.metaKey ? `Ctrl+${event.shiftKey ? "Shift+" : ""}` : "";
-  return BY_KEY.get(held + key);
+  const shift = event.shiftKey ? "Shift+" : "";
+  if (event.ctrlKey || event.metaKey) return BY_KEY.get(`Ctrl+${shift}${key}`);
+  return BY_KEY.get(shift + key) ?? BY_KEY.get(key);
 }
 
 /** In a field, keys belong to the field. */

@@ -1,0 +1,64 @@
+/** What was measured in a study: on its images, in the panel, and kept on the server. */
+import { createEffect, on } from "solid-js";
+import { readDraft, reportDraft, writeDraft } from "../api/drafts";
+import { sopInstanceUid, type Stack } from "../dicom/displaysets";
+import { describeFrame } from "../dicom/frame";
+import { spacingOf } from "../dicom/measure";
+import { newUid } from "../dicom/uid";
+import { t } from "../i18n/language";
+import type { Measurement } from "../state/measurements";
+import { createSaving } from "../state/saving";
+import type { OpenStudy } from "../state/study";
+import { measuringOf } from "../tools/measuring";
+
+export type Notes = ReturnType<typeof createNotes>;
+
+export interface Place {
+  readonly set: Stack;
+  readonly index: number;
+}
+
+export function createNotes(uid: string, study: OpenStudy) {
+  const measuring = measuringOf(uid);
+  const saving = createSaving(
+    {
+      read: () => readDraft(uid),
+      write: (version, measurements) => writeDraft(uid, version, measurements),
+      report: (key) => reportDraft(uid, key),
+    },
+    {
+      list: () => measuring.all().list,
+      receive: measuring.receive,
+      forget: measuring.forget,
+      async spacingOf(image, points) {
+        await study.openSeries(image.seriesInstanceUid);
+        const place = placeOf({ image });
+        const frame = place?.set.frames[place.index];
+        return frame && spacingOf(describeFrame(frame.instance, frame.number), points);
+      },
+    },
+    newUid,
+  );
+  createEffect(on(() => measuring.all().list, () => saving.changed()));
+
+  /** Where the image of a measurement is, as far as its series is read. */
+  function placeOf({ image }: Pick<Measurement, "image">): Place | undefined {
+    const isIts = (frame: Stack["frames"][number]) =>
+      frame.number === image.frame && sopInstanceUid(frame.instance) === image.sopInstanceUid;
+    for (const set of study.sets()) {
+      const index = set.kind === "stack" ? set.frames.findIndex(isIts) : -1;
+      if (set.kind === "stack" && index >= 0) return { set, index };
+    }
+    return undefined;
+  }
+
+  return {
+    measuring,
+    saving,
+    placeOf,
+    placeInWords(one: Measurement): string {
+      const place = placeOf(one);
+      return place ? t().measure.place(place.set.description || place.set.modality, place.index + 1) : "";
+    },
+  };
+}

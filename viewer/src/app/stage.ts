@@ -1,0 +1,210 @@
+/** What of a study is shown where: the grid of cells, and how they follow one another. */
+import { createEffect, createMemo, createSignal, on } from "solid-js";
+import type { DisplaySet, Stack } from "../dicom/displaysets";
+import { areParallel } from "../dicom/geometry";
+import type { Link } from "../dicom/link";
+import type { Vector3 } from "../dicom/model";
+import { isVolume, volumeOf, type NoVolume } from "../dicom/volume";
+import { centreOf, createCell, type Cell } from "../render/cell";
+import type { Beginning, ShownView } from "../render/stackview";
+import {
+  MOST_SIDE,
+  ONE_CELL,
+  activate,
+  activeSet,
+  allCuts,
+  fill,
+  inGrid,
+  isCut,
+  put,
+  seenCells,
+  step,
+  toggleAlone,
+  toggleSolid,
+  type Layout,
+} from "../state/layout";
+import type { OpenStudy } from "../state/study";
+import type { Point } from "../tools/gestures";
+
+export type Stage = ReturnType<typeof createStage>;
+
+/** `onRefusal` hears why a stack cannot be seen as a volume. */
+export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => void) {
+  const [layout, setLayout] = createSignal<Layout>(ONE_CELL);
+  const [linked, setLinked] = createSignal(true);
+  const [lines, setLines] = createSignal(true);
+  const [cursor, setCursor] = createSignal<Vector3 | null>(null);
+  const [beginning, setBeginning] = createSignal<{ readonly id: string; readonly at: Beginning } | null>(null);
+  const cells: readonly Cell[] = Array.from({ length: MOST_SIDE * MOST_SIDE }, createCell);
+
+  const active = (): Cell => cells[layout().active]!;
+  const view = () => active().shown();
+  const displaySet = createMemo(() => study.find(activeSet(layout())));
+  const stack = createMemo<Stack | undefined>(() => {
+    const set = displaySet();
+    return set?.kind === "stack" ? set : undefined;
+  });
+
+  function show(id: string, cell = layout().active, at?: Beginning): void {
+    if (at) setBeginning({ id, at });
+    setLayout(put(layout(), cell, id));
+  }
+
+  async function showSeries(series: string, cell?: number): Promise<void> {
+    const first = await study.openSeries(series);
+    if (first) show(first.id, cell);
+  }
+
+  /** What a rail item or a drop names: a display set, or a series that is not read yet. */
+  function showNamed(name: string, cell?: number): void {
+    if (study.find(name)) show(name, cell);
+    else void showSeries(name, cell);
+  }
+
+  function stepSet(direction: 1 | -1): void {
+    const sets = study.sets();
+    const next = sets[sets.findIndex((set) => set.id === activeSet(layout())) + direction];
+    if (next) show(next.id);
+  }
+
+  async function setGrid(rows: number, columns: number): Promise<void> {
+    setLayout(inGrid(layout(), rows, columns, study.sets().filter(isImage).map((set) => set.id)));
+    // Cells that are still empty take what is read meanwhile.
+    for (const { uid: series, sets } of study.state().series) {
+      const first = sets ? undefined : await study.openSeries(series);
+      if (first && isImage(first)) setLayout(fill(layout(), first.id));
+    }
+  }
+
+  /** What the address asks for, else the first series. */
+  async function begin(first: DisplaySet, { series, instance, frame, window }: Link): Promise<void> {
+    const opened = series ? await study.openSeries(series) : first;
+    const set = study.find(instance ?? null) ?? opened ?? first;
+    show(set.id, 0, { index: frame && frame - 1, window });
+  }
+
+  /** To one image, in the cell that shows its stack already where there is one. */
+  function goTo(set: Stack, index: number): void {
+    const seen = seenCells(layout()).find((cell) => layout().cells[cell]?.set === set.id);
+    if (seen === undefined) return show(set.id, layout().active, { index });
+    setLayout(activate(layout(), seen));
+    cells[seen]!.view()?.goTo(index);
+  }
+
+  function isSeenAsVolume(): boolean {
+    const shown = stack();
+    const volume = shown && volumeOf(shown);
+    if (volume && !isVolume(volume)) onRefusal(volume);
+    return volume !== undefined && isVolume(volume);
+  }
+
+  let withoutCuts: Layout = ONE_CELL;
+  function togglePlanes(): void {
+    const shown = stack();
+    const now = view();
+    const goes = isCut(layout());
+    if (!shown) return void (goes && setLayout(withoutCuts));
+    if (!goes && !isSeenAsVolume()) return;
+    const point = now ? centreOf(now) : undefined;
+    const whole = seenCells(layout()).find((index) => !layout().cells[index]?.cut);
+    const taken = goes ? cells[whole ?? layout().active] : active();
+    const at: Beginning = { index: taken?.shown()?.index, point, window: now?.window ?? undefined };
+    setBeginning({ id: shown.id, at });
+    if (!goes) withoutCuts = layout();
+    setLayout(goes ? withoutCuts : allCuts(shown.id));
+  }
+
+  // The others scroll along where the active cell is scrolled to, if they lie parallel to it.
+  const place = createMemo(() => {
+    const shown = view();
+    return shown && { cell: layout().active, id: activeSet(layout()), index: shown.index };
+  }, null, { equals: (a, b) => a?.cell === b?.cell && a?.id === b?.id && a?.index === b?.index });
+  createEffect(
+    on(place, (now, before) => {
+      const shown = view();
+      if (!linked() || !shown || !now || before?.cell !== now.cell || before?.id !== now.id) return;
+      const centre = centreOf(shown);
+      for (const index of centre ? seenCells(layout()) : []) {
+        const other = cells[index]!.shown();
+        if (index !== now.cell && other && areKin(shown, other) && areParallel(shown.plane!, other.plane!))
+          cells[index]!.view()?.goToPoint(centre!);
+      }
+    }),
+  );
+
+  // All cuts of one volume are seen in one window.
+  const window = createMemo(() => view()?.window ?? null, null, {
+    equals: (a, b) => a?.center === b?.center && a?.width === b?.width,
+  });
+  createEffect(
+    on(window, (now) => {
+      const shown = activeSet(layout());
+      if (!now || !isCut(layout())) return;
+      for (const index of seenCells(layout())) {
+        const other = cells[index]!.shown()?.window;
+        const isSame = other?.center === now.center && other.width === now.width;
+        if (other && !isSame && layout().cells[index]?.set === shown) cells[index]!.view()?.setWindow(now);
+      }
+    }),
+  );
+
+  function moveCursor(from: number, at: Point): void {
+    const shown = cells[from]!.shown();
+    const point = cells[from]!.view()?.pointAt(at);
+    if (!shown || !point) return;
+    setCursor(point);
+    for (const index of seenCells(layout())) {
+      const other = cells[index]!.shown();
+      if (index !== from && other && areKin(shown, other)) cells[index]!.view()?.goToPoint(point);
+    }
+  }
+
+  /** What other cells show, the active one's first: it is drawn in the accent colour. */
+  function othersOf(index: number): readonly ShownView[] {
+    if (!lines()) return [];
+    const order = [layout().active, ...seenCells(layout()).filter((cell) => cell !== layout().active)];
+    return order.filter((cell) => cell !== index).flatMap((cell) => cells[cell]!.shown() ?? []);
+  }
+
+  return {
+    layout,
+    cells,
+    linked,
+    lines,
+    cursor,
+    /** The active cell, what it shows, and the hands' way to it. */
+    active,
+    view,
+    viewport: () => active().view(),
+    displaySet,
+    stack,
+    /** Where a display set begins; undefined where nobody asked. */
+    beginningOf: (id: string | undefined) => (beginning()?.id === id ? beginning()?.at : undefined),
+    show,
+    showNamed,
+    stepSet,
+    setGrid,
+    begin,
+    goTo,
+    togglePlanes,
+    toggleSolid: () => isSeenAsVolume() && setLayout(toggleSolid(layout())),
+    toggleAlone: () => setLayout(toggleAlone(layout())),
+    activate: (cell: number) => setLayout(activate(layout(), cell)),
+    stepCell: (direction: 1 | -1) => setLayout(step(layout(), direction)),
+    toggleLinked: () => setLinked((value) => !value),
+    toggleLines: () => setLines((value) => !value),
+    moveCursor,
+    hideCursor: () => setCursor(null),
+    othersOf,
+  };
+}
+
+function isImage(set: DisplaySet): boolean {
+  return set.kind === "stack";
+}
+
+/** Whether two images lie in one Frame of Reference, each at a known place. */
+function areKin(a: ShownView, b: ShownView): boolean {
+  const isSame = a.frameOfReferenceUid !== undefined && a.frameOfReferenceUid === b.frameOfReferenceUid;
+  return isSame && a.plane !== undefined && b.plane !== undefined;
+}
