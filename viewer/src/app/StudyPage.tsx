@@ -1,5 +1,5 @@
 /** One study: series rail, a grid of cells, tools. Everything a key can do, a button can too. */
-import { Index, Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
+import { Index, Show, Suspense, createEffect, createMemo, createSignal, lazy, on, onCleanup, onMount, type JSX } from "solid-js";
 // What a narrow screen changes stands in the last of them.
 import "../ui/styles/measure.css";
 import "../ui/styles/priors.css";
@@ -29,6 +29,8 @@ import { StageCell } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
 import { commandsOf } from "./commands";
+import type { ExportDialogProps } from "../ui/ExportDialog";
+import { sceneOf } from "./exporting";
 import { createNotes } from "./notes";
 import { backToList, openStudyPage, studyAddress } from "./router";
 import { createStage } from "./stage";
@@ -36,6 +38,9 @@ import { createStage } from "./stage";
 /** How long something is said: a word of assent, or a sentence to read. */
 const SHORT_MS = 1600;
 const LONG_MS = 9000;
+
+/** With its encoders it is a third of the code, and few come for it. */
+const ExportDialog = lazy(() => import("../ui/ExportDialog"));
 
 export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const uid = props.link.study;
@@ -54,6 +59,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const [toolsOpen, setToolsOpen] = createSignal(false);
   const [keysShown, setKeysShown] = createSignal(false);
   const [said, setSaid] = createSignal("");
+  const [exported, setExported] = createSignal<Omit<ExportDialogProps, "onClose"> | null>(null);
   let main!: HTMLElement;
 
   const identity = () => study.state().identity;
@@ -101,10 +107,11 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     toggleBare: () => setBare((value) => !value),
     toggleHelp: () => setKeysShown((value) => !value),
     copyLink: () => void copyLink(),
+    export: (mode) => setExported({ mode, scene: sceneOf(stage, uid, study, measuring, main) }),
   });
 
   const onKey = (event: KeyboardEvent) => {
-    if (keysShown() || event.defaultPrevented) return;
+    if (keysShown() || exported() || event.defaultPrevented) return;
     if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
     const command = preset ? undefined : commandFor(event);
@@ -266,6 +273,11 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         />
       </Show>
       <KeysDialog open={keysShown()} onClose={() => setKeysShown(false)} presets={presets()} />
+      <Suspense>
+        <Show when={exported()} keyed>
+          {(asked) => <ExportDialog {...asked} onClose={() => setExported(null)} />}
+        </Show>
+      </Suspense>
     </div>
   );
 }

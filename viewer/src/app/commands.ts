@@ -4,6 +4,7 @@ import { cellCount } from "../state/layout";
 import type { CommandId } from "../tools/keys";
 import type { Measuring } from "../tools/measuring";
 import type { DragTool } from "../tools/mouse";
+import type { ExportMode } from "../ui/ExportDialog";
 import { togglePlaying } from "../ui/StageCell";
 import { backToList } from "./router";
 import type { Stage } from "./stage";
@@ -22,6 +23,7 @@ export interface Hands {
   readonly toggleBare: () => void;
   readonly toggleHelp: () => void;
   readonly copyLink: () => void;
+  readonly export: (mode: ExportMode) => void;
 }
 
 export type Commands = Readonly<Record<CommandId, () => void>>;
@@ -74,6 +76,8 @@ export function commandsOf(stage: Stage, measuring: Measuring, hands: Hands): Co
     link: stage.toggleLinked,
     lines: stage.toggleLines,
     copyLink: hands.copyLink,
+    exportSeen: () => hands.export("picture"),
+    print: () => hands.export("print"),
     full: hands.toggleBare,
     help: hands.toggleHelp,
     // The key that deletes on some keyboards is the one that goes back on others.

@@ -55,7 +55,7 @@ interface Shown {
 
 const STEPS = 100;
 /** A drag over this many pixels turns it half around. */
-export const HALF_TURN_PX = 400;
+const HALF_TURN_PX = 400;
 /** A step of the keys or of playing. */
 const PLAYED_PX = 8;
 
@@ -242,6 +242,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       }
       paint({});
     },
+    turnAround: (share) => turn({ x: 2 * HALF_TURN_PX * share, y: 0 }),
     drawn: () => drawnBy(element, draw),
     stop,
     dispose() {

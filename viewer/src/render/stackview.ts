@@ -92,6 +92,8 @@ export interface View {
   zoom(factor: number, around?: Point): void;
   /** Of what is turned by a hand that would otherwise scroll or set a window. */
   turn?(delta: Point): void;
+  /** Of the same: by this share of a full turn, about what is upright on the screen. */
+  turnAround?(share: number): void;
   /** How it is looked at; undefined before anything is shown. */
   look(): Portrait | undefined;
   /** Is looked at as another of its kind is. */

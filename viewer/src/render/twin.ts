@@ -2,12 +2,10 @@
  * The same picture as in a cell, in an element nobody sees: of any size, and moved without moving
  * what the person looks at. Pictures, clips and printed pages are taken from here.
  */
-import { createRoot, createEffect } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import type { Seen } from "../dicom/volume";
 import type { Size } from "../state/exporting";
 import { createCell, type Cell } from "./cell";
-import { HALF_TURN_PX } from "./solidview";
 import type { Beginning, Fit, Portrait, ShownView, View } from "./stackview";
 
 /** What a twin shows. */
@@ -62,10 +60,11 @@ export async function createTwin(model: Model, size: Size, fit: Fit, signal: Abo
     box.remove();
   };
   try {
-    cell.show(model.stack, model.study, model.cut, { ...model.beginning, index: model.index });
-    await firstShown(cell, signal);
-    const view = cell.view()!;
-    view.stop();
+    const showing = cell.show(model.stack, model.study, model.cut, { ...model.beginning, index: model.index });
+    await Promise.race([showing, untilAborted(signal)]);
+    const view = cell.view();
+    const why = cell.crash()?.message ?? cell.failure()?.message ?? cell.refusal()?.why;
+    if (!view || why !== undefined) throw new NoTwin(why ?? "it is not shown", cell);
     if (model.portrait) view.wear(model.portrait, fit);
     await view.drawn(model.cut === null ? model.index : undefined);
     signal.throwIfAborted();
@@ -79,7 +78,7 @@ export async function createTwin(model: Model, size: Size, fit: Fit, signal: Abo
         signal.throwIfAborted();
         await view.drawn(index);
       },
-      turn: (share) => view.turn?.({ x: share * 2 * HALF_TURN_PX, y: 0 }),
+      turn: (share) => view.turnAround?.(share),
       dispose,
     };
   } catch (error) {
@@ -88,22 +87,10 @@ export async function createTwin(model: Model, size: Size, fit: Fit, signal: Abo
   }
 }
 
-function firstShown(cell: Cell, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) =>
-    createRoot((done) => {
-      const settle = (act: () => void) => {
-        signal.removeEventListener("abort", stopped);
-        done();
-        act();
-      };
-      const stopped = () => settle(() => reject(signal.reason as Error));
-      signal.addEventListener("abort", stopped);
-      if (signal.aborted) return stopped();
-      createEffect(() => {
-        const why = cell.crash()?.message ?? cell.failure()?.message ?? cell.refusal()?.why;
-        if (why !== undefined) settle(() => reject(new NoTwin(why, cell)));
-        else if (cell.shown()) settle(resolve);
-      });
-    }),
-  );
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stopped = () => reject(signal.reason as Error);
+    if (signal.aborted) stopped();
+    signal.addEventListener("abort", stopped, { once: true });
+  });
 }

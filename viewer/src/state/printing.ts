@@ -79,7 +79,7 @@ export const DOTS_PER_MM = DOTS_PER_INCH / MM_PER_INCH;
 
 const RULERS = [100, 50, 20, 10];
 
-/** The length of a ruler to check the print with: the longest that is shorter than half of `width`. */
+/** The length of a ruler to check the print with: the longest that leaves room for words. */
 export function rulerOf(width: number): number {
-  return RULERS.find((mm) => mm <= width / 2) ?? RULERS[RULERS.length - 1]!;
+  return RULERS.find((mm) => mm <= width * 0.6) ?? RULERS[RULERS.length - 1]!;
 }

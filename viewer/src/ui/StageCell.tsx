@@ -162,7 +162,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
   });
   // A memo, so that what else changes of the layout does not show it anew.
   const cut = createMemo(() => props.cut);
-  createEffect(on([stack, cut], ([shown, along]) => cell.show(shown, props.study, along, props.beginning)));
+  createEffect(on([stack, cut], ([shown, along]) => void cell.show(shown, props.study, along, props.beginning)));
 
   const drop = (event: DragEvent) => {
     event.preventDefault();

@@ -173,6 +173,10 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="crosshair" command="lines" run={props.run} checked={props.lines} />
           </Show>
           <CommandItem icon="copy" command="copyLink" run={props.run} />
+          <Show when={!props.disabled}>
+            <CommandItem icon="download" command="exportSeen" run={props.run} />
+            <CommandItem icon="printer" command="print" run={props.run} />
+          </Show>
           <CommandItem icon="maximize" command="full" run={props.run} />
           <CommandItem icon="keyboard" command="help" run={props.run} byKey />
           <DropdownMenu.Item class="menu-item" onSelect={toggleTheme}>

@@ -62,7 +62,7 @@ export function overlayCorners(view: ShownView, stack: Stack, identity: Identity
     ],
     bottomRight: [
       ...(window ? [{ words: t().overlay.window(rounded(window.width), rounded(window.center)), strong: true }] : []),
-      { words: `${Math.round(view.magnification * 100)} %` },
+      { words: `${Math.round(view.magnification * 100)} %`, kind: "magnification" },
     ],
   };
 }

@@ -32,10 +32,13 @@ export type Brush = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
 
 const FONT = '"Inter Variable", system-ui, sans-serif';
 const WORDS_PX = 12;
+const SMALLEST_PX = 8;
 const SCALE_WORDS_PX = 11;
 const LINE_HEIGHT = 1.4;
 const MARGIN_PX = 12;
 const CORNER_SHARE = 0.44;
+/** In narrower pictures each corner has one line. */
+const SMALL_PX = 300;
 
 export function paint(brush: Brush, twin: Twin, { at, size, dots }: Placed, shown: Shown, around: Around): void {
   brush.save();
@@ -110,10 +113,10 @@ function paintMeasurement(brush: Brush, { lines, words, wordsAt }: Drawn): void 
   words.forEach((text, index) => write(brush, text, wordsAt.x, wordsAt.y + index * LINE_PX, "#f0b429"));
 }
 
-function write(brush: Brush, words: string, x: number, y: number, colour: string): void {
+function write(brush: Brush, words: string, x: number, y: number, colour: string, size = WORDS_PX): void {
   brush.lineJoin = "round";
   brush.strokeStyle = "rgb(0 0 0 / 88%)";
-  brush.lineWidth = 3;
+  brush.lineWidth = size / 5;
   brush.strokeText(words, x, y);
   brush.fillStyle = colour;
   brush.fillText(words, x, y);
@@ -125,14 +128,16 @@ function paintText(brush: Brush, view: ShownView, stack: Stack, identity: Identi
   const size = lettersFor(page);
   const height = size * LINE_HEIGHT;
   const corner = (lines: readonly OverlayLine[], isRight: boolean, isBottom: boolean) => {
-    const seen = lines.filter(({ words }) => words !== "");
+    // How large it is on a screen is of no use elsewhere.
+    const kept = lines.filter(({ words, kind }) => words !== "" && kind !== "magnification");
+    const seen = kept.slice(0, page.x < SMALL_PX ? 1 : kept.length);
     const top = isBottom ? page.y - MARGIN_PX - seen.length * height : MARGIN_PX;
     brush.textAlign = isRight ? "right" : "left";
     brush.textBaseline = "middle";
     seen.forEach(({ words, strong }, index) => {
       brush.font = `${strong ? 500 : 400} ${size}px ${FONT}`;
       const x = isRight ? page.x - MARGIN_PX : MARGIN_PX;
-      write(brush, shortened(brush, words, page.x * CORNER_SHARE), x, top + (index + 0.5) * height, strong ? "#ececee" : "#c9c9cf");
+      write(brush, shortened(brush, words, page.x * CORNER_SHARE), x, top + (index + 0.5) * height, strong ? "#ececee" : "#c9c9cf", size);
     });
   };
   corner(topLeft, false, false);
@@ -144,17 +149,17 @@ function paintText(brush: Brush, view: ShownView, stack: Stack, identity: Identi
   brush.font = `550 ${size}px ${FONT}`;
   brush.textBaseline = "middle";
   brush.textAlign = "center";
-  write(brush, view.edges.top, page.x / 2, MARGIN_PX + height / 2, "#b4b4bc");
-  write(brush, view.edges.bottom, page.x / 2, page.y - MARGIN_PX - room - height / 2, "#b4b4bc");
+  write(brush, view.edges.top, page.x / 2, MARGIN_PX + height / 2, "#b4b4bc", size);
+  write(brush, view.edges.bottom, page.x / 2, page.y - MARGIN_PX - room - height / 2, "#b4b4bc", size);
   brush.textAlign = "left";
-  write(brush, view.edges.left, MARGIN_PX, page.y / 2, "#b4b4bc");
+  write(brush, view.edges.left, MARGIN_PX, page.y / 2, "#b4b4bc", size);
   brush.textAlign = "right";
-  write(brush, view.edges.right, page.x - MARGIN_PX, page.y / 2, "#b4b4bc");
+  write(brush, view.edges.right, page.x - MARGIN_PX, page.y / 2, "#b4b4bc", size);
 }
 
 /** In a small picture letters are smaller, so that the corners do not meet. */
 function lettersFor(page: Point): number {
-  return Math.max(6, Math.min(WORDS_PX, page.x / 26, page.y / 22));
+  return Math.max(SMALLEST_PX, Math.min(WORDS_PX, page.x / 26, page.y / 22));
 }
 
 const SCALE_TICK_PX = 5;
