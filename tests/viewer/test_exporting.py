@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chromium import Page
+from chromium import DESK, PHONE, Page
 from serving import ROOT
-from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled
+from viewing import ARTIFACTS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
 
@@ -182,3 +184,302 @@ def test_a_picture_in_the_images_own_pixels_is_what_the_server_renders(
     page.wait_until(MADE)
     again = np.asarray(Image.open(saved(page, tmp_path)).convert("RGB"))
     assert amber(again) > 30
+
+
+def settled(page: Page) -> None:
+    page.wait_until(MADE)
+
+
+def test_a_picture_as_shown_is_what_the_viewport_shows_and_twice_as_large(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    open_at(page, server, 7, "&window=100,700")
+    page.key("r")  # turned, and moved: the picture is of what is seen, and not of the file
+    page.key("p")
+    page.drag(".viewport", 90, 30)
+    page.key("+")
+    page.wait_until("document.querySelector('.edge.top').innerText === 'R'")
+    seen = page.evaluate(
+        """(() => { const canvas = document.querySelector('.viewport canvas');
+            const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d');
+            copy.drawImage(canvas, 0, 0);
+            const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+            const greys = data.filter((_, at) => at % 4 === 0);
+            let text = '';
+            for (let at = 0; at < greys.length; at += 4096) text += String.fromCharCode(...greys.subarray(at, at + 4096));
+            return [canvas.width, canvas.height, btoa(text)]; })()"""
+    )
+    width, height, greys = int(seen[0]), int(seen[1]), base64.b64decode(seen[2])
+    shown = np.frombuffer(greys, np.uint8).reshape(height, width).astype(float)
+    press(page, "E", SHIFT)
+    choose(page, "Text at the edges")
+    settled(page)
+    plain = np.asarray(Image.open(saved(page, tmp_path)).convert("L"), dtype=float)
+    assert plain.shape == shown.shape
+    assert float(np.abs(plain - shown).max()) <= 1
+    choose(page, "Double")
+    settled(page)
+    double = Image.open(saved(page, tmp_path)).convert("L")
+    assert double.size == (2 * width, 2 * height)
+    halved = np.asarray(double.resize((width, height), Image.Resampling.BOX), dtype=float)
+    assert float(np.percentile(np.abs(halved - shown), 99)) <= 4
+    choose(page, "JPEG")
+    settled(page)
+    jpeg = saved(page, tmp_path)
+    assert jpeg.suffix == ".jpg"
+    assert Image.open(jpeg).format == "JPEG"
+
+
+def test_without_patient_data_neither_picture_nor_name_tells_who_it_is(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    open_at(page, server, 5)
+    press(page, "E", SHIFT)
+    settled(page)
+    with_names = np.asarray(Image.open(saved(page, tmp_path)).convert("L"), dtype=int)
+    choose(page, "Patient data")
+    settled(page)
+    assert "own pixels stays" in page.evaluate("document.querySelector('.export').innerText")
+    path = saved(page, tmp_path)
+    assert path.name == "CT Series 1 5.png"
+    without = np.asarray(Image.open(path).convert("L"), dtype=int)
+    # The corner of the name is as black as what lies beside the image; the others still say what it is.
+    assert with_names[:60, :150].max() > 200
+    assert without[:60, :150].max() < 8
+    assert without[-60:, :150].max() > 150
+
+
+def test_a_picture_is_copied_and_holds_all_viewports(page: Page, server: str, tmp_path: Path) -> None:
+    page.command(
+        "Browser.grantPermissions",
+        permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
+        origin=server,
+    )
+    open_at(page, server, 5)
+    page.key("7")
+    page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
+    page.wait_until(NO_LONGER_LOADING)
+    stage = page.evaluate(
+        "(() => { const b = document.querySelector('.stage').getBoundingClientRect(); return [b.width, b.height]; })()"
+    )
+    press(page, "E", SHIFT)
+    choose(page, "All viewports")
+    settled(page)
+    page.screenshot(ARTIFACTS / "export-layout-desk.png")
+    choose(page, "Copy")
+    page.wait_until("document.querySelector('.export-said').innerText === 'The picture is copied.'")
+    copied = page.evaluate(
+        """navigator.clipboard.read().then(([item]) => item.getType('image/png')).then((blob) => blob.arrayBuffer())
+            .then((bytes) => Array.from(new Uint8Array(bytes), (byte) => String.fromCharCode(byte)).join('')).then(btoa)"""
+    )
+    picture = Image.open(io.BytesIO(base64.b64decode(copied))).convert("L")
+    assert picture.size == (round(stage[0]), round(stage[1]))
+    greys = np.asarray(picture)
+    for row in (0, 1):
+        for column in (0, 1):
+            quarter = greys[row * picture.height // 2 :, column * picture.width // 2 :]
+            quarter = quarter[: picture.height // 2, : picture.width // 2]
+            assert len(np.unique(quarter)) > 60, f"viewport {row}, {column} is empty"
+
+
+def decoded(path: Path) -> tuple[list[np.ndarray[Any, Any]], float, str]:
+    """Greys of each frame, frames per second and the codec's name."""
+    av = pytest.importorskip("av")
+    with av.open(str(path)) as file:
+        stream = file.streams.video[0]
+        frames = [frame.to_ndarray(format="rgb24")[:, :, 1].astype(float) for frame in file.decode(stream)]
+        return frames, float(stream.average_rate), str(stream.codec_context.name)
+
+
+def open_clip(page: Page) -> str:
+    """What the browser encodes with."""
+    press(page, "E", SHIFT)
+    choose(page, "Clip")
+    return str(page.wait_until("document.querySelector('[data-codec]')?.dataset.codec"))
+
+
+def test_a_stack_becomes_an_mp4_that_shows_each_image(page: Page, server: str, tmp_path: Path) -> None:
+    open_at(page, server, 5)
+    codec = open_clip(page)
+    assert codec in ("avc", "vp9", "av1"), f"this browser encodes nothing: {codec}"
+    for words in ("Image pixels", "Text at the edges", "Measurements and lines"):
+        choose(page, words)
+    enter(page, "From image", 3)
+    enter(page, "To image", 11)
+    enter(page, "Every", 2)
+    enter(page, "Images per second", 15)
+    page.wait_until("document.querySelector('.export').innerText.includes('5 images, 0.3 s')")
+    path = saved(page, tmp_path)
+    page.wait_until("document.querySelector('video')?.readyState >= 2")
+    page.screenshot(ARTIFACTS / "export-clip-desk.png")
+    assert path.suffix == ".mp4"
+    frames, rate, name = decoded(path)
+    assert name in {"avc": ("h264",), "vp9": ("vp9", "libvpx-vp9"), "av1": ("av1", "libdav1d")}[codec]
+    assert (len(frames), rate) == (5, 15)
+    for frame, image in zip(frames, (3, 5, 7, 9, 11), strict=True):
+        assert frame.shape == (SIDE, SIDE)
+        away = np.abs(frame - rendered(server, image))
+        assert float(away.mean()) < 5, f"image {image} is {away.mean():.1f} greys away"
+
+
+def test_a_gif_holds_the_greys_and_the_rate_of_the_stack(page: Page, server: str, tmp_path: Path) -> None:
+    open_at(page, server, 5)
+    draw_length(page)
+    open_clip(page)
+    for words in ("GIF", "Image pixels", "Text at the edges"):
+        choose(page, words)
+    enter(page, "Images per second", 7)
+    path = saved(page, tmp_path)
+    with Image.open(path) as gif:
+        assert gif.n_frames == SLICES
+        lasts = 0
+        for index in range(gif.n_frames):
+            gif.seek(index)
+            lasts += gif.info["duration"]
+            picture = np.asarray(gif.convert("RGB"))
+            greys = np.abs(picture[:, :, 1] - rendered(server, index + 1))
+            # A measurement is on one image only; where it is, greys are a step apart.
+            assert (amber(picture) > 30) == (index == 4)
+            assert float(np.percentile(greys, 95)) <= 1
+    assert abs(lasts - 1000 * SLICES / 7) <= 10
+
+
+def test_a_plane_is_swept_and_a_solid_turned(page: Page, server: str, tmp_path: Path) -> None:
+    page.size(640, 480)  # a program draws the solid here, and no graphics card
+    open_at(page, server, 5)
+    open_clip(page)
+    choose(page, "Coronal")
+    choose(page, "Image pixels")
+    for words in ("Text at the edges", "Measurements and lines"):
+        choose(page, words)
+    enter(page, "From image", 20)
+    enter(page, "To image", 60)
+    enter(page, "Every", 10)
+    sweep, rate, _ = decoded(saved(page, tmp_path))
+    assert (len(sweep), rate) == (5, 10)
+    cube = np.stack([windowed(hounsfield(number)) for number in range(1, SLICES + 1)])
+    for frame, index in zip(sweep, range(19, 60, 10), strict=True):
+        wanted = cube[::-1, index, :]
+        shown = frame[np.linspace(0, frame.shape[0] - 1, 2 * SLICES + 1).astype(int)[1::2]]
+        columns = np.linspace(0, frame.shape[1] - 1, 2 * SIDE + 1).astype(int)[1::2]
+        assert float(np.median(np.abs(shown[:, columns] - wanted))) < 8
+    choose(page, "A full turn")
+    enter(page, "Seconds for a turn", 1)
+    enter(page, "Images per second", 8)
+    turn, rate, _ = decoded(saved(page, tmp_path))
+    assert (len(turn), rate) == (8, 8)
+    # From behind it is another picture, and the last is next to the first.
+    assert float(np.abs(turn[0] - turn[4]).mean()) > float(np.abs(turn[0]).mean()) * 0.02
+    assert max(float(frame.max()) for frame in turn) > 60
+
+
+def test_a_clip_is_cancelled(page: Page, server: str, tmp_path: Path) -> None:
+    open_at(page, server, 5)
+    open_clip(page)
+    choose(page, "GIF")
+    choose(page, "Double")
+    page.command("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    choose(page, "Save")
+    page.wait_until("/^Image [1-9]/.test(document.querySelector('.export-progress span')?.innerText)")
+    choose(page, "Cancel")
+    page.wait_until("!document.querySelector('.export-progress')")
+    assert page.evaluate("document.querySelectorAll('.twin').length") == 0
+    assert list(tmp_path.iterdir()) == []
+    page.wait_until("document.querySelector('.export-actions .primary:not(:disabled)')")
+    assert "could not" not in page.evaluate("document.querySelector('.export').innerText")
+
+
+def poppler(program: str, *arguments: object) -> str:
+    """What one of poppler's programs says; skips where it is not installed."""
+    if not shutil.which(program):
+        pytest.skip("poppler is not installed (Debian: apt-get install poppler-utils)")
+    ran = subprocess.run(
+        [program, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=True
+    )
+    return ran.stdout
+
+
+DOTS = 127  # per inch: five for each mm
+
+
+def drawn_pages(pdf: Path) -> list[np.ndarray[Any, Any]]:
+    poppler("pdftoppm", "-r", DOTS, "-gray", "-png", pdf, pdf.with_suffix(""))
+    return [np.asarray(Image.open(path)).astype(float) for path in sorted(pdf.parent.glob("*.png"))]
+
+
+def test_pages_have_the_patient_above_and_the_images_of_the_series(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    open_at(page, server, 5)
+    press(page, "p", CONTROL)
+    choose(page, "This series")
+    enter(page, "Rows", 2)
+    enter(page, "Columns", 2)
+    enter(page, "Every", 2)
+    choose(page, "Text at the edges")
+    page.wait_until(f"document.querySelectorAll('.print-page').length === 2 && {MADE}")
+    page.wait_until("document.querySelectorAll('.print-page img').length === 6")
+    page.screenshot(ARTIFACTS / "export-print-desk.png")
+    pdf = saved(page, tmp_path, "Save PDF")
+    assert "Pages:           2" in poppler("pdfinfo", pdf)
+    words = poppler("pdftotext", "-layout", pdf, "-")
+    for wanted in ("Ivanova, Anna", "Иванова, Анна", "ID SECRET-7", "born 03 Feb 1961", "02 Jan 2026", "Thorax", "Klinik Süd", "Page 2 of 2"):  # fmt: skip
+        assert wanted in words
+    first, second = drawn_pages(pdf)
+    assert first.shape == ((297 * 5), (210 * 5))
+    # Boxes are 94 mm wide, and an image that is as wide as it is high fills the width.
+    for sheet, places in ((first, (1, 3, 5, 7)), (second, (9, 11))):
+        for place, image in enumerate(places):
+            box = sheet[:, (50 + 480 * (place % 2)) : (50 + 480 * (place % 2)) + 470]
+            middle = (26 + 3 + 60 + (place // 2) * 122) * 5
+            strip = box[middle - 8 : middle + 8, 4:-4].mean(axis=0)
+            wanted = windowed(hounsfield(image))[63:65].mean(axis=0)
+            greys = np.interp(np.linspace(0, SIDE, strip.size), np.arange(SIDE) + 0.5, wanted)
+            assert float(np.median(np.abs(strip - greys))) < 8, f"image {image}"
+
+
+def test_at_true_size_a_hundred_millimetres_are_a_hundred_millimetres(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    """The block of image 12 is 36 pixels of 2 mm wide and 20 high."""
+    open_at(page, server, 12)
+    press(page, "p", CONTROL)
+    choose(page, "True size")
+    choose(page, "Text at the edges")
+    page.wait_until("document.querySelector('.print-ruler')")
+    settled(page)
+    page.screenshot(ARTIFACTS / "export-true-size-desk.png")
+    pdf = saved(page, tmp_path, "Save PDF")
+    (sheet,) = drawn_pages(pdf)
+    block = sheet[29 * 5 : 270 * 5, 60:-60] > 250
+    wide, high = block.any(axis=0).sum() / 5, block.any(axis=1).sum() / 5
+    assert abs(wide - 72) <= 1.2
+    assert abs(high - 40) <= 1.2
+    ruler = (sheet[277 * 5 :, 40 : 40 + 5 * 115] < 140).sum(axis=1).max() / 5
+    assert abs(ruler - 100) <= 0.6
+    # The browser's own print is the same page.
+    page.evaluate("globalThis.print = () => {}")
+    choose(page, "Print…")
+    page.wait_until("[...document.querySelectorAll('.print-sheets img')].every((image) => image.complete)")
+    printed = page.command("Page.printToPDF", preferCSSPageSize=True, printBackground=True)["data"]
+    own = tmp_path / "own" / "print.pdf"
+    own.parent.mkdir()
+    own.write_bytes(base64.b64decode(printed))
+    (other,) = drawn_pages(own)
+    height, width = min(sheet.shape[0], other.shape[0]), min(sheet.shape[1], other.shape[1])
+    away = np.abs(sheet[:height, :width] - other[:height, :width])[29 * 5 : 265 * 5]
+    assert float(np.percentile(away, 98)) <= 6
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.querySelector('.print-sheets')") is None
+
+
+def test_the_dialog_on_a_phone(page: Page, server: str) -> None:
+    page.size(*PHONE, touch=True)
+    open_at(page, server, 5)
+    press(page, "E", SHIFT)
+    settled(page)
+    page.screenshot(ARTIFACTS / "export-picture-phone.png")
+    choose(page, "Print")
+    page.wait_until(f"document.querySelector('.print-page') && {MADE}")
+    page.screenshot(ARTIFACTS / "export-print-phone.png")
+    page.size(*DESK)

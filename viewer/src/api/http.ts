@@ -56,10 +56,35 @@ export async function getBlob(path: string, accept: string, signal?: AbortSignal
   return await (await get(path, accept, signal)).blob();
 }
 
-async function get(path: string, accept: string, signal?: AbortSignal): Promise<Response> {
+/** Some bytes of something, and how many it has. */
+export interface Piece {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly total: number;
+}
+
+/** The first `length` bytes of what is there, or all where it is shorter. */
+export async function getBeginning(path: string, accept: string, length: number, signal?: AbortSignal): Promise<Piece> {
+  const response = await get(path, accept, signal, { Range: `bytes=0-${length - 1}` });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  return { bytes, total: Number(/\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "")?.[1] ?? bytes.length) };
+}
+
+/** How many bytes there are, without fetching them; undefined where the server does not know before. */
+export async function getSize(path: string, accept: string): Promise<number | undefined> {
+  const length = (await get(path, accept, undefined, {}, "HEAD")).headers.get("Content-Length");
+  return length === null ? undefined : Number(length);
+}
+
+async function get(
+  path: string,
+  accept: string,
+  signal?: AbortSignal,
+  more: Readonly<Record<string, string>> = {},
+  method: "GET" | "HEAD" = "GET",
+): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, { headers: { Accept: accept }, signal: signal ?? null });
+    response = await fetch(path, { method, headers: { Accept: accept, ...more }, signal: signal ?? null });
   } catch (error) {
     if (isCancelled(error)) throw error;
     throw unreachable(`GET ${path}: ${String(error)}`);

@@ -1,6 +1,7 @@
 /** One study: series rail, a grid of cells, tools. Everything a key can do, a button can too. */
 import { Index, Show, Suspense, createEffect, createMemo, createSignal, lazy, on, onCleanup, onMount, type JSX } from "solid-js";
 // What a narrow screen changes stands in the last of them.
+import "../ui/styles/keys.css";
 import "../ui/styles/measure.css";
 import "../ui/styles/priors.css";
 import "../ui/styles/sheet.css";
@@ -15,25 +16,35 @@ import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import { activeSet, cellCount, isCut, seenCells } from "../state/layout";
 import type { Measurement } from "../state/measurements";
+import type { LocalFiles } from "../state/local";
+import type { Reported } from "../state/reported";
+import { middleOf } from "../state/space";
 import { createPriors } from "../state/priors";
 import { openStudy } from "../state/study";
 import { commandFor } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
+import { LocalHead } from "../ui/LocalStudies";
+import { KeyStatus } from "../ui/KeyCross";
 import { MeasurePanel } from "../ui/MeasurePanel";
 import { whyNoVolume } from "../ui/novolume";
 import { PriorsMenu } from "../ui/PriorsMenu";
 import { SeriesRail } from "../ui/SeriesRail";
+import { sightOf } from "../ui/sight";
 import { StageCell } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
+import { createAids } from "./aids";
 import { commandsOf } from "./commands";
 import type { ExportDialogProps } from "../ui/ExportDialog";
 import { sceneOf } from "./exporting";
 import { createNotes } from "./notes";
-import { backToList, openStudyPage, studyAddress } from "./router";
+import { backToList, localAddress, openLocalStudy, openStudyPage, studyAddress } from "./router";
 import { createStage } from "./stage";
+import { sendFiles } from "./uploads";
+
+const InfoPanel = lazy(() => import("../ui/InfoPanel"));
 
 /** How long something is said: a word of assent, or a sentence to read. */
 const SHORT_MS = 1600;
@@ -42,14 +53,22 @@ const LONG_MS = 9000;
 /** With its encoders it is a third of the code, and few come for it. */
 const ExportDialog = lazy(() => import("../ui/ExportDialog"));
 
-export default function StudyPage(props: { readonly link: Link }): JSX.Element {
+export interface StudyPageProps {
+  readonly link: Link;
+  /** Where the study is only on this device. */
+  readonly local?: LocalFiles | undefined;
+}
+
+export default function StudyPage(props: StudyPageProps): JSX.Element {
   const uid = props.link.study;
-  const study = openStudy(uid, { findSeries, seriesMetadata });
-  const priors = createPriors(uid, { findStudy, findStudiesOfPatient });
+  const { local } = props;
+  const study = openStudy(uid, local ?? { findSeries, seriesMetadata });
+  const priors = createPriors(uid, local ?? { findStudy, findStudiesOfPatient });
   const stage = createStage(study, (reason) => say(`${t().volume.refused} ${whyNoVolume(reason)}`, LONG_MS));
   const { layout, stack, view, viewport } = stage;
-  const notes = createNotes(uid, study);
-  const { measuring, saving } = notes;
+  const notes = createNotes(uid, study, local !== undefined);
+  const { measuring, saving, reported, keyHand } = notes;
+  const aids = createAids(uid, stage, local !== undefined);
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const firstTool: DragTool = onTouch ? "scroll" : "window";
   const [tool, setTool] = createSignal<DragTool>(firstTool);
@@ -74,12 +93,14 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const finish = async () => {
     try {
       await saving.finish();
+      void reported.ask();
       say(t().measure.finished, SHORT_MS);
     } catch (error) {
       say((error as Error).message, LONG_MS);
     }
   };
   const copyLink = async () => {
+    if (local) return say(t().local.noLink, LONG_MS);
     const now = view();
     const set = stage.displaySet();
     const isFirst = study.sets().find((one) => one.seriesUid === set?.seriesUid)?.id === set?.id;
@@ -95,11 +116,22 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   };
   const showMeasurement = (one: Measurement) => {
     measuring.select(one.id);
+    goTo(one);
+  };
+  const showReported = ({ shape }: Reported) => {
+    reported.select(shape.id);
+    goTo(shape);
+  };
+  const goTo = (one: Measurement) => {
     const place = notes.placeOf(one);
-    if (place) stage.goTo(place.set, place.index);
+    const point = middleOf(one);
+    if (place && point && one.plane) stage.goToCut(place.set, point, one.plane);
+    else if (place) stage.goTo(place.set, place.index);
+    // Keys are then for the image.
+    main.focus();
   };
 
-  const commands = commandsOf(stage, measuring, {
+  const commands = commandsOf(stage, measuring, aids, {
     tool,
     setTool,
     firstTool,
@@ -107,11 +139,22 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     toggleBare: () => setBare((value) => !value),
     toggleHelp: () => setKeysShown((value) => !value),
     copyLink: () => void copyLink(),
-    export: (mode) => setExported({ mode, scene: sceneOf(stage, uid, study, measuring, main) }),
+    export: (mode) => setExported({ mode, scene: sceneOf(stage, uid, study, notes, main) }),
   });
 
+  /** Whether it measured; in fields, on buttons and in menus keys do what they do there. */
+  const isMeasuringKey = (event: KeyboardEvent): boolean => {
+    const { ctrlKey, metaKey, altKey, target, key, shiftKey: shift } = event;
+    if (ctrlKey || metaKey || altKey || (target !== document.body && target !== main)) return false;
+    const cell = stage.active();
+    const sight = sightOf(cell);
+    const box = cell.element();
+    const middle = box ? sight?.toImage({ x: box.clientWidth / 2, y: box.clientHeight / 2 }) : undefined;
+    return keyHand.press({ key, shift, tool: tool(), sight, middle });
+  };
   const onKey = (event: KeyboardEvent) => {
     if (keysShown() || exported() || event.defaultPrevented) return;
+    if (isMeasuringKey(event)) return event.preventDefault();
     if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
     const command = preset ? undefined : commandFor(event);
@@ -122,13 +165,18 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     if (preset) return viewport()?.setWindow(preset);
     commands[command!]();
   };
+  /** The browser asks before what is nowhere else is lost. */
+  const warn = (event: BeforeUnloadEvent) => local && measuring.all().list.length > 0 && event.preventDefault();
   onMount(() => {
     addEventListener("keydown", onKey);
     addEventListener("pagehide", saving.flush);
+    addEventListener("beforeunload", warn);
     onCleanup(() => {
       removeEventListener("keydown", onKey);
+      removeEventListener("beforeunload", warn);
       removeEventListener("pagehide", saving.flush);
       saving.dispose();
+      reported.dispose();
       study.dispose();
       priors.dispose();
     });
@@ -136,6 +184,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
 
   // The first image comes first.
   createEffect(() => !study.state().busy && priors.load());
+  createEffect(() => !local && view() && reported.begin());
 
   // It begins as soon as the first series is known.
   let hasBegun = false;
@@ -143,13 +192,14 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     const first = study.sets()[0];
     if (hasBegun || !first) return;
     hasBegun = true;
-    void saving.open();
+    if (!local) void saving.open();
     void stage.begin(first, props.link);
   });
 
   createEffect(
     on(tool, (now) => {
       measuring.abandon();
+      keyHand.putAway();
       if (isKind(now)) setLastKind(now);
       if (now !== "cursor") stage.hideCursor();
     }),
@@ -161,7 +211,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   });
 
   return (
-    <div class="viewer page" classList={{ bare: bare(), "with-panel": panelOpen() }}>
+    <div class="viewer page" classList={{ bare: bare(), "with-panel": panelOpen() && !aids.info(), "with-info": aids.info() }}>
       <header class="viewer-head">
         <button type="button" class="tool" aria-label={t().viewer.back} title={t().viewer.back} onClick={backToList}>
           <Icon name="arrowLeft" />
@@ -169,19 +219,29 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         <div class="viewer-title">
           <h1>{identity() ? nameInWords(identity()!.patientName) : ""}</h1>
           <p>
+            <Show when={local}>
+              <span class="local-said">{t().local.mark}</span>
+            </Show>
             {listed([
               identity()?.description,
               `${dateInWords(identity()?.studyDate)} ${timeInWords(identity()?.studyTime)}`.trim(),
             ])}
           </p>
         </div>
-        <PriorsMenu priors={priors} address={studyAddress} onOpen={openStudyPage} />
+        <PriorsMenu
+          priors={priors}
+          address={local ? localAddress : studyAddress}
+          onOpen={local ? openLocalStudy : openStudyPage}
+          none={local ? t().local.noPriors : t().priors.none}
+        />
+        <Show when={local}>{(held) => <LocalHead onStore={() => sendFiles(held().filesOf(uid))} />}</Show>
       </header>
       <ViewerTools
         tool={tool()}
         onTool={setTool}
         lastKind={lastKind()}
         panelOpen={panelOpen()}
+        info={aids.info()}
         run={(id) => commands[id]()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}
@@ -210,6 +270,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       <SeriesRail
         study={study}
         uid={uid}
+        isLocal={local !== undefined}
         active={activeSet(layout())}
         shown={seenCells(layout()).flatMap((index) => layout().cells[index]?.set ?? [])}
         onOpen={stage.showNamed}
@@ -239,6 +300,8 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
                 bare={bare()}
                 tool={tool()}
                 measuring={measuring}
+                reported={reported}
+                keyHand={keyHand}
                 others={stage.othersOf(index)}
                 cursor={stage.cursor()}
                 onActivate={() => stage.activate(index)}
@@ -259,16 +322,32 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         <p class="said" role="status">
           {said()}
         </p>
+        <KeyStatus hand={keyHand} measuring={measuring} />
         <StudyErrors study={study} isOpen={stage.displaySet() !== undefined} />
       </main>
-      <Show when={panelOpen()}>
+      <Show when={aids.info()}>
+        <Suspense>
+          <InfoPanel
+            object={aids.described()?.object}
+            frame={aids.described()?.frame ?? 0}
+            path={aids.described()?.path}
+            onClose={() => {
+              aids.toggleInfo();
+              main.focus();
+            }}
+          />
+        </Suspense>
+      </Show>
+      <Show when={panelOpen() && !aids.info()}>
         <MeasurePanel
-          saving={saving.state()}
+          saving={local ? null : saving.state()}
           problem={saving.problem()}
           onFinish={() => void finish()}
           measuring={measuring}
           placeInWords={notes.placeInWords}
           onShow={showMeasurement}
+          reported={reported}
+          onShowReported={showReported}
           onClose={() => setPanelOpen(false)}
         />
       </Show>

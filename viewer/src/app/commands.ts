@@ -6,6 +6,7 @@ import type { Measuring } from "../tools/measuring";
 import type { DragTool } from "../tools/mouse";
 import type { ExportMode } from "../ui/ExportDialog";
 import { togglePlaying } from "../ui/StageCell";
+import type { Aids } from "./aids";
 import { backToList } from "./router";
 import type { Stage } from "./stage";
 
@@ -28,7 +29,7 @@ export interface Hands {
 
 export type Commands = Readonly<Record<CommandId, () => void>>;
 
-export function commandsOf(stage: Stage, measuring: Measuring, hands: Hands): Commands {
+export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands: Hands): Commands {
   const { viewport } = stage;
   const take = (tool: DragTool) => () => hands.setTool(tool);
   const remove = () => measuring.remove(measuring.selected());
@@ -54,13 +55,19 @@ export function commandsOf(stage: Stage, measuring: Measuring, hands: Hands): Co
     rectangle: take("rectangle"),
     circle: take("circle"),
     freehand: take("freehand"),
+    spline: take("spline"),
     arrow: take("arrow"),
     probe: take("probe"),
     panel: hands.togglePanel,
     remove,
     undo: measuring.undo,
     redo: measuring.redo,
-    putAway: () => measuring.escape() || (isKind(hands.tool()) && hands.setTool(hands.firstTool)),
+    // What was measured stays selected when the tool is put away: keys can then take hold of its points.
+    putAway: () => {
+      if (measuring.abandon()) return;
+      if (isKind(hands.tool())) hands.setTool(hands.firstTool);
+      else measuring.escape();
+    },
     zoomIn: () => viewport()?.zoom(FINE_ZOOM),
     zoomOut: () => viewport()?.zoom(1 / FINE_ZOOM),
     invert: () => viewport()?.invert(),
@@ -80,6 +87,7 @@ export function commandsOf(stage: Stage, measuring: Measuring, hands: Hands): Co
     print: () => hands.export("print"),
     full: hands.toggleBare,
     help: hands.toggleHelp,
+    info: aids.toggleInfo,
     // The key that deletes on some keyboards is the one that goes back on others.
     list: () => (measuring.selected() ? remove() : backToList()),
   };

@@ -2,10 +2,10 @@
 import { lieOf, type Scene, type SceneCell } from "../ui/exportscene";
 import type { OpenStudy } from "../state/study";
 import { seenCells } from "../state/layout";
-import type { Measuring } from "../tools/measuring";
+import type { Notes } from "./notes";
 import type { Stage } from "./stage";
 
-export function sceneOf(stage: Stage, uid: string, study: OpenStudy, measuring: Measuring, box: HTMLElement): Scene {
+export function sceneOf(stage: Stage, uid: string, study: OpenStudy, { measuring, reported }: Pick<Notes, "measuring" | "reported">, box: HTMLElement): Scene {
   const layout = stage.layout();
   const { identity } = study.state();
   const from = box.getBoundingClientRect();
@@ -18,7 +18,7 @@ export function sceneOf(stage: Stage, uid: string, study: OpenStudy, measuring: 
     const { left, top, width, height } = element.getBoundingClientRect();
     return {
       model: { stack: set, study: uid, cut: layout.cells[index]?.cut ?? null, index: shown.index, portrait },
-      around: { stack: set, identity, measuring, others: stage.othersOf(index), cursor: stage.cursor() },
+      around: { stack: set, identity, measuring, reported, others: stage.othersOf(index), cursor: stage.cursor() },
       shown,
       box: { x: left - from.left, y: top - from.top, width, height },
       ...lieOf(view, shown, { width, height }),

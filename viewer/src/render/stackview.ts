@@ -34,6 +34,8 @@ export interface ShownView {
   readonly frameOfReferenceUid: string | undefined;
   /** How the volume is cut that this is a slice of; null for an image as it was taken. */
   readonly cut: Seen | null;
+  /** Between it and the next slice of the cut; null for an image as it was taken. */
+  readonly stepMm: number | null;
   /** How many of its slices are seen as one, and how; null for one. */
   readonly slab: Slab | null;
   /** Of a solid thing. */
@@ -82,7 +84,7 @@ export interface View {
   /** The point of the image that is seen there, and where one is seen; undefined while there is no image. */
   imagePointAt(at: Point): ImagePoint | undefined;
   placeOfImagePoint(point: ImagePoint): Point | undefined;
-  /** The values of an image while it is shown; undefined for colour and for what the server rendered. */
+  /** The values of an image while it is shown; undefined for what the server rendered. */
   pixels(index: number): Pixels | undefined;
   probe(at: Point): Probed | undefined;
   scroll(images: number): void;
@@ -412,6 +414,7 @@ function currentView(viewport: Types.IStackViewport): ShownView | undefined {
     plane: planeOf(frame),
     frameOfReferenceUid: text(instance, TAG.frameOfReferenceUid),
     cut: null,
+    stepMm: null,
     slab: null,
     rendering: null,
   };
@@ -440,15 +443,17 @@ function pixels(viewport: Types.IStackViewport): Pixels | undefined {
   const frame = imageId ? knownFrame(imageId)?.frame : undefined;
   if (!imageId || !frame || !viewport.getDefaultActor() || isRendered(imageId)) return undefined;
   const image = viewport.getCornerstoneImage();
-  if (image.color || image.imageId !== imageId) return undefined;
-  const isScaled = image.preScale?.scaled === true;
+  if (image.imageId !== imageId) return undefined;
+  const isScaled = image.color || image.preScale?.scaled === true;
+  const values = image.getPixelData();
   return {
     columns: image.columns,
     rows: image.rows,
-    values: image.getPixelData(),
+    values,
+    samples: image.color ? Math.round(values.length / (image.columns * image.rows)) : 1,
     slope: isScaled ? 1 : frame.rescaleSlope,
     intercept: isScaled ? 0 : frame.rescaleIntercept,
-    unit: unitOf(frame.rescaleType),
+    unit: image.color ? "" : unitOf(frame.rescaleType),
   };
 }
 

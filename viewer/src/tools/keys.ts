@@ -37,6 +37,7 @@ export const COMMANDS = {
   rectangle: { id: "rectangle", keys: ["q"], shown: "Q" },
   circle: { id: "circle", keys: ["o"], shown: "O" },
   freehand: { id: "freehand", keys: ["j"], shown: "J" },
+  spline: { id: "spline", keys: ["Shift+j"], shown: "Shift J" },
   arrow: { id: "arrow", keys: ["t"], shown: "T" },
   probe: { id: "probe", keys: ["v"], shown: "V" },
   panel: { id: "panel", keys: ["u"], shown: "U" },
@@ -63,16 +64,80 @@ export const COMMANDS = {
   print: { id: "print", keys: ["Ctrl+p"], shown: { word: "print" } },
   full: { id: "full", keys: ["f"], shown: "F" },
   help: { id: "help", keys: ["?"], shown: "?" },
+  info: { id: "info", keys: ["Shift+i"], shown: "⇧I" },
   list: { id: "list", keys: ["Backspace"], shown: "⌫" },
 } as const satisfies Record<string, Command>;
 
 export type CommandId = keyof typeof COMMANDS;
+
+/** Under which heading the help lists a command, in the order of the headings. */
+export const GROUPS = ["images", "hand", "look", "measure", "layout", "page"] as const;
+export type Group = (typeof GROUPS)[number];
+
+export const GROUP_OF: Readonly<Record<CommandId, Group>> = {
+  previous: "images",
+  next: "images",
+  back10: "images",
+  forward10: "images",
+  first: "images",
+  last: "images",
+  previousSeries: "images",
+  nextSeries: "images",
+  play: "images",
+  window: "hand",
+  scroll: "hand",
+  zoom: "hand",
+  pan: "hand",
+  cursor: "hand",
+  length: "measure",
+  bidirectional: "measure",
+  angle: "measure",
+  cobb: "measure",
+  ellipse: "measure",
+  rectangle: "measure",
+  circle: "measure",
+  freehand: "measure",
+  spline: "measure",
+  arrow: "measure",
+  probe: "measure",
+  panel: "measure",
+  remove: "measure",
+  undo: "measure",
+  redo: "measure",
+  putAway: "measure",
+  zoomIn: "look",
+  zoomOut: "look",
+  invert: "look",
+  rotate: "look",
+  flip: "look",
+  reset: "look",
+  nextCell: "layout",
+  alone: "layout",
+  grid: "layout",
+  planes: "layout",
+  solid: "layout",
+  link: "layout",
+  lines: "layout",
+  info: "page",
+  copyLink: "page",
+  exportSeen: "page",
+  print: "page",
+  full: "page",
+  help: "page",
+  list: "page",
+};
 
 export const commandWords = (id: CommandId): string => t().commands[id];
 
 export function keyShown(id: CommandId): string {
   const { shown }: Command = COMMANDS[id];
   return typeof shown === "string" ? shown : t().keys[shown.word];
+}
+
+/** As `aria-keyshortcuts` names it. */
+export function keyNamed(id: CommandId): string {
+  const [key]: readonly string[] = COMMANDS[id].keys;
+  return key === " " ? "Space" : key!.replace("Ctrl", "Control");
 }
 
 const BY_KEY = new Map<string, CommandId>(

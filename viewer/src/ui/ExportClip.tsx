@@ -19,7 +19,8 @@ import {
   type Scene,
   type Way,
 } from "./exportscene";
-import { ChoiceField, ContentField, ExportFailure, NumberField, createTask, download } from "./exportparts";
+import { ChoiceField, ContentField, ExportFailure, NumberField } from "./exportparts";
+import { createTask, download } from "./exporttask";
 import { Icon } from "./icons";
 
 export interface ExportClipProps {

@@ -3,7 +3,8 @@ import { Show, createEffect, createSignal, on, onCleanup, type JSX } from "solid
 import { t } from "../i18n/language";
 import { MOST_SIDE, fileName, type Scale, type Shown } from "../state/exporting";
 import { blobOf, makePicture, nameParts, pictureSize, scalesOf, type PictureWish, type Scene } from "./exportscene";
-import { ChoiceField, ContentField, ExportFailure, createTask, download } from "./exportparts";
+import { ChoiceField, ContentField, ExportFailure } from "./exportparts";
+import { createTask, download } from "./exporttask";
 import { Icon } from "./icons";
 
 export interface ExportPictureProps {

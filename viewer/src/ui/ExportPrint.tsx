@@ -6,7 +6,8 @@ import { fileName, type Shown } from "../state/exporting";
 import { MOST_COLUMNS, MOST_PICTURES, MOST_ROWS, PAPERS, paged, pageLayout, type Paper } from "../state/printing";
 import { Progress } from "./controls";
 import { isToScale, nameParts, pageWords, printed, printedCount, type PrintWish, type Scene, type SceneCell } from "./exportscene";
-import { Check, ChoiceField, ContentField, ExportFailure, Field, NumberField, createTask, download } from "./exportparts";
+import { Check, ChoiceField, ContentField, ExportFailure, Field, NumberField } from "./exportparts";
+import { createTask, download } from "./exporttask";
 import { PrintPages } from "./PrintPages";
 import { Icon } from "./icons";
 

@@ -9,13 +9,17 @@ import type { Seen } from "../dicom/volume";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
+import { isLocal } from "../state/localfiles";
+import type { ReportedOnes } from "../state/reported";
 import type { Identity } from "../state/study";
+import type { KeyHand } from "../tools/keyhand";
 import { followTouches, type Point } from "../tools/gestures";
 import { FINGER_REACH, MOUSE_REACH, type Measuring } from "../tools/measuring";
 import { followMouse, type DragTool, type HandTool } from "../tools/mouse";
 import { CineBar } from "./CineBar";
 import { ErrorNote, Progress } from "./controls";
 import { CrossLines } from "./CrossLines";
+import { KeyCross } from "./KeyCross";
 import { MeasureLayer } from "./MeasureLayer";
 import { Overlay } from "./Overlay";
 import { whyNoVolume } from "./novolume";
@@ -43,6 +47,8 @@ export interface StageCellProps {
   readonly bare: boolean;
   readonly tool: DragTool;
   readonly measuring: Measuring;
+  readonly reported: ReportedOnes;
+  readonly keyHand: KeyHand;
   readonly others: readonly ShownView[];
   readonly cursor: Vector3 | null;
   readonly onActivate: () => void;
@@ -196,7 +202,8 @@ export function StageCell(props: StageCellProps): JSX.Element {
       />
       <Show when={stack() && cell.shown()}>
         <CrossLines cell={cell} others={props.others} cursor={props.cursor} />
-        <MeasureLayer cell={cell} measuring={props.measuring} />
+        <MeasureLayer cell={cell} measuring={props.measuring} reported={props.reported} />
+        <KeyCross cell={cell} active={props.active} hand={props.keyHand} />
         <Overlay
           view={cell.shown()!}
           stack={stack()!}
@@ -224,7 +231,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
         {(shown) => <SheetCard sheet={shown} study={props.study} />}
       </Show>
       <Show when={stack() && !cell.shown() && !cell.failure() && !cell.refusal() && !cell.crash()}>
-        <Show when={!props.cut} fallback={<p class="opening">{t().volume.loading}</p>}>
+        <Show when={!props.cut && !isLocal(stack()!.frames[0]!.instance)} fallback={<p class="opening">{notYet(props.cut)}</p>}>
           <FirstPicture stack={stack()!} study={props.study} beginning={props.beginning} />
         </Show>
       </Show>
@@ -234,6 +241,10 @@ export function StageCell(props: StageCellProps): JSX.Element {
       <CellErrors cell={cell} />
     </section>
   );
+}
+
+function notYet(cut: Seen | null): string {
+  return cut ? t().volume.loading : t().viewer.loading;
 }
 
 /** The image as the server renders it, until the one of which every value is known takes its place. */

@@ -6,7 +6,7 @@ import { presetWords, type Preset } from "../dicom/presets";
 import type { Rendering, Slab } from "../dicom/volume";
 import { numberInWords, t } from "../i18n/language";
 import { cellCount, type Layout } from "../state/layout";
-import { commandWords, keyShown, type CommandId } from "../tools/keys";
+import { commandWords, keyNamed, keyShown, type CommandId } from "../tools/keys";
 import type { Kind } from "../dicom/measure";
 import type { DragTool, HandTool } from "../tools/mouse";
 import { ToolButton } from "./controls";
@@ -24,6 +24,8 @@ export interface ViewerToolsProps {
   /** The measuring tool that was in hand last. */
   readonly lastKind: Kind;
   readonly panelOpen: boolean;
+  /** All attributes are read beside the image. */
+  readonly info: boolean;
   readonly run: (command: CommandId) => void;
   readonly presets: readonly Preset[];
   /** The windows that the image itself brings. */
@@ -98,7 +100,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           icon={props.playing ? "pause" : "play"}
           words={props.playing ? t().cine.stop : commandWords("play")}
           shortcut={keyShown("play")}
-          ariaKey="Space"
+          ariaKey={keyNamed("play")}
           disabled={props.disabled}
           onUse={() => props.run("play")}
         />
@@ -139,6 +141,16 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
         <SlabMenu slab={props.slab} onChoose={props.onSlab} />
       </Show>
       <LayoutMenu layout={props.layout} onChoose={props.onLayout} />
+      <span class="desk-only">
+        <ToolButton
+          icon="info"
+          words={commandWords("info")}
+          shortcut={keyShown("info")}
+          ariaKey={keyNamed("info")}
+          pressed={props.info}
+          onUse={() => props.run("info")}
+        />
+      </span>
       <MoreTools {...props} />
     </section>
   );
@@ -172,6 +184,7 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="link" command="link" run={props.run} checked={props.linked} />
             <CommandItem icon="crosshair" command="lines" run={props.run} checked={props.lines} />
           </Show>
+          <CommandItem icon="info" command="info" run={props.run} />
           <CommandItem icon="copy" command="copyLink" run={props.run} />
           <Show when={!props.disabled}>
             <CommandItem icon="download" command="exportSeen" run={props.run} />

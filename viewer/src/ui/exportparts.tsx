@@ -1,6 +1,5 @@
 /** Parts that all ways to export share. */
-import { For, Show, createUniqueId, onCleanup, type JSX } from "solid-js";
-import { isCancelled } from "../api/http";
+import { For, Show, createUniqueId, type JSX } from "solid-js";
 import { t } from "../i18n/language";
 import { NoTwin } from "../render/twin";
 import type { Shown } from "../state/exporting";
@@ -124,36 +123,4 @@ export function ExportFailure(props: { readonly error: Error; readonly onRetry?:
     };
   };
   return <ErrorNote error={words()} onRetry={props.onRetry} />;
-}
-
-/** Gives a file to the person; nothing is sent anywhere. */
-export function download(blob: Blob, name: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  // The browser has taken it by then.
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}
-
-/** One task at a time: each that begins ends the one before, and all end with their owner. */
-export function createTask() {
-  let current: AbortController | undefined;
-  const stop = () => current?.abort(new DOMException("cancelled", "AbortError"));
-  onCleanup(stop);
-  return {
-    stop,
-    /** Resolves undefined where it was ended. */
-    async run<Value>(work: (signal: AbortSignal) => Promise<Value>): Promise<Value | undefined> {
-      stop();
-      const own = (current = new AbortController());
-      try {
-        const value = await work(own.signal);
-        return own.signal.aborted ? undefined : value;
-      } catch (error) {
-        if (own.signal.aborted || isCancelled(error)) return undefined;
-        throw error;
-      }
-    },
-  };
 }

@@ -19,14 +19,18 @@ import copy from "lucide-static/icons/copy.svg?raw";
 import download from "lucide-static/icons/download.svg?raw";
 import ellipsis from "lucide-static/icons/ellipsis.svg?raw";
 import ellipse from "lucide-static/icons/egg.svg?raw";
+import eye from "lucide-static/icons/eye.svg?raw";
+import eyeOff from "lucide-static/icons/eye-off.svg?raw";
 import file from "lucide-static/icons/file.svg?raw";
 import fileText from "lucide-static/icons/file-text.svg?raw";
 import film from "lucide-static/icons/film.svg?raw";
 import flip from "lucide-static/icons/flip-horizontal-2.svg?raw";
+import folder from "lucide-static/icons/folder-open.svg?raw";
 import freehand from "lucide-static/icons/lasso.svg?raw";
 import grid from "lucide-static/icons/layout-grid.svg?raw";
 import inbox from "lucide-static/icons/inbox.svg?raw";
 import keyboard from "lucide-static/icons/keyboard.svg?raw";
+import laptop from "lucide-static/icons/laptop.svg?raw";
 import languages from "lucide-static/icons/languages.svg?raw";
 import layers from "lucide-static/icons/layers.svg?raw";
 import list from "lucide-static/icons/list.svg?raw";
@@ -50,19 +54,27 @@ import rotate3d from "lucide-static/icons/rotate-3d.svg?raw";
 import rotate from "lucide-static/icons/rotate-cw.svg?raw";
 import ruler from "lucide-static/icons/ruler.svg?raw";
 import search from "lucide-static/icons/search.svg?raw";
+import spline from "lucide-static/icons/spline.svg?raw";
 import sun from "lucide-static/icons/sun.svg?raw";
 import trash from "lucide-static/icons/trash-2.svg?raw";
 import triangle from "lucide-static/icons/triangle-alert.svg?raw";
 import undo from "lucide-static/icons/undo.svg?raw";
 import upload from "lucide-static/icons/upload.svg?raw";
 import close from "lucide-static/icons/x.svg?raw";
+import info from "lucide-static/icons/info.svg?raw";
+import fit from "lucide-static/icons/scan.svg?raw";
+import overlays from "lucide-static/icons/square-dashed-bottom-code.svg?raw";
+import lens from "lucide-static/icons/scan-search.svg?raw";
+import trueSize from "lucide-static/icons/ruler-dimension-line.svg?raw";
+import onePixel from "lucide-static/icons/grid-2x2.svg?raw";
 import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
   activity, angle, arrow, arrowLeft, bookmark, box, check, chevronDown, circle, close, cobb, columns, contrast, copy, crosshair, down, download, ellipse,
-  ellipsis, file, fileText, film, flip, freehand, grid, history, inbox, invert, keyboard, languages, layers, link, list, maximize,
-  moon, move, pause, pipette, play, plus, printer, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, sun, trash, triangle,
+  ellipsis, eye, eyeOff, file, fileText, film, flip, folder, freehand, grid, history, inbox, invert, keyboard, languages, laptop, layers, link, list, maximize,
+  moon, move, pause, pipette, play, plus, printer, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, spline, sun, trash, triangle,
   undo, up, upload, zoom,
+  fit, info, lens, onePixel, overlays, trueSize,
 } as const;
 
 export type IconName = keyof typeof ICONS;

@@ -1,22 +1,25 @@
 /** One picture as a canvas: the pixels of a twin, and over them what is drawn over them on the page. */
 import type { Stack } from "../dicom/displaysets";
+import type { ImagePoint } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import type { Twin } from "../render/twin";
 import type { ShownView } from "../render/stackview";
 import type { Shown, Size } from "../state/exporting";
+import type { ReportedOnes } from "../state/reported";
 import type { Identity } from "../state/study";
 import type { Point } from "../tools/gestures";
 import type { Measuring } from "../tools/measuring";
 import { CURSOR_PX, isNear, linesOn } from "./CrossLines";
-import { LINE_PX, drawnOn, type Drawn } from "./MeasureLayer";
+import { LINE_PX, drawnIn, type Drawn } from "./MeasureLayer";
 import { overlayCorners, scaleBar, type OverlayLine } from "./overlaylines";
-import { imageOf } from "./sight";
+import { sightOf } from "./sight";
 
 /** What is known of a picture besides its pixels. */
 export interface Around {
   readonly stack: Stack;
   readonly identity: Identity | null;
-  readonly measuring: Pick<Measuring, "onImage">;
+  readonly measuring: Pick<Measuring, "seenIn">;
+  readonly reported: Pick<ReportedOnes, "visible">;
   readonly others: readonly ShownView[];
   readonly cursor: Vector3 | null;
 }
@@ -56,15 +59,16 @@ export function paint(brush: Brush, twin: Twin, { at, size, dots }: Placed, show
   const toPage = ({ x, y }: Point): Point => ({ x: (x * twin.dots) / dots, y: (y * twin.dots) / dots });
   if (shown.drawings) {
     paintLines(brush, view, twin, toPage, around);
-    const drawn = drawnOn(
-      around.measuring.onImage(imageOf(view)),
-      (point) => {
-        const place = twin.view.placeOfImagePoint(point);
+    const sight = sightOf({ shown: twin.shown, view: () => twin.view });
+    if (sight) {
+      const toScreen = (point: ImagePoint) => {
+        const place = sight.toScreen(point);
         return place && toPage(place);
-      },
-      page,
-    );
-    for (const one of drawn) paintMeasurement(brush, one);
+      };
+      const { own, reported } = drawnIn({ ...sight, toScreen }, around.measuring, around.reported, page);
+      for (const one of reported) paintMeasurement(brush, one, REPORTED);
+      for (const one of own) paintMeasurement(brush, one, OWN);
+    }
   }
   if (shown.text) paintText(brush, view, around.stack, shown.patient ? around.identity : null, page, twin.dots / dots);
   brush.restore();
@@ -93,24 +97,38 @@ function line(brush: Brush, a: Point, b: Point): void {
   brush.stroke();
 }
 
-function paintMeasurement(brush: Brush, { lines, words, wordsAt }: Drawn): void {
+/** How measurements look, as on the page. */
+interface Ink {
+  readonly line: string;
+  readonly words: string;
+  readonly dash: readonly number[];
+}
+
+const OWN: Ink = { line: "#f0b429", words: "#f0b429", dash: [] };
+const REPORTED: Ink = { line: "#c7a6f2", words: "#d9c4f7", dash: [6, 3] };
+const FAINT = 0.6;
+
+function paintMeasurement(brush: Brush, { lines, words, wordsAt }: Drawn, ink: Ink): void {
   brush.lineJoin = "round";
   brush.lineCap = "round";
   for (const { path, faint } of lines) {
     const shape = new Path2D(path);
-    brush.setLineDash(faint ? [3, 4] : []);
+    brush.setLineDash([]);
     brush.strokeStyle = "rgb(0 0 0 / 55%)";
     brush.lineWidth = 3;
     brush.stroke(shape);
-    brush.strokeStyle = faint ? "rgb(240 180 41 / 60%)" : "#f0b429";
+    brush.setLineDash(faint ? [3, 4] : [...ink.dash]);
+    brush.strokeStyle = ink.line;
+    brush.globalAlpha = faint ? FAINT : 1;
     brush.lineWidth = 1.25;
     brush.stroke(shape);
+    brush.globalAlpha = 1;
   }
   brush.setLineDash([]);
   brush.font = `400 ${WORDS_PX}px ${FONT}`;
   brush.textAlign = "left";
   brush.textBaseline = "alphabetic";
-  words.forEach((text, index) => write(brush, text, wordsAt.x, wordsAt.y + index * LINE_PX, "#f0b429"));
+  words.forEach((text, index) => write(brush, text, wordsAt.x, wordsAt.y + index * LINE_PX, ink.words));
 }
 
 function write(brush: Brush, words: string, x: number, y: number, colour: string, size = WORDS_PX): void {
