@@ -39,6 +39,8 @@ import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
 import { createAids } from "./aids";
 import { commandsOf } from "./commands";
+import type { ExportDialogProps } from "../ui/ExportDialog";
+import { sceneOf } from "./exporting";
 import { createNotes } from "./notes";
 import { backToList, localAddress, openLocalStudy, openStudyPage, studyAddress } from "./router";
 import { createStage } from "./stage";
@@ -49,6 +51,9 @@ const InfoPanel = lazy(() => import("../ui/InfoPanel"));
 /** How long something is said: a word of assent, or a sentence to read. */
 const SHORT_MS = 1600;
 const LONG_MS = 9000;
+
+/** With its encoders it is a third of the code, and few come for it. */
+const ExportDialog = lazy(() => import("../ui/ExportDialog"));
 
 export interface StudyPageProps {
   readonly link: Link;
@@ -80,6 +85,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   const [cropOpen, setCropOpen] = createSignal(false);
   const [keysShown, setKeysShown] = createSignal(false);
   const [said, setSaid] = createSignal("");
+  const [exported, setExported] = createSignal<Omit<ExportDialogProps, "onClose"> | null>(null);
   let main!: HTMLElement;
 
   const overOf = (id: string | undefined) => {
@@ -149,6 +155,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
       if (view()?.cut !== "solid") stage.toggleSolid();
       setCropOpen(true);
     },
+    export: (mode) => setExported({ mode, scene: sceneOf(stage, uid, study, notes, main) }),
   });
 
   /** Whether it measured; in fields, on buttons and in menus keys do what they do there. */
@@ -162,7 +169,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     return keyHand.press({ key, shift, tool: tool(), sight, middle });
   };
   const onKey = (event: KeyboardEvent) => {
-    if (keysShown() || event.defaultPrevented) return;
+    if (keysShown() || exported() || event.defaultPrevented) return;
     if (isMeasuringKey(event)) return event.preventDefault();
     if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
@@ -372,6 +379,11 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
         />
       </Show>
       <KeysDialog open={keysShown()} onClose={() => setKeysShown(false)} presets={presets()} />
+      <Suspense>
+        <Show when={exported()} keyed>
+          {(asked) => <ExportDialog {...asked} onClose={() => setExported(null)} />}
+        </Show>
+      </Suspense>
     </div>
   );
 }

@@ -179,7 +179,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
   const cut = createMemo(() => props.cut);
   const laid = createMemo(() => props.over);
   createEffect(
-    on([stack, cut, laid], ([shown, along, over]) => cell.show(shown, props.study, along, props.beginning, over)),
+    on([stack, cut, laid], ([shown, along, over]) => void cell.show(shown, props.study, along, props.beginning, over)),
   );
 
   const drop = (event: DragEvent) => {
