@@ -230,6 +230,32 @@ def test_values_on_a_cut_are_those_of_the_voxels(page: Page, server: str) -> Non
     page.screenshot(ARTIFACTS / "measure-cut-values.png")
 
 
+def test_a_line_by_mouse(page: Page, server: str) -> None:
+    """On the axial cut as it is shown: whole, in the middle of its cell."""
+    opened(page, server)
+    activate(page, AXIAL)
+    page.key("d")
+    left, top, width, height = page.evaluate(
+        f"""(() => {{ const b = {CELLS}[{AXIAL}].querySelector('.viewport').getBoundingClientRect();
+            return [b.left, b.top, b.width, b.height]; }})()"""
+    )
+    scale = min(width / (COLUMNS * SPACING[0]), height / (ROWS * SPACING[1]))
+    ends = [
+        (left + width / 2 + mm * scale, top + height / 2 + down * scale)
+        for mm, down in ((-15, -10), (15, 30))
+    ]
+    held: dict[str, Any] = {"button": "left", "buttons": 1, "clickCount": 1}
+    page.command("Input.dispatchMouseEvent", type="mousePressed", x=ends[0][0], y=ends[0][1], **held)
+    page.command("Input.dispatchMouseEvent", type="mouseMoved", x=ends[0][0] + 9, y=ends[0][1], **held)
+    page.command("Input.dispatchMouseEvent", type="mouseMoved", x=ends[1][0], y=ends[1][1], **held)
+    page.command("Input.dispatchMouseEvent", type="mouseReleased", x=ends[1][0], y=ends[1][1], **held)
+    page.wait_until(f"{words(AXIAL)}.length === 1")
+    # A pointer stands on whole pixels of the screen.
+    assert float(page.evaluate(words(AXIAL))[0].removesuffix(" mm")) == pytest.approx(50, abs=0.3)
+    (kept,) = saved(page, server)
+    assert np.linalg.norm(np.subtract(*kept["points3d"])) == pytest.approx(50, abs=0.3)
+
+
 def test_the_report_is_a_3d_one_that_others_read(page: Page, server: str, tmp_path: Path) -> None:
     opened(page, server)
     draw_bar(page)

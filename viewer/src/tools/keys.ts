@@ -37,7 +37,7 @@ export const COMMANDS = {
   rectangle: { id: "rectangle", keys: ["q"], shown: "Q" },
   circle: { id: "circle", keys: ["o"], shown: "O" },
   freehand: { id: "freehand", keys: ["j"], shown: "J" },
-  spline: { id: "spline", keys: ["Shift+j"], shown: "Shift J" },
+  spline: { id: "spline", keys: ["Shift+j"], shown: "⇧J" },
   arrow: { id: "arrow", keys: ["t"], shown: "T" },
   probe: { id: "probe", keys: ["v"], shown: "V" },
   panel: { id: "panel", keys: ["u"], shown: "U" },
