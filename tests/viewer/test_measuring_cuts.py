@@ -14,7 +14,7 @@ from pydicom import dcmread
 
 from chromium import Page
 from dcmtk import run
-from serving import ROOT
+from serving import CT, ROOT
 from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
@@ -228,6 +228,36 @@ def test_values_on_a_cut_are_those_of_the_voxels(page: Page, server: str) -> Non
         press(page, "Enter")
     page.wait_until(f"{words(CORONAL)}.includes('90.0°')")
     page.screenshot(ARTIFACTS / "measure-cut-values.png")
+
+
+def test_what_lies_on_no_cut_is_found_by_turning_one(page: Page, server: str) -> None:
+    opened(page, server)
+    ends = [place(10, 10, 10), place(50, 30, 26)]
+    long = float(np.linalg.norm(np.subtract(*ends)))
+    line: dict[str, Any] = {
+        "id": "2.25.9",
+        "kind": "length",
+        "image": {
+            "seriesInstanceUid": f"{STUDY}.1",
+            "sopInstanceUid": f"{STUDY}.1.1",
+            "sopClassUid": CT,
+            "frameOfReferenceUid": f"{STUDY}.99",
+        },
+        "points3d": [list(end) for end in ends],
+    }
+    draft = f"{server}/api/studies/{STUDY}/draft"
+    now = httpx.get(draft)
+    version = {"If-Match": now.headers["etag"]} if now.status_code == 200 else {"If-None-Match": "*"}
+    httpx.put(draft, json={"measurements": [line]}, headers=version).raise_for_status()
+    page.go(f"{server}/view/{STUDY}")
+    page.wait_until(SLICE)
+    page.key("u")
+    page.wait_until("document.querySelector('.measure-show')")
+    page.click(".measure-show")
+    everywhere = "[...document.querySelectorAll('.cell:not(.hidden) .measure-layer g:not(.reported)')]"
+    page.wait_until(f"{everywhere}.length === 1")
+    assert page.evaluate(f"{everywhere}[0].querySelector('tspan').textContent") == f"{long:.1f} mm"
+    page.screenshot(ARTIFACTS / "measure-turned-cut.png")
 
 
 def test_a_line_by_mouse(page: Page, server: str) -> None:
