@@ -44,11 +44,18 @@ export function Overlay(props: OverlayProps): JSX.Element {
           ])}
         </p>
         <Show when={props.view.cut} keyed>
-          {(cut) => <p class="cut">{listed([
+          {(cut) => (
+            <p class="cut">
+              {listed([
                 t().volume.cuts[cut],
                 props.view.turned ? t().volume.turned : undefined,
                 props.view.slab && t().volume.slab[props.view.slab.projection],
-              ])}</p>}
+              ])}
+            </p>
+          )}
+        </Show>
+        <Show when={props.view.straightened} keyed>
+          {(degrees) => <p class="straightened">{t().volume.straightened(numberInWords(degrees, 1))}</p>}
         </Show>
       </div>
       <div class="corner bottom-left">
