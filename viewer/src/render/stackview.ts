@@ -47,6 +47,8 @@ export interface ShownView {
   readonly uptake: Uptake | undefined;
   /** A hand has turned it out of the planes of the patient. */
   readonly turned: boolean;
+  /** By how many degrees the gantry was tilted, where its images were straightened for this. */
+  readonly straightened: number | null;
   /** What is laid over it. */
   readonly over: ShownOver | null;
   /** Of a solid thing: the box that is seen of it, and the ends of the box's edges in the patient. */
@@ -453,6 +455,7 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
     rendering: null,
     uptake,
     turned: false,
+    straightened: null,
     over: null,
     crop: null,
   };
