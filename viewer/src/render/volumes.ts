@@ -9,6 +9,7 @@ import type { DicomObject } from "../dicom/model";
 import { isVolume, tooLarge, volumeOf, type NoVolume, type Volume } from "../dicom/volume";
 import { cacheBudgetBytes } from "./engine";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
+import { wordsOf } from "./localframe";
 import { NotFetched, SHARE_OF_CACHE, fetchAll, type Progress } from "./prefetch";
 import { reason, type StackViewListener } from "./stackview";
 
@@ -102,7 +103,11 @@ export function volumesOf(viewport: Types.IVolumeViewport, listener: StackViewLi
       } catch (error) {
         if (own !== generation) return undefined;
         if (!(error instanceof NotFetched)) throw error;
-        return void listener.onFailure({ index: imageIds.indexOf(error.imageId), message: reason(error.reason) });
+        return void listener.onFailure({
+          index: imageIds.indexOf(error.imageId),
+          words: wordsOf(error.reason),
+          message: reason(error.reason),
+        });
       }
     },
     /** To be called when the viewport draws no more. */
