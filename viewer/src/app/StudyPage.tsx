@@ -5,16 +5,18 @@ import "../ui/styles/keys.css";
 import "../ui/styles/measure.css";
 import "../ui/styles/priors.css";
 import "../ui/styles/sheet.css";
+import "../ui/styles/volume.css";
 import "../ui/styles/viewer.css";
 import { findSeries, findStudiesOfPatient, findStudy, seriesMetadata } from "../api/dicomweb";
 import type { Window } from "../dicom/frame";
 import { linkPath, type Link } from "../dicom/link";
 import { isKind, type Kind } from "../dicom/measure";
 import { presetsFor } from "../dicom/presets";
-import { RENDERINGS } from "../dicom/volume";
+import { suvFactor } from "../dicom/uptake";
+import { renderingsFor } from "../dicom/volume";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
 import { t } from "../i18n/language";
-import { activeSet, cellCount, isCut, seenCells } from "../state/layout";
+import { activeSet, cellCount, isCut, isFused, seenCells } from "../state/layout";
 import type { Measurement } from "../state/measurements";
 import type { LocalFiles } from "../state/local";
 import type { Reported } from "../state/reported";
@@ -37,6 +39,8 @@ import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
 import { createAids } from "./aids";
 import { commandsOf } from "./commands";
+import type { ExportDialogProps } from "../ui/ExportDialog";
+import { sceneOf } from "./exporting";
 import { createNotes } from "./notes";
 import { backToList, localAddress, openLocalStudy, openStudyPage, studyAddress } from "./router";
 import { createStage } from "./stage";
@@ -47,6 +51,9 @@ const InfoPanel = lazy(() => import("../ui/InfoPanel"));
 /** How long something is said: a word of assent, or a sentence to read. */
 const SHORT_MS = 1600;
 const LONG_MS = 9000;
+
+/** With its encoders it is a third of the code, and few come for it. */
+const ExportDialog = lazy(() => import("../ui/ExportDialog"));
 
 export interface StudyPageProps {
   readonly link: Link;
@@ -59,7 +66,11 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   const { local } = props;
   const study = openStudy(uid, local ?? { findSeries, seriesMetadata });
   const priors = createPriors(uid, local ?? { findStudy, findStudiesOfPatient });
-  const stage = createStage(study, (reason) => say(`${t().volume.refused} ${whyNoVolume(reason)}`, LONG_MS));
+  const stage = createStage(
+    study,
+    (reason) => say(`${t().volume.refused} ${whyNoVolume(reason)}`, LONG_MS),
+    () => say(t().fusion.none, LONG_MS),
+  );
   const { layout, stack, view, viewport } = stage;
   const notes = createNotes(uid, study, local !== undefined);
   const { measuring, saving, reported, keyHand } = notes;
@@ -71,12 +82,18 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   const [panelOpen, setPanelOpen] = createSignal(false);
   const [bare, setBare] = createSignal(false);
   const [toolsOpen, setToolsOpen] = createSignal(false);
+  const [cropOpen, setCropOpen] = createSignal(false);
   const [keysShown, setKeysShown] = createSignal(false);
   const [said, setSaid] = createSignal("");
+  const [exported, setExported] = createSignal<Omit<ExportDialogProps, "onClose"> | null>(null);
   let main!: HTMLElement;
 
+  const overOf = (id: string | undefined) => {
+    const over = study.find(id ?? null);
+    return over?.kind === "stack" ? over : undefined;
+  };
   const identity = () => study.state().identity;
-  const presets = () => presetsFor(stack()?.modality ?? "");
+  const presets = () => presetsFor(stack()?.modality ?? "", suvFactor(view()?.uptake));
 
   let saying: ReturnType<typeof setTimeout> | undefined;
   const say = (words: string, forMs: number) => {
@@ -133,6 +150,12 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     toggleBare: () => setBare((value) => !value),
     toggleHelp: () => setKeysShown((value) => !value),
     copyLink: () => void copyLink(),
+    toggleCrop() {
+      if (cropOpen()) return void setCropOpen(false);
+      if (view()?.cut !== "solid") stage.toggleSolid();
+      setCropOpen(true);
+    },
+    export: (mode) => setExported({ mode, scene: sceneOf(stage, uid, study, notes, main) }),
   });
 
   /** Whether it measured; in fields, on buttons and in menus keys do what they do there. */
@@ -146,7 +169,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     return keyHand.press({ key, shift, tool: tool(), sight, middle });
   };
   const onKey = (event: KeyboardEvent) => {
-    if (keysShown() || event.defaultPrevented) return;
+    if (keysShown() || exported() || event.defaultPrevented) return;
     if (isMeasuringKey(event)) return event.preventDefault();
     if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
@@ -249,9 +272,17 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
         slab={view()?.slab ?? null}
         canSlab={view()?.cut != null && view()?.cut !== "solid"}
         rendering={view()?.rendering ?? null}
-        renderings={RENDERINGS.filter((one) => one === "window" || view()?.frame.rescaleType === "HU")}
+        renderings={renderingsFor(stack()?.modality ?? "", view()?.frame.rescaleType === "HU")}
         onRendering={(rendering) => stage.active().setRendering(rendering)}
         solid={layout().cells.some((cell, index) => index < cellCount(layout()) && cell?.cut === "solid")}
+        crop={view()?.crop?.faces ?? null}
+        onCrop={(crop) => stage.active().setCrop(crop)}
+        cropOpen={cropOpen()}
+        onCropOpen={setCropOpen}
+        over={view()?.over ?? null}
+        fusion={stage.fusion()}
+        onFusion={stage.setFusion}
+        fused={isFused(layout())}
         onSlab={(slab) => stage.active().setSlab(slab)}
         onLayout={(rows, columns) => void stage.setGrid(rows, columns)}
         linked={stage.linked()}
@@ -285,6 +316,9 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
                 study={uid}
                 set={set()}
                 cut={layout().cells[index]?.cut ?? null}
+                over={overOf(layout().cells[index]?.over)}
+                planes={stage.lines() ? stage.planesOf(set()?.id) : []}
+                cropping={cropOpen()}
                 beginning={stage.beginningOf(set()?.id)}
                 identity={identity()}
                 active={layout().active === index}
@@ -345,6 +379,11 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
         />
       </Show>
       <KeysDialog open={keysShown()} onClose={() => setKeysShown(false)} presets={presets()} />
+      <Suspense>
+        <Show when={exported()} keyed>
+          {(asked) => <ExportDialog {...asked} onClose={() => setExported(null)} />}
+        </Show>
+      </Suspense>
     </div>
   );
 }

@@ -5,6 +5,7 @@
  * them in functional groups, per frame or shared (PS3.3 C.7.6.16). `describeFrame` looks in that
  * order: per frame, shared, top level.
  */
+import { reconstructedSlice } from "./nuclear";
 import { TAG, items, number, numbers, text, type DicomObject, type Vector3, vector3 } from "./model";
 
 export interface Window {
@@ -52,6 +53,8 @@ export interface FrameDescription {
   readonly rescaleSlope: number;
   readonly rescaleIntercept: number;
   readonly rescaleType: string | undefined;
+  /** Of PET values (PS3.3 C.8.9.1.1.3), as a defined term. */
+  readonly units: string | undefined;
   readonly windows: readonly Window[];
   readonly voiLutFunction: string | undefined;
 }
@@ -66,6 +69,7 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
   const measures = group(TAG.pixelMeasuresSequence);
   const transformation = group(TAG.pixelValueTransformationSequence);
   const voi = group(TAG.frameVoiLutSequence);
+  const nuclear = reconstructedSlice(instance, frame);
   const bitsAllocated = number(instance, TAG.bitsAllocated) ?? 16;
   const bitsStored = number(instance, TAG.bitsStored) ?? bitsAllocated;
   const patientSpacing = pair(numbers(measures, TAG.pixelSpacing));
@@ -87,13 +91,14 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
       : detectorSpacing !== undefined,
     pixelAspect: vertical / horizontal,
     regions: items(instance, TAG.sequenceOfUltrasoundRegions).flatMap(region),
-    orientation: orientation(group(TAG.planeOrientationSequence)),
-    positionMm: vector3(group(TAG.planePositionSequence), TAG.imagePositionPatient),
+    orientation: nuclear?.orientation ?? orientation(group(TAG.planeOrientationSequence)),
+    positionMm: nuclear?.positionMm ?? vector3(group(TAG.planePositionSequence), TAG.imagePositionPatient),
     sliceThicknessMm: number(measures, TAG.sliceThickness),
     sliceLocationMm: number(instance, TAG.sliceLocation),
     rescaleSlope: number(transformation, TAG.rescaleSlope) || 1,
     rescaleIntercept: number(transformation, TAG.rescaleIntercept) ?? 0,
     rescaleType: text(transformation, TAG.rescaleType),
+    units: text(instance, TAG.units),
     windows: windows(voi),
     voiLutFunction: text(voi, TAG.voiLutFunction),
   };

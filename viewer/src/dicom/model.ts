@@ -103,6 +103,7 @@ export const TAG = {
   encapsulatedDocument: "00420011",
   mimeTypeOfEncapsulatedDocument: "00420012",
   waveformSequence: "54000100",
+  units: "00541001",
   sharedFunctionalGroups: "52009229",
   perFrameFunctionalGroups: "52009230",
   extendedOffsetTable: "7FE00001",

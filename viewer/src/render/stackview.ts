@@ -8,13 +8,16 @@ import type { FrameDescription, Window } from "../dicom/frame";
 import type { ImagePoint, Pixels } from "../dicom/measure";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
-import { cross, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
+import { cross, dot, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
+import type { Crop } from "../dicom/crop";
+import type { Palette } from "../dicom/palettes";
 import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
+import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
 import { wordsOf } from "./localframe";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
-import { prefetchStack, type Progress } from "./prefetch";
+import { NotFetched, prefetchStack, type Progress } from "./prefetch";
 
 export interface ShownView {
   readonly index: number;
@@ -41,6 +44,31 @@ export interface ShownView {
   readonly slab: Slab | null;
   /** Of a solid thing. */
   readonly rendering: Rendering | null;
+  /** What the values stand for, or why that is not known; undefined for all but PET. */
+  readonly uptake: Uptake | undefined;
+  /** A hand has turned it out of the planes of the patient. */
+  readonly turned: boolean;
+  /** What is laid over it. */
+  readonly over: ShownOver | null;
+  /** Of a solid thing: the box that is seen of it, and the ends of the box's edges in the patient. */
+  readonly crop: ShownCrop | null;
+}
+
+export interface ShownCrop {
+  readonly faces: Crop;
+  readonly edges: readonly (readonly [Vector3, Vector3])[];
+}
+
+/** A volume that is seen over another one. */
+export interface ShownOver {
+  readonly palette: Palette;
+  readonly opacity: number;
+  readonly window: Window;
+  /** From the least to the greatest value. */
+  readonly whole: Window;
+  readonly unit: string;
+  readonly uptake: Uptake | undefined;
+  readonly modality: string;
 }
 
 /** What a stack begins with where somebody has asked for that. */
@@ -58,6 +86,10 @@ export interface Probed {
   /** One value in `unit`, or three of colour. */
   readonly values: readonly number[];
   readonly unit: string;
+  /** SUV for one of `unit`, where it is known. */
+  readonly suvFactor: number | undefined;
+  /** What the volume over it holds there. */
+  readonly over?: Pick<Probed, "values" | "unit" | "suvFactor"> | undefined;
 }
 
 export interface LoadFailure {
@@ -97,6 +129,14 @@ export interface View {
   zoom(factor: number, around?: Point): void;
   /** Of what is turned by a hand that would otherwise scroll or set a window. */
   turn?(delta: Point): void;
+  /** Of the same: by this share of a full turn, about what is upright on the screen. */
+  turnAround?(share: number): void;
+  /** How it is looked at; undefined before anything is shown. */
+  look(): Portrait | undefined;
+  /** Is looked at as another of its kind is. */
+  wear(portrait: Portrait, fit: Fit): void;
+  /** Resolves once it is drawn, at an index where one is given; fails where that image cannot be had. */
+  drawn(index?: number): Promise<void>;
   rotate(): void;
   flip(): void;
   invert(): void;
@@ -105,6 +145,28 @@ export interface View {
   stop(): void;
   dispose(): void;
 }
+
+/** How much is seen of what another view shows. */
+export type Fit =
+  /** So many pixels of the element for each of the other's, around the same middle. */
+  | { readonly magnified: number }
+  /** So many pixels of the element for a millimetre, around the same middle. */
+  | { readonly pixelsPerMm: number }
+  /** All of the image, as large as the element takes. */
+  | "whole";
+
+interface StackPortrait {
+  readonly kind: "stack";
+  readonly camera: Types.ICamera;
+  readonly pixelsPerUnit: number;
+  readonly properties: { [Name in "voiRange" | "VOILUTFunction" | "invert"]: Types.StackViewportProperties[Name] | undefined };
+}
+
+/** How a view is looked at: the other kinds keep theirs in a form of their own. */
+export type Portrait =
+  | StackPortrait
+  | { readonly kind: "volume"; readonly look: unknown; readonly pixelsPerMm: number }
+  | { readonly kind: "solid"; readonly look: unknown; readonly pixelsPerMm: number };
 
 export interface StackView extends View {
   show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
@@ -131,13 +193,14 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
 
   let imageIds: readonly string[] = [];
   let planes: readonly (Plane | undefined)[] = [];
+  let uptake: Uptake | undefined;
   let target = 0;
   let generation = 0;
   let stopPrefetch = () => {};
   let playing: { cancel(): void; onStop(): void } | undefined;
 
   const told = () => {
-    const view = currentView(viewport);
+    const view = currentView(viewport, uptake);
     if (view) listener.onView(view);
   };
   const failed = (event: Event) => {
@@ -177,6 +240,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       const own = (generation += 1);
       imageIds = imageIdsOf(stack, study);
       planes = imageIds.map((id) => planeOf(knownFrame(id)!.frame));
+      uptake = uptakeOf(stack);
       target = firstIndex(stack, beginning.index);
       await viewport.setStack([...imageIds], target);
       if (own !== generation) return;
@@ -214,8 +278,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       const [x, y] = viewport.worldToCanvas(world as Types.Point3);
       return { x, y };
     },
-    pixels: (index) => (index === viewport.getCurrentImageIdIndex() ? pixels(viewport) : undefined),
-    probe: (at) => probe(viewport, at),
+    pixels: (index) => (index === viewport.getCurrentImageIdIndex() ? pixels(viewport, suvFactor(uptake)) : undefined),
+    probe: (at) => probe(viewport, at, suvFactor(uptake)),
     setWindow({ center, width }) {
       const voiRange = utilities.windowLevel.toLowHighRange(width, center);
       viewport.setProperties({ voiRange });
@@ -264,6 +328,47 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       stop();
       playing = { ...playFrames(framesPerSecond, () => goTo((target + 1) % imageIds.length)), onStop };
     },
+    look() {
+      if (!viewport.getDefaultActor()) return undefined;
+      const { voiRange, VOILUTFunction, invert } = viewport.getProperties();
+      return {
+        kind: "stack",
+        camera: viewport.getCamera(),
+        pixelsPerUnit: screenPixelsPerUnit(viewport, screenDirections(viewport).right),
+        properties: { voiRange, VOILUTFunction, invert },
+      };
+    },
+    wear(portrait, fit) {
+      const image = viewport.getImageData();
+      if (portrait.kind !== "stack" || !image) return;
+      const { camera, properties, pixelsPerUnit } = portrait;
+      const isGrey = !isRendered(viewport.getCurrentImageId());
+      viewport.setProperties((isGrey ? properties : { invert: properties.invert }) as Types.StackViewportProperties);
+      viewport.resetCamera();
+      const middle = viewport.getCamera().focalPoint;
+      viewport.setCamera(camera);
+      const scale = () => {
+        if (fit !== "whole") return "magnified" in fit ? pixelsPerUnit * fit.magnified : fit.pixelsPerMm;
+        const { right, down } = screenDirections(viewport);
+        const sides = [0, 1].map((axis) => image.dimensions[axis]! * image.spacing[axis]!);
+        const along = (way: Vector3) =>
+          sides.reduce((sum, side, axis) => sum + Math.abs(dot(way, image.direction.slice(axis * 3, axis * 3 + 3) as unknown as Vector3)) * side, 0);
+        return Math.min(element.clientWidth / along(right), element.clientHeight / along(down));
+      };
+      if (fit === "whole" && middle && camera.focalPoint && camera.position) {
+        const way = middle.map((at, axis) => at - camera.focalPoint![axis]!);
+        const position = camera.position.map((at, axis) => at + way[axis]!) as Types.Point3;
+        viewport.setCamera({ focalPoint: middle, position });
+      }
+      viewport.setCamera({ parallelScale: element.clientHeight / 2 / scale() });
+      viewport.render();
+    },
+    async drawn(index) {
+      if (index !== undefined) await goTo(index);
+      if (index !== undefined && viewport.getCornerstoneImage()?.imageId !== imageIds[target])
+        throw new NotFetched(imageIds[target]!, "it did not come");
+      await drawnBy(element, () => viewport.render());
+    },
     stop,
     dispose() {
       generation += 1;
@@ -275,6 +380,14 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       engine.disableElement(viewportId);
     },
   };
+}
+
+/** Resolves with the next picture of an element, which `draw` asks for. */
+export function drawnBy(element: HTMLDivElement, draw: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    element.addEventListener(Enums.Events.IMAGE_RENDERED, () => resolve(), { once: true });
+    draw();
+  });
 }
 
 export function draggedWindow(window: Window, { x, y }: Point): Window {
@@ -317,7 +430,7 @@ function currentWindow(viewport: Types.IStackViewport): Window | null {
   return { center: windowCenter, width: windowWidth };
 }
 
-function currentView(viewport: Types.IStackViewport): ShownView | undefined {
+function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined): ShownView | undefined {
   const imageId = viewport.getCurrentImageId();
   const found = imageId ? knownFrame(imageId) : undefined;
   if (!imageId || !found || !viewport.getDefaultActor()) return undefined;
@@ -341,10 +454,14 @@ function currentView(viewport: Types.IStackViewport): ShownView | undefined {
     stepMm: null,
     slab: null,
     rendering: null,
+    uptake,
+    turned: false,
+    over: null,
+    crop: null,
   };
 }
 
-function probe(viewport: Types.IStackViewport, at: Point): Probed | undefined {
+function probe(viewport: Types.IStackViewport, at: Point, factor: number | undefined): Probed | undefined {
   const imageId = viewport.getCurrentImageId();
   const frame = imageId ? knownFrame(imageId)?.frame : undefined;
   const shown = viewport.getImageData();
@@ -356,13 +473,14 @@ function probe(viewport: Types.IStackViewport, at: Point): Probed | undefined {
   if (column < 0 || row < 0 || column >= image.columns || row >= image.rows) return undefined;
   const held = image.voxelManager?.getAtIJK(column, row, 0);
   if (held === undefined || held === null) return undefined;
-  if (typeof held !== "number") return { column, row, values: [...held].slice(0, 3), unit: "" };
+  if (typeof held !== "number") return { column, row, values: [...held].slice(0, 3), unit: "", suvFactor: undefined };
   const isScaled = image.preScale?.scaled === true;
   const value = isScaled ? held : held * frame.rescaleSlope + frame.rescaleIntercept;
-  return { column, row, values: [value], unit: unitOf(frame.rescaleType) };
+  return { column, row, values: [value], unit: unitOf(frame), suvFactor: factor };
 }
 
-function pixels(viewport: Types.IStackViewport): Pixels | undefined {
+/** Where the uptake is known, that is what a region measures. */
+function pixels(viewport: Types.IStackViewport, factor: number | undefined): Pixels | undefined {
   const imageId = viewport.getCurrentImageId();
   const frame = imageId ? knownFrame(imageId)?.frame : undefined;
   if (!imageId || !frame || !viewport.getDefaultActor() || isRendered(imageId)) return undefined;
@@ -375,15 +493,10 @@ function pixels(viewport: Types.IStackViewport): Pixels | undefined {
     rows: image.rows,
     values,
     samples: image.color ? Math.round(values.length / (image.columns * image.rows)) : 1,
-    slope: isScaled ? 1 : frame.rescaleSlope,
-    intercept: isScaled ? 0 : frame.rescaleIntercept,
-    unit: image.color ? "" : unitOf(frame.rescaleType),
+    slope: (isScaled ? 1 : frame.rescaleSlope) * (factor ?? 1),
+    intercept: isScaled ? 0 : frame.rescaleIntercept * (factor ?? 1),
+    unit: image.color ? "" : factor === undefined ? unitOf(frame) : SUV_UNIT,
   };
-}
-
-/** US is "unspecified" (PS3.3 C.11.1.1.2). */
-export function unitOf(rescaleType: string | undefined): string {
-  return !rescaleType || rescaleType === "US" ? "" : rescaleType;
 }
 
 interface ScreenDirections {

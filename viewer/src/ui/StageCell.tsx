@@ -18,6 +18,7 @@ import { FINGER_REACH, MOUSE_REACH, type Measuring } from "../tools/measuring";
 import { followMouse, type DragTool, type HandTool } from "../tools/mouse";
 import { CineBar } from "./CineBar";
 import { ErrorNote, Progress } from "./controls";
+import { CropBox } from "./CropMenu";
 import { CrossLines } from "./CrossLines";
 import { KeyCross } from "./KeyCross";
 import { MeasureLayer } from "./MeasureLayer";
@@ -26,6 +27,8 @@ import { whyNoVolume } from "./novolume";
 import { Scrubber } from "./Scrubber";
 import { SheetCard } from "./SheetCard";
 import { sightOf } from "./sight";
+import { TurnHandles } from "./TurnHandles";
+import type { TurnablePlane } from "./turning";
 
 const SLOWEST = 1;
 const FASTEST = 60;
@@ -38,6 +41,12 @@ export interface StageCellProps {
   readonly set: DisplaySet | undefined;
   /** How the volume of the set is seen; null for images as they were taken. */
   readonly cut: Seen | null;
+  /** What is laid over it. */
+  readonly over: Stack | undefined;
+  /** All planes of its volume that are seen and can be turned. */
+  readonly planes: readonly TurnablePlane[];
+  /** The box of a solid is drawn even where it cuts nothing off. */
+  readonly cropping: boolean;
   readonly beginning: Beginning | undefined;
   readonly identity: Identity | null;
   readonly active: boolean;
@@ -168,7 +177,10 @@ export function StageCell(props: StageCellProps): JSX.Element {
   });
   // A memo, so that what else changes of the layout does not show it anew.
   const cut = createMemo(() => props.cut);
-  createEffect(on([stack, cut], ([shown, along]) => cell.show(shown, props.study, along, props.beginning)));
+  const laid = createMemo(() => props.over);
+  createEffect(
+    on([stack, cut, laid], ([shown, along, over]) => void cell.show(shown, props.study, along, props.beginning, over)),
+  );
 
   const drop = (event: DragEvent) => {
     event.preventDefault();
@@ -202,6 +214,8 @@ export function StageCell(props: StageCellProps): JSX.Element {
       />
       <Show when={stack() && cell.shown()}>
         <CrossLines cell={cell} others={props.others} cursor={props.cursor} />
+        <TurnHandles cell={cell} index={props.number - 1} planes={props.planes} />
+        <CropBox cell={cell} always={props.cropping} />
         <MeasureLayer cell={cell} measuring={props.measuring} reported={props.reported} />
         <KeyCross cell={cell} active={props.active} hand={props.keyHand} />
         <Overlay
