@@ -67,7 +67,9 @@ def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def open_files(page: Page, field: str, paths: list[Path]) -> None:
     """Press the button that is seen, and choose files in one of the ways."""
-    page.wait_until("[...document.querySelectorAll('.open-button')].find((one) => one.offsetWidth)?.click() || true")
+    page.wait_until(
+        "[...document.querySelectorAll('.open-button')].find((one) => one.offsetWidth)?.click() || true"
+    )
     page.wait_until(f"document.querySelector({json.dumps(field)})")
     page.choose_files(field, paths)
 
