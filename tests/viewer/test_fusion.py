@@ -13,6 +13,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut
 
+from axe import found
 from chromium import Page
 from image_values import image_object
 from serving import ROOT
@@ -346,6 +347,7 @@ def test_colours_opacity_and_window_of_the_upper_volume_are_chosen(page: Page, s
     )
     page.wait_until(f"{OVER_WINDOWS}.startsWith('PT SUV 0–7|PT SUV 0–7|PT SUV 0–7')")
     page.screenshot(ARTIFACTS / "fusion-menu-desk.png")
+    assert found(page) == []
     page.key("Escape")
     page.wait_until("!document.querySelector('.fusion-menu')")
     assert_fused(page, AXIAL, 12, "pet", 0.7, 7)

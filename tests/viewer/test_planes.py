@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from axe import found
 from chromium import Page
 from serving import ROOT
 from slices import Grey, assert_alike, corners, edges, lit, seen, show_slice, windowed
@@ -246,6 +247,9 @@ def test_a_rod_stands_upright_though_the_gantry_was_tilted(
     open_planes(page, server, series)
     page.screenshot(ARTIFACTS / f"planes-tilted-{degrees:g}-desk.png")
     assert [edges(page, cell) for cell in range(3)] == ["ALPR", "HLFR", "HPFA"]
+    assert page.evaluate("document.querySelector('.straightened').innerText") == (
+        "gantry tilt of 20° straightened"
+    )
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     rise = (ROWS - 1) * PIXEL * sine / TABLE_STEP
     first = math.floor(min(0.0, rise))
@@ -301,6 +305,7 @@ def test_a_box_is_cut_out_of_a_solid(page: Page, server: str) -> None:
     set_face(page, left, 50)
     assert corners(lit(page, 0)) == {"bottom left"}
     page.screenshot(ARTIFACTS / "crop-desk.png")
+    assert found(page) == []
     set_face(page, left, 100)
     set_face(page, feet, 50)
     assert corners(lit(page, 0)) == {"top right"}

@@ -79,7 +79,7 @@ def objects() -> Iterator[bytes]:
         yield ct(2, number, cube[number], (*ORIGIN[:2], z), SeriesDescription="gap")
     for number in range(5):
         yield ct(
-            3, number + 1, cube[number], (number * 4, number * 4, number * 5), SeriesDescription="sheared"
+            3, number + 1, cube[number], (number * 3, number * 4, number * 5), SeriesDescription="sheared"
         )
     for number in range(3):
         yield ct(4, number + 1, np.zeros((8, 2100)), (0, 0, number), SeriesDescription="long")

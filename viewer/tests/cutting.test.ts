@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { WHOLE, cropEdges, facePlanes, isWhole, withFace } from "../src/dicom/crop";
-import { meeting, rotated, straightCutting, turnedCutting } from "../src/dicom/cutting";
-import { pixelOf, type Plane } from "../src/dicom/geometry";
+import { meeting, planeValues, rotated, straightCutting, turnedCutting } from "../src/dicom/cutting";
+import { pixelOf, pointAt, type Plane } from "../src/dicom/geometry";
+import { statistics } from "../src/dicom/measure";
 import type { Vector3 } from "../src/dicom/model";
 import { cross, dot } from "../src/dicom/orientation";
-import { CUTS, pointOf, type Volume } from "../src/dicom/volume";
+import { CUTS, pointOf, voxelOf, type Volume } from "../src/dicom/volume";
 
 const VOLUME: Volume = {
   order: [0, 1, 2, 3, 4, 5, 6, 7],
@@ -109,4 +110,32 @@ test("faces lie where they are in the patient, whichever way the axes of the vol
     const lengths = edges.map(([a, b]) => Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2])).sort((a, b) => a - b);
     near(lengths, [8, 8, 8, 8, 10, 10, 10, 10, 12, 12, 12, 12]);
   }
+});
+
+test("values of a turned picture lie between voxels, and there are none outside", () => {
+  // A value that grows evenly is between voxels what it is at them.
+  const held = (voxel: readonly number[]) =>
+    voxel.every((at, axis) => at >= 0 && at < VOLUME.dimensions[axis]!) ? 3 * voxel[0]! - 2 * voxel[1]! + 7 * voxel[2]! : undefined;
+  const [right, down] = [rotated([1, 0, 0], [0, 1, 0], 0.4), [0, 1, 0] as Vector3];
+  const cutting = turnedCutting(VOLUME, "axial", { right, down, pivot: PIVOT });
+  const index = cutting.indexAt(PIVOT);
+  const plane = cutting.planeAt(index);
+  const values = planeValues(VOLUME, cutting, index, null, held);
+  assert.equal(values.length, plane.columns * plane.rows);
+  const { x, y } = pixelOf(plane, PIVOT);
+  const at = Math.round(y) * plane.columns + Math.round(x);
+  const [i, j, k] = voxelOf(VOLUME, pointAt(plane, Math.round(x), Math.round(y)));
+  near([values[at]!], [3 * i - 2 * j + 7 * k]);
+  assert.ok(Number.isNaN(values[0]!));
+  const slab = planeValues(VOLUME, cutting, index, { slices: 5, projection: "greatest" }, held);
+  const way = [0, 1, 2].map((axis) => (2 * plane.normal[axis]!) / VOLUME.spacing[axis]!);
+  const step = Math.abs(3 * way[0]! - 2 * way[1]! + 7 * way[2]!);
+  near([slab[at]!], [values[at]! + step]);
+  const mean = planeValues(VOLUME, cutting, index, { slices: 5, projection: "mean" }, held);
+  near([mean[at]!], [values[at]!]);
+  const spacing = { x: 1, y: 1, unit: "mm", atDetector: false } as const;
+  const corners = [{ x: -1, y: -1 }, { x: plane.columns, y: -1 }, { x: plane.columns, y: plane.rows }, { x: -1, y: plane.rows }];
+  const pixels = { columns: plane.columns, rows: plane.rows, values, slope: 1, intercept: 0, unit: "HU" };
+  const inside = statistics("rectangle", corners, spacing, pixels);
+  assert.equal(inside?.count, [...values].filter((value) => !Number.isNaN(value)).length);
 });

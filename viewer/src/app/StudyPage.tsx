@@ -279,7 +279,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
         onCrop={(crop) => stage.active().setCrop(crop)}
         cropOpen={cropOpen()}
         onCropOpen={setCropOpen}
-        over={view()?.over ?? null}
+        over={stage.over()}
         fusion={stage.fusion()}
         onFusion={stage.setFusion}
         fused={isFused(layout())}

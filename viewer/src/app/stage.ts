@@ -264,6 +264,8 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     toggleSolid: () => isSeenAsVolume() && setLayout(toggleSolid(layout())),
     toggleFusion: () => void toggleFusion(),
     fusion: fusionLook,
+    /** What is laid over planes that are seen, whichever cell is the active one. */
+    over: () => seenCells(layout()).map((cell) => cells[cell]!.shown()?.over).find((over) => over) ?? null,
     setFusion,
     planesOf,
     turn,

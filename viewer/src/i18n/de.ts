@@ -316,6 +316,7 @@ export const de: Messages = {
     loading: "Volumen wird geladen …",
     cuts: { axial: "Axial", coronal: "Koronal", sagittal: "Sagittal", solid: "3D" },
     turned: "gedreht",
+    straightened: (degrees) => `Gantrykippung von ${degrees}° aufgerichtet`,
     rendering: {
       title: "Darstellung",
       bone: "Knochen",

@@ -307,6 +307,7 @@ export const en = {
     loading: "Loading the volume…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", solid: "3D" },
     turned: "turned",
+    straightened: (degrees: string) => `gantry tilt of ${degrees}° straightened`,
     rendering: {
       title: "Rendering",
       bone: "Bone",

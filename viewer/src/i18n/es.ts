@@ -314,6 +314,7 @@ export const es: Messages = {
     loading: "Cargando el volumen…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagital", solid: "3D" },
     turned: "girado",
+    straightened: (degrees) => `inclinación del gantry de ${degrees}° enderezada`,
     rendering: {
       title: "Representación",
       bone: "Hueso",

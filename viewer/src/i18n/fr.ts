@@ -317,6 +317,7 @@ export const fr: Messages = {
     loading: "Chargement du volume…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", solid: "3D" },
     turned: "tourné",
+    straightened: (degrees) => `inclinaison du statif de ${degrees}° redressée`,
     rendering: {
       title: "Rendu",
       bone: "Os",

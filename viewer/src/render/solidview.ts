@@ -149,6 +149,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       rendering: look.rendering,
       uptake: shown.uptake,
       turned: false,
+      straightened: volume.tilt?.degrees ?? null,
       over: null,
       crop: { faces: look.crop, edges: cropEdges(volume, look.crop) },
     });

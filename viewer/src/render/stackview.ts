@@ -15,6 +15,7 @@ import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
+import { wordsOf } from "./localframe";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
 import { NotFetched, prefetchStack, type Progress } from "./prefetch";
 
@@ -47,6 +48,8 @@ export interface ShownView {
   readonly uptake: Uptake | undefined;
   /** A hand has turned it out of the planes of the patient. */
   readonly turned: boolean;
+  /** By how many degrees the gantry was tilted, where its images were straightened for this. */
+  readonly straightened: number | null;
   /** What is laid over it. */
   readonly over: ShownOver | null;
   /** Of a solid thing: the box that is seen of it, and the ends of the box's edges in the patient. */
@@ -93,6 +96,8 @@ export interface Probed {
 
 export interface LoadFailure {
   readonly index: number;
+  /** What a person reads, where more is known than that it failed. */
+  readonly words?: string | undefined;
   readonly message: string;
 }
 
@@ -203,7 +208,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   const failed = (event: Event) => {
     const { imageId, error } = (event as CustomEvent<{ imageId: string; error: unknown }>).detail;
     const index = imageIds.indexOf(imageId);
-    if (index >= 0) listener.onFailure({ index, message: reason(error) });
+    if (index >= 0) listener.onFailure({ index, words: wordsOf(error), message: reason(error) });
   };
   const resized = new ResizeObserver(() => {
     if (element.clientWidth > 0 && element.clientHeight > 0) engine.resize(true, true);
@@ -453,6 +458,7 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
     rendering: null,
     uptake,
     turned: false,
+    straightened: null,
     over: null,
     crop: null,
   };

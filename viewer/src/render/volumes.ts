@@ -11,6 +11,7 @@ import { uprightLayer } from "../dicom/upright";
 import { isVolume, tooLarge, volumeOf, type NoVolume, type Tilt, type Volume } from "../dicom/volume";
 import { cacheBudgetBytes } from "./engine";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
+import { wordsOf } from "./localframe";
 import { NotFetched, SHARE_OF_CACHE, fetchAll, type Progress } from "./prefetch";
 import { reason, type StackViewListener } from "./stackview";
 
@@ -120,7 +121,11 @@ export function volumesOf(viewport: Types.IVolumeViewport, listener: VolumeListe
       } catch (error) {
         if (own !== generation) return undefined;
         if (!(error instanceof NotFetched)) throw error;
-        return void listener.onFailure({ index: imageIds.indexOf(error.imageId), message: reason(error.reason) });
+        return void listener.onFailure({
+          index: imageIds.indexOf(error.imageId),
+          words: wordsOf(error.reason),
+          message: reason(error.reason),
+        });
       }
     },
     /** Undefined while there is none. */
@@ -179,6 +184,9 @@ async function make(
   const { dimensions } = volume;
   const least = images.reduce((value, image) => Math.min(value, image.minPixelValue), Infinity);
   const most = images.reduce((value, image) => Math.max(value, image.maxPixelValue), -Infinity);
+  const bytes = dimensions[0] * dimensions[1] * dimensions[2] * MAKERS[typeOf(images, least, most)].BYTES_PER_ELEMENT;
+  if (volume.tilt && !cache.getVolume(id) && !cache.isCacheable(bytes))
+    return { why: "large", megabytes: Math.ceil(bytes / 1e6), mostMegabytes: Math.floor(cache.getBytesAvailable() / 1e6) };
   const voxelManager = volume.tilt
     ? await straightened(id, { ...volume, tilt: volume.tilt }, images, least, typeOf(images, least, most))
     : putImages(id, volume, imageIds, typeOf(images, least, most));
@@ -232,6 +240,7 @@ function putImages(
 }
 
 const MAKERS = { Uint8Array, Int16Array, Uint16Array, Float32Array } as const;
+type VoxelType = keyof typeof MAKERS;
 /** So long may a page not answer while layers are made. */
 const TURN_MS = 12;
 
@@ -244,14 +253,13 @@ async function straightened(
   volume: Volume & { readonly tilt: Tilt },
   images: readonly Types.IImage[],
   outside: number,
-  dataType: string,
+  dataType: VoxelType,
 ): Promise<NonNullable<Manager>> {
   const known = cache.getVolume(id);
   if (known?.voxelManager) return known.voxelManager;
   const { dimensions, spacing, origin, axes, frameOfReferenceUid } = volume;
   const size = dimensions[0] * dimensions[1];
-  const scalarData = new MAKERS[dataType as keyof typeof MAKERS](size * dimensions[2]);
-  if (!cache.isCacheable(scalarData.byteLength)) throw new Error("other volumes that are open fill the memory");
+  const scalarData = new MAKERS[dataType](size * dimensions[2]);
   const frames = images.map((image) => image.getPixelData());
   let began = performance.now();
   for (let layer = 0; layer < dimensions[2]; layer += 1) {
@@ -278,13 +286,11 @@ function isScaled({ imageId, preScale }: Types.IImage): boolean {
   return preScale?.scaled === true || (frame?.rescaleSlope === 1 && frame.rescaleIntercept === 0);
 }
 
-const TEXTURES = new Set(["Uint8Array", "Int16Array", "Uint16Array", "Float32Array"]);
-
 /** Images of one series come in the smallest type that holds each; the volume's holds all of them. */
-function typeOf(images: readonly Types.IImage[], least: number, most: number): string {
+function typeOf(images: readonly Types.IImage[], least: number, most: number): VoxelType {
   const types = new Set(images.map((image) => image.getPixelData().constructor.name));
   const [only] = types;
-  if (types.size === 1 && only && TEXTURES.has(only)) return only;
+  if (types.size === 1 && only && only in MAKERS) return only as VoxelType;
   if (types.has("Float32Array") || types.has("Float64Array")) return "Float32Array";
   if (least >= 0 && most < 1 << 16) return "Uint16Array";
   return least >= -(1 << 15) && most < 1 << 15 ? "Int16Array" : "Float32Array";

@@ -222,6 +222,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       rendering: null,
       uptake,
       turned: look!.turned !== null,
+      straightened: volume.tilt?.degrees ?? null,
       over: shownOver(),
       crop: null,
     });
