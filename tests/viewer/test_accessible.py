@@ -80,7 +80,9 @@ def test_files_on_the_device(page: Page, tmp_path: Path) -> None:
     page.wait_until("document.querySelector('.open-files[open]')")
     assert found(page) == []
     page.choose_files("input[aria-label='Folder to read here']", [tmp_path])
-    page.wait_until("document.querySelector('.local-study img.shown') && document.querySelector('.local-problems')")
+    page.wait_until(
+        "document.querySelector('.local-study img.shown') && document.querySelector('.local-problems')"
+    )
     assert found(page) == []
     page.click(".local-study")
     page.wait_until(f"{SLICE} && {NO_LONGER_LOADING}")
