@@ -248,7 +248,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
           onOpen={local ? openLocalStudy : openStudyPage}
           none={local ? t().local.noPriors : t().priors.none}
         />
-        <Show when={local}>{(held) => <LocalHead onStore={() => sendFiles(held().filesOf(uid))} />}</Show>
+        <Show when={local}>{(held) => <LocalHead onStore={() => void sendFiles(held().filesOf(uid))} />}</Show>
       </header>
       <ViewerTools
         tool={tool()}

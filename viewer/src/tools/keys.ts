@@ -1,5 +1,6 @@
 /** Keys of the viewer: one table that the handler, the tooltips and the help all read. */
 import { t, type Messages } from "../i18n/language";
+import { isTyping } from "./typing";
 
 /** Keys that keyboards of each language name in their own way. */
 type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "escape" | "undo" | "redo" | "print";
@@ -164,10 +165,4 @@ export function commandFor(event: KeyboardEvent): CommandId | undefined {
   const shift = event.shiftKey ? "Shift+" : "";
   if (event.ctrlKey || event.metaKey) return BY_KEY.get(`Ctrl+${shift}${key}`);
   return BY_KEY.get(shift + key) ?? BY_KEY.get(key);
-}
-
-/** In a field, keys belong to the field. */
-export function isTyping(target: EventTarget | null): boolean {
-  if (!(target instanceof HTMLElement)) return false;
-  return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
 }
