@@ -180,6 +180,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         lastKind={lastKind()}
         panelOpen={panelOpen()}
         info={aids.info()}
+        overlays={aids.overlays()}
         run={(id) => commands[id]()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}
@@ -236,6 +237,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
                 hidden={layout().alone && layout().active !== index}
                 bare={bare()}
                 tool={tool()}
+                planes={aids.overlays()}
                 measuring={measuring}
                 others={stage.othersOf(index)}
                 cursor={stage.cursor()}

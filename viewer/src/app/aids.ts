@@ -16,7 +16,10 @@ export interface Described {
 
 export function createAids(uid: string, stage: Stage) {
   const [info, setInfo] = createSignal(false);
+  const [overlays, setOverlays] = createSignal(true);
   return {
+    overlays,
+    toggleOverlays: () => setOverlays((value) => !value),
     info,
     toggleInfo: () => setInfo((value) => !value),
     described(): Described | undefined {

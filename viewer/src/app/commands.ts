@@ -78,6 +78,7 @@ export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands
     full: hands.toggleBare,
     help: hands.toggleHelp,
     info: aids.toggleInfo,
+    overlays: aids.toggleOverlays,
     // The key that deletes on some keyboards is the one that goes back on others.
     list: () => (measuring.selected() ? remove() : backToList()),
   };

@@ -5,6 +5,8 @@
 import { utilities, type Types } from "@cornerstonejs/core";
 import { wadors } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame } from "../api/dicomweb";
+import { TAG, items, text } from "../dicom/model";
+import { graded } from "./graded";
 import { framePath, isRendered, knownFrame, noteRendered } from "./imageids";
 
 type Options = Record<string, unknown>;
@@ -16,10 +18,10 @@ export function loadFrame(imageId: string, options: Options = {}): { promise: Pr
 async function load(imageId: string, options: Options): Promise<Types.IImage> {
   if (isRendered(imageId) || onlyServerDecodes(imageId)) return await loadRendered(imageId);
   try {
-    const decoding = wadors.loadImage(imageId, options as never) as unknown as {
-      promise: Promise<Types.IImage>;
-    };
-    return await decoding.promise;
+    const found = knownFrame(imageId);
+    const image = await decoded(imageId, options);
+    // Its own words, since the loader notes in them what it did.
+    return found ? await graded(image, found, () => decoded(imageId, { ...options, preScale: { enabled: false } })) : image;
   } catch (error) {
     return await loadRendered(imageId).catch((second: unknown) => {
       throw second instanceof Error ? second : error;
@@ -27,10 +29,17 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
   }
 }
 
+function decoded(imageId: string, options: Options): Promise<Types.IImage> {
+  return (wadors.loadImage(imageId, options as never) as unknown as { promise: Promise<Types.IImage> }).promise;
+}
+
 /** Colour tables live in bulk data; single bits and deep colour have no place in a texture here. */
 function onlyServerDecodes(imageId: string): boolean {
-  const frame = knownFrame(imageId)?.frame;
-  if (!frame) return false;
+  const found = knownFrame(imageId);
+  if (!found) return false;
+  const { frame, instance } = found;
+  const isPartlyColour = ["COLOR", "MIXED"].includes(text(instance, TAG.pixelPresentation) ?? "");
+  if (isPartlyColour || items(instance, TAG.presentationLutSequence).length > 0) return true;
   const deepColour = frame.samplesPerPixel > 1 && frame.bitsAllocated > 8;
   return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1 || deepColour;
 }
@@ -61,7 +70,8 @@ function withoutAlpha(rgba: Uint8ClampedArray): Uint8Array {
 
 function colourImage(imageId: string, rgb: Uint8Array, canvas: HTMLCanvasElement): Types.IImage {
   const { width, height } = canvas;
-  const [rowPixelSpacing, columnPixelSpacing] = knownFrame(imageId)?.frame.spacingMm ?? [1, 1];
+  const frame = knownFrame(imageId)?.frame;
+  const [rowPixelSpacing, columnPixelSpacing] = frame?.spacingMm ?? [frame?.pixelAspect ?? 1, 1];
   const image = {
     imageId,
     color: true,

@@ -5,6 +5,10 @@
 import { Enums, cache, eventTarget, utilities, type Types } from "@cornerstonejs/core";
 import { firstIndex, type Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
+import type { LookupTable } from "../dicom/lut";
+import type { Mask } from "../dicom/planes";
+import { rangeOf, voiFunctionOf, windowOfRange } from "../dicom/voi";
+import { embeddedPlane, voiTableOf } from "./graded";
 import type { ImagePoint, Pixels } from "../dicom/measure";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
@@ -84,6 +88,8 @@ export interface View {
   placeOfImagePoint(point: ImagePoint): Point | undefined;
   /** The values of an image while it is shown; undefined for colour and for what the server rendered. */
   pixels(index: number): Pixels | undefined;
+  /** An overlay that stands in bits of the pixels that are shown. */
+  embedded?(group: number): Mask | undefined;
   probe(at: Point): Probed | undefined;
   scroll(images: number): void;
   setWindow(window: Window): void;
@@ -132,6 +138,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   let playing: { cancel(): void; onStop(): void } | undefined;
 
   const told = () => {
+    dress(viewport);
     const view = currentView(viewport);
     if (view) listener.onView(view);
   };
@@ -210,10 +217,10 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       return { x, y };
     },
     pixels: (index) => (index === viewport.getCurrentImageIdIndex() ? pixels(viewport) : undefined),
+    embedded: (group) => (viewport.getDefaultActor() ? embeddedPlane(viewport.getCornerstoneImage(), group) : undefined),
     probe: (at) => probe(viewport, at),
     setWindow({ center, width }) {
-      const voiRange = utilities.windowLevel.toLowHighRange(width, center);
-      viewport.setProperties({ voiRange });
+      viewport.setProperties({ voiRange: rangeOf(center, width, functionOf(viewport)) });
       viewport.render();
     },
     dragWindow(delta) {
@@ -308,8 +315,47 @@ export function reason(error: unknown): string {
 function currentWindow(viewport: Types.IStackViewport): Window | null {
   const range = viewport.getProperties().voiRange;
   if (!range) return null;
-  const { windowCenter, windowWidth } = utilities.windowLevel.toWindowLevel(range.lower, range.upper);
-  return { center: windowCenter, width: windowWidth };
+  return windowOfRange(range.lower, range.upper, functionOf(viewport));
+}
+
+const functionOf = (viewport: Types.IStackViewport) => voiFunctionOf(viewport.getProperties().VOILUTFunction);
+
+/** Steps of a table that the graphics card is given; between them it draws straight lines. */
+const TABLE_STEPS = 512;
+/** Transfer functions that are a table, and whether upside down. */
+const tables = new WeakMap<object, { readonly table: LookupTable; readonly inverted: boolean }>();
+
+/** Shows the image through its VOI LUT (PS3.3 C.11.2.1.1) for as long as nobody has set a window. */
+function dress(viewport: Types.IStackViewport): void {
+  const actor = viewport.getDefaultActor()?.actor as Types.ImageActor | undefined;
+  if (!actor) return;
+  const property = actor.getProperty();
+  const now = property.getRGBTransferFunction(0);
+  const { voiRange, invert = false } = viewport.getProperties();
+  const image = viewport.getCornerstoneImage();
+  const table = voiTableOf(image);
+  const own = rangeOf(Number(image.windowCenter), Number(image.windowWidth), "LINEAR");
+  const isUntouched = table !== undefined && voiRange?.lower === own.lower && voiRange.upper === own.upper;
+  const worn = now ? tables.get(now) : undefined;
+  if (isUntouched ? worn?.table === table && worn.inverted === invert : worn === undefined) return;
+  const shares = isUntouched ? sharesOf(table) : [0, 1];
+  const { lower, upper } = voiRange ?? own;
+  const made = utilities.createLinearRGBTransferFunction({ lower, upper });
+  made.removeAllPoints();
+  shares.forEach((share, at) => {
+    const grey = invert ? 1 - share : share;
+    made.addRGBPoint(lower + ((upper - lower) * at) / (shares.length - 1), grey, grey, grey);
+  });
+  if (isUntouched) tables.set(made, { table, inverted: invert });
+  property.setRGBTransferFunction(0, made);
+}
+
+function sharesOf({ entries, top }: LookupTable): readonly number[] {
+  const steps = Math.min(TABLE_STEPS, Math.max(2, entries.length));
+  return Array.from({ length: steps }, (_, at) => {
+    const entry = entries[Math.round((at * (entries.length - 1)) / (steps - 1))]!;
+    return Math.min(1, entry / top);
+  });
 }
 
 function currentView(viewport: Types.IStackViewport): ShownView | undefined {

@@ -62,6 +62,7 @@ export const COMMANDS = {
   full: { id: "full", keys: ["f"], shown: "F" },
   help: { id: "help", keys: ["?"], shown: "?" },
   info: { id: "info", keys: ["Shift+i"], shown: "⇧I" },
+  overlays: { id: "overlays", keys: ["Shift+o"], shown: "⇧O" },
   list: { id: "list", keys: ["Backspace"], shown: "⌫" },
 } as const satisfies Record<string, Command>;
 
@@ -73,6 +74,9 @@ export function keyShown(id: CommandId): string {
   const { shown }: Command = COMMANDS[id];
   return typeof shown === "string" ? shown : t().keys[shown.word];
 }
+
+/** The key as ARIA writes it. */
+export const ariaKey = (id: CommandId): string => COMMANDS[id].keys[0];
 
 const BY_KEY = new Map<string, CommandId>(
   Object.values(COMMANDS).flatMap((command) =>

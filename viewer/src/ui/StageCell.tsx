@@ -18,6 +18,7 @@ import { ErrorNote, Progress } from "./controls";
 import { CrossLines } from "./CrossLines";
 import { MeasureLayer } from "./MeasureLayer";
 import { Overlay } from "./Overlay";
+import { PlaneLayer } from "./PlaneLayer";
 import { whyNoVolume } from "./novolume";
 import { Scrubber } from "./Scrubber";
 import { SheetCard } from "./SheetCard";
@@ -42,6 +43,8 @@ export interface StageCellProps {
   readonly hidden: boolean;
   readonly bare: boolean;
   readonly tool: DragTool;
+  /** What files draw over their pixels is seen. */
+  readonly planes: boolean;
   readonly measuring: Measuring;
   readonly others: readonly ShownView[];
   readonly cursor: Vector3 | null;
@@ -195,6 +198,9 @@ export function StageCell(props: StageCellProps): JSX.Element {
         onContextMenu={(event) => event.preventDefault()}
       />
       <Show when={stack() && cell.shown()}>
+        <Show when={props.planes}>
+          <PlaneLayer cell={cell} />
+        </Show>
         <CrossLines cell={cell} others={props.others} cursor={props.cursor} />
         <MeasureLayer cell={cell} measuring={props.measuring} />
         <Overlay

@@ -6,7 +6,7 @@ import { presetWords, type Preset } from "../dicom/presets";
 import type { Rendering, Slab } from "../dicom/volume";
 import { numberInWords, t } from "../i18n/language";
 import { cellCount, type Layout } from "../state/layout";
-import { commandWords, keyShown, type CommandId } from "../tools/keys";
+import { ariaKey, commandWords, keyShown, type CommandId } from "../tools/keys";
 import type { Kind } from "../dicom/measure";
 import type { DragTool, HandTool } from "../tools/mouse";
 import { ToolButton } from "./controls";
@@ -26,6 +26,8 @@ export interface ViewerToolsProps {
   readonly panelOpen: boolean;
   /** All attributes are read beside the image. */
   readonly info: boolean;
+  /** What files draw over their pixels is seen. */
+  readonly overlays: boolean;
   readonly run: (command: CommandId) => void;
   readonly presets: readonly Preset[];
   /** The windows that the image itself brings. */
@@ -146,7 +148,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           icon="info"
           words={commandWords("info")}
           shortcut={keyShown("info")}
-          ariaKey="Shift+I"
+          ariaKey={ariaKey("info")}
           pressed={props.info}
           onUse={() => props.run("info")}
         />
@@ -183,6 +185,9 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
           <Show when={cellCount(props.layout) > 1}>
             <CommandItem icon="link" command="link" run={props.run} checked={props.linked} />
             <CommandItem icon="crosshair" command="lines" run={props.run} checked={props.lines} />
+          </Show>
+          <Show when={!props.disabled}>
+            <CommandItem icon="overlays" command="overlays" run={props.run} checked={props.overlays} />
           </Show>
           <CommandItem icon="info" command="info" run={props.run} />
           <CommandItem icon="copy" command="copyLink" run={props.run} />
