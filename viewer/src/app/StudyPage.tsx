@@ -24,6 +24,7 @@ import { KeysDialog } from "../ui/KeysDialog";
 import { MeasurePanel } from "../ui/MeasurePanel";
 import { whyNoVolume } from "../ui/novolume";
 import { PriorsMenu } from "../ui/PriorsMenu";
+import { ScreenDialog } from "../ui/ScreenDialog";
 import { SeriesRail } from "../ui/SeriesRail";
 import { StageCell } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
@@ -48,7 +49,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const { layout, stack, view, viewport } = stage;
   const notes = createNotes(uid, study);
   const { measuring, saving } = notes;
-  const aids = createAids(uid, stage);
+  const aids = createAids(uid, stage, (words) => say(words, SHORT_MS * 2));
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const firstTool: DragTool = onTouch ? "scroll" : "window";
   const [tool, setTool] = createSignal<DragTool>(firstTool);
@@ -181,6 +182,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         panelOpen={panelOpen()}
         info={aids.info()}
         overlays={aids.overlays()}
+        lens={aids.lens()}
         run={(id) => commands[id]()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}
@@ -238,6 +240,8 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
                 bare={bare()}
                 tool={tool()}
                 planes={aids.overlays()}
+                lens={aids.lens() && layout().active === index}
+                onLensClosed={aids.closeLens}
                 measuring={measuring}
                 others={stage.othersOf(index)}
                 cursor={stage.cursor()}
@@ -285,6 +289,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
           onClose={() => setPanelOpen(false)}
         />
       </Show>
+      <ScreenDialog open={aids.screenShown()} onClose={aids.closeScreen} onKnown={aids.trueSize} />
       <KeysDialog open={keysShown()} onClose={() => setKeysShown(false)} presets={presets()} />
     </div>
   );

@@ -79,6 +79,10 @@ export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands
     help: hands.toggleHelp,
     info: aids.toggleInfo,
     overlays: aids.toggleOverlays,
+    lens: aids.toggleLens,
+    fit: () => viewport()?.fit(),
+    trueSize: aids.trueSize,
+    onePixel: aids.onePixel,
     // The key that deletes on some keyboards is the one that goes back on others.
     list: () => (measuring.selected() ? remove() : backToList()),
   };

@@ -394,6 +394,16 @@ export const de: Messages = {
       object: "Objekt",
     },
   },
+  sizes: {
+    title: "Größe dieses Bildschirms",
+    advice: "Halten Sie eine Bankkarte an den Bildschirm und ziehen Sie den Regler, bis der Umriss so breit ist wie die Karte.",
+    width: "Breite des Umrisses",
+    use: "Diese Größe verwenden",
+    cancel: "Abbrechen",
+    unknown: "Dieses Bild sagt nichts über seine Größe.",
+    atDetector: "Wahre Größe am Detektor; im Patienten ist es kleiner.",
+    true: "Ein Millimeter im Bild ist ein Millimeter auf dem Bildschirm.",
+  },
   sheet: {
     notDrawn: "Hiervon wird für sich nichts gezeichnet; es beschreibt andere Objekte.",
     video: "Ein Video. Diese Seite spielt es noch nicht ab; andere Programme können es aus dem Archiv holen.",

@@ -382,6 +382,16 @@ export const en = {
       object: "Object",
     },
   },
+  sizes: {
+    title: "Size of this screen",
+    advice: "Hold a bank card against the screen, and drag the slider until the outline is as wide as the card.",
+    width: "Width of the outline",
+    use: "Use this size",
+    cancel: "Cancel",
+    unknown: "This image does not say its size.",
+    atDetector: "True size at the detector; in the patient it is smaller.",
+    true: "One millimetre on the image is one millimetre on the screen.",
+  },
   sheet: {
     notDrawn: "Nothing of this is drawn on its own; it describes other objects.",
     video: "A video. This page does not play it yet; other programs can fetch it from the archive.",

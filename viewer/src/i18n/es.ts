@@ -392,6 +392,16 @@ export const es: Messages = {
       object: "Objeto",
     },
   },
+  sizes: {
+    title: "Tamaño de esta pantalla",
+    advice: "Ponga una tarjeta bancaria sobre la pantalla y mueva el control hasta que el contorno sea tan ancho como la tarjeta.",
+    width: "Ancho del contorno",
+    use: "Usar este tamaño",
+    cancel: "Cancelar",
+    unknown: "Esta imagen no indica su tamaño.",
+    atDetector: "Tamaño real en el detector; en el paciente es menor.",
+    true: "Un milímetro en la imagen es un milímetro en la pantalla.",
+  },
   sheet: {
     notDrawn: "Nada de esto se dibuja por sí solo; describe otros objetos.",
     video: "Un vídeo. Esta página todavía no lo reproduce; otros programas pueden obtenerlo del servidor.",

@@ -395,6 +395,16 @@ export const fr: Messages = {
       object: "Objet",
     },
   },
+  sizes: {
+    title: "Taille de cet écran",
+    advice: "Tenez une carte bancaire contre l’écran et déplacez le curseur jusqu’à ce que le contour ait la largeur de la carte.",
+    width: "Largeur du contour",
+    use: "Utiliser cette taille",
+    cancel: "Annuler",
+    unknown: "Cette image n’indique pas sa taille.",
+    atDetector: "Taille réelle au détecteur ; dans le patient, c’est plus petit.",
+    true: "Un millimètre sur l’image est un millimètre sur l’écran.",
+  },
   sheet: {
     notDrawn: "Rien de ceci ne se dessine seul ; il décrit d’autres objets.",
     video: "Une vidéo. Cette page ne la lit pas encore ; d’autres programmes peuvent la prendre dans l’archive.",

@@ -357,6 +357,16 @@ export const zh: Messages = {
       object: "对象",
     },
   },
+  sizes: {
+    title: "屏幕尺寸",
+    advice: "将一张银行卡贴在屏幕上，拖动滑块直到轮廓与卡片同宽。",
+    width: "轮廓宽度",
+    use: "使用此尺寸",
+    cancel: "取消",
+    unknown: "此图像未说明其尺寸。",
+    atDetector: "探测器处的实际大小；在患者体内更小。",
+    true: "图像上的一毫米即屏幕上的一毫米。",
+  },
   sheet: {
     notDrawn: "此对象本身没有可显示的图像；它描述其他对象。",
     video: "视频。本页尚不能播放；其他程序可从归档获取。",

@@ -3,7 +3,7 @@ import { RenderingEngine, cache, imageLoader, init as initCore } from "@cornerst
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
 import { remember, remembered } from "../i18n/kept";
 import { createLinkSpeed } from "../state/linkspeed";
-import { SCHEME } from "./imageids";
+import { SCHEME, knownFrame, transferSyntaxOf } from "./imageids";
 import { loadFrame } from "./loader";
 import { registerProvider } from "./provider";
 
@@ -15,6 +15,11 @@ const FRAME = 'multipart/related; type="application/octet-stream"; transfer-synt
 const AS_STORED = `${FRAME}*`;
 /** What the server makes of uncompressed frames where the link is the slowest part: HTJ2K, lossless. */
 const COMPRESSED = `multipart/related; type="image/jphc"; transfer-syntax=1.2.840.10008.1.2.4.201, ${AS_STORED}; q=0.5`;
+/** Of what no decoder here gets right: JPEG Extended with 12 bits. */
+const DECODED = `${FRAME}1.2.840.10008.1.2.1`;
+const JPEG_EXTENDED = "1.2.840.10008.1.2.4.51";
+const isDecodedThere = (imageId: string) =>
+  transferSyntaxOf(imageId) === JPEG_EXTENDED && (knownFrame(imageId)?.frame.bitsStored ?? 0) > 8;
 const UNCOMPRESSED = new Set(["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"]);
 
 const MEBIBYTE = 1 << 20;
@@ -89,6 +94,7 @@ function start(): RenderingEngine {
         noteSlowness(speed.isSlow());
         if (!pays && !stored.has(series)) stored.set(series, syntaxOfAnswer(request) ?? "");
       });
+      if (isDecodedThere(imageId)) return Promise.resolve({ Accept: DECODED });
       return Promise.resolve({ Accept: pays ? COMPRESSED : AS_STORED });
     },
   });

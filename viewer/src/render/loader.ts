@@ -29,6 +29,9 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
   }
 }
 
+/** Float Pixel Data and Double Float Pixel Data (PS3.3 C.7.6.24, C.7.6.25). */
+const FLOATS = ["7FE00008", "7FE00009"];
+
 function decoded(imageId: string, options: Options): Promise<Types.IImage> {
   return (wadors.loadImage(imageId, options as never) as unknown as { promise: Promise<Types.IImage> }).promise;
 }
@@ -40,6 +43,8 @@ function onlyServerDecodes(imageId: string): boolean {
   const { frame, instance } = found;
   const isPartlyColour = ["COLOR", "MIXED"].includes(text(instance, TAG.pixelPresentation) ?? "");
   if (isPartlyColour || items(instance, TAG.presentationLutSequence).length > 0) return true;
+  const isFloat = FLOATS.some((tag) => instance[tag] !== undefined);
+  if (isFloat) return true;
   const deepColour = frame.samplesPerPixel > 1 && frame.bitsAllocated > 8;
   return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1 || deepColour;
 }

@@ -212,6 +212,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     setWindow: (window) => paint({ rendering: "window", window }),
     dragWindow: (delta) => look && paint({ rendering: "window", window: draggedWindow(look.window, delta) }),
     pan: ({ x, y }) => look && change({ pan: { x: look.pan.x + x, y: look.pan.y + y } }),
+    fit: () => look && change({ zoom: 1, pan: { x: 0, y: 0 } }),
     zoom: (factor) => look && change({ zoom: Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, look.zoom * factor)) }),
     rotate: () => look && change({ right: negated(look.down), down: look.right }),
     // A mirrored body would be another one: it is turned to its other side instead.

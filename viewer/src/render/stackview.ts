@@ -74,6 +74,13 @@ export interface StackViewListener {
   onRefusal(reason: NoVolume): void;
 }
 
+/** A glass over a view, in an element of its own. */
+export interface Magnifier {
+  /** What lies there in the view, so many times larger, in the middle of the glass. */
+  show(at: Point, factor: number): void;
+  dispose(): void;
+}
+
 /** What hands and keys do to a picture, be it one of a stack or a cut through a volume. */
 export interface View {
   goTo(index: number): void;
@@ -95,6 +102,9 @@ export interface View {
   setWindow(window: Window): void;
   dragWindow(delta: Point): void;
   pan(delta: Point): void;
+  /** As large as it fits, in the middle; window and turns stay. */
+  fit(): void;
+  magnifier?(element: HTMLDivElement): Magnifier;
   zoom(factor: number, around?: Point): void;
   /** Of what is turned by a hand that would otherwise scroll or set a window. */
   turn?(delta: Point): void;
@@ -232,6 +242,12 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       viewport.setPan([panX + x, panY + y]);
       viewport.render();
     },
+    fit() {
+      viewport.setZoom(1);
+      viewport.setPan([0, 0]);
+      viewport.render();
+    },
+    magnifier: (glass) => magnifierOf(viewport, glass),
     zoom(factor, around) {
       const point: Types.Point2 = around
         ? [around.x, around.y]
@@ -274,6 +290,53 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       resized.disconnect();
       for (const name of watched) element.removeEventListener(name, told);
       eventTarget.removeEventListener(Enums.Events.IMAGE_LOAD_ERROR, failed);
+      engine.disableElement(viewportId);
+    },
+  };
+}
+
+let magnifiers = 0;
+
+/** A viewport of its own, so that the glass shows all that the image holds, and not the screen's pixels larger. */
+function magnifierOf(viewport: Types.IStackViewport, element: HTMLDivElement): Magnifier {
+  const engine = renderingEngine();
+  const viewportId = `lens-${(magnifiers += 1)}`;
+  engine.enableElement({ viewportId, element, type: Enums.ViewportType.STACK, defaultOptions: { background: [0, 0, 0] } });
+  const glass = engine.getViewport(viewportId) as Types.IStackViewport;
+  let imageId: string | undefined;
+  let isGone = false;
+  async function follow(at: Point, factor: number): Promise<void> {
+    const wanted = viewport.getCurrentImageId();
+    if (!wanted || !viewport.getDefaultActor()) return;
+    if (wanted !== imageId) {
+      imageId = wanted;
+      await glass.setStack([wanted], 0);
+    }
+    if (isGone || wanted !== imageId) return;
+    const { voiRange, invert } = viewport.getProperties();
+    glass.setProperties({ ...(voiRange && { voiRange }), ...(invert !== undefined && { invert }) });
+    const camera = viewport.getCamera();
+    const point = viewport.canvasToWorld([at.x, at.y]);
+    const from = camera.focalPoint!;
+    const moved = (place: Types.Point3): Types.Point3 => [
+      place[0] + point[0] - from[0],
+      place[1] + point[1] - from[1],
+      place[2] + point[2] - from[2],
+    ];
+    const share = element.clientHeight / Math.max(1, viewport.element.clientHeight);
+    glass.setCamera({
+      ...camera,
+      focalPoint: moved(from),
+      position: moved(camera.position!),
+      parallelScale: (camera.parallelScale! * share) / factor,
+    });
+    dress(glass);
+    glass.render();
+  }
+  return {
+    show: (at, factor) => void follow(at, factor),
+    dispose() {
+      isGone = true;
       engine.disableElement(viewportId);
     },
   };

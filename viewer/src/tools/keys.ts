@@ -63,6 +63,10 @@ export const COMMANDS = {
   help: { id: "help", keys: ["?"], shown: "?" },
   info: { id: "info", keys: ["Shift+i"], shown: "⇧I" },
   overlays: { id: "overlays", keys: ["Shift+o"], shown: "⇧O" },
+  lens: { id: "lens", keys: ["Shift+m"], shown: "⇧M" },
+  fit: { id: "fit", keys: ["Shift+f"], shown: "⇧F" },
+  trueSize: { id: "trueSize", keys: ["Shift+z"], shown: "⇧Z" },
+  onePixel: { id: "onePixel", keys: ["Shift+1"], shown: "⇧1" },
   list: { id: "list", keys: ["Backspace"], shown: "⌫" },
 } as const satisfies Record<string, Command>;
 
@@ -86,10 +90,16 @@ const BY_KEY = new Map<string, CommandId>(
 
 export function commandFor(event: KeyboardEvent): CommandId | undefined {
   if (event.altKey || isTyping(event.target)) return undefined;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const key = keyOf(event);
   const shift = event.shiftKey ? "Shift+" : "";
   if (event.ctrlKey || event.metaKey) return BY_KEY.get(`Ctrl+${shift}${key}`);
   return BY_KEY.get(shift + key) ?? BY_KEY.get(key);
+}
+
+/** A digit under Shift writes a sign that each keyboard has elsewhere; where it writes the digit itself it is that. */
+function keyOf({ key, code, shiftKey }: KeyboardEvent): string {
+  const digit = shiftKey && key.length === 1 && !/[0-9?+]/.test(key) ? /^Digit([0-9])$/.exec(code)?.[1] : undefined;
+  return digit ?? (key.length === 1 ? key.toLowerCase() : key);
 }
 
 /** In a field, keys belong to the field. */

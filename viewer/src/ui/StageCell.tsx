@@ -16,6 +16,7 @@ import { followMouse, type DragTool, type HandTool } from "../tools/mouse";
 import { CineBar } from "./CineBar";
 import { ErrorNote, Progress } from "./controls";
 import { CrossLines } from "./CrossLines";
+import { Lens } from "./Lens";
 import { MeasureLayer } from "./MeasureLayer";
 import { Overlay } from "./Overlay";
 import { PlaneLayer } from "./PlaneLayer";
@@ -45,6 +46,8 @@ export interface StageCellProps {
   readonly tool: DragTool;
   /** What files draw over their pixels is seen. */
   readonly planes: boolean;
+  readonly lens: boolean;
+  readonly onLensClosed: () => void;
   readonly measuring: Measuring;
   readonly others: readonly ShownView[];
   readonly cursor: Vector3 | null;
@@ -203,6 +206,9 @@ export function StageCell(props: StageCellProps): JSX.Element {
         </Show>
         <CrossLines cell={cell} others={props.others} cursor={props.cursor} />
         <MeasureLayer cell={cell} measuring={props.measuring} />
+        <Show when={props.lens && !props.cut}>
+          <Lens cell={cell} box={box} onClose={props.onLensClosed} />
+        </Show>
         <Overlay
           view={cell.shown()!}
           stack={stack()!}

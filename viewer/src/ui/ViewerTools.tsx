@@ -26,6 +26,7 @@ export interface ViewerToolsProps {
   readonly panelOpen: boolean;
   /** All attributes are read beside the image. */
   readonly info: boolean;
+  readonly lens: boolean;
   /** What files draw over their pixels is seen. */
   readonly overlays: boolean;
   readonly run: (command: CommandId) => void;
@@ -187,6 +188,10 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="crosshair" command="lines" run={props.run} checked={props.lines} />
           </Show>
           <Show when={!props.disabled}>
+            <CommandItem icon="fit" command="fit" run={props.run} />
+            <CommandItem icon="trueSize" command="trueSize" run={props.run} />
+            <CommandItem icon="onePixel" command="onePixel" run={props.run} />
+            <CommandItem icon="lens" command="lens" run={props.run} checked={props.lens} />
             <CommandItem icon="overlays" command="overlays" run={props.run} checked={props.overlays} />
           </Show>
           <CommandItem icon="info" command="info" run={props.run} />
