@@ -275,3 +275,31 @@ def test_page_needs_no_outside_and_no_inline_script() -> None:
     assert "https://" not in html
     assert "<script>" not in html
     assert "style=" not in html
+
+
+@pytest.mark.peer
+def test_a_person_chooses_what_the_mouse_does(page: Page, server: str) -> None:
+    open_study(page)
+    page.key("?")
+    page.wait_until("document.querySelector('dialog[open]')")
+
+    def choose(button: str, words: str) -> None:
+        group = f"[...document.querySelectorAll('[aria-label=\"{button}\"] [role=radio]')]"
+        page.evaluate(f"{group}.find((one) => one.innerText === '{words}').click()")
+
+    choose("Right button", "Brightness and contrast")
+    choose("Wheel", "Zoom")
+    page.screenshot(ARTIFACTS / "keys.png")
+    page.go(server)  # It is kept.
+    open_study(page)
+    window, shown = page.evaluate(WINDOW), page.evaluate(SLICE)
+    x, y = page.middle_of(".viewport")
+    for kind, dx in (("mousePressed", 0), ("mouseMoved", 40), ("mouseReleased", 40)):
+        page.command(
+            "Input.dispatchMouseEvent", type=kind, x=x + dx, y=y, button="right", buttons=2, clickCount=1
+        )
+    page.wait_until(f"{WINDOW} !== {json.dumps(window)}")
+    before = settled(page)
+    page.wheel(".viewport", -240)
+    changed(page, before)
+    assert page.evaluate(SLICE) == shown

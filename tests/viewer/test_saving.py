@@ -18,7 +18,9 @@ pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
 SIDE = 128
 STUDY = f"{ROOT}.1"
-TEXTS = "[...document.querySelectorAll('.measure-layer g tspan')].map((line) => line.textContent)"
+TEXTS = (
+    "[...document.querySelectorAll('.measure-layer g:not(.reported) tspan')].map((line) => line.textContent)"
+)
 STATUS = "document.querySelector('.measure-panel footer p')?.innerText"
 
 

@@ -1,6 +1,7 @@
 /** One study: series rail, a grid of cells, tools. Everything a key can do, a button can too. */
 import { Index, Show, Suspense, createEffect, createMemo, createSignal, lazy, on, onCleanup, onMount, type JSX } from "solid-js";
 // What a narrow screen changes stands in the last of them.
+import "../ui/styles/keys.css";
 import "../ui/styles/measure.css";
 import "../ui/styles/priors.css";
 import "../ui/styles/sheet.css";
@@ -15,17 +16,21 @@ import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import { activeSet, cellCount, isCut, seenCells } from "../state/layout";
 import type { Measurement } from "../state/measurements";
+import type { Reported } from "../state/reported";
+import { middleOf } from "../state/space";
 import { createPriors } from "../state/priors";
 import { openStudy } from "../state/study";
 import { commandFor } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
+import { KeyStatus } from "../ui/KeyCross";
 import { MeasurePanel } from "../ui/MeasurePanel";
 import { whyNoVolume } from "../ui/novolume";
 import { PriorsMenu } from "../ui/PriorsMenu";
 import { ScreenDialog } from "../ui/ScreenDialog";
 import { SeriesRail } from "../ui/SeriesRail";
+import { sightOf } from "../ui/sight";
 import { StageCell } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
@@ -48,7 +53,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const stage = createStage(study, (reason) => say(`${t().volume.refused} ${whyNoVolume(reason)}`, LONG_MS));
   const { layout, stack, view, viewport } = stage;
   const notes = createNotes(uid, study);
-  const { measuring, saving } = notes;
+  const { measuring, saving, reported, keyHand } = notes;
   const aids = createAids(uid, stage, (words) => say(words, SHORT_MS * 2));
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const firstTool: DragTool = onTouch ? "scroll" : "window";
@@ -73,6 +78,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const finish = async () => {
     try {
       await saving.finish();
+      void reported.ask();
       say(t().measure.finished, SHORT_MS);
     } catch (error) {
       say((error as Error).message, LONG_MS);
@@ -94,8 +100,19 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   };
   const showMeasurement = (one: Measurement) => {
     measuring.select(one.id);
+    goTo(one);
+  };
+  const showReported = ({ shape }: Reported) => {
+    reported.select(shape.id);
+    goTo(shape);
+  };
+  const goTo = (one: Measurement) => {
     const place = notes.placeOf(one);
-    if (place) stage.goTo(place.set, place.index);
+    const point = middleOf(one);
+    if (place && point && one.plane) stage.goToCut(place.set, point, one.plane);
+    else if (place) stage.goTo(place.set, place.index);
+    // Keys are then for the image.
+    main.focus();
   };
 
   const commands = commandsOf(stage, measuring, aids, {
@@ -108,8 +125,19 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     copyLink: () => void copyLink(),
   });
 
+  /** Whether it measured; in fields, on buttons and in menus keys do what they do there. */
+  const isMeasuringKey = (event: KeyboardEvent): boolean => {
+    const { ctrlKey, metaKey, altKey, target, key, shiftKey: shift } = event;
+    if (ctrlKey || metaKey || altKey || (target !== document.body && target !== main)) return false;
+    const cell = stage.active();
+    const sight = sightOf(cell);
+    const box = cell.element();
+    const middle = box ? sight?.toImage({ x: box.clientWidth / 2, y: box.clientHeight / 2 }) : undefined;
+    return keyHand.press({ key, shift, tool: tool(), sight, middle });
+  };
   const onKey = (event: KeyboardEvent) => {
     if (keysShown() || event.defaultPrevented) return;
+    if (isMeasuringKey(event)) return event.preventDefault();
     if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
     const command = preset ? undefined : commandFor(event);
@@ -127,6 +155,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       removeEventListener("keydown", onKey);
       removeEventListener("pagehide", saving.flush);
       saving.dispose();
+      reported.dispose();
       study.dispose();
       priors.dispose();
     });
@@ -134,6 +163,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
 
   // The first image comes first.
   createEffect(() => !study.state().busy && priors.load());
+  createEffect(() => view() && reported.begin());
 
   // It begins as soon as the first series is known.
   let hasBegun = false;
@@ -148,6 +178,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   createEffect(
     on(tool, (now) => {
       measuring.abandon();
+      keyHand.putAway();
       if (isKind(now)) setLastKind(now);
       if (now !== "cursor") stage.hideCursor();
     }),
@@ -243,6 +274,8 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
                 lens={aids.lens() && layout().active === index}
                 onLensClosed={aids.closeLens}
                 measuring={measuring}
+                reported={reported}
+                keyHand={keyHand}
                 others={stage.othersOf(index)}
                 cursor={stage.cursor()}
                 onActivate={() => stage.activate(index)}
@@ -263,6 +296,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         <p class="said" role="status">
           {said()}
         </p>
+        <KeyStatus hand={keyHand} measuring={measuring} />
         <StudyErrors study={study} isOpen={stage.displaySet() !== undefined} />
       </main>
       <Show when={aids.info()}>
@@ -286,6 +320,8 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
           measuring={measuring}
           placeInWords={notes.placeInWords}
           onShow={showMeasurement}
+          reported={reported}
+          onShowReported={showReported}
           onClose={() => setPanelOpen(false)}
         />
       </Show>

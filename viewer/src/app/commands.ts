@@ -53,13 +53,19 @@ export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands
     rectangle: take("rectangle"),
     circle: take("circle"),
     freehand: take("freehand"),
+    spline: take("spline"),
     arrow: take("arrow"),
     probe: take("probe"),
     panel: hands.togglePanel,
     remove,
     undo: measuring.undo,
     redo: measuring.redo,
-    putAway: () => measuring.escape() || (isKind(hands.tool()) && hands.setTool(hands.firstTool)),
+    // What was measured stays selected when the tool is put away: keys can then take hold of its points.
+    putAway: () => {
+      if (measuring.abandon()) return;
+      if (isKind(hands.tool())) hands.setTool(hands.firstTool);
+      else measuring.escape();
+    },
     zoomIn: () => viewport()?.zoom(FINE_ZOOM),
     zoomOut: () => viewport()?.zoom(1 / FINE_ZOOM),
     invert: () => viewport()?.invert(),

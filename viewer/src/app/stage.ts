@@ -1,7 +1,7 @@
 /** What of a study is shown where: the grid of cells, and how they follow one another. */
 import { createEffect, createMemo, createSignal, on } from "solid-js";
 import type { DisplaySet, Stack } from "../dicom/displaysets";
-import { areParallel } from "../dicom/geometry";
+import { areParallel, type Plane } from "../dicom/geometry";
 import type { Link } from "../dicom/link";
 import type { Vector3 } from "../dicom/model";
 import { isVolume, volumeOf, type NoVolume } from "../dicom/volume";
@@ -85,10 +85,26 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
 
   /** To one image, in the cell that shows its stack already where there is one. */
   function goTo(set: Stack, index: number): void {
-    const seen = seenCells(layout()).find((cell) => layout().cells[cell]?.set === set.id);
+    const shows = (cell: number) => layout().cells[cell]?.set === set.id && !layout().cells[cell]?.cut;
+    const seen = seenCells(layout()).find(shows);
     if (seen === undefined) return show(set.id, layout().active, { index });
     setLayout(activate(layout(), seen));
     cells[seen]!.view()?.goTo(index);
+  }
+
+  /** To a point of the patient on a cut along a plane; the volume is cut where that is not seen yet. */
+  function goToCut(set: Stack, point: Vector3, along: Plane): void {
+    if (!isCut(layout()) || activeSet(layout()) !== set.id) {
+      if (!isCut(layout())) withoutCuts = layout();
+      setBeginning({ id: set.id, at: { point } });
+      return void setLayout(allCuts(set.id));
+    }
+    for (const cell of seenCells(layout())) if (layout().cells[cell]?.cut) cells[cell]!.view()?.goToPoint(point);
+    const facing = seenCells(layout()).find((cell) => {
+      const { cut, plane } = cells[cell]!.shown() ?? {};
+      return cut && cut !== "solid" && plane && areParallel(plane, along);
+    });
+    if (facing !== undefined) setLayout(activate(layout(), facing));
   }
 
   function isSeenAsVolume(): boolean {
@@ -186,6 +202,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     setGrid,
     begin,
     goTo,
+    goToCut,
     togglePlanes,
     toggleSolid: () => isSeenAsVolume() && setLayout(toggleSolid(layout())),
     toggleAlone: () => setLayout(toggleAlone(layout())),

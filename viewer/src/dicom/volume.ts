@@ -239,6 +239,43 @@ export function slicesIn(slab: Slab, { stepMm }: Slicing): number {
   return 2 * Math.max(0, Math.round((slab.mm / stepMm - 1) / 2)) + 1;
 }
 
+/**
+ * The values of a slice row by row, or of a slab around it as it is projected; what of a slab is beyond the
+ * volume is not counted.
+ */
+export function sliceValues(
+  volume: Volume,
+  { right, down, through, count }: Slicing,
+  index: number,
+  slab: { readonly slices: number; readonly projection: Projection } | null,
+  valueAt: (voxel: Vector3) => number,
+): Float64Array {
+  const last = (axis: 0 | 1 | 2) => volume.dimensions[axis] - 1;
+  const at = ({ axis, sign }: Way, place: number) => (sign > 0 ? place : last(axis) - place);
+  const [columns, rows] = [volume.dimensions[right.axis], volume.dimensions[down.axis]];
+  const half = slab ? slab.slices >> 1 : 0;
+  const layers = Array.from({ length: 2 * half + 1 }, (_, n) => index - half + n).filter((layer) => layer >= 0 && layer < count);
+  const projection = slab?.projection ?? "mean";
+  const values = new Float64Array(columns * rows);
+  const voxel: [number, number, number] = [0, 0, 0];
+  for (let row = 0; row < rows; row += 1) {
+    voxel[down.axis] = at(down, row);
+    for (let column = 0; column < columns; column += 1) {
+      voxel[right.axis] = at(right, column);
+      let [least, most, sum] = [Infinity, -Infinity, 0];
+      for (const layer of layers) {
+        voxel[through.axis] = at(through, layer);
+        const value = valueAt(voxel);
+        least = Math.min(least, value);
+        most = Math.max(most, value);
+        sum += value;
+      }
+      values[row * columns + column] = projection === "mean" ? sum / layers.length : projection === "least" ? least : most;
+    }
+  }
+  return values;
+}
+
 /** The slice nearest to a point, within the volume. */
 export function sliceAt(volume: Volume, { through, count }: Slicing, point: Vector3): number {
   const at = Math.round(voxelOf(volume, point)[through.axis]);

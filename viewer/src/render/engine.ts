@@ -1,10 +1,11 @@
 /** Cornerstone3D, started once per page. */
-import { RenderingEngine, cache, imageLoader, init as initCore } from "@cornerstonejs/core";
+import { ContextPoolRenderingEngine, cache, imageLoader, init as initCore } from "@cornerstonejs/core";
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
 import { remember, remembered } from "../i18n/kept";
 import { createLinkSpeed } from "../state/linkspeed";
 import { SCHEME, knownFrame, transferSyntaxOf } from "./imageids";
 import { loadFrame } from "./loader";
+import { paintWithoutCard } from "./painter";
 import { registerProvider } from "./provider";
 
 /**
@@ -70,9 +71,9 @@ function seriesOf(imageId: string): string {
   return imageId.slice(0, imageId.indexOf("/instances/"));
 }
 
-let engine: RenderingEngine | undefined;
+let engine: ContextPoolRenderingEngine | undefined;
 
-export function renderingEngine(): RenderingEngine {
+export function renderingEngine(): ContextPoolRenderingEngine {
   engine ??= start();
   return engine;
 }
@@ -81,7 +82,7 @@ export function cacheBudgetBytes(): number {
   return cache.getMaxCacheSize();
 }
 
-function start(): RenderingEngine {
+function start(): ContextPoolRenderingEngine {
   initCore({ rendering: { webGlContextCount: 1 } } as Parameters<typeof initCore>[0]);
   initLoader({
     maxWebWorkers: Math.max(1, Math.min(4, (navigator.hardwareConcurrency || 2) - 1)),
@@ -102,5 +103,7 @@ function start(): RenderingEngine {
   registerProvider();
   const { deviceMemory = 4 } = navigator as { deviceMemory?: number };
   cache.setMaxCacheSize(Math.max(1, deviceMemory) * CACHE_PER_GIBIBYTE);
-  return new RenderingEngine("gantry");
+  const made = new ContextPoolRenderingEngine("gantry");
+  paintWithoutCard(made);
+  return made;
 }

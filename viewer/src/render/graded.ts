@@ -11,7 +11,7 @@ import { lookUp, lookupTable, type LookupTable } from "../dicom/lut";
 import { TAG, text, type DicomObject } from "../dicom/model";
 import { overlaysOf, type Mask, type OverlayPlane } from "../dicom/planes";
 import { storedRange, storedValue } from "../dicom/storedbits";
-import { defaultVoi, functionFor, thinned, type VoiFunction } from "../dicom/voi";
+import { defaultVoi, functionFor, rangeOf, thinned, type VoiFunction } from "../dicom/voi";
 
 interface Aside {
   /** Shown until somebody sets a window. */
@@ -23,7 +23,15 @@ interface Aside {
 /** What goes with an image beside its values; it goes when the cache lets go of the image. */
 const asides = new WeakMap<object, Aside>();
 
-export const voiTableOf = (image: object): LookupTable | undefined => asides.get(image)?.voiTable;
+
+/** The VOI LUT that an image is shown through: its own, for as long as nobody has set a window. */
+export function tableShown(image: Types.IImage, range: Types.VOIRange | undefined): LookupTable | undefined {
+  const table = asides.get(image)?.voiTable;
+  if (!table || !range) return undefined;
+  const own = rangeOf(Number(image.windowCenter), Number(image.windowWidth), "LINEAR");
+  return range.lower === own.lower && range.upper === own.upper ? table : undefined;
+}
+
 export const embeddedPlane = (image: object, group: number): Mask | undefined => asides.get(image)?.planes.get(group);
 
 export interface Source {

@@ -129,6 +129,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       plane: undefined,
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut: "solid",
+      stepMm: null,
       slab: null,
       rendering: look.rendering,
     });

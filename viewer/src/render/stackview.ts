@@ -8,7 +8,7 @@ import type { FrameDescription, Window } from "../dicom/frame";
 import type { LookupTable } from "../dicom/lut";
 import type { Mask } from "../dicom/planes";
 import { rangeOf, voiFunctionOf, windowOfRange } from "../dicom/voi";
-import { embeddedPlane, voiTableOf } from "./graded";
+import { embeddedPlane, tableShown } from "./graded";
 import type { ImagePoint, Pixels } from "../dicom/measure";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
@@ -38,6 +38,8 @@ export interface ShownView {
   readonly frameOfReferenceUid: string | undefined;
   /** How the volume is cut that this is a slice of; null for an image as it was taken. */
   readonly cut: Seen | null;
+  /** Between it and the next slice of the cut; null for an image as it was taken. */
+  readonly stepMm: number | null;
   /** How many of its slices are seen as one, and how; null for one. */
   readonly slab: Slab | null;
   /** Of a solid thing. */
@@ -93,7 +95,7 @@ export interface View {
   /** The point of the image that is seen there, and where one is seen; undefined while there is no image. */
   imagePointAt(at: Point): ImagePoint | undefined;
   placeOfImagePoint(point: ImagePoint): Point | undefined;
-  /** The values of an image while it is shown; undefined for colour and for what the server rendered. */
+  /** The values of an image while it is shown; undefined for what the server rendered. */
   pixels(index: number): Pixels | undefined;
   /** An overlay that stands in bits of the pixels that are shown. */
   embedded?(group: number): Mask | undefined;
@@ -395,21 +397,19 @@ function dress(viewport: Types.IStackViewport): void {
   const property = actor.getProperty();
   const now = property.getRGBTransferFunction(0);
   const { voiRange, invert = false } = viewport.getProperties();
-  const image = viewport.getCornerstoneImage();
-  const table = voiTableOf(image);
-  const own = rangeOf(Number(image.windowCenter), Number(image.windowWidth), "LINEAR");
-  const isUntouched = table !== undefined && voiRange?.lower === own.lower && voiRange.upper === own.upper;
+  if (!voiRange) return;
+  const table = tableShown(viewport.getCornerstoneImage(), voiRange);
   const worn = now ? tables.get(now) : undefined;
-  if (isUntouched ? worn?.table === table && worn.inverted === invert : worn === undefined) return;
-  const shares = isUntouched ? sharesOf(table) : [0, 1];
-  const { lower, upper } = voiRange ?? own;
+  if (table ? worn?.table === table && worn.inverted === invert : worn === undefined) return;
+  const shares = table ? sharesOf(table) : [0, 1];
+  const { lower, upper } = voiRange;
   const made = utilities.createLinearRGBTransferFunction({ lower, upper });
   made.removeAllPoints();
   shares.forEach((share, at) => {
     const grey = invert ? 1 - share : share;
     made.addRGBPoint(lower + ((upper - lower) * at) / (shares.length - 1), grey, grey, grey);
   });
-  if (isUntouched) tables.set(made, { table, inverted: invert });
+  if (table) tables.set(made, { table, inverted: invert });
   property.setRGBTransferFunction(0, made);
 }
 
@@ -442,6 +442,7 @@ function currentView(viewport: Types.IStackViewport): ShownView | undefined {
     plane: planeOf(frame),
     frameOfReferenceUid: text(instance, TAG.frameOfReferenceUid),
     cut: null,
+    stepMm: null,
     slab: null,
     rendering: null,
   };
@@ -470,15 +471,17 @@ function pixels(viewport: Types.IStackViewport): Pixels | undefined {
   const frame = imageId ? knownFrame(imageId)?.frame : undefined;
   if (!imageId || !frame || !viewport.getDefaultActor() || isRendered(imageId)) return undefined;
   const image = viewport.getCornerstoneImage();
-  if (image.color || image.imageId !== imageId) return undefined;
-  const isScaled = image.preScale?.scaled === true;
+  if (image.imageId !== imageId) return undefined;
+  const isScaled = image.color || image.preScale?.scaled === true;
+  const values = image.getPixelData();
   return {
     columns: image.columns,
     rows: image.rows,
-    values: image.getPixelData(),
+    values,
+    samples: image.color ? Math.round(values.length / (image.columns * image.rows)) : 1,
     slope: isScaled ? 1 : frame.rescaleSlope,
     intercept: isScaled ? 0 : frame.rescaleIntercept,
-    unit: unitOf(frame.rescaleType),
+    unit: image.color ? "" : unitOf(frame.rescaleType),
   };
 }
 

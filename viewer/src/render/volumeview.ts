@@ -6,11 +6,13 @@ import { Enums, utilities, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
 import { moved, pixelOf, pointAt, type Plane } from "../dicom/geometry";
+import type { Pixels } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
 import {
   sliceAt,
   sliceOf,
+  sliceValues,
   slicesIn,
   slicing,
   voxelOf,
@@ -93,6 +95,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
 
   let shown: Shown | undefined;
   let look: Look | undefined;
+  let known: { readonly shown: Shown; readonly index: number; readonly slab: Slab | null; readonly pixels: Pixels } | undefined;
   const volumes = volumesOf(viewport, listener);
   let playing: { cancel(): void; onStop(): void } | undefined;
 
@@ -194,9 +197,23 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       plane: at,
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut,
+      stepMm: way.stepMm,
       slab: look!.slab,
       rendering: null,
     });
+  }
+
+  /** What is seen now, as values; counted once, since a hand asks for it at every step. */
+  function pixels(): Pixels {
+    const { volume, slicing: way, held, frame } = shown!;
+    const { index, slab } = look!;
+    if (known && known.shown === shown && known.index === index && known.slab === slab) return known.pixels;
+    const slices = slab && { slices: slicesIn(slab, way), projection: slab.projection };
+    const values = sliceValues(volume, way, index, slices, (voxel) => held.valueAt(voxel)!);
+    const { columns, rows } = plane();
+    const pixels = { columns, rows, values, slope: 1, intercept: 0, unit: unitOf(frame.rescaleType) };
+    known = { shown: shown!, index, slab, pixels };
+    return pixels;
   }
 
   function change(part: Partial<Look>): void {
@@ -265,10 +282,13 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     scroll: (images) => look && change({ index: clamped(look.index + images) }),
     goToPoint: (point) => shown && change({ index: sliceAt(shown.volume, shown.slicing, point) }),
     pointAt: (at) => (look ? pointUnder(at) : undefined),
-    // A cut is no image that a measurement could be of.
-    imagePointAt: () => undefined,
-    placeOfImagePoint: () => undefined,
-    pixels: () => undefined,
+    imagePointAt(at) {
+      if (!look) return undefined;
+      const { x, y } = pixelOf(plane(), pointUnder(at));
+      return { x, y };
+    },
+    placeOfImagePoint: ({ x, y }) => (look ? placeOf(pointAt(plane(), x, y)) : undefined),
+    pixels: (index) => (look?.index === index ? pixels() : undefined),
     placeOf: (point) => (look ? placeOf(point) : { x: 0, y: 0 }),
     probe(at) {
       if (!shown || !look) return undefined;

@@ -37,6 +37,7 @@ export const COMMANDS = {
   rectangle: { id: "rectangle", keys: ["q"], shown: "Q" },
   circle: { id: "circle", keys: ["o"], shown: "O" },
   freehand: { id: "freehand", keys: ["j"], shown: "J" },
+  spline: { id: "spline", keys: ["Shift+j"], shown: "Shift J" },
   arrow: { id: "arrow", keys: ["t"], shown: "T" },
   probe: { id: "probe", keys: ["v"], shown: "V" },
   panel: { id: "panel", keys: ["u"], shown: "U" },
@@ -61,16 +62,76 @@ export const COMMANDS = {
   copyLink: { id: "copyLink", keys: ["y"], shown: "Y" },
   full: { id: "full", keys: ["f"], shown: "F" },
   help: { id: "help", keys: ["?"], shown: "?" },
-  info: { id: "info", keys: ["Shift+i"], shown: "⇧I" },
-  overlays: { id: "overlays", keys: ["Shift+o"], shown: "⇧O" },
-  lens: { id: "lens", keys: ["Shift+m"], shown: "⇧M" },
-  fit: { id: "fit", keys: ["Shift+f"], shown: "⇧F" },
-  trueSize: { id: "trueSize", keys: ["Shift+z"], shown: "⇧Z" },
-  onePixel: { id: "onePixel", keys: ["Shift+1"], shown: "⇧1" },
+  info: { id: "info", keys: ["Shift+i"], shown: "Shift I" },
+  overlays: { id: "overlays", keys: ["Shift+o"], shown: "Shift O" },
+  lens: { id: "lens", keys: ["Shift+m"], shown: "Shift M" },
+  fit: { id: "fit", keys: ["Shift+f"], shown: "Shift F" },
+  trueSize: { id: "trueSize", keys: ["Shift+z"], shown: "Shift Z" },
+  onePixel: { id: "onePixel", keys: ["Shift+1"], shown: "Shift 1" },
   list: { id: "list", keys: ["Backspace"], shown: "⌫" },
 } as const satisfies Record<string, Command>;
 
 export type CommandId = keyof typeof COMMANDS;
+
+/** Under which heading the help lists a command, in the order of the headings. */
+export const GROUPS = ["images", "hand", "look", "measure", "layout", "page"] as const;
+export type Group = (typeof GROUPS)[number];
+
+export const GROUP_OF: Readonly<Record<CommandId, Group>> = {
+  previous: "images",
+  next: "images",
+  back10: "images",
+  forward10: "images",
+  first: "images",
+  last: "images",
+  previousSeries: "images",
+  nextSeries: "images",
+  play: "images",
+  window: "hand",
+  scroll: "hand",
+  zoom: "hand",
+  pan: "hand",
+  cursor: "hand",
+  length: "measure",
+  bidirectional: "measure",
+  angle: "measure",
+  cobb: "measure",
+  ellipse: "measure",
+  rectangle: "measure",
+  circle: "measure",
+  freehand: "measure",
+  spline: "measure",
+  arrow: "measure",
+  probe: "measure",
+  panel: "measure",
+  remove: "measure",
+  undo: "measure",
+  redo: "measure",
+  putAway: "measure",
+  zoomIn: "look",
+  zoomOut: "look",
+  invert: "look",
+  rotate: "look",
+  flip: "look",
+  reset: "look",
+  fit: "look",
+  trueSize: "look",
+  onePixel: "look",
+  lens: "look",
+  overlays: "look",
+  nextCell: "layout",
+  alone: "layout",
+  grid: "layout",
+  planes: "layout",
+  solid: "layout",
+  link: "layout",
+  lines: "layout",
+  info: "page",
+  copyLink: "page",
+  full: "page",
+  help: "page",
+  list: "page",
+};
 
 export const commandWords = (id: CommandId): string => t().commands[id];
 
@@ -79,8 +140,11 @@ export function keyShown(id: CommandId): string {
   return typeof shown === "string" ? shown : t().keys[shown.word];
 }
 
-/** The key as ARIA writes it. */
-export const ariaKey = (id: CommandId): string => COMMANDS[id].keys[0];
+/** As `aria-keyshortcuts` names it. */
+export function keyNamed(id: CommandId): string {
+  const [key]: readonly string[] = COMMANDS[id].keys;
+  return key === " " ? "Space" : key!.replace("Ctrl", "Control");
+}
 
 const BY_KEY = new Map<string, CommandId>(
   Object.values(COMMANDS).flatMap((command) =>

@@ -9,13 +9,16 @@ import type { Seen } from "../dicom/volume";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
+import type { ReportedOnes } from "../state/reported";
 import type { Identity } from "../state/study";
+import type { KeyHand } from "../tools/keyhand";
 import { followTouches, type Point } from "../tools/gestures";
 import { FINGER_REACH, MOUSE_REACH, type Measuring } from "../tools/measuring";
 import { followMouse, type DragTool, type HandTool } from "../tools/mouse";
 import { CineBar } from "./CineBar";
 import { ErrorNote, Progress } from "./controls";
 import { CrossLines } from "./CrossLines";
+import { KeyCross } from "./KeyCross";
 import { Lens } from "./Lens";
 import { MeasureLayer } from "./MeasureLayer";
 import { Overlay } from "./Overlay";
@@ -49,6 +52,8 @@ export interface StageCellProps {
   readonly lens: boolean;
   readonly onLensClosed: () => void;
   readonly measuring: Measuring;
+  readonly reported: ReportedOnes;
+  readonly keyHand: KeyHand;
   readonly others: readonly ShownView[];
   readonly cursor: Vector3 | null;
   readonly onActivate: () => void;
@@ -205,7 +210,8 @@ export function StageCell(props: StageCellProps): JSX.Element {
           <PlaneLayer cell={cell} />
         </Show>
         <CrossLines cell={cell} others={props.others} cursor={props.cursor} />
-        <MeasureLayer cell={cell} measuring={props.measuring} />
+        <MeasureLayer cell={cell} measuring={props.measuring} reported={props.reported} />
+        <KeyCross cell={cell} active={props.active} hand={props.keyHand} />
         <Show when={props.lens && !props.cut}>
           <Lens cell={cell} box={box} onClose={props.onLensClosed} />
         </Show>

@@ -6,7 +6,7 @@ import { presetWords, type Preset } from "../dicom/presets";
 import type { Rendering, Slab } from "../dicom/volume";
 import { numberInWords, t } from "../i18n/language";
 import { cellCount, type Layout } from "../state/layout";
-import { ariaKey, commandWords, keyShown, type CommandId } from "../tools/keys";
+import { commandWords, keyNamed, keyShown, type CommandId } from "../tools/keys";
 import type { Kind } from "../dicom/measure";
 import type { DragTool, HandTool } from "../tools/mouse";
 import { ToolButton } from "./controls";
@@ -103,7 +103,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           icon={props.playing ? "pause" : "play"}
           words={props.playing ? t().cine.stop : commandWords("play")}
           shortcut={keyShown("play")}
-          ariaKey="Space"
+          ariaKey={keyNamed("play")}
           disabled={props.disabled}
           onUse={() => props.run("play")}
         />
@@ -149,7 +149,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           icon="info"
           words={commandWords("info")}
           shortcut={keyShown("info")}
-          ariaKey={ariaKey("info")}
+          ariaKey={keyNamed("info")}
           pressed={props.info}
           onUse={() => props.run("info")}
         />

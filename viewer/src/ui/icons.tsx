@@ -18,6 +18,8 @@ import contrast from "lucide-static/icons/contrast.svg?raw";
 import copy from "lucide-static/icons/copy.svg?raw";
 import ellipsis from "lucide-static/icons/ellipsis.svg?raw";
 import ellipse from "lucide-static/icons/egg.svg?raw";
+import eye from "lucide-static/icons/eye.svg?raw";
+import eyeOff from "lucide-static/icons/eye-off.svg?raw";
 import file from "lucide-static/icons/file.svg?raw";
 import fileText from "lucide-static/icons/file-text.svg?raw";
 import film from "lucide-static/icons/film.svg?raw";
@@ -48,6 +50,7 @@ import rotate3d from "lucide-static/icons/rotate-3d.svg?raw";
 import rotate from "lucide-static/icons/rotate-cw.svg?raw";
 import ruler from "lucide-static/icons/ruler.svg?raw";
 import search from "lucide-static/icons/search.svg?raw";
+import spline from "lucide-static/icons/spline.svg?raw";
 import sun from "lucide-static/icons/sun.svg?raw";
 import trash from "lucide-static/icons/trash-2.svg?raw";
 import triangle from "lucide-static/icons/triangle-alert.svg?raw";
@@ -64,8 +67,8 @@ import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
   activity, angle, arrow, arrowLeft, bookmark, box, check, chevronDown, circle, close, cobb, columns, contrast, copy, crosshair, down, ellipse,
-  ellipsis, file, fileText, film, flip, freehand, grid, history, inbox, invert, keyboard, languages, layers, link, list, maximize,
-  moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, sun, trash, triangle,
+  ellipsis, eye, eyeOff, file, fileText, film, flip, freehand, grid, history, inbox, invert, keyboard, languages, layers, link, list, maximize,
+  moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, spline, sun, trash, triangle,
   undo, up, upload, zoom,
   fit, info, lens, onePixel, overlays, trueSize,
 } as const;
