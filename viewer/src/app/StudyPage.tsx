@@ -10,7 +10,7 @@ import { findSeries, findStudiesOfPatient, findStudy, seriesMetadata } from "../
 import type { Window } from "../dicom/frame";
 import { linkPath, type Link } from "../dicom/link";
 import { isKind, type Kind } from "../dicom/measure";
-import { presetsFor } from "../dicom/presets";
+import { presetsFor, windowFor, type Preset } from "../dicom/presets";
 import { RENDERINGS } from "../dicom/volume";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
 import { t } from "../i18n/language";
@@ -67,6 +67,11 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   let main!: HTMLElement;
 
   const identity = () => study.state().identity;
+  const usePreset = (preset: Preset) => {
+    const shown = view();
+    const window = shown && windowFor(preset, () => viewport()?.pixels(shown.index));
+    if (window) viewport()?.setWindow(window);
+  };
   const presets = () => presetsFor(stack()?.modality ?? "");
 
   let saying: ReturnType<typeof setTimeout> | undefined;
@@ -145,7 +150,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     // A focused button keeps its own keys.
     if (event.key === " " && event.target instanceof HTMLButtonElement) return;
     event.preventDefault();
-    if (preset) return viewport()?.setWindow(preset);
+    if (preset) return usePreset(preset);
     commands[command!]();
   };
   onMount(() => {
@@ -217,6 +222,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         run={(id) => commands[id]()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}
+        onPreset={usePreset}
         onWindow={(window: Window) => viewport()?.setWindow(window)}
         canScroll={(stack()?.frames.length ?? 0) > 1}
         canWindow={view()?.window != null}
@@ -263,7 +269,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
                 study={uid}
                 set={set()}
                 cut={layout().cells[index]?.cut ?? null}
-                beginning={stage.beginningOf(set()?.id)}
+                beginning={stage.beginningOf(set()?.id, index)}
                 identity={identity()}
                 active={layout().active === index}
                 isOne={cellCount(layout()) === 1}

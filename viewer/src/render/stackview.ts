@@ -4,6 +4,7 @@
  */
 import { Enums, cache, eventTarget, utilities, type Types } from "@cornerstonejs/core";
 import { firstIndex, type Stack } from "../dicom/displaysets";
+import { placing, type Hung } from "../dicom/hanging";
 import type { FrameDescription, Window } from "../dicom/frame";
 import type { LookupTable } from "../dicom/lut";
 import type { Mask } from "../dicom/planes";
@@ -52,6 +53,8 @@ export interface Beginning {
   /** Of the patient; slices of a volume begin at the one nearest to it, and not at an index. */
   readonly point?: Vector3 | undefined;
   readonly window?: Window | undefined;
+  /** How it hangs, where its reader expects that. */
+  readonly hung?: Hung | undefined;
 }
 
 /** One pixel: its column and row, from 0, and what it holds. */
@@ -147,6 +150,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   let target = 0;
   let generation = 0;
   let stopPrefetch = () => {};
+  let hung: Hung | undefined;
   let playing: { cancel(): void; onStop(): void } | undefined;
 
   const told = () => {
@@ -178,6 +182,20 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     playing = undefined;
   }
 
+  /** Turns and places the picture as its reader expects it. */
+  function hang(): void {
+    const frame = knownFrame(imageIds[target] ?? "")?.frame;
+    if (!hung || !frame) return;
+    if (hung.flip) viewport.setCamera({ flipHorizontal: true });
+    if (hung.inverted !== undefined) viewport.setProperties({ invert: hung.inverted });
+    const [down, across] = frame.spacingMm ?? [frame.pixelAspect, 1];
+    const picture = [frame.columns * across, frame.rows * down] as const;
+    const { zoom, right } = placing([element.clientWidth, element.clientHeight], picture, hung);
+    viewport.setZoom(zoom);
+    viewport.setPan([right, 0]);
+    viewport.render();
+  }
+
   function goTo(index: number): Promise<unknown> {
     target = Math.max(0, Math.min(imageIds.length - 1, index));
     if (imageIds.length === 0 || target === viewport.getCurrentImageIdIndex()) return Promise.resolve();
@@ -196,6 +214,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       if (own !== generation) return;
       viewport.resetCamera();
       viewport.render();
+      hung = beginning.hung;
+      hang();
       if (beginning.window) this.setWindow(beginning.window);
       stopPrefetch = prefetchStack(imageIds, target, bytesOf(imageIds[target]!), listener.onProgress);
     },
@@ -279,6 +299,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       viewport.resetProperties();
       viewport.resetCamera();
       viewport.render();
+      hang();
     },
     play(framesPerSecond, onStop) {
       stop();

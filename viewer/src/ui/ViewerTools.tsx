@@ -34,6 +34,7 @@ export interface ViewerToolsProps {
   /** The windows that the image itself brings. */
   readonly windows: readonly Window[];
   readonly onWindow: (window: Window) => void;
+  readonly onPreset: (preset: Preset) => void;
   readonly canScroll: boolean;
   readonly canWindow: boolean;
   readonly playing: boolean;
@@ -222,13 +223,18 @@ function WindowItems(props: ViewerToolsProps): JSX.Element {
             <WindowItem
               words={window.explanation ?? (index() === 0 ? t().tools.asSent : t().tools.asSentNumber(index() + 1))}
               window={window}
-              onWindow={props.onWindow}
+              onUse={() => props.onWindow(window)}
             />
           )}
         </For>
         <For each={props.presets}>
           {(preset) => (
-            <WindowItem words={presetWords(preset)} window={preset} shortcut={preset.key} onWindow={props.onWindow} />
+            <WindowItem
+              words={presetWords(preset)}
+              window={"center" in preset.window ? preset.window : undefined}
+              shortcut={preset.key}
+              onUse={() => props.onPreset(preset)}
+            />
           )}
         </For>
       </DropdownMenu.Group>
@@ -239,18 +245,23 @@ function WindowItems(props: ViewerToolsProps): JSX.Element {
 
 interface WindowItemProps {
   readonly words: string;
-  readonly window: Window;
+  /** Undefined where it depends on the image. */
+  readonly window: Window | undefined;
   readonly shortcut?: string;
-  readonly onWindow: (window: Window) => void;
+  readonly onUse: () => void;
 }
 
 function WindowItem(props: WindowItemProps): JSX.Element {
   return (
-    <DropdownMenu.Item class="menu-item" onSelect={() => props.onWindow(props.window)}>
+    <DropdownMenu.Item class="menu-item" onSelect={() => props.onUse()}>
       <span class="grow">{props.words}</span>
-      <span class="aside">
-        {numberInWords(props.window.width, 0)} / {numberInWords(props.window.center, 0)}
-      </span>
+      <Show when={props.window}>
+        {(window) => (
+          <span class="aside">
+            {numberInWords(window().width, 0)} / {numberInWords(window().center, 0)}
+          </span>
+        )}
+      </Show>
       <Show when={props.shortcut}>
         <kbd>{props.shortcut}</kbd>
       </Show>
