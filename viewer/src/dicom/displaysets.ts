@@ -60,7 +60,7 @@ const MOST_ONE_BY_ONE = 12;
 function singleFrameStacks(images: readonly DicomObject[]): readonly Stack[] {
   if (images.length === 0) return [];
   const modality = text(images[0], TAG.modality) ?? "";
-  if (ONE_BY_ONE.has(modality) && images.length > 1 && images.length <= MOST_ONE_BY_ONE)
+  if (ONE_BY_ONE.has(modality) && images.length <= MOST_ONE_BY_ONE)
     return images.map((image) => stackOf([image], viewName(image)));
   const sizes = sizesOf(images);
   if (sizes) return sizes.flatMap((same) => phaseStacks(same, `${number(same[0], TAG.columns)} × ${number(same[0], TAG.rows)}`));

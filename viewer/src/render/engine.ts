@@ -3,7 +3,7 @@ import { ContextPoolRenderingEngine, cache, imageLoader, init as initCore } from
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
 import { remember, remembered } from "../i18n/kept";
 import { createLinkSpeed } from "../state/linkspeed";
-import { SCHEME, knownFrame, transferSyntaxOf } from "./imageids";
+import { SCHEME, noteStoredSyntax, storedSyntax } from "./imageids";
 import { loadFrame } from "./loader";
 import { paintWithoutCard } from "./painter";
 import { registerProvider } from "./provider";
@@ -16,11 +16,6 @@ const FRAME = 'multipart/related; type="application/octet-stream"; transfer-synt
 const AS_STORED = `${FRAME}*`;
 /** What the server makes of uncompressed frames where the link is the slowest part: HTJ2K, lossless. */
 const COMPRESSED = `multipart/related; type="image/jphc"; transfer-syntax=1.2.840.10008.1.2.4.201, ${AS_STORED}; q=0.5`;
-/** Of what no decoder here gets right: JPEG Extended with 12 bits. */
-const DECODED = `${FRAME}1.2.840.10008.1.2.1`;
-const JPEG_EXTENDED = "1.2.840.10008.1.2.4.51";
-const isDecodedThere = (imageId: string) =>
-  transferSyntaxOf(imageId) === JPEG_EXTENDED && (knownFrame(imageId)?.frame.bitsStored ?? 0) > 8;
 const UNCOMPRESSED = new Set(["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"]);
 
 const MEBIBYTE = 1 << 20;
@@ -54,9 +49,6 @@ function cameFromCache(request: XMLHttpRequest, bytes: number): boolean {
 
 const MOST_TIMINGS = 200; // browsers keep 250, and note no more then
 
-/** In which transfer syntax the frames of a series came that were given as they are stored. */
-const stored = new Map<string, string>();
-
 const HEAD_BYTES = 512;
 
 /** The head of the answer's first part names it (PS3.18 8.7.3.5.2). */
@@ -65,10 +57,6 @@ function syntaxOfAnswer(request: XMLHttpRequest): string | undefined {
   const { byteLength } = request.response;
   const head = new TextDecoder("latin1").decode(new Uint8Array(request.response, 0, Math.min(HEAD_BYTES, byteLength)));
   return /transfer-syntax="?([0-9.]+)/.exec(head)?.[1];
-}
-
-function seriesOf(imageId: string): string {
-  return imageId.slice(0, imageId.indexOf("/instances/"));
 }
 
 let engine: ContextPoolRenderingEngine | undefined;
@@ -88,14 +76,12 @@ function start(): ContextPoolRenderingEngine {
     maxWebWorkers: Math.max(1, Math.min(4, (navigator.hardwareConcurrency || 2) - 1)),
     beforeSend: (request, imageId) => {
       const askedAt = performance.now();
-      const series = seriesOf(imageId);
-      const pays = UNCOMPRESSED.has(stored.get(series) ?? "") && speed.isSlow();
+      const pays = UNCOMPRESSED.has(storedSyntax(imageId) ?? "") && speed.isSlow();
       request.addEventListener("load", ({ loaded }) => {
         if (!cameFromCache(request, loaded)) speed.note(loaded, askedAt, performance.now());
         noteSlowness(speed.isSlow());
-        if (!pays && !stored.has(series)) stored.set(series, syntaxOfAnswer(request) ?? "");
+        if (!pays) noteStoredSyntax(imageId, syntaxOfAnswer(request) ?? "");
       });
-      if (isDecodedThere(imageId)) return Promise.resolve({ Accept: DECODED });
       return Promise.resolve({ Accept: pays ? COMPRESSED : AS_STORED });
     },
   });

@@ -52,6 +52,23 @@ export function isRendered(imageId: string): boolean {
   return rendered.has(imageId);
 }
 
+/** In which transfer syntax the frames of a series came that were given as they are stored. */
+const stored = new Map<string, string>();
+
+const seriesOf = (imageId: string) => imageId.slice(0, imageId.indexOf("/instances/"));
+
+export const storedSyntax = (imageId: string): string | undefined => stored.get(seriesOf(imageId));
+
+/** The first that is told holds. */
+export function noteStoredSyntax(imageId: string, syntax: string): void {
+  if (!stored.has(seriesOf(imageId))) stored.set(seriesOf(imageId), syntax);
+}
+
+const JPEG_EXTENDED = "1.2.840.10008.1.2.4.51";
+
+/** JPEG Extended, with 12 bits, or of colours that its header names otherwise: no decoder here gets it right. */
+export const needsServer = (syntax: string | undefined): boolean => syntax === JPEG_EXTENDED;
+
 export function forgetAll(): void {
   known.clear();
   rendered.clear();

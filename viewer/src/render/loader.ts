@@ -7,7 +7,7 @@ import { wadors } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame } from "../api/dicomweb";
 import { TAG, items, text } from "../dicom/model";
 import { graded } from "./graded";
-import { framePath, isRendered, knownFrame, noteRendered } from "./imageids";
+import { framePath, isRendered, knownFrame, needsServer, noteRendered, storedSyntax } from "./imageids";
 
 type Options = Record<string, unknown>;
 
@@ -20,6 +20,8 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
   try {
     const found = knownFrame(imageId);
     const image = await decoded(imageId, options);
+    // In which form a frame comes is only known when it has come.
+    if (needsServer(storedSyntax(imageId))) return await loadRendered(imageId);
     // Its own words, since the loader notes in them what it did.
     return found ? await graded(image, found, () => decoded(imageId, { ...options, preScale: { enabled: false } })) : image;
   } catch (error) {

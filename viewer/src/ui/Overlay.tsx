@@ -30,7 +30,7 @@ export function Overlay(props: OverlayProps): JSX.Element {
         </p>
       </div>
       <div class="corner top-right">
-        <p class="strong">{props.stack.description || props.stack.modality}</p>
+        <p class="strong">{listed([props.stack.description || props.stack.modality, props.stack.part])}</p>
         <p>
           {listed([
             props.stack.seriesNumber === undefined ? undefined : t().overlay.series(props.stack.seriesNumber),
