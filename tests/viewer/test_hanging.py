@@ -17,7 +17,7 @@ from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
-MAMMOGRAMS, RADIOGRAPHS, CLIP, COUNTS, ENHANCED = (f"{ROOT}.2{n}" for n in range(5))
+MAMMOGRAMS, RADIOGRAPHS, CLIP, COUNTS, ENHANCED, RUN = (f"{ROOT}.2{n}" for n in range(6))
 
 
 def made(study: str, number: int, pixels: np.ndarray, **attributes: Any) -> bytes:
@@ -74,6 +74,19 @@ def enhanced() -> bytes:
     )  # fmt: skip
 
 
+def run() -> bytes:
+    """A body that is in all frames, and a vessel that is dark in all but the first."""
+    mask = Dataset()
+    mask.MaskOperation, mask.MaskFrameNumbers = "AVG_SUB", 1
+    body = np.random.default_rng(2).integers(1000, 3000, (64, 64))
+    frames = np.stack([body] * 4)
+    frames[1:, 28:36] -= 400
+    return made(
+        RUN, 1, frames.astype(np.uint16), Modality="XA", SOPClassUID="1.2.840.10008.5.1.4.1.1.12.1",
+        MaskSubtractionSequence=Sequence([mask]), WindowCenter=2000, WindowWidth=2400,
+    )  # fmt: skip
+
+
 def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(1).integers(0, 200, shape).astype(np.uint8)
 
@@ -87,6 +100,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         made(CLIP, 1, noise(12, 48, 64), Modality="US", FrameTime=50, CineRate=20),
         made(COUNTS, 1, noise(2, 64, 32), Modality="NM", ImageType=["ORIGINAL", "PRIMARY", "STATIC"]),
         enhanced(),
+        run(),
     ]
     with filled(tmp_path_factory.mktemp("archive"), objects) as address:
         yield address
@@ -183,3 +197,29 @@ def test_times_of_an_enhanced_object_are_stacks_of_their_own(page: Page, server:
     open_study(page, server, ENHANCED, f"?series={ENHANCED}.1&instance={ENHANCED}.9.1~2&frame=3")
     assert page.wait_until(SLICE) == "3 / 3"
     page.wait_until("document.querySelectorAll('.rail-item')[1].getAttribute('aria-current') === 'true'")
+
+
+# Greys in the middle of the picture's pixels: how many of them there are, and that of the first and the middle row.
+GREYS = """(() => {
+    const canvas = document.querySelector('.viewport canvas'), { width, height } = canvas;
+    const small = new OffscreenCanvas(width, height), context = small.getContext('2d');
+    context.drawImage(canvas, 0, 0);
+    const data = context.getImageData(0, 0, width, height).data;
+    const pixel = Math.min(width, height) / 64, left = (width - 64 * pixel) / 2;
+    const at = (row, column) => data[(Math.floor((row + 0.5) * pixel) * width + Math.floor(left + (column + 0.5) * pixel)) * 4];
+    const all = Array.from({ length: 64 * 64 }, (_, n) => at(Math.floor(n / 64), n % 64));
+    return [new Set(all).size, at(2, 2), at(32, 32)];
+})()"""
+
+
+def test_the_mask_is_subtracted_and_put_back(page: Page, server: str) -> None:
+    open_study(page, server, RUN, f"?series={RUN}.1&frame=2")
+    page.wait_until(f"{GREYS}[0] > 50")
+    page.command("Input.dispatchKeyEvent", type="keyDown", key="D", code="KeyD", modifiers=8)
+    # Nothing is left but the vessel, dark on white.
+    page.wait_until(f"{GREYS}[0] <= 4 && {GREYS}[1] > 240 && {GREYS}[2] < 15")
+    page.key("ArrowDown")
+    page.wait_until(f"{SLICE} === '3 / 4' && {GREYS}[0] <= 4")
+    page.screenshot(ARTIFACTS / "subtraction-desk.png")
+    page.command("Input.dispatchKeyEvent", type="keyDown", key="D", code="KeyD", modifiers=8)
+    page.wait_until(f"{GREYS}[0] > 50")

@@ -219,6 +219,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         info={aids.info()}
         overlays={aids.overlays()}
         lens={aids.lens()}
+        subtracted={view()?.subtracted ?? null}
         run={(id) => commands[id]()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}

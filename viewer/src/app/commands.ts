@@ -85,6 +85,7 @@ export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands
     help: hands.toggleHelp,
     info: aids.toggleInfo,
     overlays: aids.toggleOverlays,
+    subtract: () => stage.view()?.subtracted != null && viewport()?.subtract?.(),
     lens: aids.toggleLens,
     fit: () => viewport()?.fit(),
     trueSize: aids.trueSize,

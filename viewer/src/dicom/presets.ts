@@ -91,16 +91,16 @@ export function presetsFor(modality: string): readonly Preset[] {
 }
 
 /** The window of a preset for an image; undefined where its values are not known. */
-export function windowFor({ window }: Preset, pixels: () => Pixels | undefined): Window | undefined {
-  if ("center" in window) return window;
+export function windowFor({ window: asked }: Preset, pixels: () => Pixels | undefined): Window | undefined {
+  if ("center" in asked) return asked;
   const held = pixels();
   if (!held) return undefined;
   const values = thinned(held.values, held.rows, held.columns, (value) => !Number.isFinite(value));
   const sorted = values.map((value) => value * held.slope + held.intercept).sort();
   if (sorted.length === 0) return undefined;
   const greatest = sorted[sorted.length - 1]!;
-  const [low, high] = window.ofGreatest
-    ? [0, (greatest * window.to) / 100]
-    : [percentile(sorted, window.from), percentile(sorted, window.to)];
+  const [low, high] = asked.ofGreatest
+    ? [0, (greatest * asked.to) / 100]
+    : [percentile(sorted, asked.from), percentile(sorted, asked.to)];
   return { center: (low + high) / 2, width: Math.max(high - low, LEAST_WIDTH) };
 }

@@ -345,6 +345,7 @@ export const de: Messages = {
     fit: "Ganzes Bild",
     trueSize: "Wahre Größe",
     onePixel: "Pixel für Pixel",
+    subtract: "Maske abziehen",
     list: "Untersuchungen",
   },
   keys: {

@@ -334,6 +334,7 @@ export const en = {
     fit: "Whole image",
     trueSize: "True size",
     onePixel: "Pixel for pixel",
+    subtract: "Subtract the mask",
     list: "Studies",
   },
   keys: {

@@ -343,6 +343,7 @@ export const es: Messages = {
     fit: "Imagen completa",
     trueSize: "Tamaño real",
     onePixel: "Píxel a píxel",
+    subtract: "Restar la máscara",
     list: "Estudios",
   },
   keys: {

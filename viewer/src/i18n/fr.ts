@@ -346,6 +346,7 @@ export const fr: Messages = {
     fit: "Image entière",
     trueSize: "Taille réelle",
     onePixel: "Pixel pour pixel",
+    subtract: "Soustraire le masque",
     list: "Examens",
   },
   keys: {

@@ -346,6 +346,7 @@ export const ja: Messages = {
     fit: "画像全体",
     trueSize: "実寸",
     onePixel: "等倍（ピクセル）",
+    subtract: "マスクを差し引く",
     list: "検査一覧",
   },
   keys: {

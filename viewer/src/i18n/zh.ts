@@ -309,6 +309,7 @@ export const zh: Messages = {
     fit: "整幅图像",
     trueSize: "实际大小",
     onePixel: "逐像素",
+    subtract: "减去蒙片",
     list: "检查列表",
   },
   keys: {

@@ -7,6 +7,7 @@ import { SCHEME, noteStoredSyntax, storedSyntax } from "./imageids";
 import { loadFrame } from "./loader";
 import { paintWithoutCard } from "./painter";
 import { registerProvider } from "./provider";
+import { registerSubtraction } from "./subtracting";
 
 /**
  * Any stored transfer syntax, one part per frame (PS3.18 8.7.3.5). The type stands in quotes
@@ -86,6 +87,7 @@ function start(): ContextPoolRenderingEngine {
     },
   });
   imageLoader.registerImageLoader(SCHEME, loadFrame as never);
+  registerSubtraction();
   registerProvider();
   const { deviceMemory = 4 } = navigator as { deviceMemory?: number };
   cache.setMaxCacheSize(Math.max(1, deviceMemory) * CACHE_PER_GIBIBYTE);

@@ -10,6 +10,8 @@ import { sopInstanceUid, type Stack } from "../dicom/displaysets";
 import { TAG, text, type DicomObject } from "../dicom/model";
 
 export const SCHEME = "wadors";
+/** Of a frame less its mask. */
+export const SUBTRACTED = "subtracted";
 
 interface Known {
   readonly instance: DicomObject;
@@ -31,16 +33,33 @@ export function imageIdsOf(stack: Stack, study: string): readonly string[] {
   });
 }
 
+/** The id of the frame that an image is made of. */
+export function plainId(imageId: string): string {
+  return imageId.startsWith(`${SUBTRACTED}:`) ? `${SCHEME}${imageId.slice(SUBTRACTED.length)}` : imageId;
+}
+
+export function subtractedId(imageId: string): string {
+  return `${SUBTRACTED}${plainId(imageId).slice(SCHEME.length)}`;
+}
+
+/** Of another frame of the same instance; registered with what is known of that one. */
+export function imageIdOfFrame(imageId: string, number: number): string {
+  const id = imageId.replace(/\d+$/, String(number));
+  const found = known.get(imageId);
+  if (found && !known.has(id)) known.set(id, { ...found, number, frame: describeFrame(found.instance, number) });
+  return id;
+}
+
 export function framePath(imageId: string): string {
   return imageId.slice(SCHEME.length + 1);
 }
 
 export function knownFrame(imageId: string): Known | undefined {
-  return known.get(imageId);
+  return known.get(plainId(imageId));
 }
 
 export function transferSyntaxOf(imageId: string): string | undefined {
-  return text(known.get(imageId)?.instance, TAG.availableTransferSyntaxUid);
+  return text(knownFrame(imageId)?.instance, TAG.availableTransferSyntaxUid);
 }
 
 /** From now on this frame is a colour picture that the server made. */
@@ -49,7 +68,7 @@ export function noteRendered(imageId: string): void {
 }
 
 export function isRendered(imageId: string): boolean {
-  return rendered.has(imageId);
+  return rendered.has(plainId(imageId));
 }
 
 /** In which transfer syntax the frames of a series came that were given as they are stored. */

@@ -130,6 +130,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut: "solid",
       stepMm: null,
+      subtracted: null,
       slab: null,
       rendering: look.rendering,
     });

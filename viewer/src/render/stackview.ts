@@ -14,10 +14,11 @@ import type { ImagePoint, Pixels } from "../dicom/measure";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
 import { cross, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
+import { canSubtract } from "../dicom/subtraction";
 import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
-import { imageIdsOf, isRendered, knownFrame } from "./imageids";
+import { imageIdsOf, isRendered, knownFrame, plainId, subtractedId } from "./imageids";
 import { prefetchStack, type Progress } from "./prefetch";
 
 export interface ShownView {
@@ -43,6 +44,8 @@ export interface ShownView {
   readonly stepMm: number | null;
   /** How many of its slices are seen as one, and how; null for one. */
   readonly slab: Slab | null;
+  /** Less its mask; null where nothing says what to subtract. */
+  readonly subtracted: boolean | null;
   /** Of a solid thing. */
   readonly rendering: Rendering | null;
 }
@@ -109,6 +112,8 @@ export interface View {
   pan(delta: Point): void;
   /** As large as it fits, in the middle; window and turns stay. */
   fit(): void;
+  /** The mask is taken off, or put back. */
+  subtract?(): void;
   magnifier?(element: HTMLDivElement): Magnifier;
   zoom(factor: number, around?: Point): void;
   /** Of what is turned by a hand that would otherwise scroll or set a window. */
@@ -180,6 +185,17 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     playing?.cancel();
     playing?.onStop();
     playing = undefined;
+  }
+
+  async function subtract(wanted: boolean): Promise<void> {
+    const own = generation;
+    imageIds = imageIds.map((id) => (wanted ? subtractedId(id) : plainId(id)));
+    const looked = viewport.getViewPresentation();
+    await viewport.setStack([...imageIds], target);
+    if (own !== generation) return;
+    viewport.resetProperties(); // the window of the one means nothing to the other
+    viewport.setViewPresentation(looked);
+    viewport.render();
   }
 
   /** Turns and places the picture as its reader expects it. */
@@ -268,6 +284,10 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       viewport.setZoom(1);
       viewport.setPan([0, 0]);
       viewport.render();
+    },
+    subtract() {
+      const isOn = imageIds.some((id) => id !== plainId(id));
+      void subtract(!isOn);
     },
     magnifier: (glass) => magnifierOf(viewport, glass),
     zoom(factor, around) {
@@ -465,6 +485,7 @@ function currentView(viewport: Types.IStackViewport): ShownView | undefined {
     cut: null,
     stepMm: null,
     slab: null,
+    subtracted: canSubtract(instance) ? imageId !== plainId(imageId) : null,
     rendering: null,
   };
 }

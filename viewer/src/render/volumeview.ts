@@ -198,6 +198,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut,
       stepMm: way.stepMm,
+      subtracted: null,
       slab: look!.slab,
       rendering: null,
     });

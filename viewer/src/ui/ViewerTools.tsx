@@ -27,6 +27,8 @@ export interface ViewerToolsProps {
   /** All attributes are read beside the image. */
   readonly info: boolean;
   readonly lens: boolean;
+  /** Less its mask; null where nothing says what to subtract. */
+  readonly subtracted: boolean | null;
   /** What files draw over their pixels is seen. */
   readonly overlays: boolean;
   readonly run: (command: CommandId) => void;
@@ -193,6 +195,9 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="trueSize" command="trueSize" run={props.run} />
             <CommandItem icon="onePixel" command="onePixel" run={props.run} />
             <CommandItem icon="lens" command="lens" run={props.run} checked={props.lens} />
+            <Show when={props.subtracted !== null}>
+              <CommandItem icon="subtract" command="subtract" run={props.run} checked={props.subtracted === true} />
+            </Show>
             <CommandItem icon="overlays" command="overlays" run={props.run} checked={props.overlays} />
           </Show>
           <CommandItem icon="info" command="info" run={props.run} />

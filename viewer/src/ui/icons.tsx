@@ -60,6 +60,7 @@ import close from "lucide-static/icons/x.svg?raw";
 import info from "lucide-static/icons/info.svg?raw";
 import fit from "lucide-static/icons/scan.svg?raw";
 import overlays from "lucide-static/icons/square-dashed-bottom-code.svg?raw";
+import subtract from "lucide-static/icons/layers-minus.svg?raw";
 import lens from "lucide-static/icons/scan-search.svg?raw";
 import trueSize from "lucide-static/icons/ruler-dimension-line.svg?raw";
 import onePixel from "lucide-static/icons/grid-2x2.svg?raw";
@@ -70,7 +71,7 @@ const ICONS = {
   ellipsis, eye, eyeOff, file, fileText, film, flip, freehand, grid, history, inbox, invert, keyboard, languages, layers, link, list, maximize,
   moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, spline, sun, trash, triangle,
   undo, up, upload, zoom,
-  fit, info, lens, onePixel, overlays, trueSize,
+  fit, info, lens, onePixel, overlays, subtract, trueSize,
 } as const;
 
 export type IconName = keyof typeof ICONS;
