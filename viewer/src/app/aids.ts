@@ -13,11 +13,12 @@ export interface Described {
   readonly object: DicomObject;
   /** From 1; 0 for none. */
   readonly frame: number;
-  readonly path: string;
+  /** Where it is had from; undefined where it is only on this device. */
+  readonly path: string | undefined;
 }
 
 /** `say` tells the person something in passing. */
-export function createAids(uid: string, stage: Stage, say: (words: string) => void) {
+export function createAids(uid: string, stage: Stage, isLocal: boolean, say: (words: string) => void) {
   const [info, setInfo] = createSignal(false);
   const [overlays, setOverlays] = createSignal(true);
   const [lens, setLens] = createSignal(false);
@@ -62,7 +63,8 @@ export function createAids(uid: string, stage: Stage, say: (words: string) => vo
       const object = set?.kind === "sheet" ? set.instance : view?.instance;
       if (!object) return undefined;
       const [series, instance] = [text(object, TAG.seriesInstanceUid), text(object, TAG.sopInstanceUid)];
-      return { object, frame: view?.frameNumber ?? 0, path: instancePath(uid, series ?? "", instance ?? "") };
+      const path = isLocal ? undefined : instancePath(uid, series ?? "", instance ?? "");
+      return { object, frame: view?.frameNumber ?? 0, path };
     },
   };
 }

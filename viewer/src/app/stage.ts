@@ -5,7 +5,7 @@ import { areParallel, type Plane } from "../dicom/geometry";
 import { hangingOf, needsAllSeries } from "../dicom/hanging";
 import type { Link } from "../dicom/link";
 import type { Vector3 } from "../dicom/model";
-import { isVolume, volumeOf, type NoVolume } from "../dicom/volume";
+import { CUTS, isVolume, volumeOf, type NoVolume } from "../dicom/volume";
 import { centreOf, createCell, type Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
 import {
@@ -15,8 +15,10 @@ import {
   activeSet,
   allCuts,
   fill,
+  fusedCuts,
   inGrid,
   isCut,
+  isFused,
   put,
   seenCells,
   step,
@@ -24,8 +26,13 @@ import {
   toggleSolid,
   type Layout,
 } from "../state/layout";
+import { FIRST_LOOK, fusionPair, isFusible, type FusionLook } from "../state/fusion";
 import type { OpenStudy } from "../state/study";
 import type { Point } from "../tools/gestures";
+import { meetingOf, screenOf, type TurnablePlane } from "../ui/turning";
+
+/** How far a hand would drag a solid for one degree. */
+const SOLID_PX = 400 / 180;
 
 /** Where a display set begins; in one cell, or in any. */
 interface Begun {
@@ -39,8 +46,9 @@ const NARROW = matchMedia("(max-width: 760px)");
 
 export type Stage = ReturnType<typeof createStage>;
 
-/** `onRefusal` hears why a stack cannot be seen as a volume. */
-export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => void) {
+/** `onRefusal` hears why a stack cannot be seen as a volume, `onNoPair` that no series can be laid over another. */
+export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => void, onNoPair: () => void) {
+  const [fusionLook, setFusionLook] = createSignal<FusionLook>(FIRST_LOOK);
   const [layout, setLayout] = createSignal<Layout>(ONE_CELL);
   const [linked, setLinked] = createSignal(true);
   const [lines, setLines] = createSignal(true);
@@ -139,6 +147,55 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     return volume !== undefined && isVolume(volume);
   }
 
+  /** Of the pair that the images in hand are one of; the active cell goes back to what it was by the same way. */
+  async function toggleFusion(): Promise<void> {
+    if (isFused(layout())) return void setLayout(withoutCuts);
+    for (const { uid, sets, modality } of study.state().series)
+      if (!sets && isFusible(modality)) await study.openSeries(uid);
+    const pair = fusionPair(study.sets(), stack());
+    if (!pair) return onNoPair();
+    const now = view();
+    const isUnder = stack()?.id === pair.under.id;
+    const at: Beginning = { point: now ? centreOf(now) : undefined, window: (isUnder && now?.window) || undefined };
+    setBeginnings([{ id: pair.under.id, at }]);
+    if (!isCut(layout())) withoutCuts = layout();
+    setLayout(fusedCuts(pair.under.id, pair.over.id));
+  }
+
+  function setFusion(look: FusionLook): void {
+    for (const cell of cells) cell.setFusion(look);
+    setFusionLook(look);
+  }
+
+  /** The planes of one volume that are seen, each with the way to turn it; none but all three. */
+  function planesOf(set: string | undefined): readonly TurnablePlane[] {
+    const found = seenCells(layout()).flatMap((index) => {
+      const { set: id, cut } = layout().cells[index] ?? {};
+      const shown = cells[index]!.shown();
+      if (id !== set || !cut || cut === "solid" || !shown?.plane) return [];
+      return [{ cell: index, shown, plane: shown.plane, turn: cells[index]!.turnPlane }];
+    });
+    return found.length === CUTS.length ? found : [];
+  }
+
+  /** Turns the active plane about the line that runs down, or to the right, through where the planes meet. */
+  function turn(about: "down" | "right", degrees: number): void {
+    const shown = view();
+    const now = active().view();
+    if (!shown || !now) return;
+    if (now.turn) return now.turn(about === "down" ? { x: degrees * SOLID_PX, y: 0 } : { x: 0, y: -degrees * SOLID_PX });
+    const screen = screenOf(now);
+    const pivot = meetingOf(planesOf(activeSet(layout()) ?? undefined)) ?? centreOf(shown);
+    if (screen && pivot && shown.cut) active().turnPlane(screen[about], pivot, (degrees * Math.PI) / 180);
+  }
+
+  /** Planes that were turned go back together: it is seldom the active one that a hand has turned. */
+  function reset(): void {
+    for (const { cell, shown } of planesOf(activeSet(layout()) ?? undefined))
+      if (shown.turned && cell !== layout().active) cells[cell]!.view()?.reset();
+    active().view()?.reset();
+  }
+
   let withoutCuts: Layout = ONE_CELL;
   function togglePlanes(): void {
     const shown = stack();
@@ -233,6 +290,14 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     goToCut,
     togglePlanes,
     toggleSolid: () => isSeenAsVolume() && setLayout(toggleSolid(layout())),
+    toggleFusion: () => void toggleFusion(),
+    fusion: fusionLook,
+    /** What is laid over planes that are seen, whichever cell is the active one. */
+    over: () => seenCells(layout()).map((cell) => cells[cell]!.shown()?.over).find((over) => over) ?? null,
+    setFusion,
+    planesOf,
+    turn,
+    reset,
     toggleAlone: () => setLayout(toggleAlone(layout())),
     activate: (cell: number) => setLayout(activate(layout(), cell)),
     stepCell: (direction: 1 | -1) => setLayout(step(layout(), direction)),

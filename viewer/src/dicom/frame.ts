@@ -6,6 +6,7 @@
  * order: per frame, shared, top level.
  */
 import { voiFunctionOf, type VoiFunction } from "./voi";
+import { reconstructedSlice } from "./nuclear";
 import { TAG, items, number, numbers, text, type DicomObject, type Vector3, vector3 } from "./model";
 
 export interface Window {
@@ -53,6 +54,8 @@ export interface FrameDescription {
   readonly rescaleSlope: number;
   readonly rescaleIntercept: number;
   readonly rescaleType: string | undefined;
+  /** Of PET values (PS3.3 C.8.9.1.1.3), as a defined term. */
+  readonly units: string | undefined;
   readonly windows: readonly Window[];
   readonly voiFunction: VoiFunction;
   /** Tables that stand in place of rescale and windows (PS3.3 C.11.1, C.11.2), the Items of their sequences. */
@@ -74,6 +77,7 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
   const measures = group(TAG.pixelMeasuresSequence);
   const transformation = group(TAG.pixelValueTransformationSequence);
   const voi = group(TAG.frameVoiLutSequence);
+  const nuclear = reconstructedSlice(instance, frame);
   const bitsAllocated = number(instance, TAG.bitsAllocated) ?? 16;
   const bitsStored = number(instance, TAG.bitsStored) ?? bitsAllocated;
   const patientSpacing = pair(numbers(measures, TAG.pixelSpacing));
@@ -95,13 +99,14 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
       : detectorSpacing !== undefined,
     pixelAspect: vertical / horizontal,
     regions: items(instance, TAG.sequenceOfUltrasoundRegions).flatMap(region),
-    orientation: orientation(group(TAG.planeOrientationSequence)),
-    positionMm: vector3(group(TAG.planePositionSequence), TAG.imagePositionPatient),
+    orientation: nuclear?.orientation ?? orientation(group(TAG.planeOrientationSequence)),
+    positionMm: nuclear?.positionMm ?? vector3(group(TAG.planePositionSequence), TAG.imagePositionPatient),
     sliceThicknessMm: number(measures, TAG.sliceThickness),
     sliceLocationMm: number(instance, TAG.sliceLocation),
     rescaleSlope: number(transformation, TAG.rescaleSlope) || 1,
     rescaleIntercept: number(transformation, TAG.rescaleIntercept) ?? 0,
     rescaleType: text(transformation, TAG.rescaleType),
+    units: text(instance, TAG.units),
     windows: windows(voi),
     voiFunction: voiFunctionOf(text(voi, TAG.voiLutFunction)),
     modalityLut: items(transformation, TAG.modalityLutSequence)[0] ?? items(instance, TAG.modalityLutSequence)[0],

@@ -154,8 +154,9 @@ function between(a: Vector3, b: Vector3, share: number): Vector3 {
   return added(a, difference(b, a), share);
 }
 
-function unit(vector: Vector3): Vector3;
-function unit(vector: Vector3): Vector3 | undefined {
+/** The same direction, one mm long; undefined for none at all, which callers with a direction need not ask about. */
+export function unit(vector: Vector3): Vector3;
+export function unit(vector: Vector3): Vector3 | undefined {
   const size = length(vector);
   return size > 1e-6 ? [vector[0] / size, vector[1] / size, vector[2] / size] : undefined;
 }

@@ -423,7 +423,8 @@ export function statistics(
           channel.add(values[at + index]!);
           value += LUMINANCE[index]! * values[at + index]!;
         });
-        whole.add(value);
+        // Of a plane that reaches beyond its volume there are no values.
+        if (!Number.isNaN(value)) whole.add(value);
       }
     }
   }

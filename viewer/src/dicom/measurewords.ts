@@ -2,6 +2,7 @@
 import { numberInWords, t } from "../i18n/language";
 import { figures, type Figure, type ImagePoint, type Kind, type Spacing, type Spread, type Statistics } from "./measure";
 import { shownUnit } from "./units";
+import { SUV_UNIT } from "./uptake";
 
 /** What of a measurement is told in words; `Measurement` of the state is one. */
 export interface Measured {
@@ -11,9 +12,16 @@ export interface Measured {
   readonly statistics: Statistics | null;
 }
 
-/** Line by line: what the shape measures, then what is inside of it. */
-export function valuesInWords({ kind, points, spacing, statistics }: Measured): readonly string[] {
-  if (kind === "probe") return statistics ? [probedInWords(statistics)] : [];
+/** What an uptake of 1 is in the unit of the image. */
+export interface Activity {
+  readonly perSuv: number;
+  readonly unit: string;
+}
+
+/** Line by line: what the shape measures, then what is inside of it; uptake as activity, too, where that is given. */
+export function valuesInWords({ kind, points, spacing, statistics }: Measured, activity?: Activity): readonly string[] {
+  const asActivity = statistics?.unit === SUV_UNIT && activity ? inUnit(statistics, activity) : null;
+  if (kind === "probe") return [statistics, asActivity].flatMap((one) => (one ? [probedInWords(one)] : []));
   const found = figures(kind, points, spacing);
   const [first] = found;
   if (!first) return [];
@@ -24,13 +32,17 @@ export function valuesInWords({ kind, points, spacing, statistics }: Measured): 
   const isLong = first.unit !== "°";
   const lines = [isLong && spacing.atDetector ? t().measure.atDetector(size) : size];
   if (!statistics) return lines;
+  return [...lines, ...meansInWords(statistics), ...(asActivity ? meansInWords(asActivity) : [])];
+}
+
+function meansInWords(statistics: Statistics): readonly string[] {
   const { mean, sd, min, max, unit, channels } = statistics;
   const spread = t().measure.meanAndSd(withUnit(valueInWords(mean, statistics, 1), unit), valueInWords(sd, statistics, 1));
   const ends = t().measure.minAndMax(valueInWords(min, statistics), valueInWords(max, statistics));
-  if (!channels) return [...lines, spread, ends];
+  if (!channels) return [spread, ends];
   // Values of colour are whole numbers; what is told of all three is the luminance.
   const channel = (one: Spread) => `${numberInWords(one.mean, 1, 1)} ± ${numberInWords(one.sd, 1, 1)}`;
-  return [...lines, t().measure.ofLuminance(spread), ends, t().measure.ofColours(...colours(channels, channel))];
+  return [t().measure.ofLuminance(spread), ends, t().measure.ofColours(...colours(channels, channel))];
 }
 
 function probedInWords(statistics: Statistics): string {
@@ -80,13 +92,18 @@ export function toldInWords(values: readonly Told[]): readonly string[] {
   ];
 }
 
+function inUnit({ count, mean, sd, min, max }: Statistics, { perSuv, unit }: Activity): Statistics {
+  return { count, mean: mean * perSuv, sd: sd * perSuv, min: min * perSuv, max: max * perSuv, unit };
+}
+
 function figureInWords({ name, value, unit }: Figure): string {
   const words = `${numberInWords(value, 1, 1)}${unit === "°" ? "" : " "}${unit}`;
   return name === "diameter" ? `⌀ ${words}` : words;
 }
 
-/** Values of counts and Hounsfield units want a digit, normalised ones all that tell them apart. */
-function valueInWords(value: number, { min, max }: Statistics, least = 0): string {
+/** Values of counts and Hounsfield units want a digit, uptake two, normalised ones all that tell them apart. */
+function valueInWords(value: number, { min, max, unit }: Statistics, least = 0): string {
+  if (unit === SUV_UNIT) return numberInWords(value, 2, 2);
   return Math.max(Math.abs(min), Math.abs(max)) < 10 && !(Number.isInteger(min) && Number.isInteger(max))
     ? numberInWords(value, 4, least)
     : numberInWords(value, 1, least);

@@ -1,14 +1,15 @@
 /**
  * Windows that radiologists ask for by name. Those of CT are in Hounsfield units; other modalities have no unit that
- * two machines share, and their windows are parts of what the image in view holds.
+ * two machines share (PET may be in SUV), and their windows are parts of what the image in view holds.
  */
-import { t, type Messages } from "../i18n/language";
+import { numberInWords, t, type Messages } from "../i18n/language";
 import type { Window } from "./frame";
 import type { Pixels } from "./measure";
 import { percentile, thinned } from "./voi";
 
 export interface Preset {
-  readonly name: keyof Messages["presets"];
+  /** What is seen, or up to which SUV. */
+  readonly name: keyof Messages["presets"] | number;
   readonly key: string;
   /** The window, or from which to which percentile of the values it goes. */
   readonly window: Window | Part;
@@ -84,9 +85,17 @@ const BY_MODALITY: Readonly<Record<string, readonly Preset[]>> = {
 
 export const ALL_PRESETS: readonly (readonly Preset[])[] = Object.values(BY_MODALITY);
 
-export const presetWords = (preset: Preset): string => t().presets[preset.name];
+/** Each from no uptake to this SUV, by the keys 1 to 6. */
+export const SUV_TOPS = [5, 7, 10, 15, 20, 30] as const;
 
-export function presetsFor(modality: string): readonly Preset[] {
+export function presetWords({ name }: Preset): string {
+  return typeof name === "number" ? t().uptake.range("0", numberInWords(name)) : t().presets[name];
+}
+
+/** Of PET by SUV where it is known: the factor is the SUV of one of the image's own unit. */
+export function presetsFor(modality: string, suvFactor?: number): readonly Preset[] {
+  if (modality === "PT" && suvFactor !== undefined)
+    return SUV_TOPS.map((top, index) => ({ name: top, key: `${index + 1}`, window: windowBetween(0, top / suvFactor) }));
   return Object.hasOwn(BY_MODALITY, modality) ? BY_MODALITY[modality]! : [];
 }
 
@@ -103,4 +112,13 @@ export function windowFor({ window: asked }: Preset, pixels: () => Pixels | unde
     ? [0, (greatest * asked.to) / 100]
     : [percentile(sorted, asked.from), percentile(sorted, asked.to)];
   return { center: (low + high) / 2, width: Math.max(high - low, LEAST_WIDTH) };
+}
+
+/** The window that reaches from one value to another, as PS3.3 C.11.2.1.2.1 counts it, and its ends. */
+export function windowBetween(low: number, high: number): Window {
+  return { center: (low + high) / 2 + 0.5, width: high - low + 1 };
+}
+
+export function endsOf({ center, width }: Window): readonly [low: number, high: number] {
+  return [center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2];
 }

@@ -3,8 +3,9 @@ import { ContextPoolRenderingEngine, cache, imageLoader, init as initCore } from
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
 import { remember, remembered } from "../i18n/kept";
 import { createLinkSpeed } from "../state/linkspeed";
-import { SCHEME, noteStoredSyntax, storedSyntax } from "./imageids";
+import { LOCAL_SCHEME, SCHEME, noteStoredSyntax, storedSyntax } from "./imageids";
 import { loadFrame } from "./loader";
+import { loadLocalFrame } from "./localframe";
 import { paintWithoutCard } from "./painter";
 import { registerProvider } from "./provider";
 import { registerSubtraction } from "./subtracting";
@@ -87,6 +88,7 @@ function start(): ContextPoolRenderingEngine {
     },
   });
   imageLoader.registerImageLoader(SCHEME, loadFrame as never);
+  imageLoader.registerImageLoader(LOCAL_SCHEME, loadLocalFrame as never);
   registerSubtraction();
   registerProvider();
   const { deviceMemory = 4 } = navigator as { deviceMemory?: number };

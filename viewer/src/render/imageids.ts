@@ -1,17 +1,20 @@
 /**
  * Image ids: how Cornerstone names one frame, and what is known about each.
  *
- * An id is `wadors:` and the WADO-RS path of the frame (PS3.18 10.4). The description of every
- * frame is registered before its image is asked for, so that no metadata is fetched twice.
+ * An id is `wadors:` and the WADO-RS path of the frame (PS3.18 10.4), or `local:` and what no other file of this page
+ * has. The description of every frame is registered before its image is asked for, so that no metadata is fetched twice.
  */
 import { instancePath } from "../api/dicomweb";
 import { describeFrame, type FrameDescription } from "../dicom/frame";
 import { sopInstanceUid, type Stack } from "../dicom/displaysets";
 import { TAG, text, type DicomObject } from "../dicom/model";
+import { isLocal } from "../state/localfiles";
 
 export const SCHEME = "wadors";
 /** Of a frame less its mask. */
 export const SUBTRACTED = "subtracted";
+/** Of frames that are read from files on this device. */
+export const LOCAL_SCHEME = "local";
 
 interface Known {
   readonly instance: DicomObject;
@@ -27,7 +30,7 @@ const rendered = new Set<string>();
 export function imageIdsOf(stack: Stack, study: string): readonly string[] {
   return stack.frames.map(({ instance, number }) => {
     const path = instancePath(study, stack.seriesUid, sopInstanceUid(instance));
-    const id = `${SCHEME}:${path}/frames/${number}`;
+    const id = isLocal(instance) ? localId(instance, number) : `${SCHEME}:${path}/frames/${number}`;
     if (!known.has(id)) known.set(id, { instance, number, frame: describeFrame(instance, number) });
     return id;
   });
@@ -35,11 +38,11 @@ export function imageIdsOf(stack: Stack, study: string): readonly string[] {
 
 /** The id of the frame that an image is made of. */
 export function plainId(imageId: string): string {
-  return imageId.startsWith(`${SUBTRACTED}:`) ? `${SCHEME}${imageId.slice(SUBTRACTED.length)}` : imageId;
+  return imageId.startsWith(`${SUBTRACTED}:`) ? imageId.slice(SUBTRACTED.length + 1) : imageId;
 }
 
 export function subtractedId(imageId: string): string {
-  return `${SUBTRACTED}${plainId(imageId).slice(SCHEME.length)}`;
+  return `${SUBTRACTED}:${plainId(imageId)}`;
 }
 
 /** Of another frame of the same instance; registered with what is known of that one. */
@@ -47,6 +50,22 @@ export function imageIdOfFrame(imageId: string, number: number): string {
   const id = imageId.replace(/\d+$/, String(number));
   const found = known.get(imageId);
   if (found && !known.has(id)) known.set(id, { ...found, number, frame: describeFrame(found.instance, number) });
+  return id;
+}
+
+const localNames = new WeakMap<DicomObject, number>();
+let named = 0;
+
+function localId(instance: DicomObject, number: number): string {
+  if (!localNames.has(instance)) localNames.set(instance, (named += 1));
+  return `${LOCAL_SCHEME}:${localNames.get(instance)}/${sopInstanceUid(instance)}/frames/${number}`;
+}
+
+/** Another way to see a known frame: its stored values as greys, before a palette makes colours of them. */
+export function valuesIdOf(imageId: string): string {
+  const id = `${imageId}/values`;
+  const { instance, number, frame } = known.get(imageId)!;
+  known.set(id, { instance, number, frame: { ...frame, photometricInterpretation: "MONOCHROME2", rescaleSlope: 1, rescaleIntercept: 0 } });
   return id;
 }
 

@@ -13,13 +13,17 @@ import { embeddedPlane, tableShown } from "./graded";
 import type { ImagePoint, Pixels } from "../dicom/measure";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
-import { cross, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
+import { cross, dot, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
+import type { Crop } from "../dicom/crop";
+import type { Palette } from "../dicom/palettes";
 import { canSubtract } from "../dicom/subtraction";
 import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
+import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
+import { wordsOf } from "./localframe";
 import { imageIdsOf, isRendered, knownFrame, plainId, subtractedId } from "./imageids";
-import { prefetchStack, type Progress } from "./prefetch";
+import { NotFetched, prefetchStack, type Progress } from "./prefetch";
 
 export interface ShownView {
   readonly index: number;
@@ -48,6 +52,33 @@ export interface ShownView {
   readonly subtracted: boolean | null;
   /** Of a solid thing. */
   readonly rendering: Rendering | null;
+  /** What the values stand for, or why that is not known; undefined for all but PET. */
+  readonly uptake: Uptake | undefined;
+  /** A hand has turned it out of the planes of the patient. */
+  readonly turned: boolean;
+  /** By how many degrees the gantry was tilted, where its images were straightened for this. */
+  readonly straightened: number | null;
+  /** What is laid over it. */
+  readonly over: ShownOver | null;
+  /** Of a solid thing: the box that is seen of it, and the ends of the box's edges in the patient. */
+  readonly crop: ShownCrop | null;
+}
+
+export interface ShownCrop {
+  readonly faces: Crop;
+  readonly edges: readonly (readonly [Vector3, Vector3])[];
+}
+
+/** A volume that is seen over another one. */
+export interface ShownOver {
+  readonly palette: Palette;
+  readonly opacity: number;
+  readonly window: Window;
+  /** From the least to the greatest value. */
+  readonly whole: Window;
+  readonly unit: string;
+  readonly uptake: Uptake | undefined;
+  readonly modality: string;
 }
 
 /** What a stack begins with where somebody has asked for that. */
@@ -67,10 +98,16 @@ export interface Probed {
   /** One value in `unit`, or three of colour. */
   readonly values: readonly number[];
   readonly unit: string;
+  /** SUV for one of `unit`, where it is known. */
+  readonly suvFactor: number | undefined;
+  /** What the volume over it holds there. */
+  readonly over?: Pick<Probed, "values" | "unit" | "suvFactor"> | undefined;
 }
 
 export interface LoadFailure {
   readonly index: number;
+  /** What a person reads, where more is known than that it failed. */
+  readonly words?: string | undefined;
   readonly message: string;
 }
 
@@ -118,6 +155,14 @@ export interface View {
   zoom(factor: number, around?: Point): void;
   /** Of what is turned by a hand that would otherwise scroll or set a window. */
   turn?(delta: Point): void;
+  /** Of the same: by this share of a full turn, about what is upright on the screen. */
+  turnAround?(share: number): void;
+  /** How it is looked at; undefined before anything is shown. */
+  look(): Portrait | undefined;
+  /** Is looked at as another of its kind is. */
+  wear(portrait: Portrait, fit: Fit): void;
+  /** Resolves once it is drawn, at an index where one is given; fails where that image cannot be had. */
+  drawn(index?: number): Promise<void>;
   rotate(): void;
   flip(): void;
   invert(): void;
@@ -126,6 +171,28 @@ export interface View {
   stop(): void;
   dispose(): void;
 }
+
+/** How much is seen of what another view shows. */
+export type Fit =
+  /** So many pixels of the element for each of the other's, around the same middle. */
+  | { readonly magnified: number }
+  /** So many pixels of the element for a millimetre, around the same middle. */
+  | { readonly pixelsPerMm: number }
+  /** All of the image, as large as the element takes. */
+  | "whole";
+
+interface StackPortrait {
+  readonly kind: "stack";
+  readonly camera: Types.ICamera;
+  readonly pixelsPerUnit: number;
+  readonly properties: { [Name in "voiRange" | "VOILUTFunction" | "invert"]: Types.StackViewportProperties[Name] | undefined };
+}
+
+/** How a view is looked at: the other kinds keep theirs in a form of their own. */
+export type Portrait =
+  | StackPortrait
+  | { readonly kind: "volume"; readonly look: unknown; readonly pixelsPerMm: number }
+  | { readonly kind: "solid"; readonly look: unknown; readonly pixelsPerMm: number };
 
 export interface StackView extends View {
   show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
@@ -152,6 +219,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
 
   let imageIds: readonly string[] = [];
   let planes: readonly (Plane | undefined)[] = [];
+  let uptake: Uptake | undefined;
   let target = 0;
   let generation = 0;
   let stopPrefetch = () => {};
@@ -160,13 +228,13 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
 
   const told = () => {
     dress(viewport);
-    const view = currentView(viewport);
+    const view = currentView(viewport, uptake);
     if (view) listener.onView(view);
   };
   const failed = (event: Event) => {
     const { imageId, error } = (event as CustomEvent<{ imageId: string; error: unknown }>).detail;
     const index = imageIds.indexOf(imageId);
-    if (index >= 0) listener.onFailure({ index, message: reason(error) });
+    if (index >= 0) listener.onFailure({ index, words: wordsOf(error), message: reason(error) });
   };
   const resized = new ResizeObserver(() => {
     if (element.clientWidth > 0 && element.clientHeight > 0) engine.resize(true, true);
@@ -225,6 +293,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       const own = (generation += 1);
       imageIds = imageIdsOf(stack, study);
       planes = imageIds.map((id) => planeOf(knownFrame(id)!.frame));
+      uptake = uptakeOf(stack);
       target = firstIndex(stack, beginning.index);
       await viewport.setStack([...imageIds], target);
       if (own !== generation) return;
@@ -264,9 +333,9 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       const [x, y] = viewport.worldToCanvas(world as Types.Point3);
       return { x, y };
     },
-    pixels: (index) => (index === viewport.getCurrentImageIdIndex() ? pixels(viewport) : undefined),
+    pixels: (index) => (index === viewport.getCurrentImageIdIndex() ? pixels(viewport, suvFactor(uptake)) : undefined),
     embedded: (group) => (viewport.getDefaultActor() ? embeddedPlane(viewport.getCornerstoneImage(), group) : undefined),
-    probe: (at) => probe(viewport, at),
+    probe: (at) => probe(viewport, at, suvFactor(uptake)),
     setWindow({ center, width }) {
       viewport.setProperties({ voiRange: rangeOf(center, width, functionOf(viewport)) });
       viewport.render();
@@ -324,6 +393,47 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     play(framesPerSecond, onStop) {
       stop();
       playing = { ...playFrames(framesPerSecond, () => goTo((target + 1) % imageIds.length)), onStop };
+    },
+    look() {
+      if (!viewport.getDefaultActor()) return undefined;
+      const { voiRange, VOILUTFunction, invert } = viewport.getProperties();
+      return {
+        kind: "stack",
+        camera: viewport.getCamera(),
+        pixelsPerUnit: screenPixelsPerUnit(viewport, screenDirections(viewport).right),
+        properties: { voiRange, VOILUTFunction, invert },
+      };
+    },
+    wear(portrait, fit) {
+      const image = viewport.getImageData();
+      if (portrait.kind !== "stack" || !image) return;
+      const { camera, properties, pixelsPerUnit } = portrait;
+      const isGrey = !isRendered(viewport.getCurrentImageId());
+      viewport.setProperties((isGrey ? properties : { invert: properties.invert }) as Types.StackViewportProperties);
+      viewport.resetCamera();
+      const middle = viewport.getCamera().focalPoint;
+      viewport.setCamera(camera);
+      const scale = () => {
+        if (fit !== "whole") return "magnified" in fit ? pixelsPerUnit * fit.magnified : fit.pixelsPerMm;
+        const { right, down } = screenDirections(viewport);
+        const sides = [0, 1].map((axis) => image.dimensions[axis]! * image.spacing[axis]!);
+        const along = (way: Vector3) =>
+          sides.reduce((sum, side, axis) => sum + Math.abs(dot(way, image.direction.slice(axis * 3, axis * 3 + 3) as unknown as Vector3)) * side, 0);
+        return Math.min(element.clientWidth / along(right), element.clientHeight / along(down));
+      };
+      if (fit === "whole" && middle && camera.focalPoint && camera.position) {
+        const way = middle.map((at, axis) => at - camera.focalPoint![axis]!);
+        const position = camera.position.map((at, axis) => at + way[axis]!) as Types.Point3;
+        viewport.setCamera({ focalPoint: middle, position });
+      }
+      viewport.setCamera({ parallelScale: element.clientHeight / 2 / scale() });
+      viewport.render();
+    },
+    async drawn(index) {
+      if (index !== undefined) await goTo(index);
+      if (index !== undefined && viewport.getCornerstoneImage()?.imageId !== imageIds[target])
+        throw new NotFetched(imageIds[target]!, "it did not come");
+      await drawnBy(element, () => viewport.render());
     },
     stop,
     dispose() {
@@ -383,6 +493,14 @@ function magnifierOf(viewport: Types.IStackViewport, element: HTMLDivElement): M
       engine.disableElement(viewportId);
     },
   };
+}
+
+/** Resolves with the next picture of an element, which `draw` asks for. */
+export function drawnBy(element: HTMLDivElement, draw: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    element.addEventListener(Enums.Events.IMAGE_RENDERED, () => resolve(), { once: true });
+    draw();
+  });
 }
 
 export function draggedWindow(window: Window, { x, y }: Point): Window {
@@ -462,7 +580,7 @@ function sharesOf({ entries, top }: LookupTable): readonly number[] {
   });
 }
 
-function currentView(viewport: Types.IStackViewport): ShownView | undefined {
+function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined): ShownView | undefined {
   const imageId = viewport.getCurrentImageId();
   const found = imageId ? knownFrame(imageId) : undefined;
   if (!imageId || !found || !viewport.getDefaultActor()) return undefined;
@@ -487,10 +605,15 @@ function currentView(viewport: Types.IStackViewport): ShownView | undefined {
     slab: null,
     subtracted: canSubtract(instance) ? imageId !== plainId(imageId) : null,
     rendering: null,
+    uptake,
+    turned: false,
+    straightened: null,
+    over: null,
+    crop: null,
   };
 }
 
-function probe(viewport: Types.IStackViewport, at: Point): Probed | undefined {
+function probe(viewport: Types.IStackViewport, at: Point, factor: number | undefined): Probed | undefined {
   const imageId = viewport.getCurrentImageId();
   const frame = imageId ? knownFrame(imageId)?.frame : undefined;
   const shown = viewport.getImageData();
@@ -502,13 +625,14 @@ function probe(viewport: Types.IStackViewport, at: Point): Probed | undefined {
   if (column < 0 || row < 0 || column >= image.columns || row >= image.rows) return undefined;
   const held = image.voxelManager?.getAtIJK(column, row, 0);
   if (held === undefined || held === null) return undefined;
-  if (typeof held !== "number") return { column, row, values: [...held].slice(0, 3), unit: "" };
+  if (typeof held !== "number") return { column, row, values: [...held].slice(0, 3), unit: "", suvFactor: undefined };
   const isScaled = image.preScale?.scaled === true;
   const value = isScaled ? held : held * frame.rescaleSlope + frame.rescaleIntercept;
-  return { column, row, values: [value], unit: unitOf(frame.rescaleType) };
+  return { column, row, values: [value], unit: unitOf(frame), suvFactor: factor };
 }
 
-function pixels(viewport: Types.IStackViewport): Pixels | undefined {
+/** Where the uptake is known, that is what a region measures. */
+function pixels(viewport: Types.IStackViewport, factor: number | undefined): Pixels | undefined {
   const imageId = viewport.getCurrentImageId();
   const frame = imageId ? knownFrame(imageId)?.frame : undefined;
   if (!imageId || !frame || !viewport.getDefaultActor() || isRendered(imageId)) return undefined;
@@ -521,15 +645,10 @@ function pixels(viewport: Types.IStackViewport): Pixels | undefined {
     rows: image.rows,
     values,
     samples: image.color ? Math.round(values.length / (image.columns * image.rows)) : 1,
-    slope: isScaled ? 1 : frame.rescaleSlope,
-    intercept: isScaled ? 0 : frame.rescaleIntercept,
-    unit: image.color ? "" : unitOf(frame.rescaleType),
+    slope: (isScaled ? 1 : frame.rescaleSlope) * (factor ?? 1),
+    intercept: isScaled ? 0 : frame.rescaleIntercept * (factor ?? 1),
+    unit: image.color ? "" : factor === undefined ? unitOf(frame) : SUV_UNIT,
   };
-}
-
-/** US is "unspecified" (PS3.3 C.11.1.1.2). */
-export function unitOf(rescaleType: string | undefined): string {
-  return !rescaleType || rescaleType === "US" ? "" : rescaleType;
 }
 
 interface ScreenDirections {

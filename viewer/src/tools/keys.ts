@@ -2,7 +2,7 @@
 import { t, type Messages } from "../i18n/language";
 
 /** Keys that keyboards of each language name in their own way. */
-type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "escape" | "undo" | "redo";
+type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "escape" | "undo" | "redo" | "print";
 
 export interface Command {
   readonly id: keyof Messages["commands"];
@@ -57,9 +57,17 @@ export const COMMANDS = {
   grid: { id: "grid", keys: ["g"], shown: "G" },
   planes: { id: "planes", keys: ["7"], shown: "7" },
   solid: { id: "solid", keys: ["8"], shown: "8" },
+  fusion: { id: "fusion", keys: ["9"], shown: "9" },
+  crop: { id: "crop", keys: ["Shift+b"], shown: "⇧B" },
+  turnLeft: { id: "turnLeft", keys: ["Shift+ArrowLeft"], shown: "⇧←" },
+  turnRight: { id: "turnRight", keys: ["Shift+ArrowRight"], shown: "⇧→" },
+  turnUp: { id: "turnUp", keys: ["Shift+ArrowUp"], shown: "⇧↑" },
+  turnDown: { id: "turnDown", keys: ["Shift+ArrowDown"], shown: "⇧↓" },
   link: { id: "link", keys: ["l"], shown: "L" },
   lines: { id: "lines", keys: ["x"], shown: "X" },
   copyLink: { id: "copyLink", keys: ["y"], shown: "Y" },
+  exportSeen: { id: "exportSeen", keys: ["Shift+e"], shown: "⇧E" },
+  print: { id: "print", keys: ["Ctrl+p"], shown: { word: "print" } },
   full: { id: "full", keys: ["f"], shown: "F" },
   help: { id: "help", keys: ["?"], shown: "?" },
   info: { id: "info", keys: ["Shift+i"], shown: "Shift I" },
@@ -126,10 +134,18 @@ export const GROUP_OF: Readonly<Record<CommandId, Group>> = {
   grid: "layout",
   planes: "layout",
   solid: "layout",
+  fusion: "layout",
+  crop: "layout",
+  turnLeft: "look",
+  turnRight: "look",
+  turnUp: "look",
+  turnDown: "look",
   link: "layout",
   lines: "layout",
   info: "page",
   copyLink: "page",
+  exportSeen: "page",
+  print: "page",
   full: "page",
   help: "page",
   list: "page",

@@ -3,13 +3,18 @@ import { DropdownMenu } from "@kobalte/core/dropdown-menu";
 import { For, Show, type JSX } from "solid-js";
 import type { Window } from "../dicom/frame";
 import { presetWords, type Preset } from "../dicom/presets";
+import type { Crop } from "../dicom/crop";
 import type { Rendering, Slab } from "../dicom/volume";
 import { numberInWords, t } from "../i18n/language";
+import type { ShownOver } from "../render/stackview";
+import type { FusionLook } from "../state/fusion";
 import { cellCount, type Layout } from "../state/layout";
 import { commandWords, keyNamed, keyShown, type CommandId } from "../tools/keys";
 import type { Kind } from "../dicom/measure";
 import type { DragTool, HandTool } from "../tools/mouse";
 import { ToolButton } from "./controls";
+import { CropMenu } from "./CropMenu";
+import { FusionMenu } from "./FusionMenu";
 import { Icon, type IconName } from "./icons";
 import { showLanguages } from "./LanguageDialog";
 import { LayoutMenu } from "./LayoutMenu";
@@ -53,6 +58,16 @@ export interface ViewerToolsProps {
   readonly renderings: readonly Rendering[];
   readonly onRendering: (rendering: Rendering) => void;
   readonly solid: boolean;
+  /** Of the active cell, where it shows a volume as a solid thing. */
+  readonly crop: Crop | null;
+  readonly onCrop: (crop: Crop) => void;
+  readonly cropOpen: boolean;
+  readonly onCropOpen: (open: boolean) => void;
+  /** Of the active cell, where one volume is seen over another. */
+  readonly over: ShownOver | null;
+  readonly fusion: FusionLook;
+  readonly onFusion: (look: FusionLook) => void;
+  readonly fused: boolean;
   readonly onSlab: (slab: Slab | null) => void;
   readonly onLayout: (rows: number, columns: number) => void;
   /** Cells scroll together; lines show where they cut one another. */
@@ -143,6 +158,12 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           <RenderingMenu rendering={rendering} choices={props.renderings} onChoose={props.onRendering} />
         )}
       </Show>
+      <Show when={props.crop !== null}>
+        <CropMenu crop={props.crop!} onCrop={props.onCrop} open={props.cropOpen} onOpen={props.onCropOpen} />
+      </Show>
+      <Show when={props.over !== null}>
+        <FusionMenu over={props.over!} look={props.fusion} onLook={props.onFusion} />
+      </Show>
       <Show when={props.canSlab}>
         <SlabMenu slab={props.slab} onChoose={props.onSlab} />
       </Show>
@@ -185,6 +206,10 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="flip" command="flip" run={props.run} />
             <CommandItem icon="box" command="planes" run={props.run} checked={props.planes} />
             <CommandItem icon="rotate3d" command="solid" run={props.run} checked={props.solid} />
+            <CommandItem icon="blend" command="fusion" run={props.run} checked={props.fused} />
+            <Show when={props.crop !== null}>
+              <CommandItem icon="crop" command="crop" run={props.run} />
+            </Show>
           </Show>
           <Show when={cellCount(props.layout) > 1}>
             <CommandItem icon="link" command="link" run={props.run} checked={props.linked} />
@@ -202,6 +227,10 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
           </Show>
           <CommandItem icon="info" command="info" run={props.run} />
           <CommandItem icon="copy" command="copyLink" run={props.run} />
+          <Show when={!props.disabled}>
+            <CommandItem icon="download" command="exportSeen" run={props.run} />
+            <CommandItem icon="printer" command="print" run={props.run} />
+          </Show>
           <CommandItem icon="maximize" command="full" run={props.run} />
           <CommandItem icon="keyboard" command="help" run={props.run} byKey />
           <DropdownMenu.Item class="menu-item" onSelect={toggleTheme}>
@@ -238,6 +267,7 @@ function WindowItems(props: ViewerToolsProps): JSX.Element {
               words={presetWords(preset)}
               window={"center" in preset.window ? preset.window : undefined}
               shortcut={preset.key}
+              isNamedByValue={typeof preset.name === "number"}
               onUse={() => props.onPreset(preset)}
             />
           )}
@@ -253,6 +283,8 @@ interface WindowItemProps {
   /** Undefined where it depends on the image. */
   readonly window: Window | undefined;
   readonly shortcut?: string;
+  /** Its words tell its width and level already. */
+  readonly isNamedByValue?: boolean;
   readonly onUse: () => void;
 }
 
@@ -260,7 +292,7 @@ function WindowItem(props: WindowItemProps): JSX.Element {
   return (
     <DropdownMenu.Item class="menu-item" onSelect={() => props.onUse()}>
       <span class="grow">{props.words}</span>
-      <Show when={props.window}>
+      <Show when={!props.isNamedByValue && props.window}>
         {(window) => (
           <span class="aside">
             {numberInWords(window().width, 0)} / {numberInWords(window().center, 0)}
