@@ -2,6 +2,7 @@
 import { createEffect, createMemo, createSignal, on, untrack } from "solid-js";
 import type { DisplaySet, Stack } from "../dicom/displaysets";
 import { areParallel, length, unit } from "../dicom/geometry";
+import { hangingOf, needsAllSeries } from "../dicom/hanging";
 import type { Link } from "../dicom/link";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot } from "../dicom/orientation";
@@ -37,6 +38,16 @@ import { meetingOf, screenOf, type TurnablePlane } from "../ui/turning";
 /** How far a hand would drag a solid for one degree. */
 const SOLID_PX = 400 / 180;
 
+/** Where a display set begins; in one cell, or in any. */
+interface Begun {
+  readonly id: string;
+  readonly at: Beginning;
+  readonly cell?: number;
+}
+
+/** A phone shows one image at a time. */
+const NARROW = matchMedia("(max-width: 760px)");
+
 export type Stage = ReturnType<typeof createStage>;
 
 /** `onRefusal` hears why a stack cannot be seen as a volume, `onNoPair` that no series can be laid over another. */
@@ -46,7 +57,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
   const [linked, setLinked] = createSignal(true);
   const [lines, setLines] = createSignal(true);
   const [cursor, setCursor] = createSignal<Vector3 | null>(null);
-  const [beginning, setBeginning] = createSignal<{ readonly id: string; readonly at: Beginning } | null>(null);
+  const [beginnings, setBeginnings] = createSignal<readonly Begun[]>([]);
   const cells: readonly Cell[] = Array.from({ length: MOST_SIDE * MOST_SIDE }, createCell);
 
   const active = (): Cell => cells[layout().active]!;
@@ -58,7 +69,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
   });
 
   function show(id: string, cell = layout().active, at?: Beginning): void {
-    if (at) setBeginning({ id, at });
+    if (at) setBeginnings([{ id, at }]);
     setLayout(put(layout(), cell, id));
   }
 
@@ -90,9 +101,23 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
 
   /** What the address asks for, else the first series. */
   async function begin(first: DisplaySet, { series, instance, frame, window }: Link): Promise<void> {
+    if (![series, instance, frame, window].some(Boolean) && (await hang(first))) return;
     const opened = series ? await study.openSeries(series) : first;
     const set = study.find(instance ?? null) ?? opened ?? first;
     show(set.id, 0, { index: frame && frame - 1, window });
+  }
+
+  /** As the readers of its modality expect it; false where they expect nothing. */
+  async function hang(first: DisplaySet): Promise<boolean> {
+    if (NARROW.matches) return false;
+    if (needsAllSeries(first)) for (const { uid } of study.state().series) await study.openSeries(uid);
+    const hanging = hangingOf(study.sets());
+    if (!hanging) return false;
+    const { rows, columns, cells: hungOnes } = hanging;
+    setBeginnings(hungOnes.flatMap((hung, cell) => (hung ? [{ id: hung.set, cell, at: { index: hung.index, hung } }] : [])));
+    const active = Math.max(0, hungOnes.findIndex((hung) => hung !== null));
+    setLayout({ rows, columns, cells: hungOnes.map((hung) => hung && { set: hung.set, cut: null }), active, alone: false });
+    return true;
   }
 
   /** To one image, in the cell that shows its stack already where there is one. */
@@ -113,7 +138,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     if (!isVolume(volume)) return onRefusal(volume);
     if (!isCut(layout()) || activeSet(layout()) !== set.id) {
       if (!isCut(layout())) withoutCuts = layout();
-      setBeginning({ id: set.id, at: { point: middleOf(one) } });
+      setBeginnings([{ id: set.id, at: { point: middleOf(one) } }]);
       setLayout(allCuts(set.id));
     }
     setSought(one);
@@ -168,7 +193,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     const now = view();
     const isUnder = stack()?.id === pair.under.id;
     const at: Beginning = { point: now ? centreOf(now) : undefined, window: (isUnder && now?.window) || undefined };
-    setBeginning({ id: pair.under.id, at });
+    setBeginnings([{ id: pair.under.id, at }]);
     if (!isCut(layout())) withoutCuts = layout();
     setLayout(fusedCuts(pair.under.id, pair.over.id));
   }
@@ -218,7 +243,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     const whole = seenCells(layout()).find((index) => !layout().cells[index]?.cut);
     const taken = goes ? cells[whole ?? layout().active] : active();
     const at: Beginning = { index: taken?.shown()?.index, point, window: now?.window ?? undefined };
-    setBeginning({ id: shown.id, at });
+    setBeginnings([{ id: shown.id, at }]);
     if (!goes) withoutCuts = layout();
     setLayout(goes ? withoutCuts : allCuts(shown.id));
   }
@@ -288,7 +313,10 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     displaySet,
     stack,
     /** Where a display set begins; undefined where nobody asked. */
-    beginningOf: (id: string | undefined) => (beginning()?.id === id ? beginning()?.at : undefined),
+    beginningOf(id: string | undefined, cell: number): Beginning | undefined {
+      const own = beginnings().filter((begun) => begun.id === id);
+      return (own.find((begun) => begun.cell === cell) ?? own.find((begun) => begun.cell === undefined))?.at;
+    },
     show,
     showNamed,
     stepSet,

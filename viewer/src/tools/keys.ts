@@ -71,7 +71,13 @@ export const COMMANDS = {
   print: { id: "print", keys: ["Ctrl+p"], shown: { word: "print" } },
   full: { id: "full", keys: ["f"], shown: "F" },
   help: { id: "help", keys: ["?"], shown: "?" },
-  info: { id: "info", keys: ["Shift+i"], shown: "⇧I" },
+  info: { id: "info", keys: ["Shift+i"], shown: "Shift I" },
+  overlays: { id: "overlays", keys: ["Shift+o"], shown: "Shift O" },
+  subtract: { id: "subtract", keys: ["Shift+d"], shown: "Shift D" },
+  lens: { id: "lens", keys: ["Shift+m"], shown: "Shift M" },
+  fit: { id: "fit", keys: ["Shift+f"], shown: "Shift F" },
+  trueSize: { id: "trueSize", keys: ["Shift+z"], shown: "Shift Z" },
+  onePixel: { id: "onePixel", keys: ["Shift+1"], shown: "Shift 1" },
   list: { id: "list", keys: ["Backspace"], shown: "⌫" },
 } as const satisfies Record<string, Command>;
 
@@ -118,6 +124,12 @@ export const GROUP_OF: Readonly<Record<CommandId, Group>> = {
   rotate: "look",
   flip: "look",
   reset: "look",
+  fit: "look",
+  trueSize: "look",
+  onePixel: "look",
+  lens: "look",
+  overlays: "look",
+  subtract: "look",
   nextCell: "layout",
   alone: "layout",
   grid: "layout",
@@ -161,8 +173,14 @@ const BY_KEY = new Map<string, CommandId>(
 
 export function commandFor(event: KeyboardEvent): CommandId | undefined {
   if (event.altKey || isTyping(event.target)) return undefined;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const key = keyOf(event);
   const shift = event.shiftKey ? "Shift+" : "";
   if (event.ctrlKey || event.metaKey) return BY_KEY.get(`Ctrl+${shift}${key}`);
   return BY_KEY.get(shift + key) ?? BY_KEY.get(key);
+}
+
+/** A digit under Shift writes a sign that each keyboard has elsewhere; where it writes the digit itself it is that. */
+function keyOf({ key, code, shiftKey }: KeyboardEvent): string {
+  const digit = shiftKey && key.length === 1 && !/[0-9?+]/.test(key) ? /^Digit([0-9])$/.exec(code)?.[1] : undefined;
+  return digit ?? (key.length === 1 ? key.toLowerCase() : key);
 }
