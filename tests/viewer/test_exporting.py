@@ -75,6 +75,22 @@ def objects() -> Iterator[bytes]:
             ImagePositionPatient=[3, 3, (number - 1) * 3],
         )
 
+    yield ct_image(
+        (hounsfield(6).astype(np.int32) + 1024).astype(np.uint16),
+        STUDY,
+        3,
+        1,
+        **PERSON,
+        Modality="DX",
+        RescaleIntercept=-1024,
+        ShutterShape="RECTANGULAR",
+        ShutterLeftVerticalEdge=30,
+        ShutterRightVerticalEdge=100,
+        ShutterUpperHorizontalEdge=20,
+        ShutterLowerHorizontalEdge=90,
+        ShutterPresentationValue=0,
+    )
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -322,7 +338,7 @@ def assert_pictured(page: Page, folder: Path, cell: int) -> None:
 def test_what_is_laid_over_and_turned_is_in_the_picture(page: Page, server: str, tmp_path: Path) -> None:
     page.size(900, 640)
     open_at(page, server, 5)
-    page.wait_until("document.querySelectorAll('.rail-item').length === 2")
+    page.wait_until("document.querySelectorAll('.rail-item').length === 3")
     page.key("9")
     page.wait_until(f"{CELLS}.filter((cell) => cell.querySelector('.over-window')).length === 3")
     page.wait_until(NO_LONGER_LOADING)
@@ -331,6 +347,26 @@ def test_what_is_laid_over_and_turned_is_in_the_picture(page: Page, server: str,
         press(page, "ArrowRight", SHIFT)
     page.wait_until(f"{CELLS}[0].querySelector('.cut').innerText.includes('urned')")
     assert_pictured(page, tmp_path, 0)
+
+
+def test_what_a_file_draws_over_its_pixels_is_in_the_picture(page: Page, server: str, tmp_path: Path) -> None:
+    """A shutter, as the server's rendition has it."""
+    page.go(f"{server}/view/{STUDY}?series={STUDY}.3")
+    page.wait_until(SLICE)
+    page.wait_until("document.querySelector('.plane-layer')")
+    press(page, "E", SHIFT)
+    for words in ("Image pixels", "Text at the edges", "Measurements and lines"):
+        choose(page, words)
+    made(page)
+    picture = np.asarray(Image.open(saved(page, tmp_path)).convert("L"), dtype=float)
+    answer = httpx.get(
+        f"{server}/dicom-web/studies/{STUDY}/series/{STUDY}.3/instances/{STUDY}.3.1/rendered",
+        headers={"Accept": "image/png"},
+    )
+    wanted = np.asarray(Image.open(io.BytesIO(answer.content)).convert("L"), dtype=float)
+    assert wanted[:18].max() == 0
+    assert wanted[30:80, 40:90].min() > 0
+    assert float(np.abs(picture - wanted).max()) <= 1
 
 
 def decoded(path: Path) -> tuple[list[np.ndarray[Any, Any]], float, str]:

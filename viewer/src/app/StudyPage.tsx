@@ -159,7 +159,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
       if (view()?.cut !== "solid") stage.toggleSolid();
       setCropOpen(true);
     },
-    export: (mode) => setExported({ mode, scene: sceneOf(stage, uid, study, notes, main) }),
+    export: (mode) => setExported({ mode, scene: sceneOf(stage, uid, study, { ...notes, overlays: aids.overlays() }, main) }),
   });
 
   /** Whether it measured; in fields, on buttons and in menus keys do what they do there. */

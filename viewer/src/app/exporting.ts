@@ -5,7 +5,12 @@ import { seenCells } from "../state/layout";
 import type { Notes } from "./notes";
 import type { Stage } from "./stage";
 
-export function sceneOf(stage: Stage, uid: string, study: OpenStudy, { measuring, reported }: Pick<Notes, "measuring" | "reported">, box: HTMLElement): Scene {
+/** What belongs to a picture besides its pixels. */
+interface Drawn extends Pick<Notes, "measuring" | "reported"> {
+  readonly overlays: boolean;
+}
+
+export function sceneOf(stage: Stage, uid: string, study: OpenStudy, { measuring, reported, overlays }: Drawn, box: HTMLElement): Scene {
   const layout = stage.layout();
   const { identity } = study.state();
   const from = box.getBoundingClientRect();
@@ -27,7 +32,7 @@ export function sceneOf(stage: Stage, uid: string, study: OpenStudy, { measuring
         over: laid?.kind === "stack" ? laid : undefined,
         fusion: shown.over ?? undefined,
       },
-      around: { stack: set, identity, measuring, reported, others: stage.othersOf(index), cursor: stage.cursor() },
+      around: { stack: set, identity, measuring, reported, others: stage.othersOf(index), cursor: stage.cursor(), overlays },
       shown,
       box: { x: left - from.left, y: top - from.top, width, height },
       ...lieOf(view, shown, { width, height }),

@@ -274,7 +274,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       playing = { ...playFrames(framesPerSecond, next), onStop };
     },
     look: () => look && { kind: "solid", look, pixelsPerMm: fitting() * look.zoom },
-    wear(portrait, fit) {
+    async wear(portrait, fit) {
       if (!shown || portrait.kind !== "solid") return;
       const worn = portrait.look as Look;
       look = { ...worn, zoom: 1, pan: { x: 0, y: 0 } };

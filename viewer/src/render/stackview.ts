@@ -160,7 +160,7 @@ export interface View {
   /** How it is looked at; undefined before anything is shown. */
   look(): Portrait | undefined;
   /** Is looked at as another of its kind is. */
-  wear(portrait: Portrait, fit: Fit): void;
+  wear(portrait: Portrait, fit: Fit): Promise<void>;
   /** Resolves once it is drawn, at an index where one is given; fails where that image cannot be had. */
   drawn(index?: number): Promise<void>;
   rotate(): void;
@@ -185,6 +185,7 @@ interface StackPortrait {
   readonly kind: "stack";
   readonly camera: Types.ICamera;
   readonly pixelsPerUnit: number;
+  readonly isSubtracted: boolean;
   readonly properties: { [Name in "voiRange" | "VOILUTFunction" | "invert"]: Types.StackViewportProperties[Name] | undefined };
 }
 
@@ -254,6 +255,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     playing?.onStop();
     playing = undefined;
   }
+
+  const isSubtracted = () => imageIds.some((id) => id !== plainId(id));
 
   async function subtract(wanted: boolean): Promise<void> {
     const own = generation;
@@ -355,8 +358,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       viewport.render();
     },
     subtract() {
-      const isOn = imageIds.some((id) => id !== plainId(id));
-      void subtract(!isOn);
+      void subtract(!isSubtracted());
     },
     magnifier: (glass) => magnifierOf(viewport, glass),
     zoom(factor, around) {
@@ -401,10 +403,12 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
         kind: "stack",
         camera: viewport.getCamera(),
         pixelsPerUnit: screenPixelsPerUnit(viewport, screenDirections(viewport).right),
+        isSubtracted: isSubtracted(),
         properties: { voiRange, VOILUTFunction, invert },
       };
     },
-    wear(portrait, fit) {
+    async wear(portrait, fit) {
+      if (portrait.kind === "stack" && portrait.isSubtracted !== isSubtracted()) await subtract(portrait.isSubtracted);
       const image = viewport.getImageData();
       if (portrait.kind !== "stack" || !image) return;
       const { camera, properties, pixelsPerUnit } = portrait;

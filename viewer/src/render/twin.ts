@@ -71,7 +71,7 @@ export async function createTwin(model: Model, size: Size, fit: Fit, signal: Abo
     const view = cell.view();
     const why = cell.crash()?.message ?? cell.failure()?.message ?? cell.refusal()?.why;
     if (!view || why !== undefined) throw new NoTwin(why ?? "it is not shown", cell);
-    if (model.portrait) view.wear(model.portrait, fit);
+    if (model.portrait) await view.wear(model.portrait, fit);
     await view.drawn(model.cut === null ? model.index : undefined);
     signal.throwIfAborted();
     return {

@@ -428,7 +428,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       playing = { ...playFrames(framesPerSecond, next), onStop };
     },
     look: () => look && { kind: "volume", look, pixelsPerMm: screen().pixelsPerMm },
-    wear(portrait, fit) {
+    async wear(portrait, fit) {
       if (!shown || portrait.kind !== "volume") return;
       const worn = portrait.look as Look;
       cutting = worn.turned ? turnedCutting(shown.volume, shown.cut, worn.turned) : shown.straight;

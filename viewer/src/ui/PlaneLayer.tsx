@@ -33,32 +33,15 @@ export function PlaneLayer(props: { readonly cell: Cell }): JSX.Element {
       void layersOf(shown, view).then((layers) => {
         if (isLate || layers.length === 0) return;
         setDrawn(true);
-        draw(layers, shown.frame.rows, shown.frame.columns);
+        if (canvas) drawLayers(canvas, layers, shown.frame);
       }, () => undefined); // without its planes the image is still seen; the panel of attributes names them
     }),
   );
 
-  function draw(layers: readonly Layer[], rows: number, columns: number): void {
-    const context = canvas?.getContext("2d");
-    if (!canvas || !context) return;
-    [canvas.width, canvas.height] = [columns, rows];
-    const pixels = context.createImageData(columns, rows);
-    for (const { mask, color } of layers) paint(pixels.data, mask, color);
-    context.putImageData(pixels, 0, 0);
-  }
-
-  /** From pixels of the image to those of the element. */
   const transform = () => {
-    const shown = props.cell.shown();
-    const view = props.cell.view();
-    const [columns, rows] = [shown?.frame.columns ?? 1, shown?.frame.rows ?? 1];
-    const corner = view?.placeOfImagePoint({ x: -0.5, y: -0.5 });
-    const right = view?.placeOfImagePoint({ x: columns - 0.5, y: -0.5 });
-    const below = view?.placeOfImagePoint({ x: -0.5, y: rows - 0.5 });
-    if (!corner || !right || !below) return "none";
-    const along = [right.x - corner.x, right.y - corner.y].map((way) => way / columns);
-    const down = [below.x - corner.x, below.y - corner.y].map((way) => way / rows);
-    return `matrix(${[...along, ...down, corner.x, corner.y].join(",")})`;
+    const [shown, view] = [props.cell.shown(), props.cell.view()];
+    const lie = shown && view && lieOfPixels(shown, view);
+    return lie ? `matrix(${lie.join(",")})` : "none";
   };
 
   return (
@@ -66,6 +49,41 @@ export function PlaneLayer(props: { readonly cell: Cell }): JSX.Element {
       <canvas class="plane-layer" aria-hidden="true" ref={canvas} style={{ transform: transform() }} />
     </Show>
   );
+}
+
+function drawLayers(canvas: HTMLCanvasElement, layers: readonly Layer[], { rows, columns }: ShownView["frame"]): void {
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  [canvas.width, canvas.height] = [columns, rows];
+  const pixels = context.createImageData(columns, rows);
+  for (const { mask, color } of layers) paint(pixels.data, mask, color);
+  context.putImageData(pixels, 0, 0);
+}
+
+/** All that the file draws over the pixels of what is seen, of the size of the image; null for nothing. */
+export async function planesOf(shown: ShownView, view: View): Promise<HTMLCanvasElement | null> {
+  const layers = shown.cut || !shown.window ? [] : await layersOf(shown, view).catch(() => []);
+  if (layers.length === 0) return null;
+  const canvas = document.createElement("canvas");
+  drawLayers(canvas, layers, shown.frame);
+  return canvas;
+}
+
+/** From pixels of the image to those of the element, as CSS and canvases write a matrix. */
+export function lieOfPixels({ frame }: ShownView, view: View): readonly [number, number, number, number, number, number] | undefined {
+  const { columns, rows } = frame;
+  const corner = view.placeOfImagePoint({ x: -0.5, y: -0.5 });
+  const right = view.placeOfImagePoint({ x: columns - 0.5, y: -0.5 });
+  const below = view.placeOfImagePoint({ x: -0.5, y: rows - 0.5 });
+  if (!corner || !right || !below) return undefined;
+  return [
+    (right.x - corner.x) / columns,
+    (right.y - corner.y) / columns,
+    (below.x - corner.x) / rows,
+    (below.y - corner.y) / rows,
+    corner.x,
+    corner.y,
+  ];
 }
 
 async function layersOf({ instance, frame, frameNumber, index }: ShownView, view: View): Promise<readonly Layer[]> {

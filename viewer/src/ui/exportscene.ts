@@ -139,7 +139,7 @@ async function paintCell(
   signal: AbortSignal,
 ): Promise<void> {
   const { twin, dots } = await twinAt(cell, size, scale, signal);
-  paint(brush, twin, { at, size, dots }, shown, cell.around);
+  await paint(brush, twin, { at, size, dots }, shown, cell.around);
   twin.dispose();
 }
 
@@ -272,7 +272,7 @@ export async function makeClip(
     const indexes = wish.way === "solid" ? Array.from({ length: total }, () => undefined) : indexesOf(wish.range, twin.count);
     for (const [done, index] of indexes.entries()) {
       await twin.draw(index);
-      paint(brush, twin, { at: { x: 0, y: 0 }, size, dots }, wish.shown, cell.around);
+      await paint(brush, twin, { at: { x: 0, y: 0 }, size, dots }, wish.shown, cell.around);
       await writer.add();
       signal.throwIfAborted();
       onProgress(done + 1, total);
@@ -330,7 +330,7 @@ export async function* printed(scene: Scene, wish: PrintWish, box: Size, signal:
   };
   const taken = async (cell: SceneCell, twin: Twin) => {
     // The page itself says whose they are.
-    paint(brush, twin, { at: { x: 0, y: 0 }, size, dots }, { ...wish.shown, patient: false }, cell.around);
+    await paint(brush, twin, { at: { x: 0, y: 0 }, size, dots }, { ...wish.shown, patient: false }, cell.around);
     return await blobOf(canvas, "image/jpeg");
   };
   const cells = wish.of === "layout" ? scene.cells : scene.active ? [scene.active] : [];

@@ -13,6 +13,7 @@ import type { Measuring } from "../tools/measuring";
 import { CURSOR_PX, isNear, linesOn } from "./CrossLines";
 import { LINE_PX, activityOf, drawnIn, type Drawn } from "./MeasureLayer";
 import { overEnds, overlayCorners, scaleBar, type OverlayLine } from "./overlaylines";
+import { lieOfPixels, planesOf } from "./PlaneLayer";
 import { sightOf } from "./sight";
 
 /** What is known of a picture besides its pixels. */
@@ -23,6 +24,8 @@ export interface Around {
   readonly reported: Pick<ReportedOnes, "visible">;
   readonly others: readonly ShownView[];
   readonly cursor: Vector3 | null;
+  /** What files draw over their pixels is seen. */
+  readonly overlays: boolean;
 }
 
 /** Where in a canvas, and how many of its pixels one of the page's takes, by which letters and lines are drawn. */
@@ -44,7 +47,9 @@ const CORNER_SHARE = 0.44;
 /** In narrower pictures each corner has one line. */
 const SMALL_PX = 300;
 
-export function paint(brush: Brush, twin: Twin, { at, size, dots }: Placed, shown: Shown, around: Around): void {
+export async function paint(brush: Brush, twin: Twin, { at, size, dots }: Placed, shown: Shown, around: Around): Promise<void> {
+  const view = twin.shown();
+  const planes = around.overlays ? await planesOf(view, twin.view) : null;
   brush.save();
   brush.beginPath();
   brush.rect(at.x, at.y, size.width, size.height);
@@ -55,9 +60,17 @@ export function paint(brush: Brush, twin: Twin, { at, size, dots }: Placed, show
   brush.translate(at.x, at.y);
   brush.scale(dots, dots);
   const page = { x: size.width / dots, y: size.height / dots };
-  const view = twin.shown();
   // The twin tells places in pixels of its own element.
   const toPage = ({ x, y }: Point): Point => ({ x: (x * twin.dots) / dots, y: (y * twin.dots) / dots });
+  const lie = planes && lieOfPixels(view, twin.view);
+  if (planes && lie) {
+    brush.save();
+    brush.scale(twin.dots / dots, twin.dots / dots);
+    brush.transform(...lie);
+    brush.imageSmoothingEnabled = false;
+    brush.drawImage(planes, 0, 0);
+    brush.restore();
+  }
   if (shown.drawings) {
     paintLines(brush, view, twin, toPage, around);
     const sight = sightOf({ shown: twin.shown, view: () => twin.view });
