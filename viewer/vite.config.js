@@ -5,11 +5,14 @@ import solid from "vite-plugin-solid";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Tells the service worker which files the program has; codecs and letters of other scripts come when used. */
+/**
+ * Tells the service worker which files the program has, codecs with them: files on the device are read without a
+ * network too. The largest codec, which hardly any file needs, and letters of other scripts come when used.
+ */
 const programFiles = {
   name: "program-files",
   generateBundle(_, bundle) {
-    const names = Object.keys(bundle).filter((name) => /^assets\/.+\.(?:js|css)$|-latin-wght.+\.woff2$/.test(name));
+    const names = Object.keys(bundle).filter((name) => /^assets\/(?!jpegxl).+\.(?:js|css|wasm)$|-latin-wght.+\.woff2$/.test(name));
     const version = createHash("sha256").update(names.sort().join()).digest("hex").slice(0, 12);
     const worker = bundle["shell-worker.js"];
     worker.code = `const PROGRAM_FILES = ${JSON.stringify(names.map((name) => `/${name}`))};\n`

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import type { Stack } from "../src/dicom/displaysets";
 import { describeFrame } from "../src/dicom/frame";
 import { planeOf, pointAt } from "../src/dicom/geometry";
-import type { DicomElement, DicomObject } from "../src/dicom/model";
+import type { DicomElement, DicomObject, Vector3 } from "../src/dicom/model";
 import { edgeLetters } from "../src/dicom/orientation";
 import { uprightLayer } from "../src/dicom/upright";
 import {
@@ -12,6 +12,7 @@ import {
   pointOf,
   sliceAt,
   sliceOf,
+  sliceValues,
   slicesIn,
   slicing,
   tooLarge,
@@ -223,4 +224,23 @@ test("a slab holds whole slices, as many on either side", () => {
 test("positions rounded in headers are even enough", () => {
   const { spacing } = volume(axial([0, 0.63, 1.25, 1.88, 2.5]));
   assert.ok(Math.abs(spacing[2] - 0.625) < 1e-9);
+});
+
+test("the values of a slice lie where the slice says, and a slab is projected", () => {
+  const cube = volume(axial([0, 2, 4, 6, 8]));
+  const valueAt = ([i, j, k]: Vector3) => i + 100 * j + 10_000 * k;
+  for (const cut of CUTS) {
+    const way = slicing(cube, cut);
+    const plane = sliceOf(cube, way, 1);
+    const values = sliceValues(cube, way, 1, null, valueAt);
+    assert.equal(values.length, plane.columns * plane.rows);
+    for (const [column, row] of [[0, 0], [3, 2], [plane.columns - 1, plane.rows - 1]] as const) {
+      const voxel = voxelOf(cube, pointAt(plane, column, row)).map(Math.round) as [number, number, number];
+      assert.equal(values[row * plane.columns + column], valueAt(voxel), cut);
+    }
+  }
+  const way = slicing(cube, "axial");
+  const first = (index: number, projection: "greatest" | "least" | "mean") => sliceValues(cube, way, index, { slices: 3, projection }, valueAt)[0]!;
+  assert.deepEqual([first(2, "greatest"), first(2, "least"), first(2, "mean")], [30_000, 10_000, 20_000]);
+  assert.deepEqual([first(0, "greatest"), first(0, "mean")], [10_000, 5_000], "beyond the volume there is nothing");
 });

@@ -436,6 +436,10 @@ def _page(pages: Pages) -> list[Route]:
         _get("/", pages.index, "The viewer", tag, html, (), (200, 304)),
         Route("GET", "/studies/{path}", pages.index, "The viewer, at a study", tag, html, tail=True),
         Route("GET", "/view/{path}", pages.index, "The viewer, at an image of a study", tag, html, tail=True),
+        Route("GET", "/local", pages.index, "The viewer, at files read on the device itself", tag, html),
+        Route(
+            "GET", "/local/{path}", pages.index, "The viewer, at a study of such files", tag, html, tail=True
+        ),
     ]
     files = [name for name in pages.names if name != "index.html"]
     return routes + [_get(f"/{name}", pages.file, name, tag, ("*/*",), (), (200, 304)) for name in files]

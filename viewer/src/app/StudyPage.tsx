@@ -18,6 +18,7 @@ import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import { activeSet, cellCount, isCut, isFused, seenCells } from "../state/layout";
 import type { Measurement } from "../state/measurements";
+import type { LocalFiles } from "../state/local";
 import type { Reported } from "../state/reported";
 import { middleOf } from "../state/space";
 import { createPriors } from "../state/priors";
@@ -26,6 +27,7 @@ import { commandFor } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
+import { LocalHead } from "../ui/LocalStudies";
 import { KeyStatus } from "../ui/KeyCross";
 import { MeasurePanel } from "../ui/MeasurePanel";
 import { whyNoVolume } from "../ui/novolume";
@@ -37,9 +39,12 @@ import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
 import { createAids } from "./aids";
 import { commandsOf } from "./commands";
+import type { ExportDialogProps } from "../ui/ExportDialog";
+import { sceneOf } from "./exporting";
 import { createNotes } from "./notes";
-import { backToList, openStudyPage, studyAddress } from "./router";
+import { backToList, localAddress, openLocalStudy, openStudyPage, studyAddress } from "./router";
 import { createStage } from "./stage";
+import { sendFiles } from "./uploads";
 
 const InfoPanel = lazy(() => import("../ui/InfoPanel"));
 
@@ -47,19 +52,29 @@ const InfoPanel = lazy(() => import("../ui/InfoPanel"));
 const SHORT_MS = 1600;
 const LONG_MS = 9000;
 
-export default function StudyPage(props: { readonly link: Link }): JSX.Element {
+/** With its encoders it is a third of the code, and few come for it. */
+const ExportDialog = lazy(() => import("../ui/ExportDialog"));
+
+export interface StudyPageProps {
+  readonly link: Link;
+  /** Where the study is only on this device. */
+  readonly local?: LocalFiles | undefined;
+}
+
+export default function StudyPage(props: StudyPageProps): JSX.Element {
   const uid = props.link.study;
-  const study = openStudy(uid, { findSeries, seriesMetadata });
-  const priors = createPriors(uid, { findStudy, findStudiesOfPatient });
+  const { local } = props;
+  const study = openStudy(uid, local ?? { findSeries, seriesMetadata });
+  const priors = createPriors(uid, local ?? { findStudy, findStudiesOfPatient });
   const stage = createStage(
     study,
     (reason) => say(`${t().volume.refused} ${whyNoVolume(reason)}`, LONG_MS),
     () => say(t().fusion.none, LONG_MS),
   );
   const { layout, stack, view, viewport } = stage;
-  const notes = createNotes(uid, study);
+  const notes = createNotes(uid, study, local !== undefined);
   const { measuring, saving, reported, keyHand } = notes;
-  const aids = createAids(uid, stage);
+  const aids = createAids(uid, stage, local !== undefined);
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const firstTool: DragTool = onTouch ? "scroll" : "window";
   const [tool, setTool] = createSignal<DragTool>(firstTool);
@@ -70,6 +85,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const [cropOpen, setCropOpen] = createSignal(false);
   const [keysShown, setKeysShown] = createSignal(false);
   const [said, setSaid] = createSignal("");
+  const [exported, setExported] = createSignal<Omit<ExportDialogProps, "onClose"> | null>(null);
   let main!: HTMLElement;
 
   const overOf = (id: string | undefined) => {
@@ -95,6 +111,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     }
   };
   const copyLink = async () => {
+    if (local) return say(t().local.noLink, LONG_MS);
     const now = view();
     const set = stage.displaySet();
     const isFirst = study.sets().find((one) => one.seriesUid === set?.seriesUid)?.id === set?.id;
@@ -138,6 +155,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       if (view()?.cut !== "solid") stage.toggleSolid();
       setCropOpen(true);
     },
+    export: (mode) => setExported({ mode, scene: sceneOf(stage, uid, study, notes, main) }),
   });
 
   /** Whether it measured; in fields, on buttons and in menus keys do what they do there. */
@@ -151,7 +169,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     return keyHand.press({ key, shift, tool: tool(), sight, middle });
   };
   const onKey = (event: KeyboardEvent) => {
-    if (keysShown() || event.defaultPrevented) return;
+    if (keysShown() || exported() || event.defaultPrevented) return;
     if (isMeasuringKey(event)) return event.preventDefault();
     if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
@@ -163,11 +181,15 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     if (preset) return viewport()?.setWindow(preset);
     commands[command!]();
   };
+  /** The browser asks before what is nowhere else is lost. */
+  const warn = (event: BeforeUnloadEvent) => local && measuring.all().list.length > 0 && event.preventDefault();
   onMount(() => {
     addEventListener("keydown", onKey);
     addEventListener("pagehide", saving.flush);
+    addEventListener("beforeunload", warn);
     onCleanup(() => {
       removeEventListener("keydown", onKey);
+      removeEventListener("beforeunload", warn);
       removeEventListener("pagehide", saving.flush);
       saving.dispose();
       reported.dispose();
@@ -178,7 +200,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
 
   // The first image comes first.
   createEffect(() => !study.state().busy && priors.load());
-  createEffect(() => view() && reported.begin());
+  createEffect(() => !local && view() && reported.begin());
 
   // It begins as soon as the first series is known.
   let hasBegun = false;
@@ -186,7 +208,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     const first = study.sets()[0];
     if (hasBegun || !first) return;
     hasBegun = true;
-    void saving.open();
+    if (!local) void saving.open();
     void stage.begin(first, props.link);
   });
 
@@ -213,13 +235,22 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         <div class="viewer-title">
           <h1>{identity() ? nameInWords(identity()!.patientName) : ""}</h1>
           <p>
+            <Show when={local}>
+              <span class="local-said">{t().local.mark}</span>
+            </Show>
             {listed([
               identity()?.description,
               `${dateInWords(identity()?.studyDate)} ${timeInWords(identity()?.studyTime)}`.trim(),
             ])}
           </p>
         </div>
-        <PriorsMenu priors={priors} address={studyAddress} onOpen={openStudyPage} />
+        <PriorsMenu
+          priors={priors}
+          address={local ? localAddress : studyAddress}
+          onOpen={local ? openLocalStudy : openStudyPage}
+          none={local ? t().local.noPriors : t().priors.none}
+        />
+        <Show when={local}>{(held) => <LocalHead onStore={() => sendFiles(held().filesOf(uid))} />}</Show>
       </header>
       <ViewerTools
         tool={tool()}
@@ -263,6 +294,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       <SeriesRail
         study={study}
         uid={uid}
+        isLocal={local !== undefined}
         active={activeSet(layout())}
         shown={seenCells(layout()).flatMap((index) => layout().cells[index]?.set ?? [])}
         onOpen={stage.showNamed}
@@ -335,7 +367,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       </Show>
       <Show when={panelOpen() && !aids.info()}>
         <MeasurePanel
-          saving={saving.state()}
+          saving={local ? null : saving.state()}
           problem={saving.problem()}
           onFinish={() => void finish()}
           measuring={measuring}
@@ -347,6 +379,11 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         />
       </Show>
       <KeysDialog open={keysShown()} onClose={() => setKeysShown(false)} presets={presets()} />
+      <Suspense>
+        <Show when={exported()} keyed>
+          {(asked) => <ExportDialog {...asked} onClose={() => setExported(null)} />}
+        </Show>
+      </Suspense>
     </div>
   );
 }

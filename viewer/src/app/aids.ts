@@ -11,10 +11,11 @@ export interface Described {
   readonly object: DicomObject;
   /** From 1; 0 for none. */
   readonly frame: number;
-  readonly path: string;
+  /** Where it is had from; undefined where it is only on this device. */
+  readonly path: string | undefined;
 }
 
-export function createAids(uid: string, stage: Stage) {
+export function createAids(uid: string, stage: Stage, isLocal: boolean) {
   const [info, setInfo] = createSignal(false);
   return {
     info,
@@ -25,7 +26,8 @@ export function createAids(uid: string, stage: Stage) {
       const object = set?.kind === "sheet" ? set.instance : view?.instance;
       if (!object) return undefined;
       const [series, instance] = [text(object, TAG.seriesInstanceUid), text(object, TAG.sopInstanceUid)];
-      return { object, frame: view?.frameNumber ?? 0, path: instancePath(uid, series ?? "", instance ?? "") };
+      const path = isLocal ? undefined : instancePath(uid, series ?? "", instance ?? "");
+      return { object, frame: view?.frameNumber ?? 0, path };
     },
   };
 }

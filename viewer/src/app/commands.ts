@@ -4,6 +4,7 @@ import { cellCount } from "../state/layout";
 import type { CommandId } from "../tools/keys";
 import type { Measuring } from "../tools/measuring";
 import type { DragTool } from "../tools/mouse";
+import type { ExportMode } from "../ui/ExportDialog";
 import { togglePlaying } from "../ui/StageCell";
 import type { Aids } from "./aids";
 import { backToList } from "./router";
@@ -26,6 +27,7 @@ export interface Hands {
   readonly toggleHelp: () => void;
   readonly toggleCrop: () => void;
   readonly copyLink: () => void;
+  readonly export: (mode: ExportMode) => void;
 }
 
 export type Commands = Readonly<Record<CommandId, () => void>>;
@@ -90,6 +92,8 @@ export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands
     link: stage.toggleLinked,
     lines: stage.toggleLines,
     copyLink: hands.copyLink,
+    exportSeen: () => hands.export("picture"),
+    print: () => hands.export("print"),
     full: hands.toggleBare,
     help: hands.toggleHelp,
     info: aids.toggleInfo,

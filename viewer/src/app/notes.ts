@@ -21,8 +21,9 @@ export interface Place {
   readonly index: number;
 }
 
-export function createNotes(uid: string, study: OpenStudy) {
-  const measuring = measuringOf(uid);
+/** With `isLocal` nothing is asked of the server or saved there: the study is only on this device. */
+export function createNotes(uid: string, study: OpenStudy, isLocal: boolean) {
+  const measuring = measuringOf(isLocal ? `local ${uid}` : uid);
   const saving = createSaving(
     {
       read: () => readDraft(uid),
@@ -46,7 +47,7 @@ export function createNotes(uid: string, study: OpenStudy) {
     const frame = place?.set.frames[place.index];
     return frame && spacingOf(describeFrame(frame.instance, frame.number), points);
   }
-  createEffect(on(() => measuring.all().list, () => saving.changed()));
+  if (!isLocal) createEffect(on(() => measuring.all().list, () => saving.changed()));
 
   /** Where the image of a measurement is, as far as its series is read. */
   function placeOf({ image }: Pick<Measurement, "image">): Place | undefined {

@@ -17,6 +17,14 @@ export interface Link {
 const UID = /^[0-9.]{1,64}$/;
 const PATH = /^\/(?:studies|view)\/([0-9.]{1,64})\/?$/;
 
+const LOCAL_PATH = /^\/local(?:\/([0-9.]{1,64}))?\/?$/;
+
+/** The study that an address of files on this device names, null for all of them; undefined for other addresses. */
+export function readLocalPath(path: string): string | null | undefined {
+  const found = LOCAL_PATH.exec(path);
+  return found ? (found[1] ?? null) : undefined;
+}
+
 /** What an address asks for; undefined for one that names no study. What cannot be meant is left out. */
 export function readLink(path: string, query: string): Link | undefined {
   const study = PATH.exec(path)?.[1];

@@ -18,6 +18,8 @@ export type DicomObject = Readonly<Record<string, DicomElement>>;
 export type Vector3 = readonly [number, number, number];
 
 export const TAG = {
+  directoryRecordSequence: "00041220",
+  referencedFileId: "00041500",
   specificCharacterSet: "00080005",
   imageType: "00080008",
   sopClassUid: "00080016",
@@ -104,6 +106,7 @@ export const TAG = {
   units: "00541001",
   sharedFunctionalGroups: "52009229",
   perFrameFunctionalGroups: "52009230",
+  extendedOffsetTable: "7FE00001",
 } as const;
 
 export function text(object: DicomObject | undefined, tag: string, index = 0): string | undefined {

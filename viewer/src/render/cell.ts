@@ -56,7 +56,14 @@ export function createCell() {
     onRefusal: setRefusal,
   };
 
-  function show(stack: Stack | undefined, study: string, cut: Seen | null, beginning?: Beginning, over?: Stack): void {
+  /** Resolves when it is shown, or says why it is not. */
+  async function show(
+    stack: Stack | undefined,
+    study: string,
+    cut: Seen | null,
+    beginning?: Beginning,
+    over?: Stack,
+  ): Promise<void> {
     setProgress(null);
     setFailure(null);
     setRefusal(null);
@@ -70,7 +77,7 @@ export function createCell() {
       kind = wantedKind;
     }
     loading ??= STARTS[wantedKind]();
-    void loading.then(() => showNow?.()).catch((error: unknown) => setCrash(error as Error));
+    await loading.then(() => showNow?.()).catch((error: unknown) => setCrash(error as Error));
   }
 
   /** Lets go of the viewport; another kind may take its place in the same element. */
@@ -146,7 +153,7 @@ export function createCell() {
     },
     show,
     retry(): void {
-      if (now) show(now.stack, now.study, now.cut, now.beginning, now.over);
+      if (now) void show(now.stack, now.study, now.cut, now.beginning, now.over);
     },
     play(framesPerSecond: number): void {
       view?.play(framesPerSecond, () => setRate(null));

@@ -3,8 +3,9 @@ import { ContextPoolRenderingEngine, cache, imageLoader, init as initCore } from
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
 import { remember, remembered } from "../i18n/kept";
 import { createLinkSpeed } from "../state/linkspeed";
-import { SCHEME } from "./imageids";
+import { LOCAL_SCHEME, SCHEME } from "./imageids";
 import { loadFrame } from "./loader";
+import { loadLocalFrame } from "./localframe";
 import { paintWithoutCard } from "./painter";
 import { registerProvider } from "./provider";
 
@@ -94,6 +95,7 @@ function start(): ContextPoolRenderingEngine {
     },
   });
   imageLoader.registerImageLoader(SCHEME, loadFrame as never);
+  imageLoader.registerImageLoader(LOCAL_SCHEME, loadLocalFrame as never);
   registerProvider();
   const { deviceMemory = 4 } = navigator as { deviceMemory?: number };
   cache.setMaxCacheSize(Math.max(1, deviceMemory) * CACHE_PER_GIBIBYTE);

@@ -1,15 +1,18 @@
 /**
  * Image ids: how Cornerstone names one frame, and what is known about each.
  *
- * An id is `wadors:` and the WADO-RS path of the frame (PS3.18 10.4). The description of every
- * frame is registered before its image is asked for, so that no metadata is fetched twice.
+ * An id is `wadors:` and the WADO-RS path of the frame (PS3.18 10.4), or `local:` and what no other file of this page
+ * has. The description of every frame is registered before its image is asked for, so that no metadata is fetched twice.
  */
 import { instancePath } from "../api/dicomweb";
 import { describeFrame, type FrameDescription } from "../dicom/frame";
 import { sopInstanceUid, type Stack } from "../dicom/displaysets";
 import { TAG, text, type DicomObject } from "../dicom/model";
+import { isLocal } from "../state/localfiles";
 
 export const SCHEME = "wadors";
+/** Of frames that are read from files on this device. */
+export const LOCAL_SCHEME = "local";
 
 interface Known {
   readonly instance: DicomObject;
@@ -25,10 +28,26 @@ const rendered = new Set<string>();
 export function imageIdsOf(stack: Stack, study: string): readonly string[] {
   return stack.frames.map(({ instance, number }) => {
     const path = instancePath(study, stack.seriesUid, sopInstanceUid(instance));
-    const id = `${SCHEME}:${path}/frames/${number}`;
+    const id = isLocal(instance) ? localId(instance, number) : `${SCHEME}:${path}/frames/${number}`;
     if (!known.has(id)) known.set(id, { instance, number, frame: describeFrame(instance, number) });
     return id;
   });
+}
+
+const localNames = new WeakMap<DicomObject, number>();
+let named = 0;
+
+function localId(instance: DicomObject, number: number): string {
+  if (!localNames.has(instance)) localNames.set(instance, (named += 1));
+  return `${LOCAL_SCHEME}:${localNames.get(instance)}/${sopInstanceUid(instance)}/frames/${number}`;
+}
+
+/** Another way to see a known frame: its stored values as greys, before a palette makes colours of them. */
+export function valuesIdOf(imageId: string): string {
+  const id = `${imageId}/values`;
+  const { instance, number, frame } = known.get(imageId)!;
+  known.set(id, { instance, number, frame: { ...frame, photometricInterpretation: "MONOCHROME2", rescaleSlope: 1, rescaleIntercept: 0 } });
+  return id;
 }
 
 export function framePath(imageId: string): string {

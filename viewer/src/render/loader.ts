@@ -2,9 +2,10 @@
  * Loads one frame: as stored and decoded here where this device can, else as a picture that the
  * server renders. The second way costs window and level, never the image.
  */
-import { utilities, type Types } from "@cornerstonejs/core";
+import type { Types } from "@cornerstonejs/core";
 import { wadors } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame } from "../api/dicomweb";
+import { colourImage, readableCanvas } from "./colourimage";
 import { framePath, isRendered, knownFrame, noteRendered } from "./imageids";
 
 type Options = Record<string, unknown>;
@@ -38,11 +39,7 @@ function onlyServerDecodes(imageId: string): boolean {
 async function loadRendered(imageId: string): Promise<Types.IImage> {
   const bitmap = await createImageBitmap(await renderedFrame(framePath(imageId)));
   const { width, height } = bitmap;
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  if (!context) throw new Error("this browser gives no 2D canvas");
+  const [canvas, context] = readableCanvas(width, height);
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   noteRendered(imageId);
@@ -57,40 +54,4 @@ function withoutAlpha(rgba: Uint8ClampedArray): Uint8Array {
     rgb[to + 2] = rgba[from + 2]!;
   }
   return rgb;
-}
-
-function colourImage(imageId: string, rgb: Uint8Array, canvas: HTMLCanvasElement): Types.IImage {
-  const { width, height } = canvas;
-  const [rowPixelSpacing, columnPixelSpacing] = knownFrame(imageId)?.frame.spacingMm ?? [1, 1];
-  const image = {
-    imageId,
-    color: true,
-    rgba: false,
-    numberOfComponents: 3,
-    dataType: "Uint8Array",
-    rows: height,
-    columns: width,
-    height,
-    width,
-    rowPixelSpacing,
-    columnPixelSpacing,
-    slope: 1,
-    intercept: 0,
-    invert: false,
-    minPixelValue: 0,
-    maxPixelValue: 255,
-    windowCenter: 128,
-    windowWidth: 256,
-    voiLUTFunction: "LINEAR",
-    sizeInBytes: rgb.byteLength,
-    getPixelData: () => rgb,
-    getCanvas: () => canvas,
-    voxelManager: utilities.VoxelManager.createImageVoxelManager({
-      scalarData: rgb,
-      width,
-      height,
-      numberOfComponents: 3,
-    }),
-  };
-  return image as unknown as Types.IImage;
 }

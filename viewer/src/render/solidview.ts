@@ -21,6 +21,7 @@ import {
   LARGEST_ZOOM,
   SMALLEST_ZOOM,
   draggedWindow,
+  drawnBy,
   playFrames,
   type Beginning,
   type StackViewListener,
@@ -108,11 +109,14 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     playing = undefined;
   }
 
+  /** Pixels per millimetre at which the longest side fits. */
+  const fitting = () => Math.min(element.clientWidth, element.clientHeight) / shown!.longestMm;
+
   function draw(): void {
     if (!shown || !look || element.clientHeight === 0) return;
     const { right, down, pan, zoom, opened } = look;
-    const { centre, acrossMm, longestMm, frame, instance, volume } = shown;
-    const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / longestMm) * zoom;
+    const { centre, acrossMm, frame, instance, volume } = shown;
+    const pixelsPerMm = fitting() * zoom;
     const normal = cross(down, right);
     const focalPoint = moved(centre, [right, -pan.x / pixelsPerMm], [down, -pan.y / pixelsPerMm]);
     viewport.setCamera({
@@ -267,6 +271,20 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       };
       playing = { ...playFrames(framesPerSecond, next), onStop };
     },
+    look: () => look && { kind: "solid", look, pixelsPerMm: fitting() * look.zoom },
+    wear(portrait, fit) {
+      if (!shown || portrait.kind !== "solid") return;
+      const worn = portrait.look as Look;
+      look = { ...worn, zoom: 1, pan: { x: 0, y: 0 } };
+      if (fit !== "whole") {
+        const pixelsPerMm = "magnified" in fit ? portrait.pixelsPerMm * fit.magnified : fit.pixelsPerMm;
+        const by = pixelsPerMm / portrait.pixelsPerMm;
+        look = { ...look, zoom: pixelsPerMm / fitting(), pan: { x: worn.pan.x * by, y: worn.pan.y * by } };
+      }
+      paint({});
+    },
+    turnAround: (share) => turn({ x: 2 * HALF_TURN_PX * share, y: 0 }),
+    drawn: () => drawnBy(element, draw),
     stop,
     dispose() {
       stop();

@@ -8,7 +8,7 @@ import type { FrameDescription, Window } from "../dicom/frame";
 import type { ImagePoint, Pixels } from "../dicom/measure";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
-import { cross, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
+import { cross, dot, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
 import type { Crop } from "../dicom/crop";
 import type { Palette } from "../dicom/palettes";
 import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
@@ -16,7 +16,7 @@ import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/upt
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
-import { prefetchStack, type Progress } from "./prefetch";
+import { NotFetched, prefetchStack, type Progress } from "./prefetch";
 
 export interface ShownView {
   readonly index: number;
@@ -128,6 +128,14 @@ export interface View {
   zoom(factor: number, around?: Point): void;
   /** Of what is turned by a hand that would otherwise scroll or set a window. */
   turn?(delta: Point): void;
+  /** Of the same: by this share of a full turn, about what is upright on the screen. */
+  turnAround?(share: number): void;
+  /** How it is looked at; undefined before anything is shown. */
+  look(): Portrait | undefined;
+  /** Is looked at as another of its kind is. */
+  wear(portrait: Portrait, fit: Fit): void;
+  /** Resolves once it is drawn, at an index where one is given; fails where that image cannot be had. */
+  drawn(index?: number): Promise<void>;
   rotate(): void;
   flip(): void;
   invert(): void;
@@ -136,6 +144,28 @@ export interface View {
   stop(): void;
   dispose(): void;
 }
+
+/** How much is seen of what another view shows. */
+export type Fit =
+  /** So many pixels of the element for each of the other's, around the same middle. */
+  | { readonly magnified: number }
+  /** So many pixels of the element for a millimetre, around the same middle. */
+  | { readonly pixelsPerMm: number }
+  /** All of the image, as large as the element takes. */
+  | "whole";
+
+interface StackPortrait {
+  readonly kind: "stack";
+  readonly camera: Types.ICamera;
+  readonly pixelsPerUnit: number;
+  readonly properties: { [Name in "voiRange" | "VOILUTFunction" | "invert"]: Types.StackViewportProperties[Name] | undefined };
+}
+
+/** How a view is looked at: the other kinds keep theirs in a form of their own. */
+export type Portrait =
+  | StackPortrait
+  | { readonly kind: "volume"; readonly look: unknown; readonly pixelsPerMm: number }
+  | { readonly kind: "solid"; readonly look: unknown; readonly pixelsPerMm: number };
 
 export interface StackView extends View {
   show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
@@ -297,6 +327,47 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       stop();
       playing = { ...playFrames(framesPerSecond, () => goTo((target + 1) % imageIds.length)), onStop };
     },
+    look() {
+      if (!viewport.getDefaultActor()) return undefined;
+      const { voiRange, VOILUTFunction, invert } = viewport.getProperties();
+      return {
+        kind: "stack",
+        camera: viewport.getCamera(),
+        pixelsPerUnit: screenPixelsPerUnit(viewport, screenDirections(viewport).right),
+        properties: { voiRange, VOILUTFunction, invert },
+      };
+    },
+    wear(portrait, fit) {
+      const image = viewport.getImageData();
+      if (portrait.kind !== "stack" || !image) return;
+      const { camera, properties, pixelsPerUnit } = portrait;
+      const isGrey = !isRendered(viewport.getCurrentImageId());
+      viewport.setProperties((isGrey ? properties : { invert: properties.invert }) as Types.StackViewportProperties);
+      viewport.resetCamera();
+      const middle = viewport.getCamera().focalPoint;
+      viewport.setCamera(camera);
+      const scale = () => {
+        if (fit !== "whole") return "magnified" in fit ? pixelsPerUnit * fit.magnified : fit.pixelsPerMm;
+        const { right, down } = screenDirections(viewport);
+        const sides = [0, 1].map((axis) => image.dimensions[axis]! * image.spacing[axis]!);
+        const along = (way: Vector3) =>
+          sides.reduce((sum, side, axis) => sum + Math.abs(dot(way, image.direction.slice(axis * 3, axis * 3 + 3) as unknown as Vector3)) * side, 0);
+        return Math.min(element.clientWidth / along(right), element.clientHeight / along(down));
+      };
+      if (fit === "whole" && middle && camera.focalPoint && camera.position) {
+        const way = middle.map((at, axis) => at - camera.focalPoint![axis]!);
+        const position = camera.position.map((at, axis) => at + way[axis]!) as Types.Point3;
+        viewport.setCamera({ focalPoint: middle, position });
+      }
+      viewport.setCamera({ parallelScale: element.clientHeight / 2 / scale() });
+      viewport.render();
+    },
+    async drawn(index) {
+      if (index !== undefined) await goTo(index);
+      if (index !== undefined && viewport.getCornerstoneImage()?.imageId !== imageIds[target])
+        throw new NotFetched(imageIds[target]!, "it did not come");
+      await drawnBy(element, () => viewport.render());
+    },
     stop,
     dispose() {
       generation += 1;
@@ -308,6 +379,14 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       engine.disableElement(viewportId);
     },
   };
+}
+
+/** Resolves with the next picture of an element, which `draw` asks for. */
+export function drawnBy(element: HTMLDivElement, draw: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    element.addEventListener(Enums.Events.IMAGE_RENDERED, () => resolve(), { once: true });
+    draw();
+  });
 }
 
 export function draggedWindow(window: Window, { x, y }: Point): Window {

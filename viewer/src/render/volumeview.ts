@@ -20,6 +20,7 @@ import {
   LARGEST_ZOOM,
   SMALLEST_ZOOM,
   draggedWindow,
+  drawnBy,
   playFrames,
   type Beginning,
   type Probed,
@@ -424,6 +425,21 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       };
       playing = { ...playFrames(framesPerSecond, next), onStop };
     },
+    look: () => look && { kind: "volume", look, pixelsPerMm: screen().pixelsPerMm },
+    wear(portrait, fit) {
+      if (!shown || portrait.kind !== "volume") return;
+      const worn = portrait.look as Look;
+      look = { ...worn, index: clamped(worn.index), slab: null, zoom: 1, pan: { x: 0, y: 0 } };
+      const fitting = screen().pixelsPerMm;
+      setSlab(worn.slab);
+      if (fit !== "whole") {
+        const pixelsPerMm = "magnified" in fit ? portrait.pixelsPerMm * fit.magnified : fit.pixelsPerMm;
+        const by = pixelsPerMm / portrait.pixelsPerMm;
+        look = { ...look, zoom: pixelsPerMm / fitting, pan: { x: worn.pan.x * by, y: worn.pan.y * by } };
+      }
+      paint({ window: look.window });
+    },
+    drawn: (index) => drawnBy(element, () => change(index === undefined ? {} : { index: clamped(index) })),
     stop,
     dispose() {
       stop();

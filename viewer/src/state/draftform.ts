@@ -26,8 +26,8 @@ const CORNER = 0.5;
 const MOST_POINTS = 4096;
 
 /** Digits of what is computed from points in space, which come back from the server as others in the last ones. */
-const DIGITS = 10;
-const FINEST_MM = 1e6;
+const DIGITS = 8;
+const FINEST_MM = 1e9;
 
 const MILLIMETRES: Spacing = { x: 1, y: 1, unit: "mm", atDetector: false };
 const PIXELS: Spacing = { x: 1, y: 1, unit: "px", atDetector: false };

@@ -2,7 +2,7 @@
 import { t, type Messages } from "../i18n/language";
 
 /** Keys that keyboards of each language name in their own way. */
-type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "escape" | "undo" | "redo";
+type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "escape" | "undo" | "redo" | "print";
 
 export interface Command {
   readonly id: keyof Messages["commands"];
@@ -66,6 +66,8 @@ export const COMMANDS = {
   link: { id: "link", keys: ["l"], shown: "L" },
   lines: { id: "lines", keys: ["x"], shown: "X" },
   copyLink: { id: "copyLink", keys: ["y"], shown: "Y" },
+  exportSeen: { id: "exportSeen", keys: ["Shift+e"], shown: "⇧E" },
+  print: { id: "print", keys: ["Ctrl+p"], shown: { word: "print" } },
   full: { id: "full", keys: ["f"], shown: "F" },
   help: { id: "help", keys: ["?"], shown: "?" },
   info: { id: "info", keys: ["Shift+i"], shown: "⇧I" },
@@ -130,6 +132,8 @@ export const GROUP_OF: Readonly<Record<CommandId, Group>> = {
   lines: "layout",
   info: "page",
   copyLink: "page",
+  exportSeen: "page",
+  print: "page",
   full: "page",
   help: "page",
   list: "page",

@@ -254,8 +254,8 @@ export function createMeasuring() {
       const before = goingOn(sight);
       draw(press(before?.drawing, tool, point), sight);
       const going = drawn()!;
-      const last = before?.drawing.placed.at(-1);
-      const isFar = before !== undefined && !(last && last.x === point.x && last.y === point.y);
+      const last = going.drawing.placed.at(-1);
+      const isFar = !(last && last.x === point.x && last.y === point.y);
       if (tool !== "freehand") return goOn(release(going.drawing, point, isFar), going, point, sight);
       if (isFar) draw({ ...going.drawing, placed: [...going.drawing.placed, point] }, sight);
       else if (before) goOn(release(going.drawing, point, isFar), going, point, sight);

@@ -11,7 +11,7 @@ import type { Measurement } from "../state/measurements";
 import type { Reported, ReportedOnes } from "../state/reported";
 import { seenOn } from "../state/space";
 import type { Point } from "../tools/gestures";
-import type { Measuring } from "../tools/measuring";
+import type { Measuring, Sight } from "../tools/measuring";
 import { sightOf } from "./sight";
 
 export interface MeasureLayerProps {
@@ -22,7 +22,7 @@ export interface MeasureLayerProps {
 }
 
 /** A measurement as it lies on the screen now. */
-interface Drawn {
+export interface Drawn {
   readonly one: Measurement;
   readonly lines: readonly { readonly path: string; readonly faint: boolean }[];
   readonly handles: readonly Point[];
@@ -31,7 +31,7 @@ interface Drawn {
 }
 
 const WORDS_AWAY_PX = 10;
-const LINE_PX = 16;
+export const LINE_PX = 16;
 /** About what a letter of the values is wide. */
 const LETTER_PX = 6.6;
 const ARROW_PX = 12;
@@ -39,20 +39,12 @@ const PROBE_PX = 6;
 const MARGIN_PX = 6;
 
 export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
-  const all = createMemo<{ readonly own: readonly Drawn[]; readonly reported: readonly Drawn[] }>(() => {
+  const all = createMemo<DrawnOnes>(() => {
     const sight = sightOf(props.cell);
     const box = props.cell.element();
     if (!sight || !box) return { own: [], reported: [] };
     const size = { x: box.clientWidth, y: box.clientHeight };
-    const taken = edgesOf(size);
-    const toScreen = (point: ImagePoint) => sight.toScreen(point);
-    const activity = activityOf(props.cell.shown());
-    const own = props.measuring.seenIn(sight).map((one) => drawnOf(one, wordsOf(one, activity), toScreen, size, taken));
-    const reported = props.reported.visible().flatMap((one) => {
-      const shape = seenOn(one.shape, sight);
-      return shape ? drawnOf(shape, wordsOfReported(one), toScreen, size, taken) : [];
-    });
-    return { own, reported };
+    return drawnIn(sight, props.measuring, props.reported, size, activityOf(props.cell.shown()));
   });
   const drawn = () => all().own;
   const isChosen = (id: string) => props.measuring.selected() === id;
@@ -99,6 +91,30 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
       </Show>
     </>
   );
+}
+
+export interface DrawnOnes {
+  readonly own: readonly Drawn[];
+  readonly reported: readonly Drawn[];
+}
+
+/** What is measured on what is seen, the person's own and what reports say, as it lies in a picture of a size. */
+export function drawnIn(
+  sight: Sight,
+  measuring: Pick<Measuring, "seenIn">,
+  reported: Pick<ReportedOnes, "visible">,
+  size: Point,
+  activity?: Activity,
+): DrawnOnes {
+  const taken = edgesOf(size);
+  const toScreen = (point: ImagePoint) => sight.toScreen(point);
+  return {
+    own: measuring.seenIn(sight).map((one) => drawnOf(one, wordsOf(one, activity), toScreen, size, taken)),
+    reported: reported.visible().flatMap((one) => {
+      const shape = seenOn(one.shape, sight);
+      return shape ? drawnOf(shape, wordsOfReported(one), toScreen, size, taken) : [];
+    }),
+  };
 }
 
 /** The lines of a shape, and its words. */

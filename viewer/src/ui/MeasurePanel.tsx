@@ -17,7 +17,8 @@ export interface MeasurePanelProps {
   readonly placeInWords: (one: Measurement) => string;
   readonly onShow: (one: Measurement) => void;
   readonly onClose: () => void;
-  readonly saving: SavingState;
+  /** Null where nothing is saved: the study is only on this device. */
+  readonly saving: SavingState | null;
   /** Why it is not saved yet. */
   readonly problem: Error | null;
   /** All is to become a report. */
@@ -109,10 +110,12 @@ export function MeasurePanel(props: MeasurePanelProps): JSX.Element {
       </div>
       <footer>
         <p class="aside" role="status">
-          <Show when={list().length > 0 || props.saving !== "saved"}>{t().measure.saving[props.saving]}</Show>
+          <Show when={props.saving} keyed fallback={t().local.notSaved}>
+            {(saving) => list().length > 0 || saving !== "saved" ? t().measure.saving[saving] : ""}
+          </Show>
           <Show when={props.problem}>{(problem) => <small>{problem().message}</small>}</Show>
         </p>
-        <Show when={list().length > 0}>
+        <Show when={props.saving && list().length > 0}>
           <button type="button" class="button" disabled={props.saving === "opening"} onClick={() => props.onFinish()}>
             <Icon name="fileText" /> {t().measure.finish}
           </button>

@@ -6,6 +6,7 @@ import { listed, modalityInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import type { OpenStudy, SeriesEntry } from "../state/study";
 import type { IconName } from "./icons";
+import { localThumbnail } from "./localthumbnail";
 import { DRAGGED_SET } from "./StageCell";
 import { Thumbnail } from "./Thumbnail";
 
@@ -23,6 +24,8 @@ const SHEET_ICON: Readonly<Record<SheetKind, IconName>> = {
 export interface SeriesRailProps {
   readonly study: OpenStudy;
   readonly uid: string;
+  /** Whether the study is on this device only, so that its pictures are made here. */
+  readonly isLocal: boolean;
   /** The display set of the active cell, and those of all cells. */
   readonly active: string | null;
   readonly shown: readonly string[];
@@ -69,6 +72,7 @@ interface RailItemProps extends SeriesRailProps {
 
 function RailItem(props: RailItemProps): JSX.Element {
   const name = () => props.set?.id ?? props.series.uid;
+  const picture = localThumbnail(() => (props.isLocal && props.set?.kind === "stack" ? props.set : undefined), props.uid);
   const drag = (event: DragEvent) => {
     event.dataTransfer?.setData(DRAGGED_SET, name());
     if (event.dataTransfer) event.dataTransfer.effectAllowed = "copy";
@@ -83,7 +87,7 @@ function RailItem(props: RailItemProps): JSX.Element {
       onDragStart={drag}
       onClick={() => props.onOpen(name())}
     >
-      <Thumbnail address={thumbnail(props)} icon={icon(props.set)} />
+      <Thumbnail address={props.isLocal ? picture() : thumbnail(props)} icon={icon(props.set)} />
       <span class="rail-words">
         <strong>{title(props)}</strong>
         <small>{amount(props)}</small>

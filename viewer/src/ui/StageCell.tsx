@@ -9,6 +9,7 @@ import type { Seen } from "../dicom/volume";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
+import { isLocal } from "../state/localfiles";
 import type { ReportedOnes } from "../state/reported";
 import type { Identity } from "../state/study";
 import type { KeyHand } from "../tools/keyhand";
@@ -178,7 +179,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
   const cut = createMemo(() => props.cut);
   const laid = createMemo(() => props.over);
   createEffect(
-    on([stack, cut, laid], ([shown, along, over]) => cell.show(shown, props.study, along, props.beginning, over)),
+    on([stack, cut, laid], ([shown, along, over]) => void cell.show(shown, props.study, along, props.beginning, over)),
   );
 
   const drop = (event: DragEvent) => {
@@ -244,7 +245,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
         {(shown) => <SheetCard sheet={shown} study={props.study} />}
       </Show>
       <Show when={stack() && !cell.shown() && !cell.failure() && !cell.refusal() && !cell.crash()}>
-        <Show when={!props.cut} fallback={<p class="opening">{t().volume.loading}</p>}>
+        <Show when={!props.cut && !isLocal(stack()!.frames[0]!.instance)} fallback={<p class="opening">{notYet(props.cut)}</p>}>
           <FirstPicture stack={stack()!} study={props.study} beginning={props.beginning} />
         </Show>
       </Show>
@@ -254,6 +255,10 @@ export function StageCell(props: StageCellProps): JSX.Element {
       <CellErrors cell={cell} />
     </section>
   );
+}
+
+function notYet(cut: Seen | null): string {
+  return cut ? t().volume.loading : t().viewer.loading;
 }
 
 /** The image as the server renders it, until the one of which every value is known takes its place. */

@@ -211,6 +211,10 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
           </Show>
           <CommandItem icon="info" command="info" run={props.run} />
           <CommandItem icon="copy" command="copyLink" run={props.run} />
+          <Show when={!props.disabled}>
+            <CommandItem icon="download" command="exportSeen" run={props.run} />
+            <CommandItem icon="printer" command="print" run={props.run} />
+          </Show>
           <CommandItem icon="maximize" command="full" run={props.run} />
           <CommandItem icon="keyboard" command="help" run={props.run} byKey />
           <DropdownMenu.Item class="menu-item" onSelect={toggleTheme}>

@@ -18,6 +18,7 @@ import circle from "lucide-static/icons/circle.svg?raw";
 import cobb from "lucide-static/icons/drafting-compass.svg?raw";
 import contrast from "lucide-static/icons/contrast.svg?raw";
 import copy from "lucide-static/icons/copy.svg?raw";
+import download from "lucide-static/icons/download.svg?raw";
 import ellipsis from "lucide-static/icons/ellipsis.svg?raw";
 import ellipse from "lucide-static/icons/egg.svg?raw";
 import eye from "lucide-static/icons/eye.svg?raw";
@@ -26,10 +27,12 @@ import file from "lucide-static/icons/file.svg?raw";
 import fileText from "lucide-static/icons/file-text.svg?raw";
 import film from "lucide-static/icons/film.svg?raw";
 import flip from "lucide-static/icons/flip-horizontal-2.svg?raw";
+import folder from "lucide-static/icons/folder-open.svg?raw";
 import freehand from "lucide-static/icons/lasso.svg?raw";
 import grid from "lucide-static/icons/layout-grid.svg?raw";
 import inbox from "lucide-static/icons/inbox.svg?raw";
 import keyboard from "lucide-static/icons/keyboard.svg?raw";
+import laptop from "lucide-static/icons/laptop.svg?raw";
 import languages from "lucide-static/icons/languages.svg?raw";
 import layers from "lucide-static/icons/layers.svg?raw";
 import list from "lucide-static/icons/list.svg?raw";
@@ -42,6 +45,7 @@ import play from "lucide-static/icons/play.svg?raw";
 import link from "lucide-static/icons/link.svg?raw";
 import crosshair from "lucide-static/icons/crosshair.svg?raw";
 import invert from "lucide-static/icons/sun-moon.svg?raw";
+import printer from "lucide-static/icons/printer.svg?raw";
 import plus from "lucide-static/icons/plus.svg?raw";
 import rectangle from "lucide-static/icons/rectangle-horizontal.svg?raw";
 import redo from "lucide-static/icons/redo.svg?raw";
@@ -68,9 +72,9 @@ import onePixel from "lucide-static/icons/grid-2x2.svg?raw";
 import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
-  activity, angle, arrow, arrowLeft, bookmark, box, check, chevronDown, circle, close, cobb, columns, contrast, copy, crosshair, down, ellipse,
-  ellipsis, eye, eyeOff, file, fileText, film, flip, freehand, grid, history, inbox, invert, keyboard, languages, layers, link, list, maximize,
-  moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, spline, sun, trash, triangle,
+  activity, angle, arrow, arrowLeft, bookmark, box, check, chevronDown, circle, close, cobb, columns, contrast, copy, crosshair, down, download, ellipse,
+  ellipsis, eye, eyeOff, file, fileText, film, flip, folder, freehand, grid, history, inbox, invert, keyboard, languages, laptop, layers, link, list, maximize,
+  moon, move, pause, pipette, play, plus, printer, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, spline, sun, trash, triangle,
   undo, up, upload, zoom,
   fit, info, lens, onePixel, overlays, trueSize, blend, crop,
 } as const;

@@ -6,7 +6,7 @@ import { spacingOn } from "../state/space";
 import type { Sight } from "../tools/measuring";
 
 /** Undefined while no image is shown. */
-export function sightOf(cell: Cell): Sight | undefined {
+export function sightOf(cell: Pick<Cell, "shown" | "view">): Sight | undefined {
   const shown = cell.shown();
   const view = cell.view();
   if (!shown || !view) return undefined;
