@@ -20,9 +20,25 @@ const programFiles = {
   },
 };
 
+/** Icons without what is the same in each of them and shows nothing; their licence stands in licenses.md. */
+const plainIcons = {
+  name: "plain-icons",
+  transform(code, id) {
+    if (!/lucide-static\/icons\/.+\.svg\?raw$/.test(id)) return undefined;
+    const svg = JSON.parse(code.slice(code.indexOf('"'), code.lastIndexOf('"') + 1));
+    const plain = svg
+      .replace(/<!--.*?-->/s, "")
+      .replace(/\s+(?:class|xmlns)="[^"]*"/g, "")
+      .replace(/\s+/g, " ")
+      .replaceAll("> <", "><")
+      .trim();
+    return { code: `export default ${JSON.stringify(plain)}`, map: null };
+  },
+};
+
 export default defineConfig({
   base: "/",
-  plugins: [solid(), programFiles],
+  plugins: [solid(), plainIcons, programFiles],
   resolve: {
     alias: {
       // vtk.js pulls xmlbuilder2 for file formats that are never opened here; it wants Node's

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from axe import found
 from chromium import PHONE, Page
+from gantry.toolkit.example import example_study
 from viewing import NO_LONGER_LOADING, SLICE, STUDY_SHOWN, open_series, open_study
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
@@ -50,4 +53,22 @@ def test_phone(page: Page, server: str) -> None:
     page.wait_until(STUDY_SHOWN)
     assert found(page) == []
     open_study(page)
+    assert found(page) == []
+
+
+def test_files_on_the_device(page: Page, tmp_path: Path) -> None:
+    for number, (_, file) in enumerate(example_study(size=64, slices=3)):
+        (tmp_path / str(number)).write_bytes(file)
+    (tmp_path / "cut").write_bytes(file[:-900])
+    page.click(".open-button")
+    page.wait_until("document.querySelector('.open-files[open]')")
+    assert found(page) == []
+    page.choose_files("input[aria-label='Folder to read here']", [tmp_path])
+    page.wait_until(
+        "document.querySelector('.local-study img.shown') && document.querySelector('.local-problems')"
+    )
+    assert found(page) == []
+    page.click(".local-study")
+    page.wait_until(f"{SLICE} && {NO_LONGER_LOADING}")
+    page.wait_until("document.querySelector('.rail img.shown')")
     assert found(page) == []

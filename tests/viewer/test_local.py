@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,9 +65,17 @@ def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def open_files(page: Page, field: str, paths: list[Path]) -> None:
+    """Press the button that is seen, and choose files in one of the ways."""
+    page.wait_until(
+        "[...document.querySelectorAll('.open-button')].find((one) => one.offsetWidth)?.click() || true"
+    )
+    page.wait_until(f"document.querySelector({json.dumps(field)})")
+    page.choose_files(field, paths)
+
+
 def read_folder(page: Page, folder: Path) -> None:
-    page.wait_until("document.querySelector('.open-button')")
-    page.choose_files(FOLDER, [folder])
+    open_files(page, FOLDER, [folder])
     page.wait_until(READ)
 
 
@@ -207,6 +217,7 @@ def test_a_study_is_stored_afterwards(tab: Page, disc: Path, tmp_path: Path) -> 
     with serving(tmp_path / "archive") as ready:
         address = f"http://{ready['http']}"
         tab.go(address)
+        tab.errors.clear()
         read_folder(tab, disc)
         open_local(tab)
         tab.click(".local-store")
@@ -230,6 +241,11 @@ def fileset(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file = slice_of(f"{STUDY}.{study}0", n, PatientName=name, PatientID=f"D{study}", StudyID="1")
             files.add(reading(file))
     files.write(root / "CD")
+    with warnings.catch_warnings():
+        # It leaves its own folder behind for the collector of garbage, which warns of that.
+        warnings.simplefilter("ignore", ResourceWarning)
+        del files
+        gc.collect()
     listed = sorted(path for path in (root / "CD").rglob("*") if path.is_file() and path.name != "DICOMDIR")
     assert len(listed) == 4
     listed[-1].unlink()
@@ -270,8 +286,7 @@ def test_every_lossless_syntax_gives_the_values_stored(page: Page, tmp_path: Pat
         }
         native = image_object(stack, SeriesDescription=name, BitsStored=12, HighBit=11, **usual, **uids)
         (tmp_path / name).write_bytes(made(native, name)[0])
-    page.wait_until("document.querySelector('.open-button')")
-    page.choose_files("input[aria-label='Files to read here']", sorted(tmp_path.iterdir()))
+    open_files(page, "input[aria-label='Files to read here']", sorted(tmp_path.iterdir()))
     page.wait_until(READ)
     open_local(page)
     for name in COMPRESSED:
@@ -351,8 +366,7 @@ def test_colours_palettes_and_bits_are_drawn_here(page: Page, tmp_path: Path) ->
             setattr(ds, keyword, value)
         (tmp_path / name).write_bytes(part10(ds, ds.file_meta.TransferSyntaxUID))
         cases[name] = seen
-    page.wait_until("document.querySelector('.open-button')")
-    page.choose_files("input[aria-label='Files to read here']", sorted(tmp_path.iterdir()))
+    open_files(page, "input[aria-label='Files to read here']", sorted(tmp_path.iterdir()))
     page.wait_until(READ)
     open_local(page)
     page.wait_until(f"document.querySelectorAll('.rail img.shown').length === {len(cases)}")
@@ -378,6 +392,20 @@ def test_fragments_are_joined_to_frames(page: Page, tmp_path: Path, form: str) -
     page.key("End")
     page.wait_until(f"{SLICE} === '{FRAMES} / {FRAMES}'")
     check_value(page, 30, 60, int(stack[-1, 60, 30]), "")
+
+
+def test_what_is_cut_shows_what_is_whole_and_says_why(page: Page, tmp_path: Path) -> None:
+    stack = np.stack([pixels(n) + 400 for n in range(FRAMES)]).astype(np.uint16)
+    native = image_object(stack, Modality="CT", StudyInstanceUID=STUDY, BitsStored=12, HighBit=11)
+    packed = made(native, "jpeg-ls")[0]
+    (tmp_path / "one").write_bytes(packed[:-40])
+    read_folder(page, tmp_path)
+    open_local(page)
+    check_value(page, 30, 60, int(stack[0, 60, 30]), "")
+    page.key("End")
+    note = page.wait_until("document.querySelector('.stage-note .note')?.innerText")
+    assert f"Image {FRAMES} cannot be shown." in note and "probably not copied to its end" in note
+    page.errors.clear()  # Cornerstone repeats the failure on the console
 
 
 @pytest.fixture(scope="module")
@@ -474,7 +502,7 @@ def test_without_a_network_files_are_read_all_the_same(tmp_path: Path, disc: Pat
         check_value(own, 50, 12, int(pixels(SLICES // 2)[12, 50]) - 24)
         own.screenshot(ARTIFACTS / "local-offline.png")
         own.click("[aria-label='Back to studies']")
-        own.choose_files(FOLDER, [packed])
+        open_files(own, FOLDER, [packed])
         own.wait_until("document.querySelectorAll('.local-study').length === 3")
         own.wait_until(
             "[...document.querySelectorAll('.local-study')].some((one) =>"

@@ -212,7 +212,9 @@ def test_upload_tells_what_became_of_each_file(page: Page, tmp_path: Path) -> No
     good.write_bytes(next(part10 for _, part10 in example_study(size=64, slices=2)))
     bad.write_text("not an image\n" * 40)
     page.wait_until(STUDY_SHOWN)
-    page.choose_files("input[type=file]", [good, bad])
+    page.click(".open-button")
+    page.wait_until("document.querySelector(\"input[aria-label='Files to upload']\")")
+    page.choose_files("input[aria-label='Files to upload']", [good, bad])
     page.wait_until("document.querySelector('.uploads')?.innerText.includes('1 file in the archive, 1 not')")
     failed = page.evaluate("document.querySelector('.uploads .failed').innerText")
     assert "letter.txt" in failed

@@ -51,10 +51,22 @@ test("a table that is not to be believed is not followed", async () => {
 
 test("cut and contradicting fragments are refused with the one error", async () => {
   const whole = [...item([]), ...item(FRAME_A), ...item(FRAME_B), ...SEQUENCE_END];
-  for (const cut of [3, 8, 14, 25]) await refuses(blob(whole.slice(0, cut)), 2);
+  for (const cut of [3, 8, 14]) await refuses(blob(whole.slice(0, cut)), 2);
+  await refuses(blob(whole.slice(0, 25)), 1);
   await refuses(blob(whole), 3);
   await refuses(blob([...item([]), ...le32(7), ...le32(4), 1, 2, 3, 4]), 1);
   assert.deepEqual(await frames(blob(whole.slice(0, -8)), 2), [FRAME_A, FRAME_B]); // only the delimiter is gone
+});
+
+test("of a file that is cut, the frames before are whole", async () => {
+  const tail = [...item(FRAME_A), ...item(FRAME_B), ...item(FRAME_A)];
+  assert.deepEqual(await frames(blob([...item([]), ...tail].slice(0, -2)), 3), [FRAME_A, FRAME_B]);
+  const pieces = [...item([]), ...item(FRAME_A), ...item([5, 6]), ...item(FRAME_B), ...item([7, 8])].slice(0, -1);
+  assert.deepEqual(await frames(blob(pieces), 3), [[...FRAME_A, 5, 6]]);
+  const told = [...item([...le32(0), ...le32(12), ...le32(24)]), ...tail].slice(0, -2);
+  const spans = await frameSpans(blob(told), 0, 3, []);
+  assert.deepEqual([...(await codeStream(blob(told), spans[1]!))], FRAME_B);
+  await assert.rejects(codeStream(blob(told), spans[2]!));
 });
 
 async function refuses(content: Blob, count: number): Promise<void> {

@@ -4,7 +4,7 @@ import { t } from "../i18n/language";
 import { ToolButton } from "../ui/controls";
 import { DropZone } from "../ui/DropZone";
 import { Icon } from "../ui/icons";
-import { LocalMark, LocalStudies } from "../ui/LocalStudies";
+import { LocalMark, LocalStudies, NothingHere } from "../ui/LocalStudies";
 import { OpenFiles } from "../ui/OpenFiles";
 import { localFiles, readHere, store } from "./localfiles";
 import { backToList, localAddress, openLocalStudy } from "./router";
@@ -15,7 +15,7 @@ export default function LocalPage(): JSX.Element {
   });
   return (
     <div class="page">
-      <DropZone onRead={readHere} onStore={(files) => void store(files)}>
+      <DropZone onRead={(files) => void readHere(files)} onStore={(files) => void store(files)}>
         <header class="local-head">
           <button type="button" class="tool" aria-label={t().viewer.back} title={t().viewer.back} onClick={backToList}>
             <Icon name="arrowLeft" />
@@ -23,15 +23,17 @@ export default function LocalPage(): JSX.Element {
           <h1>{t().local.title}</h1>
           <LocalMark />
           <div class="head-end">
-            <OpenFiles onRead={readHere} onStore={(files) => void store(files)} />
-            <Show when={localFiles.state().total > 0}>
-              <ToolButton icon="trash" words={t().local.forget} onUse={() => localFiles.forget()} />
+            <OpenFiles onRead={(files) => void readHere(files)} onStore={(files) => void store(files)} />
+            <Show when={localFiles()?.state().total}>
+              <ToolButton icon="trash" words={t().local.forget} onUse={() => localFiles()?.forget()} />
             </Show>
           </div>
         </header>
         <main class="local-body">
           <p class="local-words">{t().local.markWords}</p>
-          <LocalStudies local={localFiles} address={localAddress} onOpen={openLocalStudy} />
+          <Show when={localFiles()?.state().total || localFiles()?.state().busy} fallback={<NothingHere />}>
+            <LocalStudies local={localFiles()!} address={localAddress} onOpen={openLocalStudy} />
+          </Show>
         </main>
       </DropZone>
     </div>

@@ -125,7 +125,7 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
   });
 
   return (
-    <DropZone onRead={readHere} onStore={(files) => void store(files)}>
+    <DropZone onRead={(files) => void readHere(files)} onStore={(files) => void store(files)}>
       <header class="list-head">
         <h1 class="brand">
           <img src="/icon.svg" alt="" width="24" height="24" />
@@ -155,10 +155,10 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
           />
         </div>
         <div class="head-end">
-          <Show when={localFiles.state().total > 0}>
+          <Show when={localFiles()?.state().total}>
             <ToolButton icon="laptop" words={t().local.title} onUse={openLocalPage} />
           </Show>
-          <OpenFiles onRead={readHere} onStore={(files) => void store(files)} />
+          <OpenFiles onRead={(files) => void readHere(files)} onStore={(files) => void store(files)} />
           <ToolButton icon="languages" words={t().language.title} onUse={showLanguages} />
           <ToolButton
             icon={theme() === "dark" ? "sun" : "moon"}

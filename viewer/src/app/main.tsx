@@ -10,20 +10,20 @@ import { speakChosen } from "../i18n/language";
 import { LanguageDialog } from "../ui/LanguageDialog";
 import { keepShell } from "../api/shell";
 import { applyTheme } from "../ui/theme";
-import { UploadPanel } from "../ui/upload";
 import { StudiesPage } from "./StudiesPage";
 import { localFiles } from "./localfiles";
 import { followHistory, place } from "./router";
 import { uploads } from "./uploads";
 
 const StudyPage = lazy(() => import("./StudyPage"));
+const UploadPanel = lazy(() => import("../ui/UploadPanel"));
 const LocalPage = lazy(() => import("./LocalPage"));
 
 function App() {
   /** The study that is open; none where it was only on this device and is gone. */
   const opened = () => {
     const now = place();
-    return now.page === "study" && !(now.isLocal && !localFiles.has(now.link.study)) ? now : undefined;
+    return now.page === "study" && !(now.isLocal && !localFiles()?.has(now.link.study)) ? now : undefined;
   };
   return (
     <>
@@ -39,11 +39,15 @@ function App() {
       <Show when={opened()} keyed>
         {(asked) => (
           <Suspense fallback={<div class="page black" aria-busy="true" />}>
-            <StudyPage link={asked.link} local={asked.isLocal ? localFiles : undefined} />
+            <StudyPage link={asked.link} local={(asked.isLocal && localFiles()) || undefined} />
           </Suspense>
         )}
       </Show>
-      <UploadPanel uploads={uploads} />
+      <Show when={uploads.state.total > 0}>
+        <Suspense>
+          <UploadPanel uploads={uploads} />
+        </Suspense>
+      </Show>
       <LanguageDialog />
     </>
   );

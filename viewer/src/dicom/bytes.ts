@@ -15,7 +15,9 @@ export type Unreadable =
   /** A deflated Data Set that cannot be inflated, or grows without end. */
   | "inflate"
   /** Without the UIDs of study, series and object. */
-  | "nameless";
+  | "nameless"
+  /** The file is not there any more, or is locked. */
+  | "unreachable";
 
 export class DicomError extends Error {
   override readonly name = "DicomError";

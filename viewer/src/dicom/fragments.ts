@@ -81,37 +81,53 @@ async function spansByOffsets(
   const last = first + offsets.at(-1)!;
   if (!isRising || offsets[0] !== 0 || last + HEADER > content.size) return undefined;
   for (const offset of [offsets[1]!, offsets.at(-1)!]) if ((await headers.at(first + offset)).tag !== ITEM) return undefined;
-  const end = (await fragmentsFrom(headers, content, last)).at(-1)!.end;
+  const { found } = await fragmentsFrom(headers, content, last);
+  const end = found.at(-1)?.end ?? last; // of a file that is cut there, the frames before are whole
   return offsets.map((offset, index) => ({ start: first + offset, end: first + (offsets[index + 1] ?? end - first) }));
 }
 
 async function spansByFragments(headers: Headers, content: Blob, first: number, frames: number): Promise<readonly Span[]> {
-  const fragments = await fragmentsFrom(headers, content, first);
-  if (fragments.length === frames) return fragments;
-  if (frames === 1 && fragments.length > 0) return [{ start: first, end: fragments.at(-1)!.end }];
+  const { found, isCut } = await fragmentsFrom(headers, content, first);
+  const end = found.at(-1)?.end;
+  if (end === undefined || (isCut && frames === 1)) throw new DicomError("cut", "7FE00010", first);
+  if (!isCut && found.length === frames) return found;
+  if (frames === 1) return [{ start: first, end }];
   const starts: number[] = [];
-  for (const { start } of fragments) if (await beginsImage(content, start + HEADER)) starts.push(start);
-  if (starts.length !== frames) throw new DicomError("broken", "7FE00010", first);
-  const end = fragments.at(-1)!.end;
-  return starts.map((start, index) => ({ start, end: starts[index + 1] ?? end }));
+  for (const { start } of found) if (await beginsImage(content, start + HEADER)) starts.push(start);
+  // Of a file that is cut, the last frame may lack its end.
+  if (isCut && found.length < frames && starts.length === found.length) return found;
+  if (isCut ? starts.length > frames : starts.length !== frames) throw new DicomError("broken", "7FE00010", first);
+  const spans = starts.map((start, index) => ({ start, end: starts[index + 1] ?? end }));
+  return isCut ? spans.slice(0, -1) : spans;
+}
+
+interface Fragments {
+  readonly found: readonly Span[];
+  /** The file ends before the last one does. */
+  readonly isCut: boolean;
 }
 
 /** Up to the delimiter, which some writers forget at the very end of the file. */
-async function fragmentsFrom(headers: Headers, content: Blob, from: number): Promise<readonly Span[]> {
+async function fragmentsFrom(headers: Headers, content: Blob, from: number): Promise<Fragments> {
   const found: Span[] = [];
   let pos = from;
   while (pos !== content.size) {
+    if (pos + HEADER > content.size) return { found, isCut: !(await beginsDelimiter(content, pos)) };
     const { tag, length } = await headers.at(pos);
     if (tag === SEQUENCE_END) break;
     if (tag !== ITEM || length === UNDEFINED) throw new DicomError("broken", "7FE00010", pos);
     const end = pos + HEADER + length;
-    if (end > content.size) throw new DicomError("cut", "7FE00010", pos);
+    if (end > content.size) return { found, isCut: true };
     if (found.length === MOST_FRAGMENTS) throw new DicomError("bound", "7FE00010", pos);
     found.push({ start: pos, end });
     pos = end;
   }
-  if (found.length === 0) throw new DicomError("cut", "7FE00010", from);
-  return found;
+  return { found, isCut: false };
+}
+
+async function beginsDelimiter(content: Blob, at: number): Promise<boolean> {
+  const torn = new Uint8Array(await content.slice(at).arrayBuffer());
+  return torn[2] === (SEQUENCE_END >> 16 & 0xff);
 }
 
 /** JPEG, JPEG-LS and JPEG 2000 code streams begin with a marker; a JP2 box and JPEG XL with their own. */
@@ -124,6 +140,7 @@ async function beginsImage(content: Blob, at: number): Promise<boolean> {
 
 /** The code stream of a frame: what its fragments hold, one behind the other. Throws DicomError. */
 export async function codeStream(content: Blob, { start, end }: Span): Promise<Uint8Array> {
+  if (end <= start) throw new DicomError("cut", "7FE00010", start);
   const bytes = new Uint8Array(await content.slice(start, end).arrayBuffer());
   const view = new DataView(bytes.buffer);
   let size = 0;

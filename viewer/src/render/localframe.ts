@@ -43,10 +43,23 @@ export function loadLocalFrame(imageId: string, options: Options = {}): { promis
   return { promise: load(imageId, options).catch(inWords) };
 }
 
-/** What is said of an image that cannot be shown. */
+/** Why a frame of a file cannot be had, in words for whoever looks at it. */
+class FrameProblem extends Error {
+  constructor(
+    readonly words: string,
+    cause: Error,
+  ) {
+    super(cause.message);
+  }
+}
+
+export function wordsOf(error: unknown): string | undefined {
+  return error instanceof FrameProblem ? error.words : undefined;
+}
+
 function inWords(error: unknown): never {
-  if (error instanceof DicomError) throw new Error(`${t().local.problems[error.why]} ${error.message}`);
-  if (error instanceof DOMException) throw new Error(t().local.problems.unreachable);
+  if (error instanceof DicomError) throw new FrameProblem(t().local.problems[error.why], error);
+  if (error instanceof DOMException) throw new FrameProblem(t().local.problems.unreachable, error);
   throw error;
 }
 

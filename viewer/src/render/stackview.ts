@@ -15,6 +15,7 @@ import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
+import { wordsOf } from "./localframe";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
 import { NotFetched, prefetchStack, type Progress } from "./prefetch";
 
@@ -95,6 +96,8 @@ export interface Probed {
 
 export interface LoadFailure {
   readonly index: number;
+  /** What a person reads, where more is known than that it failed. */
+  readonly words?: string | undefined;
   readonly message: string;
 }
 
@@ -205,7 +208,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   const failed = (event: Event) => {
     const { imageId, error } = (event as CustomEvent<{ imageId: string; error: unknown }>).detail;
     const index = imageIds.indexOf(imageId);
-    if (index >= 0) listener.onFailure({ index, message: reason(error) });
+    if (index >= 0) listener.onFailure({ index, words: wordsOf(error), message: reason(error) });
   };
   const resized = new ResizeObserver(() => {
     if (element.clientWidth > 0 && element.clientHeight > 0) engine.resize(true, true);

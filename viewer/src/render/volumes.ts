@@ -11,6 +11,7 @@ import { uprightLayer } from "../dicom/upright";
 import { isVolume, tooLarge, volumeOf, type NoVolume, type Tilt, type Volume } from "../dicom/volume";
 import { cacheBudgetBytes } from "./engine";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
+import { wordsOf } from "./localframe";
 import { NotFetched, SHARE_OF_CACHE, fetchAll, type Progress } from "./prefetch";
 import { reason, type StackViewListener } from "./stackview";
 
@@ -120,7 +121,11 @@ export function volumesOf(viewport: Types.IVolumeViewport, listener: VolumeListe
       } catch (error) {
         if (own !== generation) return undefined;
         if (!(error instanceof NotFetched)) throw error;
-        return void listener.onFailure({ index: imageIds.indexOf(error.imageId), message: reason(error.reason) });
+        return void listener.onFailure({
+          index: imageIds.indexOf(error.imageId),
+          words: wordsOf(error.reason),
+          message: reason(error.reason),
+        });
       }
     },
     /** Undefined while there is none. */

@@ -38,7 +38,7 @@ let last: { readonly key: string; readonly bytes: Promise<Uint8Array> } | undefi
 /** What a reference counts its offsets in. */
 export async function contentOf({ file: number, deflatedFrom }: LocalReference): Promise<Blob> {
   const file = files.get(number);
-  if (!file) throw new DicomError("cut");
+  if (!file) throw new DicomError("unreachable");
   if (deflatedFrom === undefined) return file;
   const key = `${number}/${deflatedFrom}`;
   if (last?.key !== key) last = { key, bytes: inflated(file, deflatedFrom) };

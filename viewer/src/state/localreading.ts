@@ -15,7 +15,7 @@ export interface ReadRequest {
 }
 
 export interface Problem {
-  readonly why: Unreadable | "unreachable";
+  readonly why: Unreadable;
   readonly tag?: string | undefined;
   readonly offset?: number | undefined;
 }

@@ -33,12 +33,13 @@ export function indexed(rgba: Uint8Array, { quantize, applyPalette }: Quantizer)
   const colours =
     share === 0 ? 0 : Math.min(MOST_COLOURS - FEWEST_GREYS, Math.max(FEWEST_COLOURS, Math.round(2 * share * MOST_COLOURS)));
   const greys = MOST_COLOURS - colours;
+  // From white to black: some readers take rising greys for no palette, and forget that others follow.
   const palette: Colour[] = Array.from({ length: greys }, (_, index) => {
-    const grey = Math.round((index * 255) / (greys - 1));
+    const grey = Math.round(((greys - 1 - index) * 255) / (greys - 1));
     return [grey, grey, grey];
   });
   const indexes = new Uint8Array(count);
-  for (let pixel = 0; pixel < count; pixel += 1) indexes[pixel] = Math.round((rgba[pixel * 4 + 1]! * (greys - 1)) / 255);
+  for (let pixel = 0; pixel < count; pixel += 1) indexes[pixel] = greys - 1 - Math.round((rgba[pixel * 4 + 1]! * (greys - 1)) / 255);
   if (colours > 0) {
     const only = new Uint8Array(coloured.length * 4);
     coloured.forEach((pixel, at) => only.set(rgba.subarray(pixel * 4, pixel * 4 + 4), at * 4));

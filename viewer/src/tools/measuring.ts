@@ -177,7 +177,8 @@ export function createMeasuring() {
     const { kind, points, spacing } = original;
     const moved =
       hit.handle === null ? shifted(points, inImage(points, minus(point, from), sight)) : withHandle(kind, points, hit.handle, point, spacing);
-    const now = { ...original, points: moved, spacing: sight.spacingFor(moved) };
+    // On a cut of another volume in the same space, its values are that one's.
+    const now = { ...original, image: sight.image, points: moved, spacing: sight.spacingFor(moved) };
     setCarried(counted(now, sight, LIVE_PIXELS));
   }
 
@@ -186,8 +187,8 @@ export function createMeasuring() {
     held = undefined;
     setCarried(null);
     if (!moved) return;
-    const { id, points, spacing, statistics, plane } = counted(moved, sight, Infinity);
-    setAll(change(all(), id, { points, spacing, statistics, plane }));
+    const { id, image, points, spacing, statistics, plane } = counted(moved, sight, Infinity);
+    setAll(change(all(), id, { image, points, spacing, statistics, plane }));
   }
 
   function goOn(next: ReturnType<typeof release>, { drawing, shape }: Drawn, live: ImagePoint, sight: Sight): void {

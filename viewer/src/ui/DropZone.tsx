@@ -64,28 +64,11 @@ export function DropZone(props: DropZoneProps): JSX.Element {
   );
 }
 
-/** Folders are walked. Entries must be taken from the event before anything is awaited. */
+/** Entries must be taken from the event before anything is awaited; folders are walked then. */
 async function droppedFiles(transfer: DataTransfer): Promise<readonly FoundFile[]> {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry());
+  const entries = [...transfer.items].flatMap((item) => item.webkitGetAsEntry() ?? []);
   const plain = [...transfer.files].map((file) => ({ file, path: file.name }));
-  const walked: FoundFile[] = [];
-  for (const entry of entries) if (entry) await walk(entry, "", walked);
+  const { filesIn } = await import("./droppedfiles");
+  const walked = await filesIn(entries);
   return walked.length > 0 ? walked : plain;
-}
-
-async function walk(entry: FileSystemEntry, folder: string, into: FoundFile[]): Promise<void> {
-  if (entry.name.startsWith(".")) return;
-  const path = folder + entry.name;
-  if (entry.isFile) {
-    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
-    into.push({ file, path });
-    return;
-  }
-  const reader = (entry as FileSystemDirectoryEntry).createReader();
-  for (;;) {
-    // A directory gives its entries in batches; an empty one is the end.
-    const batch = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
-    if (batch.length === 0) return;
-    for (const child of batch) await walk(child, `${path}/`, into);
-  }
 }

@@ -61,7 +61,7 @@ export function ExportClip(props: ExportClipProps): JSX.Element {
     scale: scale(),
     shown: props.shown,
   }));
-  const size = createMemo(() => clipSize(props.active, wish()));
+  const size = createMemo(() => clipSize(props.scene, wish()));
   const [codec] = createResource(size, codecFor);
   // What the browser cannot do is not chosen.
   createEffect(() => codec.state === "ready" && !isCodec(codec()) && setKind("gif"));

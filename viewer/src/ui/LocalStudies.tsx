@@ -19,7 +19,6 @@ export interface LocalStudiesProps {
 export function LocalStudies(props: LocalStudiesProps): JSX.Element {
   const state = () => props.local.state();
   const isEmpty = () => state().studies.length === 0 && !state().busy;
-  const isFresh = () => isEmpty() && state().total === 0;
   return (
     <div class="local-list">
       <Show when={state().busy}>
@@ -34,14 +33,7 @@ export function LocalStudies(props: LocalStudiesProps): JSX.Element {
       <Show when={state().crash} keyed>
         {(crash) => <ErrorNote error={{ ...t().local.failed, detail: String(crash) }} />}
       </Show>
-      <Show when={isFresh()}>
-        <div class="local-empty">
-          <Icon name="laptop" />
-          <h2>{t().local.gone.message}</h2>
-          <p>{t().local.gone.advice}</p>
-        </div>
-      </Show>
-      <Show when={isEmpty() && !isFresh() && !state().crash}>
+      <Show when={isEmpty() && !state().crash}>
         <div class="local-empty">
           <Icon name="laptop" />
           <h2>{t().local.none}</h2>
@@ -52,6 +44,17 @@ export function LocalStudies(props: LocalStudiesProps): JSX.Element {
         <For each={state().studies.map(({ uid }) => uid)}>{(uid) => <Row {...props} uid={uid} />}</For>
       </ul>
       <Remarks local={props.local} />
+    </div>
+  );
+}
+
+/** Where files were opened before the page was loaded anew, or none yet. */
+export function NothingHere(): JSX.Element {
+  return (
+    <div class="local-empty">
+      <Icon name="laptop" />
+      <h2>{t().local.gone.message}</h2>
+      <p>{t().local.gone.advice}</p>
     </div>
   );
 }

@@ -301,7 +301,11 @@ function CellErrors(props: { readonly cell: Cell }): JSX.Element {
         {(failure) => (
           <div class="stage-note">
             <ErrorNote
-              error={{ ...t().errors.noImage(failure.index + 1), detail: failure.message }}
+              error={{
+                ...t().errors.noImage(failure.index + 1),
+                ...(failure.words !== undefined && { advice: failure.words }),
+                detail: failure.message,
+              }}
               onRetry={() => props.cell.retry()}
             />
           </div>

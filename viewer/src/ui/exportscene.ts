@@ -3,7 +3,7 @@ import { framesPerSecond } from "../dicom/cine";
 import { describeFrame } from "../dicom/frame";
 import { pointAt } from "../dicom/geometry";
 import { TAG, text } from "../dicom/model";
-import { CUTS, isVolume, slicing, volumeOf, type Seen } from "../dicom/volume";
+import { CUTS, isVolume, sliceOf, slicing, volumeOf, type Seen } from "../dicom/volume";
 import { dateInWords, nameInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import type { ShownView, View } from "../render/stackview";
@@ -74,8 +74,12 @@ export function sizeOf(cell: SceneCell, scale: Scale, most = MOST_SIDE): Size & 
   return { ...size, isReduced: size.width < wanted.width || size.height < wanted.height };
 }
 
-function own({ shown: { frame }, isTurned: turned }: SceneCell): Size {
-  return ownSize(frame.rows, frame.columns, frame.spacingMm ?? [frame.pixelAspect, 1], turned);
+function own({ model, shown: { frame }, isTurned: turned }: SceneCell): Size {
+  const volume = model.portrait ? undefined : volumeOf(model.stack);
+  if (!volume || !isVolume(volume) || !model.cut || model.cut === "solid")
+    return ownSize(frame.rows, frame.columns, frame.spacingMm ?? [frame.pixelAspect, 1], turned);
+  const { rows, columns, spacing } = sliceOf(volume, slicing(volume, model.cut), 0);
+  return ownSize(rows, columns, [spacing[1], spacing[0]], false);
 }
 
 function scaled({ width, height }: Size, scale: "shown" | "double"): Size {
@@ -220,8 +224,8 @@ export function clipLength(cell: SceneCell, wish: ClipWish): number {
   return indexesOf(wish.range, lengthOf(cell, wish.way)).length;
 }
 
-export function clipSize(cell: SceneCell, { scale }: ClipWish): Size {
-  return even(sizeOf(cell, scale, MOST_CLIP_SIDE));
+export function clipSize(scene: Scene, { way, scale }: ClipWish): Size {
+  return even(sizeOf(inWay(scene, way), scale, MOST_CLIP_SIDE));
 }
 
 /** The viewport that shows the same in that way, else the active one as it would begin. */
@@ -229,14 +233,13 @@ function inWay(scene: Scene, way: Way): SceneCell {
   const active = scene.active!;
   if (wayOf(active) === way) return active;
   const other = scene.cells.find((cell) => cell.model.stack.id === active.model.stack.id && wayOf(cell) === way);
-  const model: Model = other
-    ? { ...other.model }
-    : {
-        ...active.model,
-        cut: way === "images" ? null : way,
-        portrait: undefined,
-        beginning: { window: active.shown.window ?? undefined },
-      };
+  if (other) return other;
+  const model: Model = {
+    ...active.model,
+    cut: way === "images" ? null : way,
+    portrait: undefined,
+    beginning: { window: active.shown.window ?? undefined },
+  };
   return { ...active, model };
 }
 
@@ -248,7 +251,7 @@ export async function makeClip(
   signal: AbortSignal,
 ): Promise<Blob> {
   const cell = inWay(scene, wish.way);
-  const size = clipSize(scene.active!, wish);
+  const size = clipSize(scene, wish);
   const { twin, dots } = await twinAt(cell, size, wish.scale, signal);
   const canvas = canvasOf(size);
   let writer: ClipWriter | undefined;

@@ -25,7 +25,7 @@ export interface OverlayCorners {
 
 /** Without an identity nothing tells the patient or the day. */
 export function overlayCorners(view: ShownView, stack: Stack, identity: Identity | null): OverlayCorners {
-  const { frame, cut, slab, window, uptake, turned, over } = view;
+  const { frame, cut, slab, window, uptake, turned, over, straightened } = view;
   const factor = suvFactor(uptake);
   const patient: readonly OverlayLine[] = identity
     ? [
@@ -66,9 +66,7 @@ export function overlayCorners(view: ShownView, stack: Stack, identity: Identity
             },
           ]
         : []),
-      ...(view.straightened === null
-        ? []
-        : [{ words: t().volume.straightened(numberInWords(view.straightened, 1)), kind: "straightened" }]),
+      ...(straightened ? [{ words: t().volume.straightened(numberInWords(straightened, 1)), kind: "straightened" }] : []),
     ],
     bottomLeft: [
       ...(cut === "solid" ? [] : [count]),
@@ -101,6 +99,12 @@ function overInWords({ modality, window, uptake, unit }: ShownOver): string {
   if (factor !== undefined) return `${modality} ${suvRange(window, factor)}`;
   const [low, high] = endsOf(window).map((value) => numberInWords(value, 0));
   return `${modality} ${low}–${high} ${unit}`.trim();
+}
+
+/** What the least and the greatest colour stand for. */
+export function overEnds({ window, uptake }: ShownOver): readonly [string, string] {
+  const [low, high] = endsOf(window).map((value) => numberInWords(value * (suvFactor(uptake) ?? 1), 1));
+  return [low!, high!];
 }
 
 const STEPS_MM = [200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1];
