@@ -5,7 +5,7 @@ import { describeFrame } from "../src/dicom/frame";
 import { valuesInWords } from "../src/dicom/measurewords";
 import type { DicomElement, DicomObject } from "../src/dicom/model";
 import { PALETTES, PALETTE_NAMES, gradientOf } from "../src/dicom/palettes";
-import { CT_PRESETS, endsOf, presetWords, presetsFor, windowBetween } from "../src/dicom/presets";
+import { CT_PRESETS, endsOf, presetWords, windowFor, presetsFor, windowBetween } from "../src/dicom/presets";
 import { suvFactor, unitOf, uptakeOf, valueInWords, whyNoSuv } from "../src/dicom/uptake";
 import { isVolume, renderingsFor, volumeOf } from "../src/dicom/volume";
 import { ONE_CELL, fusedCuts, isCut, isFused } from "../src/state/layout";
@@ -75,9 +75,9 @@ test("what a region of PET measures is said as uptake and as activity, and store
 test("windows of PET reach from no uptake to a named one, by keys that no command has", () => {
   const presets = presetsFor("PT", 4e-4);
   assert.deepEqual(presets.map(presetWords), ["SUV 0–5", "SUV 0–7", "SUV 0–10", "SUV 0–15", "SUV 0–20", "SUV 0–30"]);
-  assert.deepEqual(endsOf(presets[2]!).map((end) => Math.round(end * 1e6) / 1e6), [0, 25_000]);
+  assert.deepEqual(endsOf(windowFor(presets[2]!, () => undefined)!).map((end) => Math.round(end * 1e6) / 1e6), [0, 25_000]);
   assert.deepEqual(endsOf(windowBetween(-3, 8)), [-3, 8]);
-  assert.deepEqual(presetsFor("PT"), []);
+  assert.equal(presetsFor("PT")[0]!.name, "percent100");
   assert.equal(presetsFor("CT"), CT_PRESETS);
   const commands = new Set(Object.values(COMMANDS).flatMap(({ keys }) => [...keys] as string[]));
   assert.ok(presets.every(({ key }) => !commands.has(key)));

@@ -11,7 +11,7 @@ import { findSeries, findStudiesOfPatient, findStudy, seriesMetadata } from "../
 import type { Window } from "../dicom/frame";
 import { linkPath, type Link } from "../dicom/link";
 import { isKind, type Kind } from "../dicom/measure";
-import { presetsFor } from "../dicom/presets";
+import { presetsFor, windowFor, type Preset } from "../dicom/presets";
 import { suvFactor } from "../dicom/uptake";
 import { renderingsFor } from "../dicom/volume";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
@@ -20,7 +20,6 @@ import { activeSet, cellCount, isCut, isFused, seenCells } from "../state/layout
 import type { Measurement } from "../state/measurements";
 import type { LocalFiles } from "../state/local";
 import type { Reported } from "../state/reported";
-import { middleOf } from "../state/space";
 import { createPriors } from "../state/priors";
 import { openStudy } from "../state/study";
 import { commandFor } from "../tools/keys";
@@ -32,6 +31,7 @@ import { KeyStatus } from "../ui/KeyCross";
 import { MeasurePanel } from "../ui/MeasurePanel";
 import { whyNoVolume } from "../ui/novolume";
 import { PriorsMenu } from "../ui/PriorsMenu";
+import { ScreenDialog } from "../ui/ScreenDialog";
 import { SeriesRail } from "../ui/SeriesRail";
 import { sightOf } from "../ui/sight";
 import { StageCell } from "../ui/StageCell";
@@ -74,7 +74,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   const { layout, stack, view, viewport } = stage;
   const notes = createNotes(uid, study, local !== undefined);
   const { measuring, saving, reported, keyHand } = notes;
-  const aids = createAids(uid, stage, local !== undefined);
+  const aids = createAids(uid, stage, local !== undefined, (words) => say(words, SHORT_MS * 2));
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const firstTool: DragTool = onTouch ? "scroll" : "window";
   const [tool, setTool] = createSignal<DragTool>(firstTool);
@@ -93,6 +93,11 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     return over?.kind === "stack" ? over : undefined;
   };
   const identity = () => study.state().identity;
+  const usePreset = (preset: Preset) => {
+    const shown = view();
+    const window = shown && windowFor(preset, () => viewport()?.pixels(shown.index));
+    if (window) viewport()?.setWindow(window);
+  };
   const presets = () => presetsFor(stack()?.modality ?? "", suvFactor(view()?.uptake));
 
   let saying: ReturnType<typeof setTimeout> | undefined;
@@ -135,8 +140,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   };
   const goTo = (one: Measurement) => {
     const place = notes.placeOf(one);
-    const point = middleOf(one);
-    if (place && point && one.plane) stage.goToCut(place.set, point, one.plane);
+    if (place && one.plane) stage.goToCut(place.set, one);
     else if (place) stage.goTo(place.set, place.index);
     // Keys are then for the image.
     main.focus();
@@ -178,7 +182,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     // A focused button keeps its own keys.
     if (event.key === " " && event.target instanceof HTMLButtonElement) return;
     event.preventDefault();
-    if (preset) return viewport()?.setWindow(preset);
+    if (preset) return usePreset(preset);
     commands[command!]();
   };
   /** The browser asks before what is nowhere else is lost. */
@@ -250,7 +254,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
           onOpen={local ? openLocalStudy : openStudyPage}
           none={local ? t().local.noPriors : t().priors.none}
         />
-        <Show when={local}>{(held) => <LocalHead onStore={() => sendFiles(held().filesOf(uid))} />}</Show>
+        <Show when={local}>{(held) => <LocalHead onStore={() => void sendFiles(held().filesOf(uid))} />}</Show>
       </header>
       <ViewerTools
         tool={tool()}
@@ -258,9 +262,13 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
         lastKind={lastKind()}
         panelOpen={panelOpen()}
         info={aids.info()}
+        overlays={aids.overlays()}
+        lens={aids.lens()}
+        subtracted={view()?.subtracted ?? null}
         run={(id) => commands[id]()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}
+        onPreset={usePreset}
         onWindow={(window: Window) => viewport()?.setWindow(window)}
         canScroll={(stack()?.frames.length ?? 0) > 1}
         canWindow={view()?.window != null}
@@ -319,13 +327,16 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
                 over={overOf(layout().cells[index]?.over)}
                 planes={stage.lines() ? stage.planesOf(set()?.id) : []}
                 cropping={cropOpen()}
-                beginning={stage.beginningOf(set()?.id)}
+                beginning={stage.beginningOf(set()?.id, index)}
                 identity={identity()}
                 active={layout().active === index}
                 isOne={cellCount(layout()) === 1}
                 hidden={layout().alone && layout().active !== index}
                 bare={bare()}
                 tool={tool()}
+                overlays={aids.overlays()}
+                lens={aids.lens() && layout().active === index}
+                onLensClosed={aids.closeLens}
                 measuring={measuring}
                 reported={reported}
                 keyHand={keyHand}
@@ -378,6 +389,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
           onClose={() => setPanelOpen(false)}
         />
       </Show>
+      <ScreenDialog open={aids.screenShown()} onClose={aids.closeScreen} onKnown={aids.trueSize} />
       <KeysDialog open={keysShown()} onClose={() => setKeysShown(false)} presets={presets()} />
       <Suspense>
         <Show when={exported()} keyed>

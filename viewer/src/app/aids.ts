@@ -2,6 +2,8 @@
 import { createSignal } from "solid-js";
 import { instancePath } from "../api/dicomweb";
 import { TAG, text, type DicomObject } from "../dicom/model";
+import { t } from "../i18n/language";
+import { pixelsPerMm } from "../state/screen";
 import type { Stage } from "./stage";
 
 export type Aids = ReturnType<typeof createAids>;
@@ -15,9 +17,44 @@ export interface Described {
   readonly path: string | undefined;
 }
 
-export function createAids(uid: string, stage: Stage, isLocal: boolean) {
+/** `say` tells the person something in passing. */
+export function createAids(uid: string, stage: Stage, isLocal: boolean, say: (words: string) => void) {
   const [info, setInfo] = createSignal(false);
+  const [overlays, setOverlays] = createSignal(true);
+  const [lens, setLens] = createSignal(false);
+  const [screenShown, setScreenShown] = createSignal(false);
+
+  /** So many pixels of the page for each millimetre of the image. */
+  function showAt(wanted: number): void {
+    const view = stage.view();
+    const spacing = view?.frame.spacingMm;
+    if (!view || !spacing) return;
+    stage.viewport()?.zoom((wanted * spacing[1]) / view.magnification);
+    say(view.frame.spacingAtDetector ? t().sizes.atDetector : t().sizes.true);
+  }
+
   return {
+    lens,
+    toggleLens: () => setLens((value) => !value && stage.view() !== null),
+    closeLens: () => setLens(false),
+    screenShown,
+    showScreen: () => setScreenShown(true),
+    closeScreen: () => setScreenShown(false),
+    /** One millimetre is one millimetre; the screen is measured first where nobody did. */
+    trueSize(): void {
+      if (!stage.view()) return;
+      if (!stage.view()?.frame.spacingMm) return say(t().sizes.unknown);
+      const known = pixelsPerMm(devicePixelRatio);
+      if (known === undefined) setScreenShown(true);
+      else showAt(known);
+    },
+    /** Each pixel of the image is one of the screen. */
+    onePixel(): void {
+      const view = stage.view();
+      if (view) stage.viewport()?.zoom(1 / devicePixelRatio / view.magnification);
+    },
+    overlays,
+    toggleOverlays: () => setOverlays((value) => !value),
     info,
     toggleInfo: () => setInfo((value) => !value),
     described(): Described | undefined {

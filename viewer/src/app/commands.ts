@@ -97,6 +97,12 @@ export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands
     full: hands.toggleBare,
     help: hands.toggleHelp,
     info: aids.toggleInfo,
+    overlays: aids.toggleOverlays,
+    subtract: () => stage.view()?.subtracted != null && viewport()?.subtract?.(),
+    lens: aids.toggleLens,
+    fit: () => viewport()?.fit(),
+    trueSize: aids.trueSize,
+    onePixel: aids.onePixel,
     // The key that deletes on some keyboards is the one that goes back on others.
     list: () => (measuring.selected() ? remove() : backToList()),
   };

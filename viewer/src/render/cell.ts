@@ -1,6 +1,7 @@
 /** One cell of the stage: a viewport, what it shows now, and how it plays. */
 import { createSignal } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
+import { playsByItself } from "../dicom/hanging";
 import { pointAt } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import type { Crop } from "../dicom/crop";
@@ -16,6 +17,9 @@ import type { VolumeView } from "./volumeview";
 const loadStackView = () => import("./stackview");
 const loadVolumeView = () => import("./volumeview");
 const loadSolidView = () => import("./solidview");
+
+/** Whoever asks for less motion starts clips by hand. */
+const LESS_MOTION = matchMedia("(prefers-reduced-motion: reduce)");
 
 interface Wanted {
   readonly stack: Stack;
@@ -87,13 +91,24 @@ export function createCell() {
     [showNow, loading, kind] = [undefined, undefined, undefined];
   }
 
+  function play(framesPerSecond: number): void {
+    view?.play(framesPerSecond, () => setRate(null));
+    setRate(framesPerSecond);
+  }
+
   async function startStack(): Promise<void> {
     const { createStackView } = await loadStackView();
     const box = element();
     if (!box || kind !== "stack" || view) return;
     const made: StackView = createStackView(box, listener);
     view = made;
-    showNow = async () => now && made.show(now.stack, now.study, now.beginning);
+    showNow = async () => {
+      const wanted = now;
+      if (!wanted) return;
+      await made.show(wanted.stack, wanted.study, wanted.beginning);
+      const rate = wanted.beginning?.index === undefined ? playsByItself(wanted.stack) : undefined;
+      if (rate && wanted === now && !LESS_MOTION.matches) play(rate);
+    };
   }
 
   async function startVolume(): Promise<void> {
@@ -155,10 +170,7 @@ export function createCell() {
     retry(): void {
       if (now) void show(now.stack, now.study, now.cut, now.beginning, now.over);
     },
-    play(framesPerSecond: number): void {
-      view?.play(framesPerSecond, () => setRate(null));
-      setRate(framesPerSecond);
-    },
+    play,
     hover(at: Point | null): void {
       setProbed((at && view?.probe(at)) ?? null);
     },

@@ -29,7 +29,8 @@ export function pictureImage(imageId: string, rgb: Uint8Array, width: number, he
 
 export function colourImage(imageId: string, rgb: Uint8Array, canvas: HTMLCanvasElement): Types.IImage {
   const { width, height } = canvas;
-  const [rowPixelSpacing, columnPixelSpacing] = knownFrame(imageId)?.frame.spacingMm ?? [1, 1];
+  const frame = knownFrame(imageId)?.frame;
+  const [rowPixelSpacing, columnPixelSpacing] = frame?.spacingMm ?? [frame?.pixelAspect ?? 1, 1];
   const image = {
     imageId,
     color: true,

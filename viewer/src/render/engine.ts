@@ -3,11 +3,12 @@ import { ContextPoolRenderingEngine, cache, imageLoader, init as initCore } from
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
 import { remember, remembered } from "../i18n/kept";
 import { createLinkSpeed } from "../state/linkspeed";
-import { LOCAL_SCHEME, SCHEME } from "./imageids";
+import { LOCAL_SCHEME, SCHEME, noteStoredSyntax, storedSyntax } from "./imageids";
 import { loadFrame } from "./loader";
 import { loadLocalFrame } from "./localframe";
 import { paintWithoutCard } from "./painter";
 import { registerProvider } from "./provider";
+import { registerSubtraction } from "./subtracting";
 
 /**
  * Any stored transfer syntax, one part per frame (PS3.18 8.7.3.5). The type stands in quotes
@@ -50,9 +51,6 @@ function cameFromCache(request: XMLHttpRequest, bytes: number): boolean {
 
 const MOST_TIMINGS = 200; // browsers keep 250, and note no more then
 
-/** In which transfer syntax the frames of a series came that were given as they are stored. */
-const stored = new Map<string, string>();
-
 const HEAD_BYTES = 512;
 
 /** The head of the answer's first part names it (PS3.18 8.7.3.5.2). */
@@ -61,10 +59,6 @@ function syntaxOfAnswer(request: XMLHttpRequest): string | undefined {
   const { byteLength } = request.response;
   const head = new TextDecoder("latin1").decode(new Uint8Array(request.response, 0, Math.min(HEAD_BYTES, byteLength)));
   return /transfer-syntax="?([0-9.]+)/.exec(head)?.[1];
-}
-
-function seriesOf(imageId: string): string {
-  return imageId.slice(0, imageId.indexOf("/instances/"));
 }
 
 let engine: ContextPoolRenderingEngine | undefined;
@@ -84,18 +78,18 @@ function start(): ContextPoolRenderingEngine {
     maxWebWorkers: Math.max(1, Math.min(4, (navigator.hardwareConcurrency || 2) - 1)),
     beforeSend: (request, imageId) => {
       const askedAt = performance.now();
-      const series = seriesOf(imageId);
-      const pays = UNCOMPRESSED.has(stored.get(series) ?? "") && speed.isSlow();
+      const pays = UNCOMPRESSED.has(storedSyntax(imageId) ?? "") && speed.isSlow();
       request.addEventListener("load", ({ loaded }) => {
         if (!cameFromCache(request, loaded)) speed.note(loaded, askedAt, performance.now());
         noteSlowness(speed.isSlow());
-        if (!pays && !stored.has(series)) stored.set(series, syntaxOfAnswer(request) ?? "");
+        if (!pays) noteStoredSyntax(imageId, syntaxOfAnswer(request) ?? "");
       });
       return Promise.resolve({ Accept: pays ? COMPRESSED : AS_STORED });
     },
   });
   imageLoader.registerImageLoader(SCHEME, loadFrame as never);
   imageLoader.registerImageLoader(LOCAL_SCHEME, loadLocalFrame as never);
+  registerSubtraction();
   registerProvider();
   const { deviceMemory = 4 } = navigator as { deviceMemory?: number };
   cache.setMaxCacheSize(Math.max(1, deviceMemory) * CACHE_PER_GIBIBYTE);

@@ -11,6 +11,8 @@ import { TAG, text, type DicomObject } from "../dicom/model";
 import { isLocal } from "../state/localfiles";
 
 export const SCHEME = "wadors";
+/** Of a frame less its mask. */
+export const SUBTRACTED = "subtracted";
 /** Of frames that are read from files on this device. */
 export const LOCAL_SCHEME = "local";
 
@@ -34,6 +36,23 @@ export function imageIdsOf(stack: Stack, study: string): readonly string[] {
   });
 }
 
+/** The id of the frame that an image is made of. */
+export function plainId(imageId: string): string {
+  return imageId.startsWith(`${SUBTRACTED}:`) ? imageId.slice(SUBTRACTED.length + 1) : imageId;
+}
+
+export function subtractedId(imageId: string): string {
+  return `${SUBTRACTED}:${plainId(imageId)}`;
+}
+
+/** Of another frame of the same instance; registered with what is known of that one. */
+export function imageIdOfFrame(imageId: string, number: number): string {
+  const id = imageId.replace(/\d+$/, String(number));
+  const found = known.get(imageId);
+  if (found && !known.has(id)) known.set(id, { ...found, number, frame: describeFrame(found.instance, number) });
+  return id;
+}
+
 const localNames = new WeakMap<DicomObject, number>();
 let named = 0;
 
@@ -55,11 +74,11 @@ export function framePath(imageId: string): string {
 }
 
 export function knownFrame(imageId: string): Known | undefined {
-  return known.get(imageId);
+  return known.get(plainId(imageId));
 }
 
 export function transferSyntaxOf(imageId: string): string | undefined {
-  return text(known.get(imageId)?.instance, TAG.availableTransferSyntaxUid);
+  return text(knownFrame(imageId)?.instance, TAG.availableTransferSyntaxUid);
 }
 
 /** From now on this frame is a colour picture that the server made. */
@@ -68,8 +87,25 @@ export function noteRendered(imageId: string): void {
 }
 
 export function isRendered(imageId: string): boolean {
-  return rendered.has(imageId);
+  return rendered.has(plainId(imageId));
 }
+
+/** In which transfer syntax the frames of a series came that were given as they are stored. */
+const stored = new Map<string, string>();
+
+const seriesOf = (imageId: string) => imageId.slice(0, imageId.indexOf("/instances/"));
+
+export const storedSyntax = (imageId: string): string | undefined => stored.get(seriesOf(imageId));
+
+/** The first that is told holds. */
+export function noteStoredSyntax(imageId: string, syntax: string): void {
+  if (!stored.has(seriesOf(imageId))) stored.set(seriesOf(imageId), syntax);
+}
+
+const JPEG_EXTENDED = "1.2.840.10008.1.2.4.51";
+
+/** JPEG Extended, with 12 bits, or of colours that its header names otherwise: no decoder here gets it right. */
+export const needsServer = (syntax: string | undefined): boolean => syntax === JPEG_EXTENDED;
 
 export function forgetAll(): void {
   known.clear();

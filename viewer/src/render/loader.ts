@@ -5,8 +5,10 @@
 import type { Types } from "@cornerstonejs/core";
 import { wadors } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame } from "../api/dicomweb";
+import { TAG, items, text } from "../dicom/model";
 import { colourImage, readableCanvas } from "./colourimage";
-import { framePath, isRendered, knownFrame, noteRendered } from "./imageids";
+import { graded } from "./graded";
+import { framePath, isRendered, knownFrame, needsServer, noteRendered, storedSyntax } from "./imageids";
 
 type Options = Record<string, unknown>;
 
@@ -17,10 +19,12 @@ export function loadFrame(imageId: string, options: Options = {}): { promise: Pr
 async function load(imageId: string, options: Options): Promise<Types.IImage> {
   if (isRendered(imageId) || onlyServerDecodes(imageId)) return await loadRendered(imageId);
   try {
-    const decoding = wadors.loadImage(imageId, options as never) as unknown as {
-      promise: Promise<Types.IImage>;
-    };
-    return await decoding.promise;
+    const found = knownFrame(imageId);
+    const image = await decoded(imageId, options);
+    // In which form a frame comes is only known when it has come.
+    if (needsServer(storedSyntax(imageId))) return await loadRendered(imageId);
+    // Its own words, since the loader notes in them what it did.
+    return found ? await graded(image, found, () => decoded(imageId, { ...options, preScale: { enabled: false } })) : image;
   } catch (error) {
     return await loadRendered(imageId).catch((second: unknown) => {
       throw second instanceof Error ? second : error;
@@ -28,10 +32,22 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
   }
 }
 
+/** Float Pixel Data and Double Float Pixel Data (PS3.3 C.7.6.24, C.7.6.25). */
+const FLOATS = ["7FE00008", "7FE00009"];
+
+function decoded(imageId: string, options: Options): Promise<Types.IImage> {
+  return (wadors.loadImage(imageId, options as never) as unknown as { promise: Promise<Types.IImage> }).promise;
+}
+
 /** Colour tables live in bulk data; single bits and deep colour have no place in a texture here. */
 function onlyServerDecodes(imageId: string): boolean {
-  const frame = knownFrame(imageId)?.frame;
-  if (!frame) return false;
+  const found = knownFrame(imageId);
+  if (!found) return false;
+  const { frame, instance } = found;
+  const isPartlyColour = ["COLOR", "MIXED"].includes(text(instance, TAG.pixelPresentation) ?? "");
+  if (isPartlyColour || items(instance, TAG.presentationLutSequence).length > 0) return true;
+  const isFloat = FLOATS.some((tag) => instance[tag] !== undefined);
+  if (isFloat) return true;
   const deepColour = frame.samplesPerPixel > 1 && frame.bitsAllocated > 8;
   return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1 || deepColour;
 }

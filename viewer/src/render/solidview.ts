@@ -145,6 +145,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut: "solid",
       stepMm: null,
+      subtracted: null,
       slab: null,
       rendering: look.rendering,
       uptake: shown.uptake,
@@ -257,6 +258,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     setWindow: (window) => paint({ rendering: windowed(), window }),
     dragWindow: (delta) => look && paint({ rendering: windowed(), window: draggedWindow(look.window, delta) }),
     pan: ({ x, y }) => look && change({ pan: { x: look.pan.x + x, y: look.pan.y + y } }),
+    fit: () => look && change({ zoom: 1, pan: { x: 0, y: 0 } }),
     zoom: (factor) => look && change({ zoom: Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, look.zoom * factor)) }),
     rotate: () => look && change({ right: negated(look.down), down: look.right }),
     // A mirrored body would be another one: it is turned to its other side instead.
@@ -276,6 +278,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       if (!shown || portrait.kind !== "solid") return;
       const worn = portrait.look as Look;
       look = { ...worn, zoom: 1, pan: { x: 0, y: 0 } };
+      cut(worn.crop);
       if (fit !== "whole") {
         const pixelsPerMm = "magnified" in fit ? portrait.pixelsPerMm * fit.magnified : fit.pixelsPerMm;
         const by = pixelsPerMm / portrait.pixelsPerMm;

@@ -4,19 +4,25 @@
  */
 import { Enums, cache, eventTarget, utilities, type Types } from "@cornerstonejs/core";
 import { firstIndex, type Stack } from "../dicom/displaysets";
+import { placing, type Hung } from "../dicom/hanging";
 import type { FrameDescription, Window } from "../dicom/frame";
+import type { LookupTable } from "../dicom/lut";
+import type { Mask } from "../dicom/planes";
+import { rangeOf, voiFunctionOf, windowOfRange } from "../dicom/voi";
+import { embeddedPlane, tableShown } from "./graded";
 import type { ImagePoint, Pixels } from "../dicom/measure";
 import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
 import type { Crop } from "../dicom/crop";
 import type { Palette } from "../dicom/palettes";
+import { canSubtract } from "../dicom/subtraction";
 import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
 import { wordsOf } from "./localframe";
-import { imageIdsOf, isRendered, knownFrame } from "./imageids";
+import { imageIdsOf, isRendered, knownFrame, plainId, subtractedId } from "./imageids";
 import { NotFetched, prefetchStack, type Progress } from "./prefetch";
 
 export interface ShownView {
@@ -42,6 +48,8 @@ export interface ShownView {
   readonly stepMm: number | null;
   /** How many of its slices are seen as one, and how; null for one. */
   readonly slab: Slab | null;
+  /** Less its mask; null where nothing says what to subtract. */
+  readonly subtracted: boolean | null;
   /** Of a solid thing. */
   readonly rendering: Rendering | null;
   /** What the values stand for, or why that is not known; undefined for all but PET. */
@@ -79,6 +87,8 @@ export interface Beginning {
   /** Of the patient; slices of a volume begin at the one nearest to it, and not at an index. */
   readonly point?: Vector3 | undefined;
   readonly window?: Window | undefined;
+  /** How it hangs, where its reader expects that. */
+  readonly hung?: Hung | undefined;
 }
 
 /** One pixel: its column and row, from 0, and what it holds. */
@@ -109,6 +119,13 @@ export interface StackViewListener {
   onRefusal(reason: NoVolume): void;
 }
 
+/** A glass over a view, in an element of its own. */
+export interface Magnifier {
+  /** What lies there in the view, so many times larger, in the middle of the glass. */
+  show(at: Point, factor: number): void;
+  dispose(): void;
+}
+
 /** What hands and keys do to a picture, be it one of a stack or a cut through a volume. */
 export interface View {
   goTo(index: number): void;
@@ -123,11 +140,18 @@ export interface View {
   placeOfImagePoint(point: ImagePoint): Point | undefined;
   /** The values of an image while it is shown; undefined for what the server rendered. */
   pixels(index: number): Pixels | undefined;
+  /** An overlay that stands in bits of the pixels that are shown. */
+  embedded?(group: number): Mask | undefined;
   probe(at: Point): Probed | undefined;
   scroll(images: number): void;
   setWindow(window: Window): void;
   dragWindow(delta: Point): void;
   pan(delta: Point): void;
+  /** As large as it fits, in the middle; window and turns stay. */
+  fit(): void;
+  /** The mask is taken off, or put back. */
+  subtract?(): void;
+  magnifier?(element: HTMLDivElement): Magnifier;
   zoom(factor: number, around?: Point): void;
   /** Of what is turned by a hand that would otherwise scroll or set a window. */
   turn?(delta: Point): void;
@@ -199,9 +223,11 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   let target = 0;
   let generation = 0;
   let stopPrefetch = () => {};
+  let hung: Hung | undefined;
   let playing: { cancel(): void; onStop(): void } | undefined;
 
   const told = () => {
+    dress(viewport);
     const view = currentView(viewport, uptake);
     if (view) listener.onView(view);
   };
@@ -229,6 +255,31 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     playing = undefined;
   }
 
+  async function subtract(wanted: boolean): Promise<void> {
+    const own = generation;
+    imageIds = imageIds.map((id) => (wanted ? subtractedId(id) : plainId(id)));
+    const looked = viewport.getViewPresentation();
+    await viewport.setStack([...imageIds], target);
+    if (own !== generation) return;
+    viewport.resetProperties(); // the window of the one means nothing to the other
+    viewport.setViewPresentation(looked);
+    viewport.render();
+  }
+
+  /** Turns and places the picture as its reader expects it. */
+  function hang(): void {
+    const frame = knownFrame(imageIds[target] ?? "")?.frame;
+    if (!hung || !frame) return;
+    if (hung.flip) viewport.setCamera({ flipHorizontal: true });
+    if (hung.inverted !== undefined) viewport.setProperties({ invert: hung.inverted });
+    const [down, across] = frame.spacingMm ?? [frame.pixelAspect, 1];
+    const picture = [frame.columns * across, frame.rows * down] as const;
+    const { zoom, right } = placing([element.clientWidth, element.clientHeight], picture, hung);
+    viewport.setZoom(zoom);
+    viewport.setPan([right, 0]);
+    viewport.render();
+  }
+
   function goTo(index: number): Promise<unknown> {
     target = Math.max(0, Math.min(imageIds.length - 1, index));
     if (imageIds.length === 0 || target === viewport.getCurrentImageIdIndex()) return Promise.resolve();
@@ -248,6 +299,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       if (own !== generation) return;
       viewport.resetCamera();
       viewport.render();
+      hung = beginning.hung;
+      hang();
       if (beginning.window) this.setWindow(beginning.window);
       stopPrefetch = prefetchStack(imageIds, target, bytesOf(imageIds[target]!), listener.onProgress);
     },
@@ -281,10 +334,10 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       return { x, y };
     },
     pixels: (index) => (index === viewport.getCurrentImageIdIndex() ? pixels(viewport, suvFactor(uptake)) : undefined),
+    embedded: (group) => (viewport.getDefaultActor() ? embeddedPlane(viewport.getCornerstoneImage(), group) : undefined),
     probe: (at) => probe(viewport, at, suvFactor(uptake)),
     setWindow({ center, width }) {
-      const voiRange = utilities.windowLevel.toLowHighRange(width, center);
-      viewport.setProperties({ voiRange });
+      viewport.setProperties({ voiRange: rangeOf(center, width, functionOf(viewport)) });
       viewport.render();
     },
     dragWindow(delta) {
@@ -296,6 +349,16 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       viewport.setPan([panX + x, panY + y]);
       viewport.render();
     },
+    fit() {
+      viewport.setZoom(1);
+      viewport.setPan([0, 0]);
+      viewport.render();
+    },
+    subtract() {
+      const isOn = imageIds.some((id) => id !== plainId(id));
+      void subtract(!isOn);
+    },
+    magnifier: (glass) => magnifierOf(viewport, glass),
     zoom(factor, around) {
       const point: Types.Point2 = around
         ? [around.x, around.y]
@@ -325,6 +388,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       viewport.resetProperties();
       viewport.resetCamera();
       viewport.render();
+      hang();
     },
     play(framesPerSecond, onStop) {
       stop();
@@ -384,6 +448,53 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   };
 }
 
+let magnifiers = 0;
+
+/** A viewport of its own, so that the glass shows all that the image holds, and not the screen's pixels larger. */
+function magnifierOf(viewport: Types.IStackViewport, element: HTMLDivElement): Magnifier {
+  const engine = renderingEngine();
+  const viewportId = `lens-${(magnifiers += 1)}`;
+  engine.enableElement({ viewportId, element, type: Enums.ViewportType.STACK, defaultOptions: { background: [0, 0, 0] } });
+  const glass = engine.getViewport(viewportId) as Types.IStackViewport;
+  let imageId: string | undefined;
+  let isGone = false;
+  async function follow(at: Point, factor: number): Promise<void> {
+    const wanted = viewport.getCurrentImageId();
+    if (!wanted || !viewport.getDefaultActor()) return;
+    if (wanted !== imageId) {
+      imageId = wanted;
+      await glass.setStack([wanted], 0);
+    }
+    if (isGone || wanted !== imageId) return;
+    const { voiRange, invert } = viewport.getProperties();
+    glass.setProperties({ ...(voiRange && { voiRange }), ...(invert !== undefined && { invert }) });
+    const camera = viewport.getCamera();
+    const point = viewport.canvasToWorld([at.x, at.y]);
+    const from = camera.focalPoint!;
+    const moved = (place: Types.Point3): Types.Point3 => [
+      place[0] + point[0] - from[0],
+      place[1] + point[1] - from[1],
+      place[2] + point[2] - from[2],
+    ];
+    const share = element.clientHeight / Math.max(1, viewport.element.clientHeight);
+    glass.setCamera({
+      ...camera,
+      focalPoint: moved(from),
+      position: moved(camera.position!),
+      parallelScale: (camera.parallelScale! * share) / factor,
+    });
+    dress(glass);
+    glass.render();
+  }
+  return {
+    show: (at, factor) => void follow(at, factor),
+    dispose() {
+      isGone = true;
+      engine.disableElement(viewportId);
+    },
+  };
+}
+
 /** Resolves with the next picture of an element, which `draw` asks for. */
 export function drawnBy(element: HTMLDivElement, draw: () => void): Promise<void> {
   return new Promise((resolve) => {
@@ -428,8 +539,45 @@ export function reason(error: unknown): string {
 function currentWindow(viewport: Types.IStackViewport): Window | null {
   const range = viewport.getProperties().voiRange;
   if (!range) return null;
-  const { windowCenter, windowWidth } = utilities.windowLevel.toWindowLevel(range.lower, range.upper);
-  return { center: windowCenter, width: windowWidth };
+  return windowOfRange(range.lower, range.upper, functionOf(viewport));
+}
+
+const functionOf = (viewport: Types.IStackViewport) => voiFunctionOf(viewport.getProperties().VOILUTFunction);
+
+/** Steps of a table that the graphics card is given; between them it draws straight lines. */
+const TABLE_STEPS = 512;
+/** Transfer functions that are a table, and whether upside down. */
+const tables = new WeakMap<object, { readonly table: LookupTable; readonly inverted: boolean }>();
+
+/** Shows the image through its VOI LUT (PS3.3 C.11.2.1.1) for as long as nobody has set a window. */
+function dress(viewport: Types.IStackViewport): void {
+  const actor = viewport.getDefaultActor()?.actor as Types.ImageActor | undefined;
+  if (!actor) return;
+  const property = actor.getProperty();
+  const now = property.getRGBTransferFunction(0);
+  const { voiRange, invert = false } = viewport.getProperties();
+  if (!voiRange) return;
+  const table = tableShown(viewport.getCornerstoneImage(), voiRange);
+  const worn = now ? tables.get(now) : undefined;
+  if (table ? worn?.table === table && worn.inverted === invert : worn === undefined) return;
+  const shares = table ? sharesOf(table) : [0, 1];
+  const { lower, upper } = voiRange;
+  const made = utilities.createLinearRGBTransferFunction({ lower, upper });
+  made.removeAllPoints();
+  shares.forEach((share, at) => {
+    const grey = invert ? 1 - share : share;
+    made.addRGBPoint(lower + ((upper - lower) * at) / (shares.length - 1), grey, grey, grey);
+  });
+  if (table) tables.set(made, { table, inverted: invert });
+  property.setRGBTransferFunction(0, made);
+}
+
+function sharesOf({ entries, top }: LookupTable): readonly number[] {
+  const steps = Math.min(TABLE_STEPS, Math.max(2, entries.length));
+  return Array.from({ length: steps }, (_, at) => {
+    const entry = entries[Math.round((at * (entries.length - 1)) / (steps - 1))]!;
+    return Math.min(1, entry / top);
+  });
 }
 
 function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined): ShownView | undefined {
@@ -455,6 +603,7 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
     cut: null,
     stepMm: null,
     slab: null,
+    subtracted: canSubtract(instance) ? imageId !== plainId(imageId) : null,
     rendering: null,
     uptake,
     turned: false,

@@ -218,6 +218,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut,
       stepMm: cutting!.stepMm,
+      subtracted: null,
       slab: look!.slab,
       rendering: null,
       uptake,
@@ -394,6 +395,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     setWindow: (window) => paint({ window }),
     dragWindow: (delta) => look && paint({ window: draggedWindow(look.window, delta) }),
     pan: ({ x, y }) => look && change({ pan: { x: look.pan.x + x, y: look.pan.y + y } }),
+    fit: () => look && change({ zoom: 1, pan: { x: 0, y: 0 } }),
     zoom(factor, around) {
       if (!look) return;
       const zoom = Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, look.zoom * factor));
@@ -429,6 +431,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     wear(portrait, fit) {
       if (!shown || portrait.kind !== "volume") return;
       const worn = portrait.look as Look;
+      cutting = worn.turned ? turnedCutting(shown.volume, shown.cut, worn.turned) : shown.straight;
       look = { ...worn, index: clamped(worn.index), slab: null, zoom: 1, pan: { x: 0, y: 0 } };
       const fitting = screen().pixelsPerMm;
       setSlab(worn.slab);

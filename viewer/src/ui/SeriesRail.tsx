@@ -1,7 +1,7 @@
 /** The series of a study: at the left on a desk, along the bottom on a phone. */
 import { Index, createEffect, on, type JSX } from "solid-js";
 import { instancePath, instanceThumbnail, seriesThumbnail } from "../api/dicomweb";
-import type { DisplaySet, SheetKind } from "../dicom/displaysets";
+import { sopInstanceUid, type DisplaySet, type SheetKind } from "../dicom/displaysets";
 import { listed, modalityInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import type { OpenStudy, SeriesEntry } from "../state/study";
@@ -100,7 +100,7 @@ function RailItem(props: RailItemProps): JSX.Element {
 function thumbnail({ set, series, position, uid }: RailItemProps): string | null {
   if (set?.kind === "sheet") return null;
   if (position === 0 || !set) return NOT_DRAWN.has(series.modality) ? null : seriesThumbnail(uid, series.uid, THUMBNAIL_PX);
-  return instanceThumbnail(instancePath(uid, set.seriesUid, set.id), THUMBNAIL_PX);
+  return instanceThumbnail(instancePath(uid, set.seriesUid, sopInstanceUid(set.frames[0]!.instance)), THUMBNAIL_PX);
 }
 
 const NOT_DRAWN = new Set(["SR", "KO", "PR", "DOC", "ECG", "RTPLAN", "RTSTRUCT", "REG", "PLAN"]);
@@ -119,5 +119,5 @@ function amount({ series, set }: RailItemProps): string {
   if (!set) return `${lead} · ${t().counts.objects(series.instances)}`;
   if (set.kind === "sheet") return `${lead} · ${t().rail[set.sheet]}`;
   const { frames, images } = t().counts;
-  return `${lead} · ${(set.multiFrame ? frames : images)(set.frames.length)}`;
+  return `${lead} · ${(set.multiFrame ? frames : images)(set.frames.length)}${set.part ? ` · ${set.part}` : ""}`;
 }

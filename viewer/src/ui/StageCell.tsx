@@ -21,8 +21,10 @@ import { ErrorNote, Progress } from "./controls";
 import { CropBox } from "./CropMenu";
 import { CrossLines } from "./CrossLines";
 import { KeyCross } from "./KeyCross";
+import { Lens } from "./Lens";
 import { MeasureLayer } from "./MeasureLayer";
 import { Overlay } from "./Overlay";
+import { PlaneLayer } from "./PlaneLayer";
 import { whyNoVolume } from "./novolume";
 import { Scrubber } from "./Scrubber";
 import { SheetCard } from "./SheetCard";
@@ -55,6 +57,10 @@ export interface StageCellProps {
   readonly hidden: boolean;
   readonly bare: boolean;
   readonly tool: DragTool;
+  /** What files draw over their pixels is seen. */
+  readonly overlays: boolean;
+  readonly lens: boolean;
+  readonly onLensClosed: () => void;
   readonly measuring: Measuring;
   readonly reported: ReportedOnes;
   readonly keyHand: KeyHand;
@@ -213,11 +219,17 @@ export function StageCell(props: StageCellProps): JSX.Element {
         onContextMenu={(event) => event.preventDefault()}
       />
       <Show when={stack() && cell.shown()}>
+        <Show when={props.overlays}>
+          <PlaneLayer cell={cell} />
+        </Show>
         <CrossLines cell={cell} others={props.others} cursor={props.cursor} />
         <TurnHandles cell={cell} index={props.number - 1} planes={props.planes} />
         <CropBox cell={cell} always={props.cropping} />
         <MeasureLayer cell={cell} measuring={props.measuring} reported={props.reported} />
         <KeyCross cell={cell} active={props.active} hand={props.keyHand} />
+        <Show when={props.lens && !props.cut}>
+          <Lens cell={cell} box={box} onClose={props.onLensClosed} />
+        </Show>
         <Overlay
           view={cell.shown()!}
           stack={stack()!}

@@ -16,7 +16,7 @@ import { ToolButton } from "./controls";
 import { CropMenu } from "./CropMenu";
 import { FusionMenu } from "./FusionMenu";
 import { Icon, type IconName } from "./icons";
-import { showLanguages } from "./LanguageDialog";
+import { showLanguages } from "./languages";
 import { LayoutMenu } from "./LayoutMenu";
 import { MeasureMenu } from "./MeasureMenu";
 import { RenderingMenu } from "./RenderingMenu";
@@ -31,11 +31,17 @@ export interface ViewerToolsProps {
   readonly panelOpen: boolean;
   /** All attributes are read beside the image. */
   readonly info: boolean;
+  readonly lens: boolean;
+  /** Less its mask; null where nothing says what to subtract. */
+  readonly subtracted: boolean | null;
+  /** What files draw over their pixels is seen. */
+  readonly overlays: boolean;
   readonly run: (command: CommandId) => void;
   readonly presets: readonly Preset[];
   /** The windows that the image itself brings. */
   readonly windows: readonly Window[];
   readonly onWindow: (window: Window) => void;
+  readonly onPreset: (preset: Preset) => void;
   readonly canScroll: boolean;
   readonly canWindow: boolean;
   readonly playing: boolean;
@@ -209,6 +215,16 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="link" command="link" run={props.run} checked={props.linked} />
             <CommandItem icon="crosshair" command="lines" run={props.run} checked={props.lines} />
           </Show>
+          <Show when={!props.disabled}>
+            <CommandItem icon="fit" command="fit" run={props.run} />
+            <CommandItem icon="trueSize" command="trueSize" run={props.run} />
+            <CommandItem icon="onePixel" command="onePixel" run={props.run} />
+            <CommandItem icon="lens" command="lens" run={props.run} checked={props.lens} />
+            <Show when={props.subtracted !== null}>
+              <CommandItem icon="subtract" command="subtract" run={props.run} checked={props.subtracted === true} />
+            </Show>
+            <CommandItem icon="overlays" command="overlays" run={props.run} checked={props.overlays} />
+          </Show>
           <CommandItem icon="info" command="info" run={props.run} />
           <CommandItem icon="copy" command="copyLink" run={props.run} />
           <Show when={!props.disabled}>
@@ -241,7 +257,7 @@ function WindowItems(props: ViewerToolsProps): JSX.Element {
             <WindowItem
               words={window.explanation ?? (index() === 0 ? t().tools.asSent : t().tools.asSentNumber(index() + 1))}
               window={window}
-              onWindow={props.onWindow}
+              onUse={() => props.onWindow(window)}
             />
           )}
         </For>
@@ -249,10 +265,10 @@ function WindowItems(props: ViewerToolsProps): JSX.Element {
           {(preset) => (
             <WindowItem
               words={presetWords(preset)}
-              window={preset}
+              window={"center" in preset.window ? preset.window : undefined}
               shortcut={preset.key}
               isNamedByValue={typeof preset.name === "number"}
-              onWindow={props.onWindow}
+              onUse={() => props.onPreset(preset)}
             />
           )}
         </For>
@@ -264,21 +280,24 @@ function WindowItems(props: ViewerToolsProps): JSX.Element {
 
 interface WindowItemProps {
   readonly words: string;
-  readonly window: Window;
+  /** Undefined where it depends on the image. */
+  readonly window: Window | undefined;
   readonly shortcut?: string;
   /** Its words tell its width and level already. */
   readonly isNamedByValue?: boolean;
-  readonly onWindow: (window: Window) => void;
+  readonly onUse: () => void;
 }
 
 function WindowItem(props: WindowItemProps): JSX.Element {
   return (
-    <DropdownMenu.Item class="menu-item" onSelect={() => props.onWindow(props.window)}>
+    <DropdownMenu.Item class="menu-item" onSelect={() => props.onUse()}>
       <span class="grow">{props.words}</span>
-      <Show when={!props.isNamedByValue}>
-        <span class="aside">
-          {numberInWords(props.window.width, 0)} / {numberInWords(props.window.center, 0)}
-        </span>
+      <Show when={!props.isNamedByValue && props.window}>
+        {(window) => (
+          <span class="aside">
+            {numberInWords(window().width, 0)} / {numberInWords(window().center, 0)}
+          </span>
+        )}
       </Show>
       <Show when={props.shortcut}>
         <kbd>{props.shortcut}</kbd>

@@ -66,6 +66,7 @@ import close from "lucide-static/icons/x.svg?raw";
 import info from "lucide-static/icons/info.svg?raw";
 import fit from "lucide-static/icons/scan.svg?raw";
 import overlays from "lucide-static/icons/square-dashed-bottom-code.svg?raw";
+import subtract from "lucide-static/icons/layers-minus.svg?raw";
 import lens from "lucide-static/icons/scan-search.svg?raw";
 import trueSize from "lucide-static/icons/ruler-dimension-line.svg?raw";
 import onePixel from "lucide-static/icons/grid-2x2.svg?raw";
@@ -76,11 +77,15 @@ const ICONS = {
   ellipsis, eye, eyeOff, file, fileText, film, flip, folder, freehand, grid, history, inbox, invert, keyboard, languages, laptop, layers, link, list, maximize,
   moon, move, pause, pipette, play, plus, printer, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, spline, sun, trash, triangle,
   undo, up, upload, zoom,
-  fit, info, lens, onePixel, overlays, trueSize, blend, crop,
+  blend, crop, fit, info, lens, onePixel, overlays, subtract, trueSize,
 } as const;
 
 export type IconName = keyof typeof ICONS;
 
+/** What the build takes off each of them. */
+const FRAME =
+  '<svg width="24" height="24" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round">';
+
 export function Icon(props: { readonly name: IconName }): JSX.Element {
-  return <span class="icon" aria-hidden="true" innerHTML={ICONS[props.name]} />;
+  return <span class="icon" aria-hidden="true" innerHTML={`${FRAME}${ICONS[props.name]}</svg>`} />;
 }

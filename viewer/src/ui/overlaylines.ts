@@ -46,7 +46,7 @@ export function overlayCorners(view: ShownView, stack: Stack, identity: Identity
   return {
     topLeft: patient,
     topRight: [
-      { words: stack.description || stack.modality, strong: true },
+      { words: listed([stack.description || stack.modality, stack.part]), strong: true },
       {
         words: listed([
           stack.seriesNumber === undefined ? undefined : t().overlay.series(stack.seriesNumber),
