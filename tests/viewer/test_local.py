@@ -15,6 +15,7 @@ from urllib.request import urlopen
 import numpy as np
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.fileset import FileSet
 
@@ -29,6 +30,8 @@ pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
 
 STUDY = f"{ROOT}.71"
 SIDE, SLICES = 64, 6
+
+PIXEL_BYTES = f"{SIDE * SIDE * 2:,}"
 
 READ = "document.querySelector('.local-study') && !document.querySelector('.local-reading')"
 FOLDER = "input[aria-label='Folder to read here']"
@@ -159,9 +162,26 @@ def test_a_folder_is_read_and_nothing_of_it_is_sent(page: Page, relay: Relay, di
     page.evaluate("document.querySelector('.prior').click()")
     page.wait_until(f"location.pathname === '/local/{STUDY}.8' && {SLICE} === '1 image'")
 
+    # All attributes are read, those that lie apart in the file, too.
+    letter = {"key": "I", "code": "KeyI", "windowsVirtualKeyCode": 73, "modifiers": 8}
+    for kind in ("keyDown", "keyUp"):
+        page.command("Input.dispatchKeyEvent", type=kind, **letter)
+    page.wait_until("document.querySelectorAll('.info-row').length > 10")
+    page.evaluate(
+        "(() => { const field = document.querySelector('.info-panel input');"
+        " field.value = '7FE0'; field.dispatchEvent(new Event('input', { bubbles: true })); })()"
+    )
+    page.wait_until(
+        pressed("[...document.querySelectorAll('.info-row')].find((one) => one.innerText.includes('7FE0'))")
+    )
+    page.wait_until(
+        f"document.querySelector('.attribute-value')?.innerText.includes({json.dumps(PIXEL_BYTES)})"
+    )
+
     sent = relay.requests[asked:]
     # The page itself and its worker are kept for times without a network, some seconds after the start.
-    program = ("GET /assets/", "GET /shell-worker.js", "GET /icon", "GET /manifest")
+    # So are the names of attributes, asked for all at once and not by file.
+    program = ("GET /assets/", "GET /shell-worker.js", "GET /icon", "GET /manifest", "GET /api/dictionary")
     assert [line for line in sent if line != "GET /" and not line.startswith(program)] == []
     # Heads of requests for the program's own files, and nothing besides.
     assert relay.sent_bytes - bytes_before < 2048 * (len(sent) + 1), sent
@@ -376,6 +396,19 @@ def test_colours_palettes_and_bits_are_drawn_here(page: Page, tmp_path: Path) ->
     for name, seen in cases.items():
         drawn = np.array(page.evaluate(THUMBNAIL.replace("NAME", json.dumps(name))), np.uint8)
         assert np.array_equal(drawn.reshape(*seen.shape[:2], 4)[..., :3], seen), name
+
+
+def test_values_go_through_the_lookup_table_of_the_file(page: Page, tmp_path: Path) -> None:
+    index = np.random.default_rng(3).integers(0, 256, (SIDE, SIDE)).astype(np.uint8)
+    table = Dataset()
+    table.LUTDescriptor = [256, 0, 16]
+    table.ModalityLUTType = "US"
+    table.add_new("LUTData", "OW", (1000 + 2 * np.arange(256)).astype("<u2").tobytes())
+    file = image_object(index[None], Modality="OT", StudyInstanceUID=STUDY, ModalityLUTSequence=[table])
+    (tmp_path / "one").write_bytes(file)
+    read_folder(page, tmp_path)
+    open_local(page)
+    check_value(page, 30, 60, 1000 + 2 * int(index[60, 30]), "")
 
 
 @pytest.mark.parametrize("form", ["offsets", "extended", "none"])

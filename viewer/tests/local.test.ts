@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createLocalFiles, problemDetail, type FoundFile } from "../src/state/local";
-import { isLocal } from "../src/state/localfiles";
+import { isLocal } from "../src/api/localfiles";
 import type { Read } from "../src/state/localreading";
 import type { ReadFiles } from "../src/state/localworker";
 import type { DicomElement, DicomObject } from "../src/dicom/model";

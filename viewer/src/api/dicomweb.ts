@@ -1,7 +1,9 @@
 /** DICOMweb as the viewer uses it (PS3.18 10). Paths begin at the server that served this page. */
+import { readLocalReference } from "../dicom/localref";
 import type { DicomObject } from "../dicom/model";
 import { fileHead, HEAD_BYTES } from "../dicom/filehead";
 import { getBeginning, getBlob, getDicomJson, getSize, type Piece } from "./http";
+import { localBytes } from "./localfiles";
 
 const ROOT = "/dicom-web";
 
@@ -55,18 +57,25 @@ export function renderedPicture(framePath: string, window?: { readonly center: n
   return `${framePath}/rendered${window ? `?window=${window.center},${window.width},linear` : ""}`;
 }
 
+/** Bulk data, of the archive or of a file on this device. */
 export async function bulkData(uri: string): Promise<Blob> {
+  const local = readLocalReference(uri);
+  if (local) return new Blob([await localBytes(local)]);
   return await getBlob(sameOrigin(uri), "application/octet-stream, */*;q=0.5");
 }
 
 /** The beginning of a value that is kept apart, and its size. */
 export async function bulkBeginning(uri: string, length: number, signal?: AbortSignal): Promise<Piece> {
-  return await getBeginning(sameOrigin(uri), "application/octet-stream", length, signal);
+  const local = readLocalReference(uri);
+  if (!local) return await getBeginning(sameOrigin(uri), "application/octet-stream", length, signal);
+  const total = local.length ?? 0;
+  return { bytes: await localBytes({ ...local, length: Math.min(length, total) }), total };
 }
 
 /** Bytes of a value that is kept apart. */
 export async function bulkSize(uri: string): Promise<number | undefined> {
-  return await getSize(sameOrigin(uri), "application/octet-stream");
+  const local = readLocalReference(uri);
+  return local ? local.length : await getSize(sameOrigin(uri), "application/octet-stream");
 }
 
 /** The File Meta Information of an object as it is stored, which its metadata leave out (PS3.18 F.2.2). */

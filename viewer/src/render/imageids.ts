@@ -8,7 +8,7 @@ import { instancePath } from "../api/dicomweb";
 import { describeFrame, type FrameDescription } from "../dicom/frame";
 import { sopInstanceUid, type Stack } from "../dicom/displaysets";
 import { TAG, text, type DicomObject } from "../dicom/model";
-import { isLocal } from "../state/localfiles";
+import { isLocal } from "../api/localfiles";
 
 export const SCHEME = "wadors";
 /** Of a frame less its mask. */

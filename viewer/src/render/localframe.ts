@@ -33,8 +33,9 @@ import {
   IMPLICIT_LITTLE,
 } from "../dicom/syntaxes";
 import { t } from "../i18n/language";
-import { bytesOfBase64, contentOf, localBytes } from "../state/localfiles";
+import { bytesOfBase64, contentOf, localBytes } from "../api/localfiles";
 import { pictureImage } from "./colourimage";
+import { graded } from "./graded";
 import { knownFrame, transferSyntaxOf, valuesIdOf } from "./imageids";
 
 type Options = Record<string, unknown>;
@@ -86,11 +87,10 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
   const littleEndian = stored !== EXPLICIT_BIG;
   const picture = (rgb: Uint8Array) => pictureImage(imageId, rgb, frame.columns, frame.rows);
   if (pixels.reference.length === undefined) {
-    const packed = await encapsulated(instance, pixels.reference, number);
-    const stream = stored === DEFLATED_FRAMES ? await inflated(new Blob([packed as BlobPart]), 0) : packed;
+    const stream = () => codedFrame(instance, pixels.reference, number, stored);
     const syntax = NATIVE.has(stored) ? EXPLICIT_LITTLE : stored;
     if (frame.photometricInterpretation !== "PALETTE COLOR") return await decoded(imageId, stream, syntax, options);
-    const values = await decoded(valuesIdOf(imageId), stream, syntax, { ...options, preScale: { enabled: false } });
+    const values = await image(valuesIdOf(imageId), await stream(), syntax, { ...options, preScale: { enabled: false } });
     return picture(coloured(values.getPixelData(), await palettes(instance, littleEndian)));
   }
   if (pixels.kind !== "integers") return picture(rgbOfGrey(await floats(frame, pixels, number, littleEndian)));
@@ -101,7 +101,13 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
   if (frame.samplesPerPixel > 1 && frame.bitsAllocated === 16)
     return picture(rgbOfDeep(bytes, frame.bitsStored, frame.planarConfiguration === 1, littleEndian));
   if (frame.photometricInterpretation === "YBR_FULL_422") return picture(rgbOfHalvedColour(bytes));
-  return await decoded(imageId, bytes, littleEndian ? EXPLICIT_LITTLE : EXPLICIT_BIG, options);
+  let first: Uint8Array | undefined = bytes;
+  const read = async () => {
+    const given = first ?? (await native(frame, pixels, number, littleEndian)).bytes;
+    first = undefined;
+    return given;
+  };
+  return await decoded(imageId, read, littleEndian ? EXPLICIT_LITTLE : EXPLICIT_BIG, options);
 }
 
 /** Syntaxes whose frames are uncompressed once they are taken out of their fragments. */
@@ -109,8 +115,19 @@ const NATIVE: ReadonlySet<string> = new Set([
   IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED, DEFLATED_FRAMES, ENCAPSULATED_UNCOMPRESSED,
 ]);
 
-async function decoded(imageId: string, bytes: Uint8Array, syntax: string, options: Options): Promise<Types.IImage> {
+/** By the workers, and graded as frames from the server are; `read` anew each time, as workers keep what they are given. */
+async function decoded(imageId: string, read: () => Promise<Uint8Array>, syntax: string, options: Options): Promise<Types.IImage> {
+  const unscaled = async () => await image(imageId, await read(), syntax, { ...options, preScale: { enabled: false } });
+  return await graded(await image(imageId, await read(), syntax, options), knownFrame(imageId)!, unscaled);
+}
+
+async function image(imageId: string, bytes: Uint8Array, syntax: string, options: Options): Promise<Types.IImage> {
   return (await createImage(imageId, bytes as never, syntax, options as never)) as Types.IImage;
+}
+
+async function codedFrame(object: DicomObject, reference: LocalReference, number: number, stored: string): Promise<Uint8Array> {
+  const packed = await encapsulated(object, reference, number);
+  return stored === DEFLATED_FRAMES ? await inflated(new Blob([packed as BlobPart]), 0) : packed;
 }
 
 /** The spans of an object's frames are found once. */

@@ -6,7 +6,7 @@ import { createSignal } from "solid-js";
 import { ApiError } from "../api/http";
 import { TAG, text, type DicomObject } from "../dicom/model";
 import { t } from "../i18n/language";
-import { dropFile, fileOf, keepFile, noteLocal } from "./localfiles";
+import { dropFile, fileOf, keepFile, noteLocal } from "../api/localfiles";
 import type { Problem, Read } from "./localreading";
 import type { ReadFiles } from "./localworker";
 import type { PriorsSource } from "./priors";

@@ -1,10 +1,10 @@
 /** The value of one attribute in full, a part of it at a time, and copied whole. */
 import { Show, createEffect, createMemo, createResource, createSignal, on, type JSX } from "solid-js";
+import { bulkBeginning, bulkSize } from "../api/dicomweb";
 import { fullText, inlineBytes, isText, tagShown, type Row } from "../dicom/attributes";
 import { encodingOf } from "../dicom/filehead";
 import { TAG, text, type DicomObject } from "../dicom/model";
 import { t } from "../i18n/language";
-import { valueBeginning, valueSize } from "../state/values";
 import { Icon } from "./icons";
 
 /** Characters that are drawn: at first, and how many times more with each step; beyond the last, a browser halts. */
@@ -28,13 +28,13 @@ export function AttributeValue(props: { readonly row: Row; readonly title: strin
       return uri === undefined ? undefined : { uri, length: shown() };
     },
     async ({ uri, length }) => {
-      const { bytes, total } = await valueBeginning(uri, length);
+      const { bytes, total } = await bulkBeginning(uri, length);
       return { text: decoded(bytes), total };
     },
   );
   const [size] = createResource(
     () => (isText(element()) ? undefined : element()?.BulkDataURI),
-    (uri) => valueSize(uri).catch(() => undefined),
+    (uri) => bulkSize(uri).catch(() => undefined),
   );
   const total = () => (apart() ? (fetched.latest?.total ?? 0) : whole().length);
   const beginning = () => (apart() ? (fetched.error ? "" : (fetched.latest?.text ?? "")) : whole().slice(0, shown()));
@@ -43,7 +43,7 @@ export function AttributeValue(props: { readonly row: Row; readonly title: strin
 
   const copy = async () => {
     const uri = apart();
-    const all = uri ? decoded((await valueBeginning(uri, total() || MOST_CHARACTERS)).bytes) : whole();
+    const all = uri ? decoded((await bulkBeginning(uri, total() || MOST_CHARACTERS)).bytes) : whole();
     await navigator.clipboard.writeText(all);
     setCopied(true);
     setTimeout(() => setCopied(false), SAID_MS);

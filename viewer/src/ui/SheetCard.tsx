@@ -8,7 +8,7 @@ import { TAG, text } from "../dicom/model";
 import { reportLines, reportTitle } from "../dicom/report";
 import { modalityInWords } from "../dicom/words";
 import { numberInWords, t } from "../i18n/language";
-import { isLocal, localDocument } from "../state/localfiles";
+import { isLocal, localDocument } from "../api/localfiles";
 import { ErrorNote } from "./controls";
 import { Icon } from "./icons";
 

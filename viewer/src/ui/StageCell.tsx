@@ -9,7 +9,7 @@ import type { Seen } from "../dicom/volume";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
-import { isLocal } from "../state/localfiles";
+import { isLocal } from "../api/localfiles";
 import type { ReportedOnes } from "../state/reported";
 import type { Identity } from "../state/study";
 import type { KeyHand } from "../tools/keyhand";
