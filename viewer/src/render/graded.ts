@@ -5,13 +5,13 @@
  * The loader scales in its workers; only what it cannot do is done anew here from the stored values.
  */
 import { utilities, type Types } from "@cornerstonejs/core";
-import { bytesOf } from "../api/bulk";
 import type { FrameDescription } from "../dicom/frame";
 import { lookUp, lookupTable, type LookupTable } from "../dicom/lut";
 import { TAG, text, type DicomObject } from "../dicom/model";
 import { overlaysOf, type Mask, type OverlayPlane } from "../dicom/planes";
 import { storedRange, storedValue } from "../dicom/storedbits";
 import { defaultVoi, functionFor, rangeOf, thinned, type VoiFunction } from "../dicom/voi";
+import { valueBytes } from "./valuebytes";
 
 interface Aside {
   /** Shown until somebody sets a window. */
@@ -59,7 +59,7 @@ export async function graded(
 }
 
 async function tableOf(item: DicomObject | undefined, isSigned: boolean): Promise<LookupTable | undefined> {
-  return item && lookupTable(item, await bytesOf(item[TAG.lutData]), isSigned);
+  return item && lookupTable(item, await valueBytes(item[TAG.lutData]), isSigned);
 }
 
 /** Whether there are values that Bits Stored cannot hold. */

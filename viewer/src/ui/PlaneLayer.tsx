@@ -1,10 +1,10 @@
 /** What the file draws over its pixels: overlay planes, shutter, and padding that must stay black. */
 import { Show, createEffect, createMemo, createSignal, on, onCleanup, type JSX } from "solid-js";
-import { bytesOf } from "../api/bulk";
 import { coveredBy, overlayMask, overlaysOf, paint, shutterOf, type Mask } from "../dicom/planes";
 import type { Rgb } from "../dicom/cielab";
 import type { Cell } from "../render/cell";
 import type { ShownView, View } from "../render/stackview";
+import { valueBytes } from "../render/valuebytes";
 
 const WHITE: Rgb = [255, 255, 255];
 const BLACK: Rgb = [0, 0, 0];
@@ -85,7 +85,7 @@ async function layersOf({ instance, frame, frameNumber, index }: ShownView, view
   }
   const masks = new Map<number, Mask>();
   for (const plane of overlaysOf(instance, frameNumber, frame)) {
-    const mask = plane.data ? overlayMask(plane, await bytesOf(plane.data), rows, columns) : view.embedded?.(plane.group);
+    const mask = plane.data ? overlayMask(plane, await valueBytes(plane.data), rows, columns) : view.embedded?.(plane.group);
     if (mask?.length === rows * columns) masks.set(plane.group, mask);
   }
   const shutter = shutterOf(instance, frameNumber);
