@@ -20,7 +20,7 @@ const programFiles = {
   },
 };
 
-/** Icons without what is the same in each of them and shows nothing; their licence stands in licenses.md. */
+/** Icons without the frame that is the same in each of them (`ui/icons.tsx` has it); their licence stands in licenses.md. */
 const plainIcons = {
   name: "plain-icons",
   transform(code, id) {
@@ -28,7 +28,7 @@ const plainIcons = {
     const svg = JSON.parse(code.slice(code.indexOf('"'), code.lastIndexOf('"') + 1));
     const plain = svg
       .replace(/<!--.*?-->/s, "")
-      .replace(/\s+(?:class|xmlns)="[^"]*"/g, "")
+      .replace(/^\s*<svg[^>]*>|<\/svg>\s*$/g, "")
       .replace(/\s+/g, " ")
       .replaceAll("> <", "><")
       .trim();

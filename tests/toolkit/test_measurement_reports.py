@@ -109,14 +109,16 @@ def measurements(draw: st.DrawFn) -> Measurement:
     points = draw(st.lists(st.tuples(coordinate, coordinate), min_size=least, max_size=min(most, 12)))
     # Two images may not differ in what they are, so that their UIDs follow from one number
     number, frame = draw(st.integers(1, 3)), draw(st.integers(1, 5))
+    is_in_space = number > 1 and kind is not Kind.CIRCLE and draw(st.booleans())
     image = Image(f"1.2.{number}", f"1.2.{number}.1", CT, frame, f"1.2.{number}.9" * (number > 1))
     text = draw(
         st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n"), max_size=300)
     )
     return Measurement(
         draw(st.from_regex(r"[!-\[\]-~]{1,64}", fullmatch=True)),
-        kind, image, tuple(points), draw(_texts), text,
+        kind, image, () if is_in_space else tuple(points), draw(_texts), text,
         tuple(draw(st.lists(_values, max_size=5))), draw(st.one_of(st.just(""), _uids)),
+        tuple((x, y, draw(coordinate)) for x, y in points) if is_in_space else (),
     )  # fmt: skip
 
 
@@ -368,6 +370,13 @@ def test_reports_of_others_are_read(name: str) -> None:
     assert {one.kind.value for one in report.measurements} == kinds
     assert sum(report.not_understood.values()) == missed, report.not_understood
     assert all(not fault(one) for one in report.measurements)
+
+
+def test_arrows_of_dwv_point_from_their_tail_to_their_tip() -> None:
+    data = (shared_data() / "sr" / "dwv_tid1500" / "sr-arrow.dcm").read_bytes()
+    first = read_report(read_part10(data)[1]).measurements[0]
+    (tip, tail) = [[round(value, 3) for value in point] for point in first.points]
+    assert (tip, tail) == ([6.19, 6.076], [6.266, 13.063])
 
 
 def test_no_report_of_the_shared_data_is_an_error() -> None:

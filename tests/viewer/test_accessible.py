@@ -62,6 +62,19 @@ def test_all_attributes_and_the_size_of_the_screen(page: Page, theme: str) -> No
         page.key("Escape")
 
 
+@pytest.mark.parametrize("mode", ["Picture", "Clip", "Print"])
+def test_export(page: Page, mode: str) -> None:
+    open_study(page)
+    page.command("Input.dispatchKeyEvent", type="rawKeyDown", key="E", modifiers=8, windowsVirtualKeyCode=69)
+    choice = (
+        f"[...document.querySelectorAll('.export-head .segment')].find((one) => one.innerText === '{mode}')"
+    )
+    page.wait_until(f"({choice})?.click() ?? {choice}")
+    page.wait_until(f"{choice}.ariaChecked === 'true' && document.querySelector('.export-actions')")
+    page.wait_until("!document.querySelector('.export-view[aria-busy=true]')")
+    assert found(page) == []
+
+
 def test_phone(page: Page, server: str) -> None:
     page.size(*PHONE, touch=True)
     page.go(server)

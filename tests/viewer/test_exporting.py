@@ -18,13 +18,21 @@ from PIL import Image
 
 from chromium import DESK, PHONE, Page
 from serving import ROOT
-from viewing import ARTIFACTS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled, settled
+from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled, settled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
 
 STUDY = f"{ROOT}.21"
 SIDE, SLICES = 128, 12
-NAME = "Ivanova^Anna=Иванова^Анна"
+PERSON = {
+    "PatientName": "Ivanova^Anna=Иванова^Анна",
+    "PatientID": "SECRET-7",
+    "PatientBirthDate": "19610203",
+    "StudyDate": "20260102",
+    "StudyDescription": "Thorax",
+    "InstitutionName": "Klinik Süd",
+    "SpecificCharacterSet": "ISO_IR 192",
+}
 SHIFT, CONTROL = 8, 2
 LONGEST_S = 120
 AMBER = (240, 180, 41)
@@ -45,17 +53,26 @@ def objects() -> Iterator[bytes]:
             STUDY,
             1,
             number,
-            PatientName=NAME,
-            PatientID="SECRET-7",
-            PatientBirthDate="19610203",
-            StudyDate="20260102",
-            StudyDescription="Thorax",
+            **PERSON,
             SeriesDescription="ramps",
-            InstitutionName="Klinik Süd",
-            SpecificCharacterSet="ISO_IR 192",
             RescaleIntercept=-1024,
             PixelSpacing=[2, 2],
             ImagePositionPatient=[0, 0, (number - 1) * 3],
+        )
+
+    row, column = np.mgrid[:32, :32]
+    for number in range(1, SLICES + 1):
+        yield ct_image(
+            (400 * np.exp(-((row - 12) ** 2 + (column - 20) ** 2) / 40) * number).astype(np.uint16),
+            STUDY,
+            2,
+            number,
+            Modality="PT",
+            SOPClassUID="1.2.840.10008.5.1.4.1.1.128",
+            **PERSON,
+            RescaleType=None,
+            PixelSpacing=[8, 8],
+            ImagePositionPatient=[3, 3, (number - 1) * 3],
         )
 
 
@@ -66,7 +83,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def press(page: Page, key: str, modifiers: int) -> None:
-    code = {"code": f"Key{key.upper()}", "windowsVirtualKeyCode": ord(key.upper())}
+    code = {"code": f"Key{key.upper()}", "windowsVirtualKeyCode": ord(key[0].upper())}
     for kind in ("rawKeyDown", "keyUp"):
         page.command("Input.dispatchKeyEvent", type=kind, key=key, modifiers=modifiers, **code)
 
@@ -282,6 +299,38 @@ def test_a_picture_is_copied_and_holds_all_viewports(page: Page, server: str, tm
             quarter = greys[row * picture.height // 2 :, column * picture.width // 2 :]
             quarter = quarter[: picture.height // 2, : picture.width // 2]
             assert len(np.unique(quarter)) > 60, f"viewport {row}, {column} is empty"
+
+
+def assert_pictured(page: Page, folder: Path, cell: int) -> None:
+    """The picture of the active viewport is what its canvas shows, but for half a pixel."""
+    settled(page)
+    address = page.evaluate(f"{CELLS}[{cell}].querySelector('canvas').toDataURL('image/png')")
+    canvas = Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGB")
+    press(page, "E", SHIFT)
+    choose(page, "Text at the edges")
+    choose(page, "Measurements and lines")
+    made(page)
+    with Image.open(saved(page, folder)) as picture:
+        assert picture.size == canvas.size
+        away = np.abs(np.asarray(picture.convert("RGB"), dtype=int) - np.asarray(canvas, dtype=int))
+    assert len(np.unique(np.asarray(canvas))) > 60
+    assert float(np.percentile(away, 99)) <= 2, f"up to {away.max()} away, {np.mean(away > 2):.1%} of all"
+    page.key("Escape")
+    page.wait_until("!document.querySelector('.export')")
+
+
+def test_what_is_laid_over_and_turned_is_in_the_picture(page: Page, server: str, tmp_path: Path) -> None:
+    page.size(900, 640)
+    open_at(page, server, 5)
+    page.wait_until("document.querySelectorAll('.rail-item').length === 2")
+    page.key("9")
+    page.wait_until(f"{CELLS}.filter((cell) => cell.querySelector('.over-window')).length === 3")
+    page.wait_until(NO_LONGER_LOADING)
+    assert_pictured(page, tmp_path, 0)
+    for _ in range(3):
+        press(page, "ArrowRight", SHIFT)
+    page.wait_until(f"{CELLS}[0].querySelector('.cut').innerText.includes('urned')")
+    assert_pictured(page, tmp_path, 0)
 
 
 def decoded(path: Path) -> tuple[list[np.ndarray[Any, Any]], float, str]:

@@ -65,11 +65,14 @@ def disc(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def pressed(element: str) -> str:
+    """A condition that presses an element as soon as it is there."""
+    return f"(() => {{ const one = {element}; one?.click(); return one; }})()"
+
+
 def open_files(page: Page, field: str, paths: list[Path]) -> None:
     """Press the button that is seen, and choose files in one of the ways."""
-    page.wait_until(
-        "[...document.querySelectorAll('.open-button')].find((one) => one.offsetWidth)?.click() || true"
-    )
+    page.wait_until(pressed("[...document.querySelectorAll('.open-button')].find((one) => one.offsetWidth)"))
     page.wait_until(f"document.querySelector({json.dumps(field)})")
     page.choose_files(field, paths)
 
@@ -80,7 +83,7 @@ def read_folder(page: Page, folder: Path) -> None:
 
 
 def open_local(page: Page, index: int = 0) -> None:
-    page.wait_until(f"document.querySelectorAll('.local-study')[{index}]?.click() || true")
+    page.wait_until(pressed(f"document.querySelectorAll('.local-study')[{index}]"))
     page.wait_until(SLICE)
     page.wait_until(NO_LONGER_LOADING)
 
@@ -158,7 +161,7 @@ def test_a_folder_is_read_and_nothing_of_it_is_sent(page: Page, relay: Relay, di
 
     sent = relay.requests[asked:]
     # The page itself and its worker are kept for times without a network, some seconds after the start.
-    program = ("GET /assets/", "GET /shell-worker.js")
+    program = ("GET /assets/", "GET /shell-worker.js", "GET /icon", "GET /manifest")
     assert [line for line in sent if line != "GET /" and not line.startswith(program)] == []
     # Heads of requests for the program's own files, and nothing besides.
     assert relay.sent_bytes - bytes_before < 2048 * (len(sent) + 1), sent

@@ -161,4 +161,4 @@ def test_the_help_says_how(page: Page, server: str) -> None:
     page.wait_until("document.querySelector('dialog.keys[open]')")
     said = page.evaluate("document.querySelector('dialog.keys').innerText")
     assert "with the keys alone" in said
-    assert "Shift J" in said
+    assert "⇧J" in said

@@ -14,7 +14,7 @@ from pydicom import dcmread
 
 from chromium import Page
 from dcmtk import run
-from serving import ROOT
+from serving import CT, ROOT
 from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
@@ -228,6 +228,62 @@ def test_values_on_a_cut_are_those_of_the_voxels(page: Page, server: str) -> Non
         press(page, "Enter")
     page.wait_until(f"{words(CORONAL)}.includes('90.0°')")
     page.screenshot(ARTIFACTS / "measure-cut-values.png")
+
+
+def test_what_lies_on_no_cut_is_found_by_turning_one(page: Page, server: str) -> None:
+    opened(page, server)
+    ends = [place(10, 10, 10), place(50, 30, 26)]
+    long = float(np.linalg.norm(np.subtract(*ends)))
+    line: dict[str, Any] = {
+        "id": "2.25.9",
+        "kind": "length",
+        "image": {
+            "seriesInstanceUid": f"{STUDY}.1",
+            "sopInstanceUid": f"{STUDY}.1.1",
+            "sopClassUid": CT,
+            "frameOfReferenceUid": f"{STUDY}.99",
+        },
+        "points3d": [list(end) for end in ends],
+    }
+    draft = f"{server}/api/studies/{STUDY}/draft"
+    now = httpx.get(draft)
+    version = {"If-Match": now.headers["etag"]} if now.status_code == 200 else {"If-None-Match": "*"}
+    httpx.put(draft, json={"measurements": [line]}, headers=version).raise_for_status()
+    page.go(f"{server}/view/{STUDY}")
+    page.wait_until(SLICE)
+    page.key("u")
+    page.wait_until("document.querySelector('.measure-show')")
+    page.click(".measure-show")
+    everywhere = "[...document.querySelectorAll('.cell:not(.hidden) .measure-layer g:not(.reported)')]"
+    page.wait_until(f"{everywhere}.length === 1")
+    assert page.evaluate(f"{everywhere}[0].querySelector('tspan').textContent") == f"{long:.1f} mm"
+    page.screenshot(ARTIFACTS / "measure-turned-cut.png")
+
+
+def test_a_line_by_mouse(page: Page, server: str) -> None:
+    """On the axial cut as it is shown: whole, in the middle of its cell."""
+    opened(page, server)
+    activate(page, AXIAL)
+    page.key("d")
+    left, top, width, height = page.evaluate(
+        f"""(() => {{ const b = {CELLS}[{AXIAL}].querySelector('.viewport').getBoundingClientRect();
+            return [b.left, b.top, b.width, b.height]; }})()"""
+    )
+    scale = min(width / (COLUMNS * SPACING[0]), height / (ROWS * SPACING[1]))
+    ends = [
+        (left + width / 2 + mm * scale, top + height / 2 + down * scale)
+        for mm, down in ((-15, -10), (15, 30))
+    ]
+    held: dict[str, Any] = {"button": "left", "buttons": 1, "clickCount": 1}
+    page.command("Input.dispatchMouseEvent", type="mousePressed", x=ends[0][0], y=ends[0][1], **held)
+    page.command("Input.dispatchMouseEvent", type="mouseMoved", x=ends[0][0] + 9, y=ends[0][1], **held)
+    page.command("Input.dispatchMouseEvent", type="mouseMoved", x=ends[1][0], y=ends[1][1], **held)
+    page.command("Input.dispatchMouseEvent", type="mouseReleased", x=ends[1][0], y=ends[1][1], **held)
+    page.wait_until(f"{words(AXIAL)}.length === 1")
+    # A pointer stands on whole pixels of the screen.
+    assert float(page.evaluate(words(AXIAL))[0].removesuffix(" mm")) == pytest.approx(50, abs=0.3)
+    (kept,) = saved(page, server)
+    assert np.linalg.norm(np.subtract(*kept["points3d"])) == pytest.approx(50, abs=0.3)
 
 
 def test_the_report_is_a_3d_one_that_others_read(page: Page, server: str, tmp_path: Path) -> None:

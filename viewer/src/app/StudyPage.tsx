@@ -20,7 +20,6 @@ import { activeSet, cellCount, isCut, isFused, seenCells } from "../state/layout
 import type { Measurement } from "../state/measurements";
 import type { LocalFiles } from "../state/local";
 import type { Reported } from "../state/reported";
-import { middleOf } from "../state/space";
 import { createPriors } from "../state/priors";
 import { openStudy } from "../state/study";
 import { commandFor } from "../tools/keys";
@@ -141,8 +140,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   };
   const goTo = (one: Measurement) => {
     const place = notes.placeOf(one);
-    const point = middleOf(one);
-    if (place && point && one.plane) stage.goToCut(place.set, point, one.plane);
+    if (place && one.plane) stage.goToCut(place.set, one);
     else if (place) stage.goTo(place.set, place.index);
     // Keys are then for the image.
     main.focus();
@@ -256,7 +254,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
           onOpen={local ? openLocalStudy : openStudyPage}
           none={local ? t().local.noPriors : t().priors.none}
         />
-        <Show when={local}>{(held) => <LocalHead onStore={() => sendFiles(held().filesOf(uid))} />}</Show>
+        <Show when={local}>{(held) => <LocalHead onStore={() => void sendFiles(held().filesOf(uid))} />}</Show>
       </header>
       <ViewerTools
         tool={tool()}

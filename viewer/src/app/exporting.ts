@@ -15,9 +15,18 @@ export function sceneOf(stage: Stage, uid: string, study: OpenStudy, { measuring
     const [shown, view, element] = [cell.shown(), cell.view(), cell.element()];
     const portrait = view?.look();
     if (set?.kind !== "stack" || !shown || !view || !element || !portrait) return undefined;
+    const laid = study.find(layout.cells[index]?.over ?? null);
     const { left, top, width, height } = element.getBoundingClientRect();
     return {
-      model: { stack: set, study: uid, cut: layout.cells[index]?.cut ?? null, index: shown.index, portrait },
+      model: {
+        stack: set,
+        study: uid,
+        cut: layout.cells[index]?.cut ?? null,
+        index: shown.index,
+        portrait,
+        over: laid?.kind === "stack" ? laid : undefined,
+        fusion: shown.over ?? undefined,
+      },
       around: { stack: set, identity, measuring, reported, others: stage.othersOf(index), cursor: stage.cursor() },
       shown,
       box: { x: left - from.left, y: top - from.top, width, height },

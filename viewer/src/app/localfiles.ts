@@ -24,5 +24,5 @@ export async function readHere(files: readonly FoundFile[] | Promise<readonly Fo
 }
 
 export async function store(files: readonly FoundFile[] | Promise<readonly FoundFile[]>): Promise<void> {
-  sendFiles((await files).map(({ file }) => file));
+  await sendFiles((await files).map(({ file }) => file));
 }

@@ -7,7 +7,7 @@ import "../ui/styles/base.css";
 import "../ui/styles/list.css";
 import "../ui/styles/local.css";
 import { speakChosen } from "../i18n/language";
-import { LanguageDialog } from "../ui/LanguageDialog";
+import { languagesAsked } from "../ui/languages";
 import { keepShell } from "../api/shell";
 import { applyTheme } from "../ui/theme";
 import { StudiesPage } from "./StudiesPage";
@@ -17,6 +17,7 @@ import { uploads } from "./uploads";
 
 const StudyPage = lazy(() => import("./StudyPage"));
 const UploadPanel = lazy(() => import("../ui/UploadPanel"));
+const LanguageDialog = lazy(() => import("../ui/LanguageDialog"));
 const LocalPage = lazy(() => import("./LocalPage"));
 
 function App() {
@@ -43,12 +44,18 @@ function App() {
           </Suspense>
         )}
       </Show>
-      <Show when={uploads.state.total > 0}>
+      <Show when={(uploads()?.state.total ?? 0) > 0 && uploads()}>
+        {(queue) => (
+          <Suspense>
+            <UploadPanel uploads={queue()} />
+          </Suspense>
+        )}
+      </Show>
+      <Show when={languagesAsked()}>
         <Suspense>
-          <UploadPanel uploads={uploads} />
+          <LanguageDialog />
         </Suspense>
       </Show>
-      <LanguageDialog />
     </>
   );
 }

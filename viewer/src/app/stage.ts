@@ -1,10 +1,11 @@
 /** What of a study is shown where: the grid of cells, and how they follow one another. */
-import { createEffect, createMemo, createSignal, on } from "solid-js";
+import { createEffect, createMemo, createSignal, on, untrack } from "solid-js";
 import type { DisplaySet, Stack } from "../dicom/displaysets";
-import { areParallel, type Plane } from "../dicom/geometry";
+import { areParallel, length, unit } from "../dicom/geometry";
 import { hangingOf, needsAllSeries } from "../dicom/hanging";
 import type { Link } from "../dicom/link";
 import type { Vector3 } from "../dicom/model";
+import { cross, dot } from "../dicom/orientation";
 import { CUTS, isVolume, volumeOf, type NoVolume } from "../dicom/volume";
 import { centreOf, createCell, type Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
@@ -27,8 +28,11 @@ import {
   type Layout,
 } from "../state/layout";
 import { FIRST_LOOK, fusionPair, isFusible, type FusionLook } from "../state/fusion";
+import type { Measurement } from "../state/measurements";
+import { middleOf, seenOn } from "../state/space";
 import type { OpenStudy } from "../state/study";
 import type { Point } from "../tools/gestures";
+import { sightOf } from "../ui/sight";
 import { meetingOf, screenOf, type TurnablePlane } from "../ui/turning";
 
 /** How far a hand would drag a solid for one degree. */
@@ -125,19 +129,51 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     cells[seen]!.view()?.goTo(index);
   }
 
-  /** To a point of the patient on a cut along a plane; the volume is cut where that is not seen yet. */
-  function goToCut(set: Stack, point: Vector3, along: Plane): void {
+  /** What is to be seen on a cut, as soon as cuts are there. */
+  const [sought, setSought] = createSignal<Measurement | null>(null);
+
+  /** To a measurement in space; its volume is cut where that is not seen yet. */
+  function goToCut(set: Stack, one: Measurement): void {
+    const volume = volumeOf(set);
+    if (!isVolume(volume)) return onRefusal(volume);
     if (!isCut(layout()) || activeSet(layout()) !== set.id) {
       if (!isCut(layout())) withoutCuts = layout();
-      setBeginnings([{ id: set.id, at: { point } }]);
-      return void setLayout(allCuts(set.id));
+      setBeginnings([{ id: set.id, at: { point: middleOf(one) } }]);
+      setLayout(allCuts(set.id));
     }
-    for (const cell of seenCells(layout())) if (layout().cells[cell]?.cut) cells[cell]!.view()?.goToPoint(point);
-    const facing = seenCells(layout()).find((cell) => {
-      const { cut, plane } = cells[cell]!.shown() ?? {};
-      return cut && cut !== "solid" && plane && areParallel(plane, along);
-    });
-    if (facing !== undefined) setLayout(activate(layout(), facing));
+    setSought(one);
+  }
+
+  createEffect(() => {
+    const one = sought();
+    if (!one) return;
+    if (!isCut(layout())) return void setSought(null);
+    const cuts = seenCells(layout()).filter((cell) => (layout().cells[cell]?.cut ?? "solid") !== "solid");
+    if (!cuts.every((cell) => cells[cell]!.shown()?.plane)) return;
+    setSought(null);
+    untrack(() => seek(one, cuts));
+  });
+
+  /** Brings a measurement into sight: on a cut that it lies in, or else on one that is turned so that it does. */
+  function seek(one: Measurement, cuts: readonly number[]): void {
+    const point = middleOf(one);
+    const along = one.plane?.normal;
+    if (!point || !along) return;
+    for (const cell of cuts) cells[cell]!.view()?.goToPoint(point);
+    const normalOf = (cell: number) => cells[cell]!.shown()!.plane!.normal;
+    const holds = (cell: number) => {
+      const sight = sightOf(cells[cell]!);
+      return sight !== undefined && seenOn(one, sight) !== undefined;
+    };
+    const [nearest] = [...cuts].sort((a, b) => Math.abs(dot(normalOf(b), along)) - Math.abs(dot(normalOf(a), along)));
+    const found = cuts.find(holds) ?? nearest;
+    if (found === undefined) return;
+    if (!holds(found)) {
+      const normal = normalOf(found);
+      const axis = cross(normal, dot(normal, along) < 0 ? [-along[0], -along[1], -along[2]] : along);
+      if (length(axis) > 0) cells[found]!.turnPlane(unit(axis), point, Math.atan2(length(axis), Math.abs(dot(normal, along))));
+    }
+    setLayout(activate(layout(), found));
   }
 
   function isSeenAsVolume(): boolean {

@@ -278,6 +278,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       if (!shown || portrait.kind !== "solid") return;
       const worn = portrait.look as Look;
       look = { ...worn, zoom: 1, pan: { x: 0, y: 0 } };
+      cut(worn.crop);
       if (fit !== "whole") {
         const pixelsPerMm = "magnified" in fit ? portrait.pixelsPerMm * fit.magnified : fit.pixelsPerMm;
         const by = pixelsPerMm / portrait.pixelsPerMm;

@@ -5,6 +5,7 @@
 import type { Stack } from "../dicom/displaysets";
 import type { Seen } from "../dicom/volume";
 import type { Size } from "../state/exporting";
+import type { FusionLook } from "../state/fusion";
 import { createCell, type Cell } from "./cell";
 import type { Beginning, Fit, Portrait, ShownView, View } from "./stackview";
 
@@ -17,6 +18,9 @@ export interface Model {
   /** Undefined where it is looked at as it begins. */
   readonly portrait: Portrait | undefined;
   readonly beginning?: Beginning;
+  /** What is laid over it. */
+  readonly over?: Stack | undefined;
+  readonly fusion?: FusionLook | undefined;
 }
 
 export interface Twin {
@@ -60,7 +64,9 @@ export async function createTwin(model: Model, size: Size, fit: Fit, signal: Abo
     box.remove();
   };
   try {
-    const showing = cell.show(model.stack, model.study, model.cut, { ...model.beginning, index: model.index });
+    if (model.fusion) cell.setFusion(model.fusion);
+    const beginning = { ...model.beginning, index: model.index };
+    const showing = cell.show(model.stack, model.study, model.cut, beginning, model.over);
     await Promise.race([showing, untilAborted(signal)]);
     const view = cell.view();
     const why = cell.crash()?.message ?? cell.failure()?.message ?? cell.refusal()?.why;

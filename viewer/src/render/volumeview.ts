@@ -431,6 +431,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     wear(portrait, fit) {
       if (!shown || portrait.kind !== "volume") return;
       const worn = portrait.look as Look;
+      cutting = worn.turned ? turnedCutting(shown.volume, shown.cut, worn.turned) : shown.straight;
       look = { ...worn, index: clamped(worn.index), slab: null, zoom: 1, pan: { x: 0, y: 0 } };
       const fitting = screen().pixelsPerMm;
       setSlab(worn.slab);

@@ -1,5 +1,6 @@
 /** Keys of the viewer: one table that the handler, the tooltips and the help all read. */
 import { t, type Messages } from "../i18n/language";
+import { isTyping } from "./typing";
 
 /** Keys that keyboards of each language name in their own way. */
 type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "escape" | "undo" | "redo" | "print";
@@ -37,7 +38,7 @@ export const COMMANDS = {
   rectangle: { id: "rectangle", keys: ["q"], shown: "Q" },
   circle: { id: "circle", keys: ["o"], shown: "O" },
   freehand: { id: "freehand", keys: ["j"], shown: "J" },
-  spline: { id: "spline", keys: ["Shift+j"], shown: "Shift J" },
+  spline: { id: "spline", keys: ["Shift+j"], shown: "⇧J" },
   arrow: { id: "arrow", keys: ["t"], shown: "T" },
   probe: { id: "probe", keys: ["v"], shown: "V" },
   panel: { id: "panel", keys: ["u"], shown: "U" },
@@ -70,13 +71,13 @@ export const COMMANDS = {
   print: { id: "print", keys: ["Ctrl+p"], shown: { word: "print" } },
   full: { id: "full", keys: ["f"], shown: "F" },
   help: { id: "help", keys: ["?"], shown: "?" },
-  info: { id: "info", keys: ["Shift+i"], shown: "Shift I" },
-  overlays: { id: "overlays", keys: ["Shift+o"], shown: "Shift O" },
-  subtract: { id: "subtract", keys: ["Shift+d"], shown: "Shift D" },
-  lens: { id: "lens", keys: ["Shift+m"], shown: "Shift M" },
-  fit: { id: "fit", keys: ["Shift+f"], shown: "Shift F" },
-  trueSize: { id: "trueSize", keys: ["Shift+z"], shown: "Shift Z" },
-  onePixel: { id: "onePixel", keys: ["Shift+1"], shown: "Shift 1" },
+  info: { id: "info", keys: ["Shift+i"], shown: "⇧I" },
+  overlays: { id: "overlays", keys: ["Shift+o"], shown: "⇧O" },
+  subtract: { id: "subtract", keys: ["Shift+d"], shown: "⇧D" },
+  lens: { id: "lens", keys: ["Shift+m"], shown: "⇧M" },
+  fit: { id: "fit", keys: ["Shift+f"], shown: "⇧F" },
+  trueSize: { id: "trueSize", keys: ["Shift+z"], shown: "⇧Z" },
+  onePixel: { id: "onePixel", keys: ["Shift+1"], shown: "⇧1" },
   list: { id: "list", keys: ["Backspace"], shown: "⌫" },
 } as const satisfies Record<string, Command>;
 
@@ -182,10 +183,4 @@ export function commandFor(event: KeyboardEvent): CommandId | undefined {
 function keyOf({ key, code, shiftKey }: KeyboardEvent): string {
   const digit = shiftKey && key.length === 1 && !/[0-9?+]/.test(key) ? /^Digit([0-9])$/.exec(code)?.[1] : undefined;
   return digit ?? (key.length === 1 ? key.toLowerCase() : key);
-}
-
-/** In a field, keys belong to the field. */
-export function isTyping(target: EventTarget | null): boolean {
-  if (!(target instanceof HTMLElement)) return false;
-  return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
 }

@@ -43,7 +43,7 @@ export function ExportClip(props: ExportClipProps): JSX.Element {
   const [kind, setKind] = createSignal<ClipKind>("mp4");
   const [chosen, setScale] = createSignal<Scale>("shown");
   const [from, setFrom] = createSignal(1);
-  const [to, setTo] = createSignal(lengthOf(props.active, begin));
+  const [to, setTo] = createSignal(lengthOf(props.scene, begin));
   const [every, setEvery] = createSignal(1);
   const [rate, setRate] = createSignal(usualRate(props.active, begin));
   const [seconds, setSeconds] = createSignal(TURN_S);
@@ -65,13 +65,13 @@ export function ExportClip(props: ExportClipProps): JSX.Element {
   const [codec] = createResource(size, codecFor);
   // What the browser cannot do is not chosen.
   createEffect(() => codec.state === "ready" && !isCodec(codec()) && setKind("gif"));
-  const count = () => clipLength(props.active, wish());
+  const count = () => clipLength(props.scene, wish());
   const lasts = () => numberInWords(count() / wish().framesPerSecond, 1);
 
   const choose = (next: Way) => {
     setWay(next);
     setFrom(1);
-    setTo(lengthOf(props.active, next));
+    setTo(lengthOf(props.scene, next));
     setRate(usualRate(props.active, next));
   };
   const forget = () => {
@@ -136,9 +136,9 @@ export function ExportClip(props: ExportClipProps): JSX.Element {
             }
           >
             <div class="export-numbers">
-              <NumberField label={t().exporting.from} value={from()} least={1} most={lengthOf(props.active, way())} onChange={setFrom} />
-              <NumberField label={t().exporting.to} value={to()} least={1} most={lengthOf(props.active, way())} onChange={setTo} />
-              <NumberField label={t().exporting.every} value={every()} least={1} most={lengthOf(props.active, way())} onChange={setEvery} />
+              <NumberField label={t().exporting.from} value={from()} least={1} most={lengthOf(props.scene, way())} onChange={setFrom} />
+              <NumberField label={t().exporting.to} value={to()} least={1} most={lengthOf(props.scene, way())} onChange={setTo} />
+              <NumberField label={t().exporting.every} value={every()} least={1} most={lengthOf(props.scene, way())} onChange={setEvery} />
               <NumberField label={t().exporting.rate} value={rate()} least={1} most={FASTEST} onChange={setRate} />
             </div>
           </Show>

@@ -179,7 +179,7 @@ function drawnOf(
 }
 
 /** Where the values are uptake, what that is in the unit of the image. */
-function activityOf(shown: ShownView | null): Activity | undefined {
+export function activityOf(shown: ShownView | null): Activity | undefined {
   const factor = suvFactor(shown?.uptake);
   return shown && factor && factor !== 1 ? { perSuv: 1 / factor, unit: unitOf(shown.frame) } : undefined;
 }

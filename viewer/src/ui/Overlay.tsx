@@ -2,12 +2,10 @@
 import { Index, Show, createMemo, type JSX } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import { gradientOf } from "../dicom/palettes";
-import { endsOf } from "../dicom/presets";
-import { significant, suvFactor, valueInWords } from "../dicom/uptake";
-import { numberInWords } from "../i18n/language";
+import { significant, valueInWords } from "../dicom/uptake";
 import type { Probed, ShownOver, ShownView } from "../render/stackview";
 import type { Identity } from "../state/study";
-import { overlayCorners, scaleBar, type OverlayLine } from "./overlaylines";
+import { overEnds, overlayCorners, scaleBar, type OverlayLine } from "./overlaylines";
 
 export interface OverlayProps {
   readonly view: ShownView;
@@ -77,7 +75,7 @@ function heldInWords({ values, unit, suvFactor: factor }: Pick<Probed, "values" 
 
 /** What the colours of the upper volume stand for. */
 function ColourBar(props: { readonly over: ShownOver }): JSX.Element {
-  const ends = () => endsOf(props.over.window).map((value) => numberInWords(value * (suvFactor(props.over.uptake) ?? 1), 1));
+  const ends = () => overEnds(props.over);
   return (
     <div class="colour-bar">
       <p>{ends()[1]}</p>

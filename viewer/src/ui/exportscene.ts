@@ -153,7 +153,12 @@ async function twinAt(
   signal: AbortSignal,
 ): Promise<{ readonly twin: Twin; readonly dots: number }> {
   const own = scale === "own";
-  const dots = own ? Math.max(1, Math.min(size.width, size.height) / PAGE_PX) : size.width / cell.box.width;
+  const wanted = own ? size : scaled(cell.box, scale);
+  // Sides are whole and even numbers: a pixel more or less leaves the image as large as it is.
+  const isWhole = Math.abs(size.width - wanted.width) <= 2 && Math.abs(size.height - wanted.height) <= 2;
+  const dots = own
+    ? Math.max(1, Math.min(size.width, size.height) / PAGE_PX)
+    : dotsOf(scale) * (isWhole ? 1 : size.width / wanted.width);
   const fit = own ? "whole" : { magnified: dots / (devicePixelRatio || 1) };
   return { twin: await createTwin(cell.model, size, fit, signal), dots };
 }
@@ -194,7 +199,9 @@ export function wayOf({ model }: SceneCell): Way {
   return model.cut ?? "images";
 }
 
-export function lengthOf({ model }: SceneCell, way: Way): number {
+export function lengthOf(scene: Scene, way: Way): number {
+  const { model, shown } = inWay(scene, way);
+  if (model.portrait) return shown.count;
   if (way === "images") return model.stack.frames.length;
   const volume = volumeOf(model.stack);
   return way === "solid" || !isVolume(volume) ? 0 : slicing(volume, way).count;
@@ -219,9 +226,9 @@ export interface ClipWish {
 }
 
 /** How many pictures it has. */
-export function clipLength(cell: SceneCell, wish: ClipWish): number {
+export function clipLength(scene: Scene, wish: ClipWish): number {
   if (wish.way === "solid") return Math.max(1, Math.round(wish.seconds * wish.framesPerSecond));
-  return indexesOf(wish.range, lengthOf(cell, wish.way)).length;
+  return indexesOf(wish.range, lengthOf(scene, wish.way)).length;
 }
 
 export function clipSize(scene: Scene, { way, scale }: ClipWish): Size {
@@ -238,6 +245,7 @@ function inWay(scene: Scene, way: Way): SceneCell {
     ...active.model,
     cut: way === "images" ? null : way,
     portrait: undefined,
+    over: way === "images" || way === "solid" ? undefined : active.model.over,
     beginning: { window: active.shown.window ?? undefined },
   };
   return { ...active, model };
@@ -260,7 +268,7 @@ export async function makeClip(
     writer = await open(canvas);
     signal.addEventListener("abort", stop);
     const brush = brushOf(canvas);
-    const total = clipLength(cell, wish);
+    const total = clipLength(scene, wish);
     const indexes = wish.way === "solid" ? Array.from({ length: total }, () => undefined) : indexesOf(wish.range, twin.count);
     for (const [done, index] of indexes.entries()) {
       await twin.draw(index);

@@ -82,6 +82,10 @@ const ICONS = {
 
 export type IconName = keyof typeof ICONS;
 
+/** What the build takes off each of them. */
+const FRAME =
+  '<svg width="24" height="24" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round">';
+
 export function Icon(props: { readonly name: IconName }): JSX.Element {
-  return <span class="icon" aria-hidden="true" innerHTML={ICONS[props.name]} />;
+  return <span class="icon" aria-hidden="true" innerHTML={`${FRAME}${ICONS[props.name]}</svg>`} />;
 }

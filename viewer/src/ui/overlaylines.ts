@@ -101,6 +101,12 @@ function overInWords({ modality, window, uptake, unit }: ShownOver): string {
   return `${modality} ${low}–${high} ${unit}`.trim();
 }
 
+/** What the least and the greatest colour stand for. */
+export function overEnds({ window, uptake }: ShownOver): readonly [string, string] {
+  const [low, high] = endsOf(window).map((value) => numberInWords(value * (suvFactor(uptake) ?? 1), 1));
+  return [low!, high!];
+}
+
 const STEPS_MM = [200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1];
 const LONGEST_PX = 160;
 

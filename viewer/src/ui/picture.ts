@@ -2,16 +2,17 @@
 import type { Stack } from "../dicom/displaysets";
 import type { ImagePoint } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
+import { PALETTES } from "../dicom/palettes";
 import type { Twin } from "../render/twin";
-import type { ShownView } from "../render/stackview";
+import type { ShownOver, ShownView } from "../render/stackview";
 import type { Shown, Size } from "../state/exporting";
 import type { ReportedOnes } from "../state/reported";
 import type { Identity } from "../state/study";
 import type { Point } from "../tools/gestures";
 import type { Measuring } from "../tools/measuring";
 import { CURSOR_PX, isNear, linesOn } from "./CrossLines";
-import { LINE_PX, drawnIn, type Drawn } from "./MeasureLayer";
-import { overlayCorners, scaleBar, type OverlayLine } from "./overlaylines";
+import { LINE_PX, activityOf, drawnIn, type Drawn } from "./MeasureLayer";
+import { overEnds, overlayCorners, scaleBar, type OverlayLine } from "./overlaylines";
 import { sightOf } from "./sight";
 
 /** What is known of a picture besides its pixels. */
@@ -65,7 +66,7 @@ export function paint(brush: Brush, twin: Twin, { at, size, dots }: Placed, show
         const place = sight.toScreen(point);
         return place && toPage(place);
       };
-      const { own, reported } = drawnIn({ ...sight, toScreen }, around.measuring, around.reported, page);
+      const { own, reported } = drawnIn({ ...sight, toScreen }, around.measuring, around.reported, page, activityOf(view));
       for (const one of reported) paintMeasurement(brush, one, REPORTED);
       for (const one of own) paintMeasurement(brush, one, OWN);
     }
@@ -163,6 +164,7 @@ function paintText(brush: Brush, view: ShownView, stack: Stack, identity: Identi
   corner(bottomLeft, false, true);
   const room = view.pixelsPerMm ? paintScale(brush, view.pixelsPerMm * dots, page) : 0;
   corner(bottomRight, true, true);
+  if (view.over) paintColours(brush, view.over, page, size);
   if (!view.edges) return;
   brush.font = `550 ${size}px ${FONT}`;
   brush.textBaseline = "middle";
@@ -178,6 +180,28 @@ function paintText(brush: Brush, view: ShownView, stack: Stack, identity: Identi
 /** In a small picture letters are smaller, so that the corners do not meet. */
 function lettersFor(page: Point): number {
   return Math.max(SMALLEST_PX, Math.min(WORDS_PX, page.x / 26, page.y / 22));
+}
+
+const BAR_LEFT_PX = 34;
+const BAR_PX = 8;
+/** Above and below it, by the height of the picture. */
+const BAR_SHARE = 0.26;
+
+/** What the colours of the upper volume stand for. */
+function paintColours(brush: Brush, over: ShownOver, page: Point, size: number): void {
+  const [top, bottom] = [page.y * BAR_SHARE, page.y * (1 - BAR_SHARE)];
+  const gradient = brush.createLinearGradient(0, bottom, 0, top);
+  for (const [at, red, green, blue] of PALETTES[over.palette]) gradient.addColorStop(at / 255, `rgb(${red} ${green} ${blue})`);
+  brush.fillStyle = "rgb(0 0 0 / 60%)";
+  brush.fillRect(BAR_LEFT_PX - 1, top - 1, BAR_PX + 2, bottom - top + 2);
+  brush.fillStyle = gradient;
+  brush.fillRect(BAR_LEFT_PX, top, BAR_PX, bottom - top);
+  const [low, high] = overEnds(over);
+  brush.font = `400 ${Math.min(SCALE_WORDS_PX, size)}px ${FONT}`;
+  brush.textAlign = "left";
+  brush.textBaseline = "middle";
+  write(brush, high, BAR_LEFT_PX, top - size, "#c9c9cf", size);
+  write(brush, low, BAR_LEFT_PX, bottom + size, "#c9c9cf", size);
 }
 
 const SCALE_TICK_PX = 5;
