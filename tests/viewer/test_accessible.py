@@ -47,6 +47,21 @@ def test_grid_keys_and_menus(page: Page) -> None:
     assert found(page) == []
 
 
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_all_attributes_and_the_size_of_the_screen(page: Page, theme: str) -> None:
+    page.evaluate(f"localStorage.setItem('gantry.theme', '{theme}')")
+    page.command("Page.reload")
+    open_study(page)
+    for key, shown in (("I", ".attribute-value"), ("Z", "dialog[open]")):
+        page.command("Input.dispatchKeyEvent", type="keyDown", key=key, code=f"Key{key}", modifiers=8)
+        if key == "I":
+            page.wait_until("document.querySelector('.info-row.attribute')")
+            page.click(".info-row.attribute")
+        page.wait_until(f"document.querySelector('{shown}')")
+        assert found(page) == []
+        page.key("Escape")
+
+
 @pytest.mark.parametrize("mode", ["Picture", "Clip", "Print"])
 def test_export(page: Page, mode: str) -> None:
     open_study(page)

@@ -162,7 +162,7 @@ def test_a_frontal_radiograph_hangs_left_of_the_lateral_one(page: Page, server: 
     open_study(page, server, RADIOGRAPHS)
     page.wait_until(f"{CELLS}.length === 2")
     items = page.evaluate("[...document.querySelectorAll('.rail-item small')].map((one) => one.innerText)")
-    assert [words.split(" · ")[-1] for words in items] == ["LL", "PA"]
+    assert [words.split(" · ")[1] for words in items] == ["LL", "PA"]
     # The active cell is the left one, and shows the frontal image, which is second in the rail.
     page.wait_until("document.querySelectorAll('.rail-item')[1].getAttribute('aria-current') === 'true'")
     assert page.evaluate(f"{CELLS}[0].classList.contains('active')")

@@ -389,7 +389,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
           onClose={() => setPanelOpen(false)}
         />
       </Show>
-      <ScreenDialog open={aids.screenShown()} onClose={aids.closeScreen} onKnown={aids.trueSize} />
+      <ScreenDialog open={aids.screenShown()} onClose={aids.closeScreen} onKnown={aids.screenKnown} />
       <KeysDialog open={keysShown()} onClose={() => setKeysShown(false)} presets={presets()} />
       <Suspense>
         <Show when={exported()} keyed>

@@ -17,6 +17,9 @@ export interface Described {
   readonly path: string | undefined;
 }
 
+/** By what share two sizes may differ that nobody can tell apart. */
+const SAME = 0.005;
+
 /** `say` tells the person something in passing. */
 export function createAids(uid: string, stage: Stage, isLocal: boolean, say: (words: string) => void) {
   const [info, setInfo] = createSignal(false);
@@ -33,21 +36,28 @@ export function createAids(uid: string, stage: Stage, isLocal: boolean, say: (wo
     say(view.frame.spacingAtDetector ? t().sizes.atDetector : t().sizes.true);
   }
 
+  function isShownAt(wanted: number): boolean {
+    const view = stage.view();
+    const spacing = view?.frame.spacingMm;
+    return spacing !== undefined && Math.abs(view!.magnification / (wanted * spacing[1]) - 1) < SAME;
+  }
+
   return {
     lens,
     toggleLens: () => setLens((value) => !value && stage.view() !== null),
     closeLens: () => setLens(false),
     screenShown,
-    showScreen: () => setScreenShown(true),
     closeScreen: () => setScreenShown(false),
-    /** One millimetre is one millimetre; the screen is measured first where nobody did. */
+    /** One millimetre is one millimetre; the screen is measured first where nobody did, and again for who asks twice. */
     trueSize(): void {
       if (!stage.view()) return;
       if (!stage.view()?.frame.spacingMm) return say(t().sizes.unknown);
       const known = pixelsPerMm(devicePixelRatio);
-      if (known === undefined) setScreenShown(true);
+      if (known === undefined || isShownAt(known)) setScreenShown(true);
       else showAt(known);
     },
+    /** The screen is measured now. */
+    screenKnown: () => showAt(pixelsPerMm(devicePixelRatio)!),
     /** Each pixel of the image is one of the screen. */
     onePixel(): void {
       const view = stage.view();

@@ -1,5 +1,5 @@
 /** Lookup tables of the Modality, VOI and Presentation LUT (PS3.3 C.11.1, C.11.2, C.11.4), as the server reads them. */
-import { TAG, numbers, text, type DicomObject } from "./model";
+import { TAG, numbers, type DicomObject } from "./model";
 
 export interface LookupTable {
   /** The value that the first entry is for. */
@@ -7,7 +7,6 @@ export interface LookupTable {
   readonly entries: Uint16Array;
   /** The largest value of the output's range: white. */
   readonly top: number;
-  readonly explanation: string | undefined;
 }
 
 const MOST_ENTRIES = 1 << 16;
@@ -27,7 +26,7 @@ export function lookupTable(item: DicomObject, data: Uint8Array, isSigned: boole
   for (const entry of entries) highest = Math.max(highest, entry);
   let depth = bits;
   while (highest >> depth) depth += 1; // a descriptor that says fewer bits than its entries have
-  return { first, entries, top: 2 ** depth - 1, explanation: text(item, TAG.lutExplanation) };
+  return { first, entries, top: 2 ** depth - 1 };
 }
 
 /** Entries of 8 bits may lie two in a word; where the length says 8 bits or 16 it is right (PS3.3 C.7.6.3.1.6). */

@@ -116,7 +116,6 @@ export const TAG = {
   pixelPaddingRangeLimit: "00280121",
   modalityLutSequence: "00283000",
   lutDescriptor: "00283002",
-  lutExplanation: "00283003",
   lutData: "00283006",
   voiLutSequence: "00283010",
   presentationLutSequence: "20500010",

@@ -6,7 +6,7 @@
  */
 import { cielabToRgb, type Rgb } from "./cielab";
 import { describeGroups } from "./frame";
-import { TAG, number, numbers, text, texts, type DicomElement, type DicomObject } from "./model";
+import { TAG, number, numbers, texts, type DicomElement, type DicomObject } from "./model";
 
 export type Mask = Uint8Array<ArrayBuffer>;
 
@@ -185,10 +185,3 @@ export function paint(pixels: Uint8ClampedArray, mask: Mask, [red, green, blue]:
     pixels[4 * at + 3] = 255;
   }
 }
-
-/** Whether a file may draw anything over its pixels, so that those without pay nothing. */
-export function drawsOver(instance: DicomObject, frame: number, stored: { bitsStored: number; highBit: number }): boolean {
-  return shutterOf(instance, frame) !== undefined || overlaysOf(instance, frame, stored).length > 0;
-}
-
-export const overlayName = (instance: DicomObject, group: number): string | undefined => text(instance, tagIn(group, "1500"));

@@ -5,13 +5,13 @@
  * The loader scales in its workers; only what it cannot do is done anew here from the stored values.
  */
 import { utilities, type Types } from "@cornerstonejs/core";
-import { bytesOf } from "../api/bulk";
 import type { FrameDescription } from "../dicom/frame";
 import { lookUp, lookupTable, type LookupTable } from "../dicom/lut";
 import { TAG, text, type DicomObject } from "../dicom/model";
 import { overlaysOf, type Mask, type OverlayPlane } from "../dicom/planes";
 import { storedRange, storedValue } from "../dicom/storedbits";
 import { defaultVoi, functionFor, rangeOf, thinned, type VoiFunction } from "../dicom/voi";
+import { bytesOf } from "../api/bulk";
 
 interface Aside {
   /** Shown until somebody sets a window. */

@@ -1,10 +1,10 @@
 /** What the file draws over its pixels: overlay planes, shutter, and padding that must stay black. */
 import { Show, createEffect, createMemo, createSignal, on, onCleanup, type JSX } from "solid-js";
-import { bytesOf } from "../api/bulk";
 import { coveredBy, overlayMask, overlaysOf, paint, shutterOf, type Mask } from "../dicom/planes";
 import type { Rgb } from "../dicom/cielab";
 import type { Cell } from "../render/cell";
 import type { ShownView, View } from "../render/stackview";
+import { bytesOf } from "../api/bulk";
 
 const WHITE: Rgb = [255, 255, 255];
 const BLACK: Rgb = [0, 0, 0];

@@ -119,5 +119,5 @@ function amount({ series, set }: RailItemProps): string {
   if (!set) return `${lead} · ${t().counts.objects(series.instances)}`;
   if (set.kind === "sheet") return `${lead} · ${t().rail[set.sheet]}`;
   const { frames, images } = t().counts;
-  return `${lead} · ${(set.multiFrame ? frames : images)(set.frames.length)}${set.part ? ` · ${set.part}` : ""}`;
+  return listed([lead, set.part, (set.multiFrame ? frames : images)(set.frames.length)]);
 }
