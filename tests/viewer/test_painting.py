@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -32,5 +34,5 @@ def test_processor_and_card_make_the_same_picture(page: Page, server: str) -> No
     card, processor = (np.array(looks(page, server, one)) for one in ("card", "processor"))
     away = np.abs(card - processor)
     assert float(np.percentile(away, 99)) <= 2, np.percentile(away, [50, 90, 99, 100], axis=1)
-    for one, other in zip(processor, processor[1:], strict=False):
+    for one, other in itertools.pairwise(processor):
         assert (one != other).any()

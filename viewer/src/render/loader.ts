@@ -3,25 +3,26 @@
  * server renders. The second way costs window and level, never the image.
  */
 import { utilities, type Types } from "@cornerstonejs/core";
-import { wadors } from "@cornerstonejs/dicom-image-loader";
+import { createImage } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame } from "../api/dicomweb";
 import { framePath, isRendered, knownFrame, noteRendered } from "./imageids";
+import { frameOf } from "./transport";
 
 type Options = Record<string, unknown>;
 
-export function loadFrame(imageId: string, options: Options = {}): { promise: Promise<Types.IImage> } {
-  return { promise: load(imageId, options) };
+export function loadFrame(imageId: string, options: Options = {}): { promise: Promise<Types.IImage>; cancelFn: () => void } {
+  const cancelling = new AbortController();
+  return { promise: load(imageId, options, cancelling.signal), cancelFn: () => cancelling.abort() };
 }
 
-async function load(imageId: string, options: Options): Promise<Types.IImage> {
-  if (isRendered(imageId) || onlyServerDecodes(imageId)) return await loadRendered(imageId);
+async function load(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
+  if (isRendered(imageId) || onlyServerDecodes(imageId)) return await loadRendered(imageId, signal);
+  const { bytes, transferSyntaxUid } = await frameOf(imageId, options["ahead"] !== true, signal);
   try {
-    const decoding = wadors.loadImage(imageId, options as never) as unknown as {
-      promise: Promise<Types.IImage>;
-    };
-    return await decoding.promise;
+    const how = { ...options, transferPixelData: true };
+    return (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
   } catch (error) {
-    return await loadRendered(imageId).catch((second: unknown) => {
+    return await loadRendered(imageId, signal).catch((second: unknown) => {
       throw second instanceof Error ? second : error;
     });
   }
@@ -35,8 +36,8 @@ function onlyServerDecodes(imageId: string): boolean {
   return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1 || deepColour;
 }
 
-async function loadRendered(imageId: string): Promise<Types.IImage> {
-  const bitmap = await createImageBitmap(await renderedFrame(framePath(imageId)));
+async function loadRendered(imageId: string, signal: AbortSignal): Promise<Types.IImage> {
+  const bitmap = await createImageBitmap(await renderedFrame(framePath(imageId), signal));
   const { width, height } = bitmap;
   const canvas = document.createElement("canvas");
   canvas.width = width;
