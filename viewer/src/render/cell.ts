@@ -130,6 +130,12 @@ export function createCell() {
     },
     show,
     retry(): void {
+      const missing = failure();
+      if (kind === "stack" && view && missing && shown()) {
+        setFailure(null);
+        view.goTo(missing.index);
+        return;
+      }
       if (now) show(now.stack, now.study, now.cut, now.beginning);
     },
     play(framesPerSecond: number): void {

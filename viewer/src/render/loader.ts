@@ -5,6 +5,7 @@
 import { utilities, type Types } from "@cornerstonejs/core";
 import { createImage } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame } from "../api/dicomweb";
+import { isStreamOf } from "../dicom/stream";
 import { framePath, isRendered, knownFrame, noteRendered } from "./imageids";
 import { frameOf } from "./transport";
 
@@ -19,8 +20,14 @@ async function load(imageId: string, options: Options, signal: AbortSignal): Pro
   if (isRendered(imageId) || onlyServerDecodes(imageId)) return await loadRendered(imageId, signal);
   const { bytes, transferSyntaxUid } = await frameOf(imageId, options["ahead"] !== true, signal);
   try {
+    const frame = knownFrame(imageId)?.frame;
+    if (frame && !isStreamOf(transferSyntaxUid, bytes, frame)) throw new Error("no stream of this image");
     const how = { ...options, transferPixelData: true };
-    return (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
+    const image = (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
+    if (frame && image.getPixelData().length !== frame.rows * frame.columns * image.numberOfComponents) {
+      throw new Error("not as many pixels as the header says");
+    }
+    return image;
   } catch (error) {
     return await loadRendered(imageId, signal).catch((second: unknown) => {
       throw second instanceof Error ? second : error;
