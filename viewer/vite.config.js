@@ -5,11 +5,14 @@ import solid from "vite-plugin-solid";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Tells the service worker which files the program has; codecs and letters of other scripts come when used. */
+/**
+ * Tells the service worker which files the program has, codecs with them: files on the device are read without a
+ * network too. The largest codec, which hardly any file needs, and letters of other scripts come when used.
+ */
 const programFiles = {
   name: "program-files",
   generateBundle(_, bundle) {
-    const names = Object.keys(bundle).filter((name) => /^assets\/.+\.(?:js|css)$|-latin-wght.+\.woff2$/.test(name));
+    const names = Object.keys(bundle).filter((name) => /^assets\/(?!jpegxl).+\.(?:js|css|wasm)$|-latin-wght.+\.woff2$/.test(name));
     const version = createHash("sha256").update(names.sort().join()).digest("hex").slice(0, 12);
     const worker = bundle["shell-worker.js"];
     worker.code = `const PROGRAM_FILES = ${JSON.stringify(names.map((name) => `/${name}`))};\n`
@@ -17,9 +20,25 @@ const programFiles = {
   },
 };
 
+/** Icons without the frame that is the same in each of them (`ui/icons.tsx` has it); their licence stands in licenses.md. */
+const plainIcons = {
+  name: "plain-icons",
+  transform(code, id) {
+    if (!/lucide-static\/icons\/.+\.svg\?raw$/.test(id)) return undefined;
+    const svg = JSON.parse(code.slice(code.indexOf('"'), code.lastIndexOf('"') + 1));
+    const plain = svg
+      .replace(/<!--.*?-->/s, "")
+      .replace(/^\s*<svg[^>]*>|<\/svg>\s*$/g, "")
+      .replace(/\s+/g, " ")
+      .replaceAll("> <", "><")
+      .trim();
+    return { code: `export default ${JSON.stringify(plain)}`, map: null };
+  },
+};
+
 export default defineConfig({
   base: "/",
-  plugins: [solid(), programFiles],
+  plugins: [solid(), plainIcons, programFiles],
   resolve: {
     alias: {
       // vtk.js pulls xmlbuilder2 for file formats that are never opened here; it wants Node's

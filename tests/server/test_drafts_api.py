@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from gantry.server.drafts_api import MAX_DRAFT_BYTES
+from gantry.server.persons import LOCAL
 from measured import image, length
 from serving import ROOT, dataset, part10
 from web_serving import WebServed, web_served
@@ -67,9 +68,20 @@ def test_every_version_stays_and_delete_makes_an_empty_one(web: WebServed) -> No
     assert web.http.get(DRAFT).json()["measurements"] == []
     rows = web.http.get(f"{DRAFT}/versions").json()["versions"]
     assert [(row["version"], row["reported"]) for row in rows] == [(1, False), (2, False), (3, False)]
+    assert [row["measurements"] for row in rows] == [1, 1, 0]
     assert web.http.get(f"{DRAFT}/versions/1").json()["measurements"][0]["id"] == "a"
     assert web.http.get(f"{DRAFT}/versions/4").status_code == 404
     assert web.http.get(f"{DRAFT}/versions/x").status_code == 400
+
+
+def test_a_damaged_version_is_listed_and_not_counted(web: WebServed, tmp_path: Path) -> None:
+    put(web, [length(), length("b")])
+    put(web, [length()], after=1)
+    (first, _) = web.archive.drafts.versions(LOCAL, f"{ROOT}.1")
+    (path,) = tmp_path.glob(f"**/{first.path}")
+    path.write_bytes(b"{}")
+    rows = web.http.get(f"{DRAFT}/versions").json()["versions"]
+    assert [row["measurements"] for row in rows] == [None, 1]
 
 
 def test_a_save_says_what_it_follows(web: WebServed) -> None:
@@ -94,6 +106,14 @@ def test_a_draft_is_of_a_study_that_is_here(web: WebServed) -> None:
         ({"points": [[1, 2]]}, "2 points"),
         ({"points": [[1, 2], [3, 1e300]]}, "coordinate"),
         ({"points": [[1, 2], [3]]}, "measurements"),
+        ({"points3d": [[1, 2, 3], [4, 5, 6]]}, "in space"),
+        ({"points3d": [[1, 2, 3], [4, 5, 6]], "points": []}, "frameOfReferenceUid"),
+        ({"points3d": [[1, 2, 3]], "points": [], "image": image(frameOfReferenceUid="1.2")}, "2 points"),
+        (
+            {"kind": "circle", "points3d": [[1, 2, 3], [4, 5, 6]], "points": [],
+             "image": image(frameOfReferenceUid="1.2")},
+            "circle",
+        ),
         ({"label": "x" * 65}, "label"),
         ({"label": "two\nlines"}, "label"),
         ({"text": "x" * 4097}, "text"),

@@ -282,6 +282,16 @@ def test_the_document_page_needs_nothing_from_elsewhere(web: WebServed) -> None:
     assert "/dicom-web/studies/{study}" in page.text
 
 
+def test_the_dictionary_names_every_attribute(web: WebServed) -> None:
+    answer = web.http.get("/api/dictionary")
+    rows = answer.json()
+    assert rows["00100010"] == ["PN", "PatientName", "Patient's Name"]
+    assert rows["60xx3000"] == ["OB or OW", "OverlayData", "Overlay Data"]
+    assert len(rows) > 5000
+    tag = answer.headers["etag"]
+    assert web.http.get("/api/dictionary", headers={"if-none-match": tag}).status_code == 304
+
+
 def test_two_routes_for_one_path_are_a_mistake_that_shows(tmp_path: Path, web: WebServed) -> None:
     app = build_app(web.archive, pages=Pages(tmp_path / "missing"))
     with pytest.raises(ValueError, match="two routes"):

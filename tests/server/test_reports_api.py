@@ -17,7 +17,7 @@ import pytest
 from gantry.archive.drafts import MadeReport
 from gantry.dataset.part10 import read_part10
 from gantry.server.persons import LOCAL
-from gantry.standard.sop_classes import COMPREHENSIVE_SR
+from gantry.standard.sop_classes import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR
 from measured import image, length, parsed
 from real_files import shared_data
 from serving import ROOT, dataset, part10
@@ -78,22 +78,50 @@ def test_a_draft_becomes_a_report_that_is_read_again(web: WebServed) -> None:
     found = measurements(web)
     assert (found["reports"], found["notUnderstood"]) == (1, [])
     first, second = found["measurements"]
+    ds = parsed(stored(web, made))
     for one, sent in ((first, length()), (second, arrow)):
         assert one.pop("source") == {
             "sopInstanceUid": made.json()["sopInstanceUid"],
             "seriesInstanceUid": made.json()["seriesInstanceUid"],
             "title": "Follow-up",
+            "date": ds.ContentDate,
+            "time": ds.ContentTime,
+            "observer": "Doe^Jane",
         }
         assert one.pop("trackingUid").startswith("2.25.")
         assert one["image"].pop("frameOfReferenceUid") == f"{ROOT}.7"
         sent["image"].pop("frame")
         assert one == sent
-    ds = parsed(stored(web, made))
     assert (ds.PatientName, ds.StudyInstanceUID, ds.SeriesDescription) == (
         "Doe^Jane",
         f"{ROOT}.1",
         "Follow-up",
     )
+
+
+def in_space(**more: Any) -> dict[str, Any]:
+    """A line of 5 mm in the Frame of Reference of the images."""
+    ends = [[0.0, 0.0, 1.5], [3.0, 4.0, 1.5]]
+    made = {"id": "s", "kind": "length", "image": image(frameOfReferenceUid=f"{ROOT}.7"), "points3d": ends}
+    return made | {"values": [{"name": "length", "value": 5.0, "unit": "mm"}]} | more
+
+
+def test_what_was_measured_in_space_becomes_a_3d_report(web: WebServed) -> None:
+    put(web, [length(), in_space()])
+    made = report(web)
+    assert made.status_code == 201, made.text
+    (location,) = web.archive.locate(f"{ROOT}.1", None, made.json()["sopInstanceUid"])
+    assert location.sop_class_uid == COMPREHENSIVE_3D_SR
+    _, again = measurements(web)["measurements"]
+    sent = in_space()
+    sent["image"].pop("frame")
+    assert {name: again[name] for name in sent} == sent
+
+
+def test_points_of_another_space_than_their_image_are_refused(web: WebServed) -> None:
+    put(web, [in_space(image=image(frameOfReferenceUid=f"{ROOT}.8"))])
+    answer = report(web)
+    assert (answer.status_code, "Frame of Reference" in answer.json()["error"]) == (409, True)
 
 
 def test_the_same_key_is_the_same_report(web: WebServed) -> None:

@@ -20,6 +20,14 @@ def test_every_attribute_has_its_keyword_name_and_multiplicity() -> None:
         assert dictionary.multiplicity_of(tag) == multiplicity
 
 
+def test_all_attributes_are_listed_with_what_they_are_called() -> None:
+    listed = {tag: (vr, keyword, name) for tag, vr, keyword, name in dictionary.attributes()}
+    assert listed["00080005"] == ("CS", "SpecificCharacterSet", "Specific Character Set")
+    assert listed["60xx0010"] == ("US", "OverlayRows", "Overlay Rows")
+    named = {f"{tag:08X}" for tag, entry in DicomDictionary.items() if entry[4]}
+    assert named < listed.keys()
+
+
 def test_every_keyword_leads_to_its_tag() -> None:
     for entry in DicomDictionary.values():
         if entry[4]:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from dcmtk import run
 from gantry.dataset.part10 import read_part10
 from gantry.errors import CallerError, DataSetError
+from gantry.standard.sop_classes import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR
 from gantry.toolkit.measurements.model import (
     CONCEPTS,
     POINTS_OF,
@@ -60,7 +61,14 @@ def drawn(kind: Kind, count: int = 0) -> Measurement:
     )
 
 
+def in_space(one: Measurement) -> Measurement:
+    """The same on an oblique plane of its image's Frame of Reference."""
+    places = tuple((x - 300.5, 0.6 * y, 0.8 * y + 12.25) for x, y in one.points)
+    return msgspec.structs.replace(one, id=f"{one.id}3d", points=(), points3d=places)
+
+
 ALL_KINDS = tuple(drawn(kind) for kind in Kind)
+IN_SPACE = tuple(in_space(one) for one in ALL_KINDS if one.kind is not Kind.CIRCLE)
 
 
 def written(measurements: Sequence[Measurement], about: About = ABOUT) -> bytes:
@@ -101,14 +109,16 @@ def measurements(draw: st.DrawFn) -> Measurement:
     points = draw(st.lists(st.tuples(coordinate, coordinate), min_size=least, max_size=min(most, 12)))
     # Two images may not differ in what they are, so that their UIDs follow from one number
     number, frame = draw(st.integers(1, 3)), draw(st.integers(1, 5))
+    is_in_space = number > 1 and kind is not Kind.CIRCLE and draw(st.booleans())
     image = Image(f"1.2.{number}", f"1.2.{number}.1", CT, frame, f"1.2.{number}.9" * (number > 1))
     text = draw(
         st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n"), max_size=300)
     )
     return Measurement(
         draw(st.from_regex(r"[!-\[\]-~]{1,64}", fullmatch=True)),
-        kind, image, tuple(points), draw(_texts), text,
+        kind, image, () if is_in_space else tuple(points), draw(_texts), text,
         tuple(draw(st.lists(_values, max_size=5))), draw(st.one_of(st.just(""), _uids)),
+        tuple((x, y, draw(coordinate)) for x, y in points) if is_in_space else (),
     )  # fmt: skip
 
 
@@ -129,9 +139,75 @@ def test_each_kind_comes_back_exactly() -> None:
         assert again == as_reported(one, ABOUT.sop_instance_uid)
 
 
+def test_each_kind_in_space_comes_back_exactly() -> None:
+    file = written((*ALL_KINDS, *IN_SPACE))
+    expected = [as_reported(one, ABOUT.sop_instance_uid) for one in (*ALL_KINDS, *IN_SPACE)]
+    assert list(read(file)) == expected
+    assert parsed(file).SOPClassUID == COMPREHENSIVE_3D_SR
+    assert parsed(written(ALL_KINDS)).SOPClassUID == COMPREHENSIVE_SR
+
+
+def test_points_in_space_say_their_frame_of_reference() -> None:
+    ds = parsed(written([in_space(drawn(Kind.RECTANGLE))]))
+    (place,) = [one for one in ds.iterall() if one.tag == 0x0040A040 and one.value == "SCOORD3D"]
+    group = ds.ContentSequence[-1].ContentSequence[0]
+    region = next(one for one in group.ContentSequence if one.ValueType == place.value)
+    assert (region.GraphicType, region.ReferencedFrameOfReferenceUID) == ("POLYGON", f"{ROOT}.77")
+    assert region.GraphicData[:3] == region.GraphicData[-3:]
+    assert "ContentSequence" not in region
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.CIRCLE])
+def test_a_region_in_space_of_another_program_is_understood(kind: Kind) -> None:
+    """Without our method, and without the image: one of the only series that the report lists takes its place."""
+    made = in_space(drawn(kind))
+    ds = of_another_program(made)
+    (group,) = ds.ContentSequence[-1].ContentSequence
+    group.ContentSequence = [one for one in group.ContentSequence if one.ValueType != "IMAGE"]
+    expected = as_reported(made, ABOUT.sop_instance_uid)
+    (one,) = read(part10(ds))
+    if kind in (Kind.SPLINE, Kind.RECTANGLE):  # the outline of the curve; corners that make no right angles
+        step = 8 if kind is Kind.SPLINE else 1
+        assert (one.kind, one.points3d[::step]) == (Kind.FREEHAND, expected.points3d)
+        return
+    assert one == expected
+
+
+def test_an_arrow_whose_tail_modifies_its_tip_is_one() -> None:
+    """As dwv writes it: the tip is the region, the tail a point of reference beside it."""
+    made = drawn(Kind.ARROW)
+    ds = of_another_program(made)
+    (group,) = ds.ContentSequence[-1].ContentSequence
+    text = group.ContentSequence[-1]
+    tip, tail = text.ContentSequence
+    tip.RelationshipType, tail.RelationshipType = "CONTAINS", "HAS CONCEPT MOD"
+    tail.GraphicType = "MULTIPOINT"
+    for place, code, meaning in ((tip, "111030", "Image Region"), (tail, "122438", "Reference Points")):
+        name = pydicom.Dataset()
+        name.CodeValue, name.CodingSchemeDesignator, name.CodeMeaning = code, "DCM", meaning
+        place.ConceptNameCodeSequence = [name]
+    group.ContentSequence = [*group.ContentSequence[:-1], tip, tail]
+    assert read(part10(ds)) == (as_reported(made, ABOUT.sop_instance_uid),)
+
+
+def test_a_label_that_waits_for_a_value_is_none() -> None:
+    made = drawn(Kind.LENGTH)
+    for label, expected in (("{length}", ""), ("Aorta {length}", "Aorta")):
+        ds = of_another_program(msgspec.structs.replace(made, label=label))
+        assert [one.label for one in read(part10(ds))] == [expected]
+
+
+def test_a_report_says_when_and_by_whom() -> None:
+    for observer, expected in (("Doe^Jane", "Doe^Jane"), ("", "Gantry")):
+        about = About("1.2.3.4", "1.2.3.5", MADE, "T", observer=observer)
+        report = read_report(read_part10(written(ALL_KINDS, about))[1])
+        assert (report.date, report.time, report.observer) == ("20260102", "030405", expected)
+
+
 def test_the_largest_outline_fits() -> None:
     made = [drawn(kind, POINTS_OF[kind][1]) for kind in (Kind.FREEHAND, Kind.SPLINE)]
     assert [len(one.points) for one in read(written(made))] == [4096, 4096]
+    assert [len(one.points3d) for one in read(written([*map(in_space, made)]))] == [4096, 4096]
 
 
 def test_the_same_is_written_the_same() -> None:
@@ -277,7 +353,7 @@ def test_a_spoiled_report_is_read_or_refused(data: st.DataObject) -> None:
 
 
 OTHERS = {
-    "sr/dwv_tid1500/sr-ruler.dcm": ({"length"}, 0), "sr/dwv_tid1500/sr-circle.dcm": ({"circle"}, 0),
+    "sr/dwv_tid1500/sr-arrow.dcm": ({"arrow"}, 0), "sr/dwv_tid1500/sr-ruler.dcm": ({"length"}, 0), "sr/dwv_tid1500/sr-circle.dcm": ({"circle"}, 0),
     "sr/dwv_tid1500/sr-ellipse.dcm": ({"ellipse"}, 0), "sr/dwv_tid1500/sr-rectangle.dcm": ({"rectangle"}, 0),
     "sr/dwv_tid1500/sr-protractor.dcm": ({"angle"}, 0), "sr/dwv_tid1500/sr-roi.dcm": ({"freehand"}, 0),
     "sr/sr_document.dcm": ({"circle"}, 0), "sr/sr_document_with_multiple_groups.dcm": ({"circle"}, 3),
@@ -296,6 +372,13 @@ def test_reports_of_others_are_read(name: str) -> None:
     assert all(not fault(one) for one in report.measurements)
 
 
+def test_arrows_of_dwv_point_from_their_tail_to_their_tip() -> None:
+    data = (shared_data() / "sr" / "dwv_tid1500" / "sr-arrow.dcm").read_bytes()
+    first = read_report(read_part10(data)[1]).measurements[0]
+    (tip, tail) = [[round(value, 3) for value in point] for point in first.points]
+    assert (tip, tail) == ([6.19, 6.076], [6.266, 13.063])
+
+
 def test_no_report_of_the_shared_data_is_an_error() -> None:
     for path in sorted((shared_data() / "sr").rglob("*.dcm")):
         ds = read_part10(path.read_bytes())[1]
@@ -308,22 +391,37 @@ def test_dciodvfy_finds_no_error(tmp_path: Path) -> None:
     if shutil.which("dciodvfy") is None:
         pytest.skip("dciodvfy (Debian package dicom3tools) is not installed")
     path = tmp_path / "report.dcm"
-    for about in (ABOUT, About("1.2.3.4", "1.2.3.5", MADE, "Nachsorge", "Zeile\nzwei", "Müller^Jörg")):
-        path.write_bytes(written(ALL_KINDS, about))
+    texts = About("1.2.3.4", "1.2.3.5", MADE, "Nachsorge", "Zeile\nzwei", "Müller^Jörg")
+    for kinds, about, iod in (
+        (ALL_KINDS, ABOUT, "ComprehensiveSR"),
+        (ALL_KINDS, texts, "ComprehensiveSR"),
+        (ALL_KINDS + IN_SPACE, texts, "Comprehensive3DSR"),
+    ):
+        path.write_bytes(written(kinds, about))
         done = subprocess.run(
             ["dciodvfy", path], capture_output=True, text=True, errors="replace", check=False
         )
-        assert "ComprehensiveSR" in done.stderr
+        assert iod in done.stderr
         assert [one for one in done.stderr.splitlines() if one.startswith("Error")] == []
 
 
 @pytest.mark.peer
 def test_dsrdump_reads_every_item(tmp_path: Path) -> None:
     path = tmp_path / "report.dcm"
-    path.write_bytes(written(ALL_KINDS, About("1.2.3.4", "1.2.3.5", MADE, observer="Doe^Jane")))
+    kinds = ALL_KINDS + IN_SPACE
+    path.write_bytes(written(kinds, About("1.2.3.4", "1.2.3.5", MADE, observer="Doe^Jane")))
     done = run("dsrdump", "+Pc", path)
     told = done.stdout + done.stderr
     assert done.returncode == 0, told
-    assert told.count("Measurement Group") == len(ALL_KINDS)
-    for word in ("12.3456789012346", "ELLIPSE", "CIRCLE", "MULTIPOINT", "Doe^Jane", '(deg,UCUM,"degree")'):
+    assert told.count("Measurement Group") == len(kinds)
+    for word in (
+        "12.3456789012346",
+        "SCOORD3D",
+        "POLYGON",
+        "ELLIPSE",
+        "CIRCLE",
+        "MULTIPOINT",
+        "Doe^Jane",
+        '(deg,UCUM,"degree")',
+    ):
         assert word in told, told

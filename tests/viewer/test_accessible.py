@@ -6,27 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from axe import found
 from chromium import PHONE, Page
+from gantry.toolkit.example import example_study
 from viewing import NO_LONGER_LOADING, SLICE, STUDY_SHOWN, open_series, open_study
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
-
-AXE = Path(__file__).resolve().parents[2] / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
-
-# An open menu belongs to its button, and to no landmark.
-RUN = """axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => violations.flatMap(
-    ({ id, nodes }) => nodes
-        .filter(({ target }) => id !== 'region' || !document.querySelector(target[0]).closest('[role=menu]'))
-        .map(({ html, any }) => `${id}: ${html.slice(0, 160)} ${any[0]?.message ?? ''}`)))"""
-
-
-def found(page: Page) -> list[str]:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not here (npm ci in viewer/ fetches it)")
-    # Halfway between two colours there is less contrast than at either end.
-    page.wait_until("document.getAnimations().every((one) => one.playState !== 'running')")
-    page.evaluate(AXE.read_text() + "\n;true")
-    return list(page.evaluate(RUN))
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -62,10 +47,41 @@ def test_grid_keys_and_menus(page: Page) -> None:
     assert found(page) == []
 
 
+@pytest.mark.parametrize("mode", ["Picture", "Clip", "Print"])
+def test_export(page: Page, mode: str) -> None:
+    open_study(page)
+    page.command("Input.dispatchKeyEvent", type="rawKeyDown", key="E", modifiers=8, windowsVirtualKeyCode=69)
+    choice = (
+        f"[...document.querySelectorAll('.export-head .segment')].find((one) => one.innerText === '{mode}')"
+    )
+    page.wait_until(f"({choice})?.click() ?? {choice}")
+    page.wait_until(f"{choice}.ariaChecked === 'true' && document.querySelector('.export-actions')")
+    page.wait_until("!document.querySelector('.export-view[aria-busy=true]')")
+    assert found(page) == []
+
+
 def test_phone(page: Page, server: str) -> None:
     page.size(*PHONE, touch=True)
     page.go(server)
     page.wait_until(STUDY_SHOWN)
     assert found(page) == []
     open_study(page)
+    assert found(page) == []
+
+
+def test_files_on_the_device(page: Page, tmp_path: Path) -> None:
+    for number, (_, file) in enumerate(example_study(size=64, slices=3)):
+        (tmp_path / str(number)).write_bytes(file)
+    (tmp_path / "cut").write_bytes(file[:-900])
+    page.click(".open-button")
+    page.wait_until("document.querySelector('.open-files[open]')")
+    assert found(page) == []
+    page.choose_files("input[aria-label='Folder to read here']", [tmp_path])
+    page.wait_until(
+        "document.querySelector('.local-study img.shown') && document.querySelector('.local-problems')"
+    )
+    assert found(page) == []
+    page.click(".local-study")
+    page.wait_until(f"{SLICE} && {NO_LONGER_LOADING}")
+    page.wait_until("document.querySelector('.rail img.shown')")
     assert found(page) == []

@@ -223,6 +223,8 @@ def test_cards_of_a_phone(page: Page, address: str) -> None:
     ("typed", "fits"),
     [
         ("ct 2026-03", lambda n: n % 4 == 0 and study_date(n).startswith("202603")),
+        ("ct März 2026", lambda n: n % 4 == 0 and study_date(n).startswith("202603")),
+        ("12 March 2026", lambda n: study_date(n) == "20260312"),
         ("smith knee", lambda n: n % 6 in (0, 1) and n % 5 == 0),
         ("12.03.2026", lambda n: study_date(n) == "20260312"),
         ("acc00123", lambda n: n == 123),

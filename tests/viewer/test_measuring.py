@@ -420,7 +420,7 @@ def test_it_is_seen_in_every_cell_that_shows_the_image(page: Page, server: str) 
 def test_the_tool_is_chosen_in_the_menu_and_stays_as_a_button(page: Page, server: str) -> None:
     open_series_at(page, server)
     page.click("[aria-label='Measure']")
-    page.wait_until("document.querySelectorAll('.menu .menu-item').length === 11")
+    page.wait_until("document.querySelectorAll('.menu .menu-item').length === 12")
     page.screenshot(ARTIFACTS / "measure-menu.png")
     for _ in range(7):
         page.key("ArrowDown")

@@ -164,12 +164,15 @@ def test_a_multi_frame_image_plays(page: Page) -> None:
     open_study(page)
     open_series(page, "US")
     page.wait_until(f"{SLICE} && {NO_LONGER_LOADING}")
-    at_start = page.evaluate(SLICE)
-    page.click("[aria-label='Play']")
-    page.wait_until("document.querySelector('.cine')")
-    page.wait_until(f"{SLICE} !== {json.dumps(at_start)}")
-    page.click(".cine .button")
-    page.wait_until("!document.querySelector('.cine')")
+    # A clip plays by itself; it is stopped, and played again.
+    for start in (False, True):
+        if start:
+            page.click("[aria-label='Play']")
+        page.wait_until("document.querySelector('.cine')")
+        at_start = page.evaluate(SLICE)
+        page.wait_until(f"{SLICE} !== {json.dumps(at_start)}")
+        page.click(".cine .button")
+        page.wait_until("!document.querySelector('.cine')")
 
 
 @pytest.mark.peer
@@ -212,7 +215,9 @@ def test_upload_tells_what_became_of_each_file(page: Page, tmp_path: Path) -> No
     good.write_bytes(next(part10 for _, part10 in example_study(size=64, slices=2)))
     bad.write_text("not an image\n" * 40)
     page.wait_until(STUDY_SHOWN)
-    page.choose_files("input[type=file]", [good, bad])
+    page.click(".open-button")
+    page.wait_until("document.querySelector(\"input[aria-label='Files to upload']\")")
+    page.choose_files("input[aria-label='Files to upload']", [good, bad])
     page.wait_until("document.querySelector('.uploads')?.innerText.includes('1 file in the archive, 1 not')")
     failed = page.evaluate("document.querySelector('.uploads .failed').innerText")
     assert "letter.txt" in failed
@@ -275,3 +280,31 @@ def test_page_needs_no_outside_and_no_inline_script() -> None:
     assert "https://" not in html
     assert "<script>" not in html
     assert "style=" not in html
+
+
+@pytest.mark.peer
+def test_a_person_chooses_what_the_mouse_does(page: Page, server: str) -> None:
+    open_study(page)
+    page.key("?")
+    page.wait_until("document.querySelector('dialog[open]')")
+
+    def choose(button: str, words: str) -> None:
+        group = f"[...document.querySelectorAll('[aria-label=\"{button}\"] [role=radio]')]"
+        page.evaluate(f"{group}.find((one) => one.innerText === '{words}').click()")
+
+    choose("Right button", "Brightness and contrast")
+    choose("Wheel", "Zoom")
+    page.screenshot(ARTIFACTS / "keys.png")
+    page.go(server)  # It is kept.
+    open_study(page)
+    window, shown = page.evaluate(WINDOW), page.evaluate(SLICE)
+    x, y = page.middle_of(".viewport")
+    for kind, dx in (("mousePressed", 0), ("mouseMoved", 40), ("mouseReleased", 40)):
+        page.command(
+            "Input.dispatchMouseEvent", type=kind, x=x + dx, y=y, button="right", buttons=2, clickCount=1
+        )
+    page.wait_until(f"{WINDOW} !== {json.dumps(window)}")
+    before = settled(page)
+    page.wheel(".viewport", -240)
+    changed(page, before)
+    assert page.evaluate(SLICE) == shown

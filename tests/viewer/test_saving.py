@@ -18,7 +18,9 @@ pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
 SIDE = 128
 STUDY = f"{ROOT}.1"
-TEXTS = "[...document.querySelectorAll('.measure-layer g tspan')].map((line) => line.textContent)"
+TEXTS = (
+    "[...document.querySelectorAll('.measure-layer g:not(.reported) tspan')].map((line) => line.textContent)"
+)
 STATUS = "document.querySelector('.measure-panel footer p')?.innerText"
 
 
@@ -71,7 +73,7 @@ def test_a_measurement_survives_and_becomes_a_report(page: Page, server: str) ->
     assert np.allclose(kept["points"], [[14.5, 30.5], [114.5, 30.5]], atol=0.2)
     assert kept["values"][0]["value"] == pytest.approx(50, abs=0.1)
 
-    page.command("Page.reload")
+    opened(page, server)  # anew
     page.wait_until(f"{TEXTS}.join() === '50.0 mm'")
     page.key("u")
     draw_line(page, (14, 60), (60, 60), (54, 60))

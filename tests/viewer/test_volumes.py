@@ -10,6 +10,19 @@ import pytest
 
 from chromium import Page
 from serving import ROOT
+from slices import (
+    WINDOWS,
+    assert_alike,
+    corners,
+    edges,
+    hover,
+    lit,
+    place_of,
+    press,
+    seen,
+    show_slice,
+    windowed,
+)
 from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
@@ -22,8 +35,6 @@ SPOT = (33, 12, 22)  # column, row, slice
 WIDTH, CENTER = 400, 40
 # Sagittal, with rows towards the back and columns towards the feet, turned by 20 degrees about the body's axis.
 OBLIQUE = (-0.34202014, 0.93969262, 0.0, 0.0, 0.0, -1.0)
-
-Grey = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def volume() -> np.ndarray[Any, np.dtype[np.int16]]:
@@ -68,7 +79,7 @@ def objects() -> Iterator[bytes]:
         yield ct(2, number, cube[number], (*ORIGIN[:2], z), SeriesDescription="gap")
     for number in range(5):
         yield ct(
-            3, number + 1, cube[number], (ORIGIN[0], number * 1.0, number * 4), SeriesDescription="tilted"
+            3, number + 1, cube[number], (number * 3, number * 4, number * 5), SeriesDescription="sheared"
         )
     for number in range(3):
         yield ct(4, number + 1, np.zeros((8, 2100)), (0, 0, number), SeriesDescription="long")
@@ -93,57 +104,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-WINDOWS = f"{CELLS}.map((cell) => cell.querySelector('.corner.bottom-right .strong')?.innerText ?? '')"
 AXIAL, CORONAL, SAGITTAL, STACK = range(4)
-
-# Greys of one cell's canvas at the middles of the picture's pixels, row by row, once it stays the same.
-GREYS = """new Promise((resolve) => {
-    const look = () => {
-        const canvas = document.querySelectorAll('.cell:not(.hidden)')[CELL].querySelector('canvas');
-        const { width, height } = canvas;
-        const small = new OffscreenCanvas(width, height);
-        const context = small.getContext('2d', { willReadFrequently: true });
-        context.drawImage(canvas, 0, 0);
-        const { data } = context.getImageData(0, 0, width, height);
-        const scale = Math.min(width / (COLUMNS * SX), height / (ROWS * SY));
-        const greys = [];
-        for (let row = 0; row < ROWS; row += 1) for (let column = 0; column < COLUMNS; column += 1) {
-            const x = Math.floor(width / 2 + (column + 0.5 - COLUMNS / 2) * SX * scale);
-            const y = Math.floor(height / 2 + (row + 0.5 - ROWS / 2) * SY * scale);
-            greys.push(data[(y * width + x) * 4]);
-        }
-        return greys;
-    };
-    let before = [], left = 100;
-    const again = () => {
-        const now = look();
-        if ((now.every((grey, at) => grey === before[at]) && new Set(now).size > 8) || (left -= 1) === 0)
-            return resolve(now);
-        before = now;
-        setTimeout(() => requestAnimationFrame(again), 30);
-    };
-    again();
-})"""
-
-
-def seen(page: Page, cell: int, shape: tuple[int, int], spacing: tuple[float, float]) -> Grey:
-    """What a cell shows, as (rows, columns) of greys; `spacing` is across and down."""
-    script = GREYS.replace("CELL", str(cell))
-    for name, value in {"COLUMNS": shape[1], "ROWS": shape[0], "SX": spacing[0], "SY": spacing[1]}.items():
-        script = script.replace(name, str(value))
-    return np.array(page.evaluate(script), dtype=np.float64).reshape(shape)
-
-
-def windowed(values: np.ndarray[Any, Any], center: float = CENTER, width: float = WIDTH) -> Grey:
-    """Greys as PS3.3 C.11.2.1.2.1 (LINEAR) makes them."""
-    return np.clip(((values - (center - 0.5)) / (width - 1) + 0.5) * 255, 0, 255).astype(np.float64)
-
-
-def assert_alike(shown: Grey, wanted: Grey) -> None:
-    """The pixel of the screen that holds a middle is up to half of its size beside it."""
-    away = np.abs(shown - wanted)
-    assert float(np.median(away)) <= 2, f"median difference {np.median(away)} greys"
-    assert float(np.percentile(away, 95)) <= 6, f"95 % within {np.percentile(away, 95)} greys"
 
 
 def open_series(page: Page, server: str, series: int = 1, query: str = "") -> None:
@@ -157,56 +118,6 @@ def open_planes(page: Page, server: str) -> None:
     page.key("7")
     page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
     page.wait_until(NO_LONGER_LOADING)
-
-
-def show_slice(page: Page, cell: int, index: int) -> None:
-    """Makes a cell the active one and goes to a slice, counted from 0."""
-    for _ in range(4):
-        if page.evaluate(f"{CELLS}[{cell}].classList.contains('active')"):
-            break
-        page.key("n")
-    page.key("Home")
-    tens, ones = divmod(index, 10)
-    for _ in range(tens):
-        page.key("PageDown")
-    for _ in range(ones):
-        page.key("ArrowDown")
-    page.wait_until(f"{SHOWN}[{cell}].startsWith('{index + 1} / ')")
-
-
-def edges(page: Page, cell: int) -> str:
-    """Letters above, right, below, left."""
-    return "".join(
-        page.evaluate(
-            f"""['top', 'right', 'bottom', 'left'].map(
-                (side) => {CELLS}[{cell}].querySelector('.edge.' + side).innerText)"""
-        )
-    )
-
-
-def place_of(
-    page: Page, cell: int, pixel: tuple[int, int], shape: tuple[int, int], spacing: Sequence[float]
-) -> Any:
-    """Where the middle of a picture's pixel (column, row) is on the page; `shape` is (rows, columns)."""
-    x, y, width, height = page.evaluate(
-        f"(() => {{ const b = {CELLS}[{cell}].querySelector('.viewport').getBoundingClientRect();"
-        " return [b.x, b.y, b.width, b.height]; })()"
-    )
-    scale = min(width / (shape[1] * spacing[0]), height / (shape[0] * spacing[1]))
-    return (
-        x + width / 2 + (pixel[0] + 0.5 - shape[1] / 2) * spacing[0] * scale,
-        y + height / 2 + (pixel[1] + 0.5 - shape[0] / 2) * spacing[1] * scale,
-    )
-
-
-def press(page: Page, at: tuple[float, float]) -> None:
-    mouse = {"x": at[0], "y": at[1], "button": "left", "buttons": 1, "clickCount": 1}
-    page.command("Input.dispatchMouseEvent", type="mousePressed", **mouse)
-    page.command("Input.dispatchMouseEvent", type="mouseReleased", **mouse)
-
-
-def hover(page: Page, at: tuple[float, float]) -> None:
-    page.command("Input.dispatchMouseEvent", type="mouseMoved", x=at[0], y=at[1])
 
 
 def test_three_planes_show_what_numpy_cuts(page: Page, server: str) -> None:
@@ -338,7 +249,10 @@ def test_planes_begin_where_the_stack_is_and_go_back_to_it(page: Page, server: s
     ("series", "words"),
     [
         (2, "Images are missing after image 3: the next is 4 mm away, the others 2 mm."),
-        (3, "The scanner was tilted by 14°, so its images do not lie straight above one another."),
+        (
+            3,
+            "Its images shift sideways by 45° from one to the next, in a way that cannot be straightened.",
+        ),
     ],
 )
 def test_what_is_no_volume_says_why_and_stays_a_stack(
@@ -395,33 +309,6 @@ def test_slabs_show_what_numpy_projects(page: Page, server: str, projection: str
     assert_alike(seen(page, AXIAL, one.shape, SPACING[:2]), windowed(one))
 
 
-LIT = """new Promise((resolve) => setTimeout(() => requestAnimationFrame(() => {
-    const canvas = document.querySelectorAll('.cell:not(.hidden)')[CELL].querySelector('canvas');
-    const small = new OffscreenCanvas(48, 48);
-    const context = small.getContext('2d', { willReadFrequently: true });
-    context.drawImage(canvas, 0, 0, 48, 48);
-    const { data } = context.getImageData(0, 0, 48, 48);
-    const lit = [];
-    for (let at = 0; at < 48 * 48; at += 1) if (data[at * 4] > 40) lit.push([at % 48, Math.floor(at / 48)]);
-    resolve(lit);
-}), 300))"""
-
-
-def lit(page: Page, cell: int) -> list[tuple[int, int]]:
-    """Where a solid is seen, of 48 by 48 places, once two looks agree."""
-    before: list[tuple[int, int]] = []
-    for _ in range(40):
-        now = [(x, y) for x, y in page.evaluate(LIT.replace("CELL", str(cell)))]
-        if now and now == before:
-            return now
-        before = now
-    raise AssertionError("the solid is not drawn, or does not come to rest")
-
-
-def corners(places: list[tuple[int, int]]) -> set[str]:
-    return {("top " if y < 24 else "bottom ") + ("left" if x < 24 else "right") for x, y in places}
-
-
 def test_a_solid_is_seen_from_the_front_turned_and_opened(page: Page, server: str) -> None:
     page.size(800, 400)  # without a graphics card a large picture takes seconds
     page.go(f"{server}/view/{STUDY}?series={STUDY}.5")
@@ -458,9 +345,9 @@ def test_what_a_solid_is_made_of_is_chosen(page: Page, server: str) -> None:
         page.key("n")
     page.click("[aria-label=Rendering]")
     choice = "[...document.querySelectorAll('.rendering-menu .menu-item')]"
-    words = page.wait_until(f"{choice}.length === 5 && {choice}.map((one) => one.innerText.trim())")
-    assert words == ["Bone", "Vessels", "Soft tissue", "Lung", "Greys of the window"]
-    page.click(".rendering-menu .menu-item:nth-child(5)")
+    words = page.wait_until(f"{choice}.length === 6 && {choice}.map((one) => one.innerText.trim())")
+    assert words == ["Bone", "Vessels", "Soft tissue", "Lung", "Greatest value (MIP)", "Greys of the window"]
+    page.click(".rendering-menu .menu-item:nth-child(6)")
     page.wait_until(f"{WINDOWS}[3] === 'W 400 L 40'")
     assert corners(lit(page, 3)) == corners(before)
     page.screenshot(ARTIFACTS / "planes-solid-desk.png")

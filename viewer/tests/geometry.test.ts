@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Plane, areParallel, cut, nearestPlane, pixelOf, planeOf, pointAt } from "../src/dicom/geometry";
+import { type Plane, areParallel, cut, nearestPlane, pixelOf, planeOf, planeThrough, pointAt } from "../src/dicom/geometry";
 import { describeFrame } from "../src/dicom/frame";
 
 const AXIAL: Plane = plane([-50, -50, 10], [1, 0, 0], [0, 1, 0]);
@@ -61,4 +61,24 @@ test("what lacks position, orientation or spacing has no plane", () => {
   }
   const along = { "00200037": { vr: "DS", Value: [1, 0, 0, 1, 0, 0] }, "00200032": { vr: "DS", Value: [0, 0, 0] }, "00280030": { vr: "DS", Value: [1, 1] } };
   assert.equal(planeOf(describeFrame(along, 1)), undefined);
+});
+
+test("the plane through points is turned by custom, and there is none where they lie in no one", () => {
+  const flat = planeThrough([[10, 20, 5], [40, 20, 5], [40, 60, 5]])!;
+  assert.deepEqual([flat.row, flat.column, flat.spacing].map((way) => way.map((part) => part + 0)), [[1, 0, 0], [0, 1, 0], [1, 1]]);
+  assert.deepEqual(pixelOf(flat, [40, 60, 5]), { x: 30, y: 40, distance: 0 });
+  const coronal = planeThrough([[0, 7, 0], [0, 7, 10], [10, 7, 0]])!;
+  assert.deepEqual([coronal.row, coronal.column].map((way) => way.map((part) => part + 0)), [[1, 0, 0], [0, 0, -1]]);
+  const sagittal = planeThrough([[3, 0, 0], [3, 0, 10], [3, 10, 0]])!;
+  assert.deepEqual([sagittal.row, sagittal.column].map((way) => way.map((part) => part + 0)), [[0, 1, 0], [0, 0, -1]]);
+  for (const points of [[[1, 2, 3]], [[1, 2, 3], [4, 6, 3]], [[0, 0, 0], [1, 1, 1], [3, 3, 3]]] as const) {
+    const plane = planeThrough(points)!;
+    for (const point of points) assert.ok(Math.abs(pixelOf(plane, point).distance) < 1e-9);
+    assert.ok(Math.abs(plane.normal.reduce((sum, part) => sum + part ** 2, 0) - 1) < 1e-9);
+  }
+  const oblique = [[0, 0, 0], [30, 0, 0], [30, 24, 32], [0, 24, 32]] as const;
+  const found = oblique.map((point) => pixelOf(planeThrough(oblique)!, point));
+  assert.ok(Math.abs(Math.hypot(found[2]!.x, found[2]!.y) - 50) < 1e-9, "3, 4, 5");
+  assert.equal(planeThrough([[0, 0, 0], [9, 0, 0], [0, 9, 0], [0, 0, 9]]), undefined);
+  assert.equal(planeThrough([]), undefined);
 });

@@ -6,6 +6,7 @@ import {
   handlesOf,
   shapeOf,
   spacingOf,
+  splineOf,
   statistics,
   withHandle,
   type ImagePoint,
@@ -190,6 +191,39 @@ test("statistics are of the pixels whose centre lies inside", () => {
   assert.equal(statistics("probe", [at(3.4, 1.6)], SQUARE, PIXELS)?.mean, PIXELS.values[2 * COLUMNS + 3]! * 2 - 1000);
   const outside = shapeOf("rectangle", [at(-0.5, -0.5), at(COLUMNS - 0.5, ROWS - 0.5)], SQUARE);
   agree("rectangle", outside, SQUARE, () => true);
+});
+
+test("a spline goes through its points, and is measured as the curve that is drawn", () => {
+  const ring = Array.from({ length: 12 }, (_, n) => at(20 + 8 * Math.cos((n * Math.PI) / 6), 15 + 8 * Math.sin((n * Math.PI) / 6)));
+  const curve = splineOf(ring);
+  assert.deepEqual(curve.filter((_, n) => n % 8 === 0), ring);
+  // Through points of a circle it is one, within half a hundredth.
+  assert.ok(Math.abs(valueOf("spline", ring, SQUARE)! / (Math.PI * 64 * SQUARE.x * SQUARE.y) - 1) < 0.01);
+  near(valueOf("spline", ring, FLAT), valueOf("freehand", curve, FLAT)!);
+  assert.deepEqual(statistics("spline", ring, SQUARE, PIXELS), statistics("freehand", curve, SQUARE, PIXELS));
+  assert.deepEqual(splineOf([at(0, 0), at(10, 0), at(10, 10), at(0, 10)])[4], at(5, -1.25), "the same as in a report");
+  assert.deepEqual(splineOf(ring.slice(0, 2)), ring.slice(0, 2));
+  assert.deepEqual(handlesOf("spline", ring).length, 12);
+});
+
+test("of colour there is the luminance, and each of red, green and blue", () => {
+  const values = Uint8Array.from([...[255, 0, 0], ...[0, 255, 0], ...[0, 0, 255], ...[10, 20, 30]]);
+  const pixels: Pixels = { columns: 2, rows: 2, values, samples: 3, slope: 1, intercept: 0, unit: "" };
+  const found = statistics("rectangle", [at(0, 0), at(1, 0), at(1, 1), at(0, 1)], SQUARE, pixels)!;
+  const luminances = [0.299 * 255, 0.587 * 255, 0.114 * 255, 2.99 + 11.74 + 3.42];
+  near(found.mean, luminances.reduce((sum, one) => sum + one, 0) / 4);
+  near(found.max, luminances[1]!);
+  near(found.min, luminances[3]!);
+  assert.deepEqual(found.channels!.map(({ mean }) => mean), [66.25, 68.75, 71.25]);
+  assert.deepEqual(found.channels!.map(({ min, max }) => [min, max]), [[0, 255], [0, 255], [0, 255]]);
+  assert.deepEqual(valuesInWords({ kind: "probe", points: [at(1, 1)], spacing: SQUARE, statistics: statistics("probe", [at(1, 1)], SQUARE, pixels)! }), ["R 10, G 20, B 30"]);
+  const words = valuesInWords({ kind: "rectangle", points: [at(0, 0), at(1, 0), at(1, 1), at(0, 1)], spacing: SQUARE, statistics: found });
+  assert.ok(words[1]!.startsWith("Luminance: Mean 68.3, SD"), words[1]);
+  assert.ok(words[3]!.startsWith("R 66.3 ± "), words[3]);
+  // A fourth value, as pictures for the screen have it, is not one of colour.
+  const more = Uint8Array.from([1, 2, 3, 255, 5, 6, 7, 255]);
+  const two = statistics("rectangle", [at(0, 0), at(1, 0), at(1, 0.4), at(0, 0.4)], SQUARE, { ...pixels, rows: 1, values: more, samples: 4 })!;
+  assert.deepEqual(two.channels!.map(({ mean }) => mean), [3, 4, 5]);
 });
 
 test("a new UID is one, and another each time", () => {

@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Draft, DraftMeasurement } from "../src/api/drafts";
 import { fromDraft, toDraft } from "../src/state/draftform";
+import { shownUnit, ucum } from "../src/dicom/units";
+import { pointAt, type Plane } from "../src/dicom/geometry";
 import type { Measurement } from "../src/state/measurements";
 import { createSaving } from "../src/state/saving";
+import { seenOn } from "../src/state/space";
 
 const SQUARE = { x: 0.5, y: 0.5, unit: "mm", atDetector: false } as const;
 const IMAGE = { seriesInstanceUid: "1.2", sopInstanceUid: "1.2.3", sopClassUid: "1.2.840", frame: 1, frameOfReferenceUid: null };
@@ -91,13 +94,13 @@ test("two devices keep what both have made, and what one removed stays removed",
 });
 
 test("what is not drawn here is given back as it came", async () => {
-  const spline = { ...toDraft(line("s")), kind: "spline", points: [[1, 1], [2, 2], [3, 1]] } as DraftMeasurement;
-  const one = pair({ version: 4, measurements: [spline] });
+  const words = { ...toDraft(line("s")), kind: "text", points: [[1, 1]] } as DraftMeasurement;
+  const one = pair({ version: 4, measurements: [words] });
   await one.saving.open();
   assert.deepEqual(one.ids(), []);
   one.draw(line("a"));
   await one.saving.save();
-  assert.deepEqual(one.current()?.measurements[0], spline);
+  assert.deepEqual(one.current()?.measurements[0], words);
   assert.equal(one.current()?.version, 5);
 });
 
@@ -164,7 +167,61 @@ test("the form of the server and back", () => {
   const oval = { ...line("o"), kind: "circle", spacing: { ...SQUARE, y: 1 } } as const;
   assert.equal(toDraft(oval).kind, "ellipse");
   const long = { ...line("f"), kind: "freehand", points: Array.from({ length: 9000 }, (_, n) => ({ x: n, y: n % 7 })) } as const;
-  assert.ok(toDraft(long).points.length <= 4096);
+  assert.ok(toDraft(long).points!.length <= 4096);
   const { values } = toDraft({ ...box, statistics: { ...statistics, unit: "an odd unit" } });
   assert.equal(values?.at(-1)?.unit, "1");
+});
+
+/** An oblique cut: 0.5 mm along its rows, 2 mm down its columns. */
+const CUT: Plane = { origin: [-30, 4, 10], row: [1, 0, 0], column: [0, 0.6, 0.8], normal: [0, -0.8, 0.6], spacing: [0.5, 2], columns: 90, rows: 40 };
+const ON_CUT = { ...line("a"), plane: CUT, image: { ...IMAGE, frameOfReferenceUid: "1.9" }, spacing: { x: 0.5, y: 2, unit: "mm", atDetector: false } } as const;
+
+test("on a cut, points are in space, and come back on a plane of millimetres", () => {
+  const drawn: Measurement = { ...ON_CUT, points: [{ x: 10, y: 5 }, { x: 70, y: 25 }] };
+  const kept = toDraft(drawn);
+  assert.deepEqual([kept.points, kept.points3d], [undefined, [[-25, 10, 18], [5, 34, 50]]]);
+  assert.deepEqual(kept.values, [{ name: "length", value: 50, unit: "mm" }]);
+  const back = fromDraft(kept, SQUARE)!;
+  assert.deepEqual(toDraft(back), kept, "saved again it is the same");
+  assert.equal(back.plane?.spacing.join(), "1,1");
+  const round = toDraft({ ...drawn, kind: "circle" });
+  assert.deepEqual([round.kind, round.points3d?.length], ["ellipse", 4]);
+  assert.equal(fromDraft({ ...kept, kind: "cobb", points3d: [[0, 0, 0], [9, 0, 0], [0, 9, 0], [0, 0, 9]] }, SQUARE), null);
+});
+
+test("it is seen on every cut that it lies in, and on no image", () => {
+  const one = fromDraft(toDraft({ ...ON_CUT, points: [{ x: 10, y: 5 }, { x: 70, y: 5 }] }), SQUARE)!;
+  const where = (plane: Plane, uid = "1.9") => ({ image: { ...IMAGE, sopInstanceUid: "9", frameOfReferenceUid: uid }, slice: { plane, halfMm: 1 } });
+  const here = seenOn(one, where(CUT))!;
+  assert.ok(here.points.every(({ x, y }, at) => Math.abs(x - [10, 70][at]!) < 1e-6 && Math.abs(y - 5) < 1e-6));
+  assert.deepEqual(here.spacing, ON_CUT.spacing);
+  const moved = (mm: number) => ({ ...CUT, origin: pointAt({ ...CUT, column: CUT.normal, spacing: [1, 1] }, 0, mm) });
+  assert.ok(seenOn(one, where(moved(0.9))));
+  assert.equal(seenOn(one, where(moved(1.1))), undefined);
+  assert.equal(seenOn(one, where(CUT, "1.8")), undefined, "of another Frame of Reference");
+  assert.equal(seenOn(one, { image: one.image }), undefined);
+  // Straight across, through the line: all of it lies there.
+  const across: Plane = { ...CUT, origin: [-30, 10, 18], column: CUT.normal, normal: [0, -0.6, -0.8] };
+  assert.ok(seenOn(one, where(across)));
+  // A circle does not, though its two points do.
+  assert.equal(seenOn({ ...one, kind: "circle" }, where(across)), undefined);
+  assert.equal(seenOn(line("b"), where(CUT)), undefined);
+});
+
+test("units are codes of UCUM, as the server takes them", () => {
+  for (const unit of ["mm", "cm²", "px", "px²", "°", "HU", "", "SUV bw"]) {
+    assert.ok(/^[!-\[\]-~]{1,16}$/.test(ucum(unit)), unit);
+    if (!unit.startsWith("SUV")) assert.equal(shownUnit(ucum(unit)), unit);
+  }
+});
+
+test("colour keeps its luminance and channels", () => {
+  const spread = (mean: number) => ({ mean, sd: 1.5, min: mean - 3, max: mean + 3 });
+  const statistics = { count: 100, ...spread(50), unit: "", channels: [spread(10), spread(20), spread(30)] };
+  const box = { ...line("r"), kind: "rectangle", statistics, points: [{ x: 0, y: 0 }, { x: 10, y: 0 }, { x: 10, y: 10 }, { x: 0, y: 10 }] } as const;
+  const kept = toDraft(box);
+  assert.ok(kept.values!.every(({ code }) => !code || code.value.length <= 16));
+  assert.deepEqual(fromDraft(kept, SQUARE), box);
+  const probe = { ...line("p"), kind: "probe", points: [{ x: 0, y: 0 }], statistics: { ...statistics, count: 1 } } as const;
+  assert.deepEqual(fromDraft(toDraft(probe), SQUARE)!.statistics!.channels!.map(({ mean }) => mean), [10, 20, 30]);
 });

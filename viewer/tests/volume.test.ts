@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Stack } from "../src/dicom/displaysets";
-import { pointAt } from "../src/dicom/geometry";
-import type { DicomElement, DicomObject } from "../src/dicom/model";
+import { describeFrame } from "../src/dicom/frame";
+import { planeOf, pointAt } from "../src/dicom/geometry";
+import type { DicomElement, DicomObject, Vector3 } from "../src/dicom/model";
 import { edgeLetters } from "../src/dicom/orientation";
+import { uprightLayer } from "../src/dicom/upright";
 import {
   CUTS,
   isVolume,
   pointOf,
   sliceAt,
   sliceOf,
+  sliceValues,
   slicesIn,
   slicing,
   tooLarge,
@@ -149,10 +152,60 @@ test("what is no volume says why", () => {
   assert.deepEqual(odd({ "00200052": { vr: "UI", Value: ["1.2.4"] } }), { why: "references" });
 });
 
-test("slices of a tilted gantry shift along their plane and are refused", () => {
-  const tilt = Math.tan((15 * Math.PI) / 180);
-  const found = refused(stackOf([0, 5, 10, 15].map((z) => image([0, z * tilt, z], AXIAL))));
-  assert.ok(found.why === "tilted" && Math.abs(found.degrees - 15) < 1e-6);
+/** Frames about the patient's left-right axis, each so many mm beyond the one before on a line. */
+function leaning(degrees: number, step: readonly number[], axis: "row" | "column" = "column"): Stack {
+  const [cosine, sine] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
+  const orientation = axis === "column" ? [1, 0, 0, 0, cosine, sine] : [cosine, 0, sine, 0, 1, 0];
+  return stackOf([0, 1, 2, 3, 4].map((n) => image(step.map((mm, part) => [7, -3, 40][part]! + n * mm), orientation)));
+}
+
+for (const [degrees, axis] of [[20, "column"], [-20, "column"], [15, "row"]] as const) {
+  test(`a gantry tilted by ${degrees}° about its ${axis} makes a volume that stands upright`, () => {
+    const stack = leaning(degrees, [0, 0, 5], axis);
+    const found = volume(stack);
+    const { tilt, axes, spacing, dimensions } = found;
+    assert.ok(tilt);
+    assert.ok(Math.abs(tilt.degrees - Math.abs(degrees)) < 1e-6);
+    const identity = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
+    axes.forEach((way, at) => way.forEach((part, of) => assert.ok(Math.abs(part - identity[at]![of]!) < 1e-9)));
+    assert.equal(spacing[2], 5);
+    // Every pixel of every frame lies at a voxel's column and row, and between two of its layers.
+    const frames = stack.frames.map(({ instance }) => planeOf(describeFrame(instance, 1))!);
+    frames.forEach((plane, frame) => {
+      for (const [x, y] of [[0, 0], [59, 0], [0, 39], [31, 17]] as const) {
+        const [i, j, k] = voxelOf(found, pointAt(plane, x, y));
+        assert.ok(Math.abs(i - x) < 1e-4 && Math.abs(j - y) < 1e-4, `${i}, ${j} are not ${x}, ${y}`);
+        assert.ok(k > -1e-6 && k < dimensions[2] - 1 + 1e-6);
+        const leansBy = (tilt.axis === 0 ? x : y) * tilt.lean;
+        assert.ok(Math.abs(k + tilt.first - leansBy - frame) < 1e-4);
+      }
+    });
+  });
+}
+
+test("layers of an upright volume lie between its frames, in a straight line", () => {
+  const tilt = { degrees: 20, axis: 1, lean: 0.25, first: 0 } as const;
+  const frames = [0, 1, 2].map((frame) => Float32Array.from({ length: 6 }, (_, at) => 100 * frame + at));
+  const layer = (index: number) => {
+    const into = new Float32Array(6);
+    uprightLayer({ dimensions: [2, 3, 4], tilt }, frames, index, -1, into);
+    return [...into];
+  };
+  assert.deepEqual(layer(0), [0, 1, -1, -1, -1, -1]);
+  assert.deepEqual(layer(1), [100, 101, 77, 78, 54, 55]);
+  assert.deepEqual(layer(2), [200, 201, 177, 178, 154, 155]);
+  assert.deepEqual(layer(3), [-1, -1, -1, -1, -1, -1]);
+  const whole = new Int16Array(6);
+  uprightLayer({ dimensions: [2, 3, 4], tilt: { ...tilt, lean: 0.255 } }, frames, 1, -1, whole);
+  assert.deepEqual([...whole], [100, 101, 77, 78, 53, 54]);
+});
+
+test("frames that lean about both of their axes, or too far, are refused", () => {
+  const both = refused(stackOf([0, 5, 10, 15].map((z) => image([z / 5, z / 4, z], AXIAL))));
+  assert.ok(both.why === "tilted" && Math.abs(both.degrees - (Math.atan(Math.hypot(0.2, 0.25)) * 180) / Math.PI) < 1e-6);
+  assert.equal(refused(leaning(70, [0, 0, 5])).why, "tilted");
+  const crooked = refused(stackOf([0, 5, 10, 15].map((z, n) => image([0, z * 0.3 + (n === 2 ? 2 : 0), z], AXIAL))));
+  assert.equal(crooked.why, "tilted");
 });
 
 test("a device that cannot hold a volume says so before it is fetched", () => {
@@ -171,4 +224,23 @@ test("a slab holds whole slices, as many on either side", () => {
 test("positions rounded in headers are even enough", () => {
   const { spacing } = volume(axial([0, 0.63, 1.25, 1.88, 2.5]));
   assert.ok(Math.abs(spacing[2] - 0.625) < 1e-9);
+});
+
+test("the values of a slice lie where the slice says, and a slab is projected", () => {
+  const cube = volume(axial([0, 2, 4, 6, 8]));
+  const valueAt = ([i, j, k]: Vector3) => i + 100 * j + 10_000 * k;
+  for (const cut of CUTS) {
+    const way = slicing(cube, cut);
+    const plane = sliceOf(cube, way, 1);
+    const values = sliceValues(cube, way, 1, null, valueAt);
+    assert.equal(values.length, plane.columns * plane.rows);
+    for (const [column, row] of [[0, 0], [3, 2], [plane.columns - 1, plane.rows - 1]] as const) {
+      const voxel = voxelOf(cube, pointAt(plane, column, row)).map(Math.round) as [number, number, number];
+      assert.equal(values[row * plane.columns + column], valueAt(voxel), cut);
+    }
+  }
+  const way = slicing(cube, "axial");
+  const first = (index: number, projection: "greatest" | "least" | "mean") => sliceValues(cube, way, index, { slices: 3, projection }, valueAt)[0]!;
+  assert.deepEqual([first(2, "greatest"), first(2, "least"), first(2, "mean")], [30_000, 10_000, 20_000]);
+  assert.deepEqual([first(0, "greatest"), first(0, "mean")], [10_000, 5_000], "beyond the volume there is nothing");
 });

@@ -112,13 +112,13 @@ class Drafts:
         notes = self.versions(person, study_uid)
         if not notes:
             raise NotFound("there is no draft of this study")
-        return self._version(notes[-1])
+        return self.read(notes[-1])
 
     def version(self, person: str, study_uid: str, number: int) -> DraftVersion:
         """One version. Raises NotFound, Corrupt, StorageError."""
         for note in self.versions(person, study_uid):
             if note.number == number:
-                return self._version(note)
+                return self.read(note)
         raise NotFound(f"there is no version {number} of the draft")
 
     def versions(self, person: str, study_uid: str) -> list[VersionNote]:
@@ -140,7 +140,7 @@ class Drafts:
             notes = self._notes(folder)
             newest = notes[-1].number if notes else 0
             if notes and not report:
-                current = self._version(notes[-1])
+                current = self.read(notes[-1])
                 if current.sha256 == digest:
                     return current
             if after is not None and after != newest:
@@ -188,7 +188,8 @@ class Drafts:
             for name, match in found
         ]
 
-    def _version(self, note: VersionNote) -> DraftVersion:
+    def read(self, note: VersionNote) -> DraftVersion:
+        """The version of a note. Raises NotFound, Corrupt, StorageError."""
         found = self._read(note.path, DraftVersion)
         if found is None:
             raise NotFound(f"version {note.number} of the draft was let go")

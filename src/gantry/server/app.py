@@ -24,6 +24,7 @@ from gantry.server.changes import EVENT_STREAM, Feed
 from gantry.server.conflicts import Conflicts
 from gantry.server.conversion import Conversion, TranscodeFrame
 from gantry.server.delete import Deletions
+from gantry.server.dictionary_api import dictionary
 from gantry.server.drafts_api import DraftDoor
 from gantry.server.frames import FrameRetrievals
 from gantry.server.generation import Generation
@@ -376,6 +377,15 @@ def _archive_api(archive: Archive, feed: Feed, health: Health) -> list[Route]:
         _get("/api/conflicts", conflicts.list, "Objects in contradiction", tag, json, page, found),
         _get("/api/health", health.health, "Whether the archive works", tag, json, (), (200, 503)),
         _get("/api/stats", health.stats, "Counts", tag, json, (), ok),
+        _get(
+            "/api/dictionary",
+            dictionary,
+            "VR, keyword and name of every attribute",
+            tag,
+            json,
+            (),
+            (200, 304),
+        ),
     ]
 
 
@@ -426,6 +436,10 @@ def _page(pages: Pages) -> list[Route]:
         _get("/", pages.index, "The viewer", tag, html, (), (200, 304)),
         Route("GET", "/studies/{path}", pages.index, "The viewer, at a study", tag, html, tail=True),
         Route("GET", "/view/{path}", pages.index, "The viewer, at an image of a study", tag, html, tail=True),
+        Route("GET", "/local", pages.index, "The viewer, at files read on the device itself", tag, html),
+        Route(
+            "GET", "/local/{path}", pages.index, "The viewer, at a study of such files", tag, html, tail=True
+        ),
     ]
     files = [name for name in pages.names if name != "index.html"]
     return routes + [_get(f"/{name}", pages.file, name, tag, ("*/*",), (), (200, 304)) for name in files]

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from gantry.archive.archive import Archive
-from gantry.archive.drafts import DraftVersion, NotCurrent
+from gantry.archive.drafts import DraftVersion, NotCurrent, VersionNote
 from gantry.dicomweb.parameters import unsigned
 from gantry.dicomweb.paths import require_uid
 from gantry.dicomweb.ranges import not_modified
@@ -28,10 +28,19 @@ from gantry.toolkit.measurements.model import Content, MeasurementError, read_co
 MAX_DRAFT_BYTES = 4 << 20
 """A thousand measurements of four points are 0.5 MB; the rest is for outlines."""
 
+MAX_COUNTED = 500
+"""Versions, the newest, whose measurements are counted in a list: each is a file to read."""
+
 _NOT_KEPT = (b"cache-control", b"private, no-cache")
 # A proxy that compresses makes an entity tag a weak one.
 _TAG = re.compile(r'(?:W/)?"([0-9]{1,9})"', re.ASCII)
 EMPTY = msgspec.json.encode(Content())
+
+
+class _Counted(msgspec.Struct):
+    """The measurements of a draft, not looked into."""
+
+    measurements: tuple[msgspec.Raw, ...] = ()
 
 
 class DraftDoor:
@@ -72,10 +81,29 @@ class DraftDoor:
         return await self._saved(person, study, EMPTY, after)
 
     async def versions(self, request: Request, study_uid: str) -> Response:
-        """All versions that are kept, oldest first."""
-        found = await asyncio.to_thread(self._drafts.versions, person_of(request), require_uid(study_uid))
-        rows = [{"version": one.number, "at": one.at, "reported": one.reported} for one in found]
+        """All versions that are kept, oldest first, each with how many measurements it holds."""
+        rows = await asyncio.to_thread(self._listed, person_of(request), require_uid(study_uid))
         return json_response({"versions": rows}).with_header(*_NOT_KEPT)
+
+    def _listed(self, person: str, study: str) -> list[dict[str, Any]]:
+        notes = self._drafts.versions(person, study)
+        uncounted = max(0, len(notes) - MAX_COUNTED)
+        return [
+            {
+                "version": note.number,
+                "at": note.at,
+                "reported": note.reported,
+                "measurements": self._count(note) if place >= uncounted else None,
+            }
+            for place, note in enumerate(notes)
+        ]
+
+    def _count(self, note: VersionNote) -> int | None:
+        """None for a version that was let go meanwhile or is damaged: the others are still told."""
+        try:
+            return len(msgspec.json.decode(self._drafts.read(note).content, type=_Counted).measurements)
+        except (NotFound, Corrupt, msgspec.DecodeError):
+            return None
 
     async def version(self, request: Request, study_uid: str, number: str) -> Response:
         """One version."""

@@ -166,6 +166,8 @@ class ReportDoor:
                 extents[uid] = Extent(max(numbers[0], 1), *numbers[1:])
                 spaces[uid] = ds.text(0x00200052) or ""
         seen = [_as_seen(one, spaces) for one in measurements]
+        if any(now.points3d and now.image != one.image for now, one in zip(seen, measurements, strict=True)):
+            raise WebRequestError(409, "points in space are of another Frame of Reference than their image")
         with self._archive.dataset(located[seen[0].image.sop_instance_uid]) as ds:
             try:
                 return write_report(seen, ds, about, extents)
@@ -220,6 +222,9 @@ class ReportDoor:
                 "sopInstanceUid": location.key.sop_uid,
                 "seriesInstanceUid": location.key.series_uid,
                 "title": report.title,
+                "date": report.date,
+                "time": report.time,
+                "observer": report.observer,
             }
             room = MAX_ANSWERED - len(measurements)
             measurements += _sourced(report.measurements[:room], source)

@@ -165,6 +165,15 @@ def multiplicity_of(tag: int) -> str:
     return entry[1] if entry is not None else ""
 
 
+def attributes() -> Iterable[tuple[str, str, str, str]]:
+    """Tag, VR as the dictionary words it, keyword and name of every attribute that has a keyword.
+
+    A tag is eight hexadecimal digits; those of repeating groups have an ``x`` where any digit may stand.
+    """
+    rows = [(f"{tag:08X}", row) for tag, row in _ROWS.items()] + list(_REPEATING.items())
+    return ((tag, row[0], row[4], row[2]) for tag, row in rows if row[4])
+
+
 def tag_of(text: str) -> int | None:
     """The tag for a keyword or for eight hexadecimal digits (``00100010``, ``0010,0010``, ``(0010,0010)``).
 

@@ -1,6 +1,7 @@
 /** DICOMweb as the viewer uses it (PS3.18 10). Paths begin at the server that served this page. */
 import type { DicomObject } from "../dicom/model";
-import { currentTag, getBlob, getDicomJson, getTagged } from "./http";
+import { fileHead, HEAD_BYTES } from "../dicom/filehead";
+import { currentTag, getBeginning, getBlob, getDicomJson, getSize, getTagged, type Piece } from "./http";
 
 const ROOT = "/dicom-web";
 
@@ -72,6 +73,22 @@ export function renderedPicture(framePath: string, window?: { readonly center: n
 
 export async function bulkData(uri: string): Promise<Blob> {
   return await getBlob(sameOrigin(uri), "application/octet-stream, */*;q=0.5");
+}
+
+/** The beginning of a value that is kept apart, and its size. */
+export async function bulkBeginning(uri: string, length: number, signal?: AbortSignal): Promise<Piece> {
+  return await getBeginning(sameOrigin(uri), "application/octet-stream", length, signal);
+}
+
+/** Bytes of a value that is kept apart. */
+export async function bulkSize(uri: string): Promise<number | undefined> {
+  return await getSize(sameOrigin(uri), "application/octet-stream");
+}
+
+/** The File Meta Information of an object as it is stored, which its metadata leave out (PS3.18 F.2.2). */
+export async function storedHead(path: string, signal?: AbortSignal): Promise<DicomObject> {
+  const { bytes } = await getBeginning(path, "application/dicom; transfer-syntax=*", HEAD_BYTES, signal);
+  return fileHead(bytes);
 }
 
 /** A bulk data address may be absolute and name a host that only the server knows itself by. */

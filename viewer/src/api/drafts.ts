@@ -5,8 +5,11 @@ export interface DraftValue {
   readonly name: string;
   readonly value: number;
   readonly unit: string;
+  /** What defines a name that is not one of those that all know. */
+  readonly code?: { readonly value: string; readonly scheme: string; readonly meaning: string };
 }
 
+/** With `points` in its image, or `points3d` in mm of the image's Frame of Reference. */
 export interface DraftMeasurement {
   readonly id: string;
   readonly kind: string;
@@ -17,9 +20,11 @@ export interface DraftMeasurement {
     readonly frame?: number;
     readonly frameOfReferenceUid?: string;
   };
-  readonly points: readonly (readonly [column: number, row: number])[];
+  readonly points?: readonly (readonly [column: number, row: number])[];
   readonly label?: string;
+  readonly text?: string;
   readonly values?: readonly DraftValue[];
+  readonly points3d?: readonly (readonly [x: number, y: number, z: number])[];
 }
 
 export interface Draft {

@@ -71,11 +71,36 @@ export async function getBlob(path: string, accept: string, signal?: AbortSignal
   return await (await get(path, accept, signal)).blob();
 }
 
-function get(path: string, accept: string, signal?: AbortSignal): Promise<Response> {
-  return fetched(path, { headers: { Accept: accept }, signal: signal ?? null });
+/** Some bytes of something, and how many it has. */
+export interface Piece {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly total: number;
 }
 
-/** The answer to a GET. Throws an ApiError for any other than of success. */
+/** The first `length` bytes of what is there, or all where it is shorter. */
+export async function getBeginning(path: string, accept: string, length: number, signal?: AbortSignal): Promise<Piece> {
+  const response = await get(path, accept, signal, { Range: `bytes=0-${length - 1}` });
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  return { bytes, total: Number(/\/(\d+)$/.exec(response.headers.get("Content-Range") ?? "")?.[1] ?? bytes.length) };
+}
+
+/** How many bytes there are, without fetching them; undefined where the server does not know before. */
+export async function getSize(path: string, accept: string): Promise<number | undefined> {
+  const length = (await get(path, accept, undefined, {}, "HEAD")).headers.get("Content-Length");
+  return length === null ? undefined : Number(length);
+}
+
+function get(
+  path: string,
+  accept: string,
+  signal?: AbortSignal,
+  more: Readonly<Record<string, string>> = {},
+  method: "GET" | "HEAD" = "GET",
+): Promise<Response> {
+  return fetched(path, { method, headers: { Accept: accept, ...more }, signal: signal ?? null });
+}
+
+/** The answer to a GET or HEAD. Throws an ApiError for any other than of success. */
 export async function fetched(path: string, how: RequestInit): Promise<Response> {
   let response: Response;
   try {

@@ -23,7 +23,7 @@ interface Fetching {
   respondWith(answer: Promise<Response>): void;
 }
 
-/** All files of the program but what decodes rare images; the build puts them in. */
+/** All files of the program but what hardly anybody needs; the build puts them in. */
 declare const PROGRAM_FILES: readonly string[];
 declare const PROGRAM_VERSION: string;
 
@@ -55,7 +55,7 @@ scope.addEventListener("fetch", (event) => {
 });
 
 function isPage(path: string): boolean {
-  return path === PAGE || path.startsWith("/studies/") || path.startsWith("/view/");
+  return path === PAGE || /^\/(?:studies|view|local)\/|^\/local$/.test(path);
 }
 
 async function page(request: Request): Promise<Response> {

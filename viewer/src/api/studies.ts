@@ -1,4 +1,5 @@
 /** The study list: `GET /api/studies`. */
+import { datesAsNumbers } from "../dicom/datewords";
 import { t } from "../i18n/language";
 import { ApiError, getJson } from "./http";
 
@@ -49,7 +50,8 @@ export async function findStudies(
   signal?: AbortSignal,
 ): Promise<StudyPage> {
   const query = new URLSearchParams({ limit: String(page.limit), offset: String(page.offset) });
-  if (filter.words.trim()) query.set("q", filter.words.trim());
+  const words = datesAsNumbers(filter.words, new Date());
+  if (words) query.set("q", words);
   if (filter.modalities.length > 0) query.set("modality", filter.modalities.join(","));
   if (filter.days > 0) query.set("from", firstDay(filter.days));
   return studyPage(await getJson(`/api/studies?${query}`, signal));

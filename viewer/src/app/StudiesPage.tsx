@@ -3,21 +3,22 @@ import { For, Show, createEffect, createResource, createSignal, on, onCleanup, o
 import { followChanges } from "../api/changes";
 import { dicomDoor } from "../api/server";
 import { findStudies, type StudyFilter } from "../api/studies";
-import { uploadFile } from "../api/upload";
 import { listed } from "../dicom/words";
 import { t } from "../i18n/language";
 import { createStudyList, type StudyList } from "../state/studies";
-import { createUploads } from "../state/uploads";
-import { isTyping } from "../tools/keys";
+import { isTyping } from "../tools/typing";
 import { ColumnsMenu } from "../ui/ColumnsMenu";
 import { ErrorNote, OneOf, SomeOf, ToolButton, type Choice } from "../ui/controls";
+import { DropZone } from "../ui/DropZone";
 import { Icon } from "../ui/icons";
-import { showLanguages } from "../ui/LanguageDialog";
+import { showLanguages } from "../ui/languages";
+import { OpenFiles } from "../ui/OpenFiles";
 import { SearchesMenu } from "../ui/SearchesMenu";
 import { StudyRows, type RowsControl } from "../ui/StudyRows";
 import { theme, toggleTheme } from "../ui/theme";
-import { DropZone, FilePicker, UploadPanel } from "../ui/upload";
-import { openStudyPage, studyAddress } from "./router";
+import { localFiles, readHere, store } from "./localfiles";
+import { openLocalPage, openStudyPage, studyAddress } from "./router";
+import { stored } from "./uploads";
 
 function modalities(): readonly Choice<string>[] {
   const { ct, mr, us, xray, mg, angio, nuclear, ecg } = t().kinds;
@@ -52,7 +53,7 @@ function filterInWords({ words, modalities: codes, days }: StudyFilter): string 
 
 export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
   const list = createStudyList(findStudies);
-  const uploads = createUploads(uploadFile, () => list.refresh());
+  createEffect(on(stored, () => list.refresh(), { defer: true }));
   let search!: HTMLInputElement;
   let rows: RowsControl | undefined;
   const [body, setBody] = createSignal<HTMLElement>();
@@ -124,7 +125,7 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
   });
 
   return (
-    <DropZone onFiles={(files) => uploads.add(files)}>
+    <DropZone onRead={(files) => void readHere(files)} onStore={(files) => void store(files)}>
       <header class="list-head">
         <h1 class="brand">
           <img src="/icon.svg" alt="" width="24" height="24" />
@@ -154,7 +155,10 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
           />
         </div>
         <div class="head-end">
-          <FilePicker onFiles={(files) => uploads.add(files)} />
+          <Show when={localFiles()?.state().total}>
+            <ToolButton icon="laptop" words={t().local.title} onUse={openLocalPage} />
+          </Show>
+          <OpenFiles onRead={(files) => void readHere(files)} onStore={(files) => void store(files)} />
           <ToolButton icon="languages" words={t().language.title} onUse={showLanguages} />
           <ToolButton
             icon={theme() === "dark" ? "sun" : "moon"}
@@ -171,7 +175,6 @@ export function StudiesPage(props: { readonly active: boolean }): JSX.Element {
           )}
         </Show>
       </main>
-      <UploadPanel uploads={uploads} />
     </DropZone>
   );
 }

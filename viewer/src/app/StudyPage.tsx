@@ -1,50 +1,80 @@
 /** One study: series rail, a grid of cells, tools. Everything a key can do, a button can too. */
-import { Index, Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
+import { Index, Show, Suspense, createEffect, createMemo, createSignal, lazy, on, onCleanup, onMount, type JSX } from "solid-js";
 // What a narrow screen changes stands in the last of them.
+import "../ui/styles/keys.css";
 import "../ui/styles/measure.css";
 import "../ui/styles/priors.css";
 import "../ui/styles/sheet.css";
+import "../ui/styles/volume.css";
 import "../ui/styles/viewer.css";
 import { findSeries, findStudiesOfPatient, findStudy, seriesMetadata } from "../api/dicomweb";
 import type { Window } from "../dicom/frame";
 import { linkPath, type Link } from "../dicom/link";
 import { isKind, type Kind } from "../dicom/measure";
-import { presetsFor } from "../dicom/presets";
-import { RENDERINGS } from "../dicom/volume";
+import { presetsFor, windowFor, type Preset } from "../dicom/presets";
+import { suvFactor } from "../dicom/uptake";
+import { renderingsFor } from "../dicom/volume";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
 import { t } from "../i18n/language";
-import { activeSet, cellCount, isCut, seenCells } from "../state/layout";
+import { activeSet, cellCount, isCut, isFused, seenCells } from "../state/layout";
 import type { Measurement } from "../state/measurements";
+import type { LocalFiles } from "../state/local";
+import type { Reported } from "../state/reported";
 import { createPriors } from "../state/priors";
 import { openStudy } from "../state/study";
 import { commandFor } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
+import { LocalHead } from "../ui/LocalStudies";
+import { KeyStatus } from "../ui/KeyCross";
 import { MeasurePanel } from "../ui/MeasurePanel";
 import { whyNoVolume } from "../ui/novolume";
 import { PriorsMenu } from "../ui/PriorsMenu";
+import { ScreenDialog } from "../ui/ScreenDialog";
 import { SeriesRail } from "../ui/SeriesRail";
+import { sightOf } from "../ui/sight";
 import { StageCell } from "../ui/StageCell";
 import { ViewerTools } from "../ui/ViewerTools";
 import { Icon } from "../ui/icons";
+import { createAids } from "./aids";
 import { commandsOf } from "./commands";
+import type { ExportDialogProps } from "../ui/ExportDialog";
+import { sceneOf } from "./exporting";
 import { createNotes } from "./notes";
-import { backToList, openStudyPage, studyAddress } from "./router";
+import { backToList, localAddress, openLocalStudy, openStudyPage, studyAddress } from "./router";
 import { createStage } from "./stage";
+import { sendFiles } from "./uploads";
+
+const InfoPanel = lazy(() => import("../ui/InfoPanel"));
 
 /** How long something is said: a word of assent, or a sentence to read. */
 const SHORT_MS = 1600;
 const LONG_MS = 9000;
 
-export default function StudyPage(props: { readonly link: Link }): JSX.Element {
+/** With its encoders it is a third of the code, and few come for it. */
+const ExportDialog = lazy(() => import("../ui/ExportDialog"));
+
+export interface StudyPageProps {
+  readonly link: Link;
+  /** Where the study is only on this device. */
+  readonly local?: LocalFiles | undefined;
+}
+
+export default function StudyPage(props: StudyPageProps): JSX.Element {
   const uid = props.link.study;
-  const study = openStudy(uid, { findSeries, seriesMetadata });
-  const priors = createPriors(uid, { findStudy, findStudiesOfPatient });
-  const stage = createStage(study, (reason) => say(`${t().volume.refused} ${whyNoVolume(reason)}`, LONG_MS));
+  const { local } = props;
+  const study = openStudy(uid, local ?? { findSeries, seriesMetadata });
+  const priors = createPriors(uid, local ?? { findStudy, findStudiesOfPatient });
+  const stage = createStage(
+    study,
+    (reason) => say(`${t().volume.refused} ${whyNoVolume(reason)}`, LONG_MS),
+    () => say(t().fusion.none, LONG_MS),
+  );
   const { layout, stack, view, viewport } = stage;
-  const notes = createNotes(uid, study);
-  const { measuring, saving } = notes;
+  const notes = createNotes(uid, study, local !== undefined);
+  const { measuring, saving, reported, keyHand } = notes;
+  const aids = createAids(uid, stage, local !== undefined, (words) => say(words, SHORT_MS * 2));
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const firstTool: DragTool = onTouch ? "scroll" : "window";
   const [tool, setTool] = createSignal<DragTool>(firstTool);
@@ -52,12 +82,23 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const [panelOpen, setPanelOpen] = createSignal(false);
   const [bare, setBare] = createSignal(false);
   const [toolsOpen, setToolsOpen] = createSignal(false);
+  const [cropOpen, setCropOpen] = createSignal(false);
   const [keysShown, setKeysShown] = createSignal(false);
   const [said, setSaid] = createSignal("");
+  const [exported, setExported] = createSignal<Omit<ExportDialogProps, "onClose"> | null>(null);
   let main!: HTMLElement;
 
+  const overOf = (id: string | undefined) => {
+    const over = study.find(id ?? null);
+    return over?.kind === "stack" ? over : undefined;
+  };
   const identity = () => study.state().identity;
-  const presets = () => presetsFor(stack()?.modality ?? "");
+  const usePreset = (preset: Preset) => {
+    const shown = view();
+    const window = shown && windowFor(preset, () => viewport()?.pixels(shown.index));
+    if (window) viewport()?.setWindow(window);
+  };
+  const presets = () => presetsFor(stack()?.modality ?? "", suvFactor(view()?.uptake));
 
   let saying: ReturnType<typeof setTimeout> | undefined;
   const say = (words: string, forMs: number) => {
@@ -68,12 +109,14 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   const finish = async () => {
     try {
       await saving.finish();
+      void reported.ask();
       say(t().measure.finished, SHORT_MS);
     } catch (error) {
       say((error as Error).message, LONG_MS);
     }
   };
   const copyLink = async () => {
+    if (local) return say(t().local.noLink, LONG_MS);
     const now = view();
     const set = stage.displaySet();
     const isFirst = study.sets().find((one) => one.seriesUid === set?.seriesUid)?.id === set?.id;
@@ -89,11 +132,21 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   };
   const showMeasurement = (one: Measurement) => {
     measuring.select(one.id);
+    goTo(one);
+  };
+  const showReported = ({ shape }: Reported) => {
+    reported.select(shape.id);
+    goTo(shape);
+  };
+  const goTo = (one: Measurement) => {
     const place = notes.placeOf(one);
-    if (place) stage.goTo(place.set, place.index);
+    if (place && one.plane) stage.goToCut(place.set, one);
+    else if (place) stage.goTo(place.set, place.index);
+    // Keys are then for the image.
+    main.focus();
   };
 
-  const commands = commandsOf(stage, measuring, {
+  const commands = commandsOf(stage, measuring, aids, {
     tool,
     setTool,
     firstTool,
@@ -101,10 +154,27 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     toggleBare: () => setBare((value) => !value),
     toggleHelp: () => setKeysShown((value) => !value),
     copyLink: () => void copyLink(),
+    toggleCrop() {
+      if (cropOpen()) return void setCropOpen(false);
+      if (view()?.cut !== "solid") stage.toggleSolid();
+      setCropOpen(true);
+    },
+    export: (mode) => setExported({ mode, scene: sceneOf(stage, uid, study, notes, main) }),
   });
 
+  /** Whether it measured; in fields, on buttons and in menus keys do what they do there. */
+  const isMeasuringKey = (event: KeyboardEvent): boolean => {
+    const { ctrlKey, metaKey, altKey, target, key, shiftKey: shift } = event;
+    if (ctrlKey || metaKey || altKey || (target !== document.body && target !== main)) return false;
+    const cell = stage.active();
+    const sight = sightOf(cell);
+    const box = cell.element();
+    const middle = box ? sight?.toImage({ x: box.clientWidth / 2, y: box.clientHeight / 2 }) : undefined;
+    return keyHand.press({ key, shift, tool: tool(), sight, middle });
+  };
   const onKey = (event: KeyboardEvent) => {
-    if (keysShown() || event.defaultPrevented) return;
+    if (keysShown() || exported() || event.defaultPrevented) return;
+    if (isMeasuringKey(event)) return event.preventDefault();
     if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
     const command = preset ? undefined : commandFor(event);
@@ -112,16 +182,21 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     // A focused button keeps its own keys.
     if (event.key === " " && event.target instanceof HTMLButtonElement) return;
     event.preventDefault();
-    if (preset) return viewport()?.setWindow(preset);
+    if (preset) return usePreset(preset);
     commands[command!]();
   };
+  /** The browser asks before what is nowhere else is lost. */
+  const warn = (event: BeforeUnloadEvent) => local && measuring.all().list.length > 0 && event.preventDefault();
   onMount(() => {
     addEventListener("keydown", onKey);
     addEventListener("pagehide", saving.flush);
+    addEventListener("beforeunload", warn);
     onCleanup(() => {
       removeEventListener("keydown", onKey);
+      removeEventListener("beforeunload", warn);
       removeEventListener("pagehide", saving.flush);
       saving.dispose();
+      reported.dispose();
       study.dispose();
       priors.dispose();
     });
@@ -129,6 +204,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
 
   // The first image comes first.
   createEffect(() => !study.state().busy && priors.load());
+  createEffect(() => !local && view() && reported.begin());
 
   // It begins as soon as the first series is known.
   let hasBegun = false;
@@ -136,13 +212,14 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
     const first = study.sets()[0];
     if (hasBegun || !first) return;
     hasBegun = true;
-    void saving.open();
+    if (!local) void saving.open();
     void stage.begin(first, props.link);
   });
 
   createEffect(
     on(tool, (now) => {
       measuring.abandon();
+      keyHand.putAway();
       if (isKind(now)) setLastKind(now);
       if (now !== "cursor") stage.hideCursor();
     }),
@@ -154,7 +231,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
   });
 
   return (
-    <div class="viewer page" classList={{ bare: bare(), "with-panel": panelOpen() }}>
+    <div class="viewer page" classList={{ bare: bare(), "with-panel": panelOpen() && !aids.info(), "with-info": aids.info() }}>
       <header class="viewer-head">
         <button type="button" class="tool" aria-label={t().viewer.back} title={t().viewer.back} onClick={backToList}>
           <Icon name="arrowLeft" />
@@ -162,22 +239,36 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         <div class="viewer-title">
           <h1>{identity() ? nameInWords(identity()!.patientName) : ""}</h1>
           <p>
+            <Show when={local}>
+              <span class="local-said">{t().local.mark}</span>
+            </Show>
             {listed([
               identity()?.description,
               `${dateInWords(identity()?.studyDate)} ${timeInWords(identity()?.studyTime)}`.trim(),
             ])}
           </p>
         </div>
-        <PriorsMenu priors={priors} address={studyAddress} onOpen={openStudyPage} />
+        <PriorsMenu
+          priors={priors}
+          address={local ? localAddress : studyAddress}
+          onOpen={local ? openLocalStudy : openStudyPage}
+          none={local ? t().local.noPriors : t().priors.none}
+        />
+        <Show when={local}>{(held) => <LocalHead onStore={() => void sendFiles(held().filesOf(uid))} />}</Show>
       </header>
       <ViewerTools
         tool={tool()}
         onTool={setTool}
         lastKind={lastKind()}
         panelOpen={panelOpen()}
+        info={aids.info()}
+        overlays={aids.overlays()}
+        lens={aids.lens()}
+        subtracted={view()?.subtracted ?? null}
         run={(id) => commands[id]()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}
+        onPreset={usePreset}
         onWindow={(window: Window) => viewport()?.setWindow(window)}
         canScroll={(stack()?.frames.length ?? 0) > 1}
         canWindow={view()?.window != null}
@@ -189,9 +280,17 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         slab={view()?.slab ?? null}
         canSlab={view()?.cut != null && view()?.cut !== "solid"}
         rendering={view()?.rendering ?? null}
-        renderings={RENDERINGS.filter((one) => one === "window" || view()?.frame.rescaleType === "HU")}
+        renderings={renderingsFor(stack()?.modality ?? "", view()?.frame.rescaleType === "HU")}
         onRendering={(rendering) => stage.active().setRendering(rendering)}
         solid={layout().cells.some((cell, index) => index < cellCount(layout()) && cell?.cut === "solid")}
+        crop={view()?.crop?.faces ?? null}
+        onCrop={(crop) => stage.active().setCrop(crop)}
+        cropOpen={cropOpen()}
+        onCropOpen={setCropOpen}
+        over={stage.over()}
+        fusion={stage.fusion()}
+        onFusion={stage.setFusion}
+        fused={isFused(layout())}
         onSlab={(slab) => stage.active().setSlab(slab)}
         onLayout={(rows, columns) => void stage.setGrid(rows, columns)}
         linked={stage.linked()}
@@ -203,6 +302,7 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
       <SeriesRail
         study={study}
         uid={uid}
+        isLocal={local !== undefined}
         active={activeSet(layout())}
         shown={seenCells(layout()).flatMap((index) => layout().cells[index]?.set ?? [])}
         onOpen={stage.showNamed}
@@ -224,14 +324,22 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
                 study={uid}
                 set={set()}
                 cut={layout().cells[index]?.cut ?? null}
-                beginning={stage.beginningOf(set()?.id)}
+                over={overOf(layout().cells[index]?.over)}
+                planes={stage.lines() ? stage.planesOf(set()?.id) : []}
+                cropping={cropOpen()}
+                beginning={stage.beginningOf(set()?.id, index)}
                 identity={identity()}
                 active={layout().active === index}
                 isOne={cellCount(layout()) === 1}
                 hidden={layout().alone && layout().active !== index}
                 bare={bare()}
                 tool={tool()}
+                overlays={aids.overlays()}
+                lens={aids.lens() && layout().active === index}
+                onLensClosed={aids.closeLens}
                 measuring={measuring}
+                reported={reported}
+                keyHand={keyHand}
                 others={stage.othersOf(index)}
                 cursor={stage.cursor()}
                 onActivate={() => stage.activate(index)}
@@ -252,20 +360,42 @@ export default function StudyPage(props: { readonly link: Link }): JSX.Element {
         <p class="said" role="status">
           {said()}
         </p>
+        <KeyStatus hand={keyHand} measuring={measuring} />
         <StudyErrors study={study} isOpen={stage.displaySet() !== undefined} />
       </main>
-      <Show when={panelOpen()}>
+      <Show when={aids.info()}>
+        <Suspense>
+          <InfoPanel
+            object={aids.described()?.object}
+            frame={aids.described()?.frame ?? 0}
+            path={aids.described()?.path}
+            onClose={() => {
+              aids.toggleInfo();
+              main.focus();
+            }}
+          />
+        </Suspense>
+      </Show>
+      <Show when={panelOpen() && !aids.info()}>
         <MeasurePanel
-          saving={saving.state()}
+          saving={local ? null : saving.state()}
           problem={saving.problem()}
           onFinish={() => void finish()}
           measuring={measuring}
           placeInWords={notes.placeInWords}
           onShow={showMeasurement}
+          reported={reported}
+          onShowReported={showReported}
           onClose={() => setPanelOpen(false)}
         />
       </Show>
+      <ScreenDialog open={aids.screenShown()} onClose={aids.closeScreen} onKnown={aids.trueSize} />
       <KeysDialog open={keysShown()} onClose={() => setKeysShown(false)} presets={presets()} />
+      <Suspense>
+        <Show when={exported()} keyed>
+          {(asked) => <ExportDialog {...asked} onClose={() => setExported(null)} />}
+        </Show>
+      </Suspense>
     </div>
   );
 }

@@ -4,11 +4,15 @@ import { cellCount } from "../state/layout";
 import type { CommandId } from "../tools/keys";
 import type { Measuring } from "../tools/measuring";
 import type { DragTool } from "../tools/mouse";
+import type { ExportMode } from "../ui/ExportDialog";
 import { togglePlaying } from "../ui/StageCell";
+import type { Aids } from "./aids";
 import { backToList } from "./router";
 import type { Stage } from "./stage";
 
 const FINE_ZOOM = 1.25;
+/** What one press of a key turns a plane by. */
+const TURN_DEGREES = 5;
 /** What the key for one or several viewports changes to. */
 const SEVERAL = [2, 2] as const;
 
@@ -21,12 +25,14 @@ export interface Hands {
   readonly togglePanel: () => void;
   readonly toggleBare: () => void;
   readonly toggleHelp: () => void;
+  readonly toggleCrop: () => void;
   readonly copyLink: () => void;
+  readonly export: (mode: ExportMode) => void;
 }
 
 export type Commands = Readonly<Record<CommandId, () => void>>;
 
-export function commandsOf(stage: Stage, measuring: Measuring, hands: Hands): Commands {
+export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands: Hands): Commands {
   const { viewport } = stage;
   const take = (tool: DragTool) => () => hands.setTool(tool);
   const remove = () => measuring.remove(measuring.selected());
@@ -52,30 +58,51 @@ export function commandsOf(stage: Stage, measuring: Measuring, hands: Hands): Co
     rectangle: take("rectangle"),
     circle: take("circle"),
     freehand: take("freehand"),
+    spline: take("spline"),
     arrow: take("arrow"),
     probe: take("probe"),
     panel: hands.togglePanel,
     remove,
     undo: measuring.undo,
     redo: measuring.redo,
-    putAway: () => measuring.escape() || (isKind(hands.tool()) && hands.setTool(hands.firstTool)),
+    // What was measured stays selected when the tool is put away: keys can then take hold of its points.
+    putAway: () => {
+      if (measuring.abandon()) return;
+      if (isKind(hands.tool())) hands.setTool(hands.firstTool);
+      else measuring.escape();
+    },
     zoomIn: () => viewport()?.zoom(FINE_ZOOM),
     zoomOut: () => viewport()?.zoom(1 / FINE_ZOOM),
     invert: () => viewport()?.invert(),
     rotate: () => viewport()?.rotate(),
     flip: () => viewport()?.flip(),
-    reset: () => viewport()?.reset(),
+    reset: stage.reset,
     play: () => togglePlaying(stage.active(), stage.stack()),
     nextCell: () => stage.stepCell(1),
     alone: stage.toggleAlone,
     grid: () => void (cellCount(stage.layout()) > 1 ? stage.setGrid(1, 1) : stage.setGrid(...SEVERAL)),
     planes: stage.togglePlanes,
     solid: stage.toggleSolid,
+    fusion: stage.toggleFusion,
+    crop: hands.toggleCrop,
+    turnLeft: () => stage.turn("down", -TURN_DEGREES),
+    turnRight: () => stage.turn("down", TURN_DEGREES),
+    turnUp: () => stage.turn("right", TURN_DEGREES),
+    turnDown: () => stage.turn("right", -TURN_DEGREES),
     link: stage.toggleLinked,
     lines: stage.toggleLines,
     copyLink: hands.copyLink,
+    exportSeen: () => hands.export("picture"),
+    print: () => hands.export("print"),
     full: hands.toggleBare,
     help: hands.toggleHelp,
+    info: aids.toggleInfo,
+    overlays: aids.toggleOverlays,
+    subtract: () => stage.view()?.subtracted != null && viewport()?.subtract?.(),
+    lens: aids.toggleLens,
+    fit: () => viewport()?.fit(),
+    trueSize: aids.trueSize,
+    onePixel: aids.onePixel,
     // The key that deletes on some keyboards is the one that goes back on others.
     list: () => (measuring.selected() ? remove() : backToList()),
   };

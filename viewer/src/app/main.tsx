@@ -5,19 +5,26 @@ import "@fontsource-variable/inter/wght.css";
 import "../ui/styles/tokens.css";
 import "../ui/styles/base.css";
 import "../ui/styles/list.css";
+import "../ui/styles/local.css";
 import { speakChosen } from "../i18n/language";
-import { LanguageDialog } from "../ui/LanguageDialog";
+import { languagesAsked } from "../ui/languages";
 import { keepShell } from "../api/shell";
 import { applyTheme } from "../ui/theme";
 import { StudiesPage } from "./StudiesPage";
+import { localFiles } from "./localfiles";
 import { followHistory, place } from "./router";
+import { uploads } from "./uploads";
 
 const StudyPage = lazy(() => import("./StudyPage"));
+const UploadPanel = lazy(() => import("../ui/UploadPanel"));
+const LanguageDialog = lazy(() => import("../ui/LanguageDialog"));
+const LocalPage = lazy(() => import("./LocalPage"));
 
 function App() {
-  const link = () => {
+  /** The study that is open; none where it was only on this device and is gone. */
+  const opened = () => {
     const now = place();
-    return now.page === "study" ? now.link : undefined;
+    return now.page === "study" && !(now.isLocal && !localFiles()?.has(now.link.study)) ? now : undefined;
   };
   return (
     <>
@@ -25,19 +32,35 @@ function App() {
       <div class="page" hidden={place().page !== "list"}>
         <StudiesPage active={place().page === "list"} />
       </div>
-      <Show when={link()} keyed>
+      <Show when={place().page !== "list" && !opened()}>
+        <Suspense fallback={<div class="page" aria-busy="true" />}>
+          <LocalPage />
+        </Suspense>
+      </Show>
+      <Show when={opened()} keyed>
         {(asked) => (
           <Suspense fallback={<div class="page black" aria-busy="true" />}>
-            <StudyPage link={asked} />
+            <StudyPage link={asked.link} local={(asked.isLocal && localFiles()) || undefined} />
           </Suspense>
         )}
       </Show>
-      <LanguageDialog />
+      <Show when={(uploads()?.state.total ?? 0) > 0 && uploads()}>
+        {(queue) => (
+          <Suspense>
+            <UploadPanel uploads={queue()} />
+          </Suspense>
+        )}
+      </Show>
+      <Show when={languagesAsked()}>
+        <Suspense>
+          <LanguageDialog />
+        </Suspense>
+      </Show>
     </>
   );
 }
 
-/** The viewer's code comes while the list is looked at, so that opening a study waits for images only. */
+/** The viewer's code comes while a list is looked at, so that opening a study waits for images only. */
 function fetchViewerWhenIdle(): void {
   const idle = globalThis.requestIdleCallback ?? ((work: () => void) => setTimeout(work, 1500));
   idle(() => void import("./StudyPage"));
@@ -46,5 +69,5 @@ function fetchViewerWhenIdle(): void {
 applyTheme();
 followHistory();
 void speakChosen().then(() => render(() => <App />, document.getElementById("app")!));
-if (place().page === "list") fetchViewerWhenIdle();
+if (place().page !== "study") fetchViewerWhenIdle();
 keepShell();

@@ -1,14 +1,17 @@
 /** What was measured in a study: on its images, in the panel, and kept on the server. */
-import { createEffect, on } from "solid-js";
+import { createEffect, createMemo, on } from "solid-js";
 import { readDraft, reportDraft, writeDraft } from "../api/drafts";
+import { readReports } from "../api/reports";
 import { sopInstanceUid, type Stack } from "../dicom/displaysets";
 import { describeFrame } from "../dicom/frame";
-import { spacingOf } from "../dicom/measure";
+import { spacingOf, type ImagePoint, type Spacing } from "../dicom/measure";
 import { newUid } from "../dicom/uid";
 import { t } from "../i18n/language";
-import type { Measurement } from "../state/measurements";
+import type { ImageReference, Measurement } from "../state/measurements";
+import { createReported } from "../state/reported";
 import { createSaving } from "../state/saving";
 import type { OpenStudy } from "../state/study";
+import { createKeyHand } from "../tools/keyhand";
 import { measuringOf } from "../tools/measuring";
 
 export type Notes = ReturnType<typeof createNotes>;
@@ -18,8 +21,9 @@ export interface Place {
   readonly index: number;
 }
 
-export function createNotes(uid: string, study: OpenStudy) {
-  const measuring = measuringOf(uid);
+/** With `isLocal` nothing is asked of the server or saved there: the study is only on this device. */
+export function createNotes(uid: string, study: OpenStudy, isLocal: boolean) {
+  const measuring = measuringOf(isLocal ? `local ${uid}` : uid);
   const saving = createSaving(
     {
       read: () => readDraft(uid),
@@ -30,16 +34,20 @@ export function createNotes(uid: string, study: OpenStudy) {
       list: () => measuring.all().list,
       receive: measuring.receive,
       forget: measuring.forget,
-      async spacingOf(image, points) {
-        await study.openSeries(image.seriesInstanceUid);
-        const place = placeOf({ image });
-        const frame = place?.set.frames[place.index];
-        return frame && spacingOf(describeFrame(frame.instance, frame.number), points);
-      },
+      spacingOf: pixelSizeOf,
     },
     newUid,
   );
-  createEffect(on(() => measuring.all().list, () => saving.changed()));
+  const drafted = createMemo(() => new Set(measuring.all().list.map(({ id }) => id)));
+  const reported = createReported({ read: (signal) => readReports(uid, signal), spacingOf: pixelSizeOf, drafted });
+
+  async function pixelSizeOf(image: ImageReference, points: readonly ImagePoint[]): Promise<Spacing | undefined> {
+    await study.openSeries(image.seriesInstanceUid);
+    const place = placeOf({ image });
+    const frame = place?.set.frames[place.index];
+    return frame && spacingOf(describeFrame(frame.instance, frame.number), points);
+  }
+  if (!isLocal) createEffect(on(() => measuring.all().list, () => saving.changed()));
 
   /** Where the image of a measurement is, as far as its series is read. */
   function placeOf({ image }: Pick<Measurement, "image">): Place | undefined {
@@ -55,9 +63,12 @@ export function createNotes(uid: string, study: OpenStudy) {
   return {
     measuring,
     saving,
+    reported,
+    keyHand: createKeyHand(measuring),
     placeOf,
     placeInWords(one: Measurement): string {
       const place = placeOf(one);
+      if (place && one.plane) return t().measure.onCut(place.set.description || place.set.modality);
       return place ? t().measure.place(place.set.description || place.set.modality, place.index + 1) : "";
     },
   };

@@ -1,10 +1,12 @@
 /** What of a study is shown where: the grid of cells, and how they follow one another. */
-import { createEffect, createMemo, createSignal, on } from "solid-js";
+import { createEffect, createMemo, createSignal, on, untrack } from "solid-js";
 import type { DisplaySet, Stack } from "../dicom/displaysets";
-import { areParallel } from "../dicom/geometry";
+import { areParallel, length, unit } from "../dicom/geometry";
+import { hangingOf, needsAllSeries } from "../dicom/hanging";
 import type { Link } from "../dicom/link";
 import type { Vector3 } from "../dicom/model";
-import { isVolume, volumeOf, type NoVolume } from "../dicom/volume";
+import { cross, dot } from "../dicom/orientation";
+import { CUTS, isVolume, volumeOf, type NoVolume } from "../dicom/volume";
 import { centreOf, createCell, type Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
 import {
@@ -14,8 +16,10 @@ import {
   activeSet,
   allCuts,
   fill,
+  fusedCuts,
   inGrid,
   isCut,
+  isFused,
   put,
   seenCells,
   step,
@@ -23,18 +27,37 @@ import {
   toggleSolid,
   type Layout,
 } from "../state/layout";
+import { FIRST_LOOK, fusionPair, isFusible, type FusionLook } from "../state/fusion";
+import type { Measurement } from "../state/measurements";
+import { middleOf, seenOn } from "../state/space";
 import type { OpenStudy } from "../state/study";
 import type { Point } from "../tools/gestures";
+import { sightOf } from "../ui/sight";
+import { meetingOf, screenOf, type TurnablePlane } from "../ui/turning";
+
+/** How far a hand would drag a solid for one degree. */
+const SOLID_PX = 400 / 180;
+
+/** Where a display set begins; in one cell, or in any. */
+interface Begun {
+  readonly id: string;
+  readonly at: Beginning;
+  readonly cell?: number;
+}
+
+/** A phone shows one image at a time. */
+const NARROW = matchMedia("(max-width: 760px)");
 
 export type Stage = ReturnType<typeof createStage>;
 
-/** `onRefusal` hears why a stack cannot be seen as a volume. */
-export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => void) {
+/** `onRefusal` hears why a stack cannot be seen as a volume, `onNoPair` that no series can be laid over another. */
+export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => void, onNoPair: () => void) {
+  const [fusionLook, setFusionLook] = createSignal<FusionLook>(FIRST_LOOK);
   const [layout, setLayout] = createSignal<Layout>(ONE_CELL);
   const [linked, setLinked] = createSignal(true);
   const [lines, setLines] = createSignal(true);
   const [cursor, setCursor] = createSignal<Vector3 | null>(null);
-  const [beginning, setBeginning] = createSignal<{ readonly id: string; readonly at: Beginning } | null>(null);
+  const [beginnings, setBeginnings] = createSignal<readonly Begun[]>([]);
   const cells: readonly Cell[] = Array.from({ length: MOST_SIDE * MOST_SIDE }, createCell);
 
   const active = (): Cell => cells[layout().active]!;
@@ -46,7 +69,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
   });
 
   function show(id: string, cell = layout().active, at?: Beginning): void {
-    if (at) setBeginning({ id, at });
+    if (at) setBeginnings([{ id, at }]);
     setLayout(put(layout(), cell, id));
   }
 
@@ -78,17 +101,79 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
 
   /** What the address asks for, else the first series. */
   async function begin(first: DisplaySet, { series, instance, frame, window }: Link): Promise<void> {
+    if (![series, instance, frame, window].some(Boolean) && (await hang(first))) return;
     const opened = series ? await study.openSeries(series) : first;
     const set = study.find(instance ?? null) ?? opened ?? first;
     show(set.id, 0, { index: frame && frame - 1, window });
   }
 
+  /** As the readers of its modality expect it; false where they expect nothing. */
+  async function hang(first: DisplaySet): Promise<boolean> {
+    if (NARROW.matches) return false;
+    if (needsAllSeries(first)) for (const { uid } of study.state().series) await study.openSeries(uid);
+    const hanging = hangingOf(study.sets());
+    if (!hanging) return false;
+    const { rows, columns, cells: hungOnes } = hanging;
+    setBeginnings(hungOnes.flatMap((hung, cell) => (hung ? [{ id: hung.set, cell, at: { index: hung.index, hung } }] : [])));
+    const active = Math.max(0, hungOnes.findIndex((hung) => hung !== null));
+    setLayout({ rows, columns, cells: hungOnes.map((hung) => hung && { set: hung.set, cut: null }), active, alone: false });
+    return true;
+  }
+
   /** To one image, in the cell that shows its stack already where there is one. */
   function goTo(set: Stack, index: number): void {
-    const seen = seenCells(layout()).find((cell) => layout().cells[cell]?.set === set.id);
+    const shows = (cell: number) => layout().cells[cell]?.set === set.id && !layout().cells[cell]?.cut;
+    const seen = seenCells(layout()).find(shows);
     if (seen === undefined) return show(set.id, layout().active, { index });
     setLayout(activate(layout(), seen));
     cells[seen]!.view()?.goTo(index);
+  }
+
+  /** What is to be seen on a cut, as soon as cuts are there. */
+  const [sought, setSought] = createSignal<Measurement | null>(null);
+
+  /** To a measurement in space; its volume is cut where that is not seen yet. */
+  function goToCut(set: Stack, one: Measurement): void {
+    const volume = volumeOf(set);
+    if (!isVolume(volume)) return onRefusal(volume);
+    if (!isCut(layout()) || activeSet(layout()) !== set.id) {
+      if (!isCut(layout())) withoutCuts = layout();
+      setBeginnings([{ id: set.id, at: { point: middleOf(one) } }]);
+      setLayout(allCuts(set.id));
+    }
+    setSought(one);
+  }
+
+  createEffect(() => {
+    const one = sought();
+    if (!one) return;
+    if (!isCut(layout())) return void setSought(null);
+    const cuts = seenCells(layout()).filter((cell) => (layout().cells[cell]?.cut ?? "solid") !== "solid");
+    if (!cuts.every((cell) => cells[cell]!.shown()?.plane)) return;
+    setSought(null);
+    untrack(() => seek(one, cuts));
+  });
+
+  /** Brings a measurement into sight: on a cut that it lies in, or else on one that is turned so that it does. */
+  function seek(one: Measurement, cuts: readonly number[]): void {
+    const point = middleOf(one);
+    const along = one.plane?.normal;
+    if (!point || !along) return;
+    for (const cell of cuts) cells[cell]!.view()?.goToPoint(point);
+    const normalOf = (cell: number) => cells[cell]!.shown()!.plane!.normal;
+    const holds = (cell: number) => {
+      const sight = sightOf(cells[cell]!);
+      return sight !== undefined && seenOn(one, sight) !== undefined;
+    };
+    const [nearest] = [...cuts].sort((a, b) => Math.abs(dot(normalOf(b), along)) - Math.abs(dot(normalOf(a), along)));
+    const found = cuts.find(holds) ?? nearest;
+    if (found === undefined) return;
+    if (!holds(found)) {
+      const normal = normalOf(found);
+      const axis = cross(normal, dot(normal, along) < 0 ? [-along[0], -along[1], -along[2]] : along);
+      if (length(axis) > 0) cells[found]!.turnPlane(unit(axis), point, Math.atan2(length(axis), Math.abs(dot(normal, along))));
+    }
+    setLayout(activate(layout(), found));
   }
 
   function isSeenAsVolume(): boolean {
@@ -96,6 +181,55 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     const volume = shown && volumeOf(shown);
     if (volume && !isVolume(volume)) onRefusal(volume);
     return volume !== undefined && isVolume(volume);
+  }
+
+  /** Of the pair that the images in hand are one of; the active cell goes back to what it was by the same way. */
+  async function toggleFusion(): Promise<void> {
+    if (isFused(layout())) return void setLayout(withoutCuts);
+    for (const { uid, sets, modality } of study.state().series)
+      if (!sets && isFusible(modality)) await study.openSeries(uid);
+    const pair = fusionPair(study.sets(), stack());
+    if (!pair) return onNoPair();
+    const now = view();
+    const isUnder = stack()?.id === pair.under.id;
+    const at: Beginning = { point: now ? centreOf(now) : undefined, window: (isUnder && now?.window) || undefined };
+    setBeginnings([{ id: pair.under.id, at }]);
+    if (!isCut(layout())) withoutCuts = layout();
+    setLayout(fusedCuts(pair.under.id, pair.over.id));
+  }
+
+  function setFusion(look: FusionLook): void {
+    for (const cell of cells) cell.setFusion(look);
+    setFusionLook(look);
+  }
+
+  /** The planes of one volume that are seen, each with the way to turn it; none but all three. */
+  function planesOf(set: string | undefined): readonly TurnablePlane[] {
+    const found = seenCells(layout()).flatMap((index) => {
+      const { set: id, cut } = layout().cells[index] ?? {};
+      const shown = cells[index]!.shown();
+      if (id !== set || !cut || cut === "solid" || !shown?.plane) return [];
+      return [{ cell: index, shown, plane: shown.plane, turn: cells[index]!.turnPlane }];
+    });
+    return found.length === CUTS.length ? found : [];
+  }
+
+  /** Turns the active plane about the line that runs down, or to the right, through where the planes meet. */
+  function turn(about: "down" | "right", degrees: number): void {
+    const shown = view();
+    const now = active().view();
+    if (!shown || !now) return;
+    if (now.turn) return now.turn(about === "down" ? { x: degrees * SOLID_PX, y: 0 } : { x: 0, y: -degrees * SOLID_PX });
+    const screen = screenOf(now);
+    const pivot = meetingOf(planesOf(activeSet(layout()) ?? undefined)) ?? centreOf(shown);
+    if (screen && pivot && shown.cut) active().turnPlane(screen[about], pivot, (degrees * Math.PI) / 180);
+  }
+
+  /** Planes that were turned go back together: it is seldom the active one that a hand has turned. */
+  function reset(): void {
+    for (const { cell, shown } of planesOf(activeSet(layout()) ?? undefined))
+      if (shown.turned && cell !== layout().active) cells[cell]!.view()?.reset();
+    active().view()?.reset();
   }
 
   let withoutCuts: Layout = ONE_CELL;
@@ -109,7 +243,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     const whole = seenCells(layout()).find((index) => !layout().cells[index]?.cut);
     const taken = goes ? cells[whole ?? layout().active] : active();
     const at: Beginning = { index: taken?.shown()?.index, point, window: now?.window ?? undefined };
-    setBeginning({ id: shown.id, at });
+    setBeginnings([{ id: shown.id, at }]);
     if (!goes) withoutCuts = layout();
     setLayout(goes ? withoutCuts : allCuts(shown.id));
   }
@@ -179,15 +313,27 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     displaySet,
     stack,
     /** Where a display set begins; undefined where nobody asked. */
-    beginningOf: (id: string | undefined) => (beginning()?.id === id ? beginning()?.at : undefined),
+    beginningOf(id: string | undefined, cell: number): Beginning | undefined {
+      const own = beginnings().filter((begun) => begun.id === id);
+      return (own.find((begun) => begun.cell === cell) ?? own.find((begun) => begun.cell === undefined))?.at;
+    },
     show,
     showNamed,
     stepSet,
     setGrid,
     begin,
     goTo,
+    goToCut,
     togglePlanes,
     toggleSolid: () => isSeenAsVolume() && setLayout(toggleSolid(layout())),
+    toggleFusion: () => void toggleFusion(),
+    fusion: fusionLook,
+    /** What is laid over planes that are seen, whichever cell is the active one. */
+    over: () => seenCells(layout()).map((cell) => cells[cell]!.shown()?.over).find((over) => over) ?? null,
+    setFusion,
+    planesOf,
+    turn,
+    reset,
     toggleAlone: () => setLayout(toggleAlone(layout())),
     activate: (cell: number) => setLayout(activate(layout(), cell)),
     stepCell: (direction: 1 | -1) => setLayout(step(layout(), direction)),

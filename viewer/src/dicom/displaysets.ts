@@ -5,6 +5,7 @@
  * own; everything without pixels (report, document, waveform, plan) is a sheet to read.
  */
 import { describeFrame, numberOfFrames } from "./frame";
+import { MOST_PHASES, framePhases, phasesOf, sizesOf } from "./phases";
 import { TAG, number, text, type DicomObject, type Vector3 } from "./model";
 import { cross, dot } from "./orientation";
 
@@ -20,6 +21,8 @@ interface Common {
   readonly seriesNumber: number | undefined;
   readonly description: string;
   readonly modality: string;
+  /** What tells it from the other sets of its series, as far as something does. */
+  readonly part?: string | undefined;
 }
 
 export interface Stack extends Common {
@@ -44,18 +47,49 @@ export function displaySets(instances: readonly DicomObject[]): readonly Display
   for (const instance of inInstanceOrder(instances)) {
     const sheet = sheetKind(instance);
     if (sheet) others.push({ ...common(instance), kind: "sheet", sheet, instance });
-    else if (numberOfFrames(instance) > 1) others.push(multiFrameStack(instance));
+    else if (numberOfFrames(instance) > 1) others.push(...multiFrameStacks(instance));
     else single.push(instance);
   }
-  if (single.length === 0) return others;
-  const ordered = inSpatialOrder(single);
-  const stack: Stack = {
-    ...common(ordered[0]!),
-    kind: "stack",
-    multiFrame: false,
-    frames: ordered.map((instance) => ({ instance, number: 1 })),
-  };
-  return [stack, ...others];
+  return [...singleFrameStacks(single), ...others];
+}
+
+/** Radiographs are looked at one beside the other, and are no stack to scroll through. */
+const ONE_BY_ONE = new Set(["MG", "CR", "DX", "IO", "PX"]);
+const MOST_ONE_BY_ONE = 12;
+
+function singleFrameStacks(images: readonly DicomObject[]): readonly Stack[] {
+  if (images.length === 0) return [];
+  const modality = text(images[0], TAG.modality) ?? "";
+  if (ONE_BY_ONE.has(modality) && images.length <= MOST_ONE_BY_ONE)
+    return images.map((image) => stackOf([image], viewName(image)));
+  const sizes = sizesOf(images);
+  if (sizes) return sizes.flatMap((same) => phaseStacks(same, `${number(same[0], TAG.columns)} × ${number(same[0], TAG.rows)}`));
+  return phaseStacks(images, undefined);
+}
+
+function phaseStacks(images: readonly DicomObject[], size: string | undefined): readonly Stack[] {
+  const phases = phasesOf(images, placeOf);
+  if (!phases) return [stackOf(inSpatialOrder(images), size)];
+  const ordered = phases.map(({ members }) => inSpatialOrder(members));
+  if (phases.length > MOST_PHASES) return [stackOf(ordered.flat(), size)];
+  return ordered.map((members, at) => stackOf(members, [size, `${at + 1}/${phases.length}`].filter(Boolean).join(" · ")));
+}
+
+function stackOf(images: readonly DicomObject[], part: string | undefined): Stack {
+  const frames = images.map((instance) => ({ instance, number: 1 }));
+  return { ...common(images[0]!), kind: "stack", multiFrame: false, frames, part: part || undefined };
+}
+
+/** "R MLO" where the header says so. */
+function viewName(image: DicomObject): string {
+  return [text(image, TAG.imageLaterality), text(image, TAG.viewPosition)].filter(Boolean).join(" ");
+}
+
+/** A name of where an image lies, to a hundredth of a millimetre; undefined where it is not told. */
+function placeOf(image: DicomObject): string | undefined {
+  const { orientation, positionMm } = describeFrame(image, 1);
+  if (!orientation || !positionMm) return undefined;
+  return [...positionMm, ...orientation.row, ...orientation.column].map((value) => value.toFixed(2)).join(",");
 }
 
 /** Where a stack is opened: where it is asked for, else in the middle; what moves at its beginning. */
@@ -78,12 +112,19 @@ function common(instance: DicomObject): Common {
   };
 }
 
-function multiFrameStack(instance: DicomObject): Stack {
-  const frames = Array.from({ length: numberOfFrames(instance) }, (_, index) => ({
-    instance,
-    number: index + 1,
+/** All frames, or a stack for each stack, time, echo or weighting that the dimensions tell (PS3.3 C.7.6.17). */
+function multiFrameStacks(instance: DicomObject): readonly Stack[] {
+  const phases = framePhases(instance);
+  const whole = common(instance);
+  return phases.map(({ members }, at) => ({
+    ...whole,
+    // An instance has one UID; the second of its sets needs a name of its own.
+    id: at === 0 ? whole.id : `${whole.id}~${at + 1}`,
+    kind: "stack",
+    multiFrame: true,
+    frames: members.map((number) => ({ instance, number })),
+    part: phases.length > 1 ? `${at + 1}/${phases.length}` : undefined,
   }));
-  return { ...common(instance), kind: "stack", multiFrame: true, frames };
 }
 
 const STORAGE = "1.2.840.10008.5.1.4.1.1.";

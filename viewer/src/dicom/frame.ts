@@ -5,6 +5,8 @@
  * them in functional groups, per frame or shared (PS3.3 C.7.6.16). `describeFrame` looks in that
  * order: per frame, shared, top level.
  */
+import { voiFunctionOf, type VoiFunction } from "./voi";
+import { reconstructedSlice } from "./nuclear";
 import { TAG, items, number, numbers, text, type DicomObject, type Vector3, vector3 } from "./model";
 
 export interface Window {
@@ -52,8 +54,17 @@ export interface FrameDescription {
   readonly rescaleSlope: number;
   readonly rescaleIntercept: number;
   readonly rescaleType: string | undefined;
+  /** Of PET values (PS3.3 C.8.9.1.1.3), as a defined term. */
+  readonly units: string | undefined;
   readonly windows: readonly Window[];
-  readonly voiLutFunction: string | undefined;
+  readonly voiFunction: VoiFunction;
+  /** Tables that stand in place of rescale and windows (PS3.3 C.11.1, C.11.2), the Items of their sequences. */
+  readonly modalityLut: DicomObject | undefined;
+  readonly voiLuts: readonly DicomObject[];
+  /** Small values are white: MONOCHROME1 or Presentation LUT Shape INVERSE, which say the same (PS3.3 C.8.11.3.1.2). */
+  readonly isInverse: boolean;
+  /** First and last stored value that is no value (PS3.3 C.7.5.1.1.2). */
+  readonly padding: readonly [number, number] | undefined;
 }
 
 export function numberOfFrames(instance: DicomObject): number {
@@ -62,10 +73,11 @@ export function numberOfFrames(instance: DicomObject): number {
 
 /** Frame numbers start at 1, as in PS3.18. */
 export function describeFrame(instance: DicomObject, frame: number): FrameDescription {
-  const group = functionalGroups(instance, frame);
+  const group = describeGroups(instance, frame);
   const measures = group(TAG.pixelMeasuresSequence);
   const transformation = group(TAG.pixelValueTransformationSequence);
   const voi = group(TAG.frameVoiLutSequence);
+  const nuclear = reconstructedSlice(instance, frame);
   const bitsAllocated = number(instance, TAG.bitsAllocated) ?? 16;
   const bitsStored = number(instance, TAG.bitsStored) ?? bitsAllocated;
   const patientSpacing = pair(numbers(measures, TAG.pixelSpacing));
@@ -87,15 +99,22 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
       : detectorSpacing !== undefined,
     pixelAspect: vertical / horizontal,
     regions: items(instance, TAG.sequenceOfUltrasoundRegions).flatMap(region),
-    orientation: orientation(group(TAG.planeOrientationSequence)),
-    positionMm: vector3(group(TAG.planePositionSequence), TAG.imagePositionPatient),
+    orientation: nuclear?.orientation ?? orientation(group(TAG.planeOrientationSequence)),
+    positionMm: nuclear?.positionMm ?? vector3(group(TAG.planePositionSequence), TAG.imagePositionPatient),
     sliceThicknessMm: number(measures, TAG.sliceThickness),
     sliceLocationMm: number(instance, TAG.sliceLocation),
     rescaleSlope: number(transformation, TAG.rescaleSlope) || 1,
     rescaleIntercept: number(transformation, TAG.rescaleIntercept) ?? 0,
     rescaleType: text(transformation, TAG.rescaleType),
+    units: text(instance, TAG.units),
     windows: windows(voi),
-    voiLutFunction: text(voi, TAG.voiLutFunction),
+    voiFunction: voiFunctionOf(text(voi, TAG.voiLutFunction)),
+    modalityLut: items(transformation, TAG.modalityLutSequence)[0] ?? items(instance, TAG.modalityLutSequence)[0],
+    voiLuts: items(voi, TAG.voiLutSequence),
+    isInverse:
+      text(instance, TAG.photometricInterpretation) === "MONOCHROME1" ||
+      text(instance, TAG.presentationLutShape) === "INVERSE",
+    padding: padding(instance, bitsAllocated),
   };
 }
 
@@ -105,7 +124,7 @@ function isUncorrected(spacing: readonly [number, number], atDetector: readonly 
 }
 
 /** The item of a functional group for one frame, or the instance itself where it has none. */
-function functionalGroups(instance: DicomObject, frame: number): (sequence: string) => DicomObject {
+export function describeGroups(instance: DicomObject, frame: number): (sequence: string) => DicomObject {
   const own = items(instance, TAG.perFrameFunctionalGroups)[frame - 1];
   const shared = items(instance, TAG.sharedFunctionalGroups)[0];
   return (sequence) => items(own, sequence)[0] ?? items(shared, sequence)[0] ?? instance;
@@ -137,6 +156,21 @@ function region(item: DicomObject): readonly UltrasoundRegion[] {
   const deltas = [number(item, TAG.physicalDeltaY), number(item, TAG.physicalDeltaX)];
   const mm = pair(deltas.map((delta) => Math.abs(delta ?? 0) * MM_PER_CM));
   return [{ left, top, right, bottom, spacingMm: units.every((unit) => unit === CENTIMETRES) ? mm : undefined }];
+}
+
+/** Its VR follows Pixel Representation, which writers forget. */
+function padding(instance: DicomObject, bits: number): readonly [number, number] | undefined {
+  const isSigned = number(instance, TAG.pixelRepresentation) === 1;
+  const read = (tag: string): number | undefined => {
+    const value = number(instance, tag);
+    if (value === undefined || bits > 16) return value;
+    const word = value & (2 ** bits - 1);
+    return isSigned && word >= 2 ** (bits - 1) ? word - 2 ** bits : word;
+  };
+  const first = read(TAG.pixelPaddingValue);
+  if (first === undefined) return undefined;
+  const last = read(TAG.pixelPaddingRangeLimit) ?? first;
+  return [Math.min(first, last), Math.max(first, last)];
 }
 
 function windows(object: DicomObject): readonly Window[] {

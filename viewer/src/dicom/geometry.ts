@@ -91,6 +91,48 @@ export function cut(shown: Plane, other: Plane): Line | undefined {
   return ends.length === 2 ? [ends[0]!, ends[1]!] : undefined;
 }
 
+/** Points lie in one plane where none is farther from it: what is kept is rounded, and reports are of single precision. */
+const IN_PLANE_MM = 0.05;
+
+/**
+ * The plane through points, turned as pictures are by custom: left or back to the right, back or feet
+ * below. Its pixels are millimetres, the first point is its first pixel. Points on one line lie in many; an axial
+ * one is then preferred. Undefined for points that lie in no one plane.
+ */
+export function planeThrough(points: readonly Vector3[]): Plane | undefined {
+  const [origin] = points;
+  if (!origin) return undefined;
+  const ways = points.map((point) => difference(point, origin));
+  const longest = ways.reduce((best, way) => (length(way) > length(best) ? way : best), ways[0]!);
+  const crossed = ways.map((way) => cross(longest, way));
+  const widest = crossed.reduce((best, one) => (length(one) > length(best) ? one : best), crossed[0]!);
+  const isFlat = length(widest) > IN_PLANE_MM * length(longest);
+  const normal = isFlat ? unit(widest) : acrossTo(longest);
+  const sizes = normal.map(Math.abs);
+  const [right, down] = CUSTOMS[sizes.indexOf(Math.max(sizes[0]!, sizes[1]!, sizes[2]!))]!;
+  const row = unit(added(right, normal, -dot(right, normal)));
+  const aside = cross(normal, row);
+  const column: Vector3 = dot(aside, down) > 0 ? aside : [-aside[0], -aside[1], -aside[2]];
+  const plane: Plane = { origin, row, column, normal: cross(row, column), spacing: [1, 1], columns: 1, rows: 1 };
+  return points.every((point) => Math.abs(pixelOf(plane, point).distance) <= IN_PLANE_MM) ? plane : undefined;
+}
+
+/** What is to the right and below by custom in planes across each axis of the patient: sagittal, coronal, axial. */
+const CUSTOMS: readonly (readonly [right: Vector3, down: Vector3])[] = [
+  [[0, 1, 0], [0, 0, -1]],
+  [[1, 0, 0], [0, 0, -1]],
+  [[1, 0, 0], [0, 1, 0]],
+];
+
+/** Of the directions at right angles to one, that which is nearest to an axis: the head's, the back's, the left's. */
+function acrossTo(direction: Vector3): Vector3 {
+  if (length(direction) === 0) return [0, 0, 1];
+  const along = unit(direction);
+  const axes: readonly Vector3[] = [[0, 0, 1], [0, 1, 0], [1, 0, 0]];
+  const rests = axes.map((axis) => added(axis, along, -dot(axis, along)));
+  return unit(rests.reduce((best, rest) => (length(rest) > length(best) + 1e-9 ? rest : best), rests[0]!));
+}
+
 export function difference(a: Vector3, b: Vector3): Vector3 {
   return [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
 }
@@ -112,8 +154,9 @@ function between(a: Vector3, b: Vector3, share: number): Vector3 {
   return added(a, difference(b, a), share);
 }
 
-function unit(vector: Vector3): Vector3;
-function unit(vector: Vector3): Vector3 | undefined {
+/** The same direction, one mm long; undefined for none at all, which callers with a direction need not ask about. */
+export function unit(vector: Vector3): Vector3;
+export function unit(vector: Vector3): Vector3 | undefined {
   const size = length(vector);
   return size > 1e-6 ? [vector[0] / size, vector[1] / size, vector[2] / size] : undefined;
 }

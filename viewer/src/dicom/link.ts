@@ -17,6 +17,14 @@ export interface Link {
 const UID = /^[0-9.]{1,64}$/;
 const PATH = /^\/(?:studies|view)\/([0-9.]{1,64})\/?$/;
 
+const LOCAL_PATH = /^\/local(?:\/([0-9.]{1,64}))?\/?$/;
+
+/** The study that an address of files on this device names, null for all of them; undefined for other addresses. */
+export function readLocalPath(path: string): string | null | undefined {
+  const found = LOCAL_PATH.exec(path);
+  return found ? (found[1] ?? null) : undefined;
+}
+
 /** What an address asks for; undefined for one that names no study. What cannot be meant is left out. */
 export function readLink(path: string, query: string): Link | undefined {
   const study = PATH.exec(path)?.[1];
@@ -26,7 +34,7 @@ export function readLink(path: string, query: string): Link | undefined {
   return {
     study,
     series: uid(asked.get("series")),
-    instance: uid(asked.get("instance")),
+    instance: set(asked.get("instance")),
     frame: Number.isInteger(frame) && frame > 0 ? frame : undefined,
     window: window(asked.get("window")),
   };
@@ -45,6 +53,12 @@ export function linkPath(link: Link): string {
 
 function uid(text: string | null): string | undefined {
   return text !== null && UID.test(text) ? text : undefined;
+}
+
+/** A UID, or one with the number of a set that is a part of the instance. */
+function set(text: string | null): string | undefined {
+  const [instance = "", part] = (text ?? "").split("~");
+  return UID.test(instance) && (part === undefined || /^[0-9]{1,2}$/.test(part)) ? text! : undefined;
 }
 
 function window(text: string | null): Window | undefined {

@@ -17,7 +17,7 @@ export interface ImagePoint {
  * length, arrow (tip first): two ends; bidirectional: ends of the long axis, then of the short one;
  * angle: an end, the vertex, an end; cobb: the ends of two lines; ellipse: the ends of one axis, then
  * of the other; rectangle: four corners around; circle: centre and a point of its edge; freehand: the
- * corners of a polygon; probe: one point.
+ * corners of a polygon; spline: what a smooth closed curve goes through; probe: one point.
  */
 export const KINDS = [
   "length",
@@ -28,6 +28,7 @@ export const KINDS = [
   "rectangle",
   "circle",
   "freehand",
+  "spline",
   "arrow",
   "probe",
 ] as const;
@@ -37,9 +38,9 @@ export type Kind = (typeof KINDS)[number];
 export const isKind = (name: unknown): name is Kind => (KINDS as readonly unknown[]).includes(name);
 
 export const hasArea = (kind: Kind): boolean =>
-  kind === "ellipse" || kind === "rectangle" || kind === "circle" || kind === "freehand";
+  kind === "ellipse" || kind === "rectangle" || kind === "circle" || kind === "freehand" || kind === "spline";
 
-/** How many points a shape is stored with; undefined for a polygon, which has three or more. */
+/** How many points a shape is stored with; undefined for a polygon and a curve, which have three or more. */
 export const POINT_COUNT: Readonly<Record<Kind, number | undefined>> = {
   length: 2,
   bidirectional: 4,
@@ -49,6 +50,7 @@ export const POINT_COUNT: Readonly<Record<Kind, number | undefined>> = {
   rectangle: 4,
   circle: 2,
   freehand: undefined,
+  spline: undefined,
   arrow: 2,
   probe: 1,
 };
@@ -226,6 +228,7 @@ export function outlines(kind: Kind, points: readonly ImagePoint[], spacing: Spa
     return [...lines, { ...line(middle(a, b), middle(c, d)), faint: true }];
   }
   if (kind === "rectangle" || kind === "freehand") return [{ points, closed: true }];
+  if (kind === "spline") return [{ points: splineOf(points), closed: true }];
   const curve = ellipseOf(kind, points, spacing);
   if (!curve) return [line(...points)];
   const { centre, u, v } = curve;
@@ -235,6 +238,24 @@ export function outlines(kind: Kind, points: readonly ImagePoint[], spacing: Spa
     return { x: centre.x + u.x * cosine + v.x * sine, y: centre.y + u.y * cosine + v.y * sine };
   });
   return [{ points: corners, closed: true }];
+}
+
+/** As many as a report writes (PS3.16 TID 1410), so that what is measured is what others will see. */
+const SPLINE_STEPS = 8;
+
+/** The corners of the closed uniform Catmull-Rom curve through points; fewer than three make no curve. */
+export function splineOf(points: readonly ImagePoint[]): readonly ImagePoint[] {
+  const count = points.length;
+  if (count < 3) return points;
+  return points.flatMap((start, at) => {
+    const [before, end, after] = [points[(at + count - 1) % count]!, points[(at + 1) % count]!, points[(at + 2) % count]!];
+    return Array.from({ length: SPLINE_STEPS }, (_, step) => {
+      const s = step / SPLINE_STEPS;
+      const weights = [(-s + 2 * s ** 2 - s ** 3) / 2, (2 - 5 * s ** 2 + 3 * s ** 3) / 2, (s + 4 * s ** 2 - 3 * s ** 3) / 2, (s ** 3 - s ** 2) / 2];
+      const along = (axis: "x" | "y") => [before, start, end, after].reduce((sum, point, n) => sum + weights[n]! * point[axis], 0);
+      return { x: along("x"), y: along("y") };
+    });
+  });
 }
 
 /** Centre and half axes, in pixels. A circle of the patient is none where pixels are not square. */
@@ -299,6 +320,7 @@ export function figures(kind: Kind, points: readonly ImagePoint[], spacing: Spac
     case "ellipse":
     case "rectangle":
     case "freehand":
+    case "spline":
       return points.length >= 3 ? [area(kind, points, spacing)] : [];
     default:
       return [];
@@ -307,7 +329,8 @@ export function figures(kind: Kind, points: readonly ImagePoint[], spacing: Spac
 
 function area(kind: Kind, points: readonly ImagePoint[], spacing: Spacing): Figure {
   const curve = ellipseOf(kind, points, spacing);
-  const pixels = curve ? Math.PI * Math.abs(cross(curve.u, curve.v)) : polygonArea(points);
+  const corners = kind === "spline" ? splineOf(points) : points;
+  const pixels = curve ? Math.PI * Math.abs(cross(curve.u, curve.v)) : polygonArea(corners);
   return { name: "area", value: pixels * spacing.x * spacing.y, unit: `${spacing.unit}²` };
 }
 
@@ -351,20 +374,32 @@ export interface Pixels {
   readonly columns: number;
   readonly rows: number;
   readonly values: ArrayLike<number>;
+  /** Values of one pixel: one of grey, or red, green and blue, and what else there may be. */
+  readonly samples?: number;
   readonly slope: number;
   readonly intercept: number;
   readonly unit: string;
 }
 
-export interface Statistics {
-  readonly count: number;
+/** How values are spread. */
+export interface Spread {
   readonly mean: number;
   /** Of these pixels themselves: the root of the mean square of what they differ from the mean by. */
   readonly sd: number;
   readonly min: number;
   readonly max: number;
-  readonly unit: string;
 }
+
+/** Of colour, the values are those of the luminance. */
+export interface Statistics extends Spread {
+  readonly count: number;
+  readonly unit: string;
+  /** Of colour alone: red, green, blue. */
+  readonly channels?: readonly Spread[] | undefined;
+}
+
+/** Luminance of red, green and blue, as PS3.3 C.7.6.3.1.2 has it for YBR_FULL. */
+const LUMINANCE = [0.299, 0.587, 0.114] as const;
 
 /** Of the pixels whose centre lies inside the shape or on its edge; undefined where there is none. */
 export function statistics(
@@ -373,24 +408,47 @@ export function statistics(
   spacing: Spacing,
   pixels: Pixels,
 ): Statistics | undefined {
+  if (kind === "spline") return statistics("freehand", splineOf(points), spacing, pixels);
+  const { columns, rows, values, samples = 1, slope, intercept, unit } = pixels;
   const [first, last] = kind === "probe" ? probed(points[0]!) : rowsOf(kind, points, spacing);
-  let [count, mean, squares, min, max] = [0, 0, 0, Infinity, -Infinity];
-  for (let row = Math.max(0, first); row <= Math.min(pixels.rows - 1, last); row += 1) {
+  const whole = gathered();
+  const channels = samples < 3 ? [] : LUMINANCE.map(gathered);
+  for (let row = Math.max(0, first); row <= Math.min(rows - 1, last); row += 1) {
     for (const [from, to] of spansOf(kind, points, spacing, row)) {
-      const end = Math.min(pixels.columns - 1, Math.floor(to + ON_EDGE));
+      const end = Math.min(columns - 1, Math.floor(to + ON_EDGE));
       for (let column = Math.max(0, Math.ceil(from - ON_EDGE)); column <= end; column += 1) {
-        const value = pixels.values[row * pixels.columns + column]! * pixels.slope + pixels.intercept;
-        // Welford's way: sums of squares of large values would lose the small differences.
-        count += 1;
-        const off = value - mean;
-        mean += off / count;
-        squares += off * (value - mean);
-        if (value < min) min = value;
-        if (value > max) max = value;
+        const at = (row * columns + column) * samples;
+        let value = channels.length > 0 ? 0 : values[at]! * slope + intercept;
+        channels.forEach((channel, index) => {
+          channel.add(values[at + index]!);
+          value += LUMINANCE[index]! * values[at + index]!;
+        });
+        // Of a plane that reaches beyond its volume there are no values.
+        if (!Number.isNaN(value)) whole.add(value);
       }
     }
   }
-  return count === 0 ? undefined : { count, mean, sd: Math.sqrt(squares / count), min, max, unit: pixels.unit };
+  if (whole.count() === 0) return undefined;
+  const found = { count: whole.count(), ...whole.spread(), unit };
+  return channels.length > 0 ? { ...found, channels: channels.map((channel) => channel.spread()) } : found;
+}
+
+/** Takes values one by one. */
+function gathered() {
+  let [count, mean, squares, min, max] = [0, 0, 0, Infinity, -Infinity];
+  return {
+    add(value: number): void {
+      // Welford's way: sums of squares of large values would lose the small differences.
+      count += 1;
+      const off = value - mean;
+      mean += off / count;
+      squares += off * (value - mean);
+      if (value < min) min = value;
+      if (value > max) max = value;
+    },
+    count: () => count,
+    spread: (): Spread => ({ mean, sd: Math.sqrt(squares / count), min, max }),
+  };
 }
 
 /** How much a centre may lie outside and still be on the edge, in pixels: the error of the arithmetic. */

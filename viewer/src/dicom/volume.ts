@@ -2,12 +2,13 @@
  * Whether a stack fills a box of the patient evenly, and the planes that such a box is cut into.
  *
  * Frames make a volume where they have one size, one orientation and one Frame of Reference, and
- * follow one another at one distance, straight across their plane (PS3.3 C.7.6.2). Anything else is
- * refused with its reason, since a cut through it would show the patient where the patient is not.
+ * follow one another at one distance, straight across their plane (PS3.3 C.7.6.2). Those of a tilted
+ * gantry lean evenly, and make one that is resampled upright (`upright.ts`). Anything else is refused
+ * with its reason, since a cut through it would show the patient where the patient is not.
  */
 import type { Stack } from "./displaysets";
 import { describeFrame, type FrameDescription } from "./frame";
-import { difference, planeOf, type Plane } from "./geometry";
+import { difference, length, moved, planeOf, unit, type Plane } from "./geometry";
 import { TAG, text, type Vector3 } from "./model";
 import { cross, dot } from "./orientation";
 
@@ -19,10 +20,20 @@ export type Cut = (typeof CUTS)[number];
 /** How a volume is seen: cut along a plane, or as a solid thing. */
 export type Seen = Cut | "solid";
 
-/** What makes a solid thing of values: colours for kinds of tissue in CT, or the greys that a window gives. */
-export const RENDERINGS = ["bone", "vessels", "softTissue", "lung", "window"] as const;
+/**
+ * What makes a solid thing of values: colours for kinds of tissue in CT, the tissue of MR as its window shows it,
+ * the greatest value on each line of sight, or the greys that a window gives.
+ */
+export const RENDERINGS = ["bone", "vessels", "softTissue", "lung", "tissue", "greatest", "window"] as const;
 
 export type Rendering = (typeof RENDERINGS)[number];
+
+/** The ones that are of use for images of a modality, the usual one first. */
+export function renderingsFor(modality: string, isHounsfield: boolean): readonly Rendering[] {
+  if (isHounsfield) return ["bone", "vessels", "softTissue", "lung", "greatest", "window"];
+  if (modality === "PT" || modality === "NM") return ["greatest", "window"];
+  return modality === "MR" ? ["tissue", "greatest", "window"] : ["window", "greatest"];
+}
 
 export interface Volume {
   /** Frames of the stack (their indexes) in the order of the third axis. */
@@ -36,6 +47,25 @@ export interface Volume {
   /** Unit vectors along a row, down a column, and across both; they are at right angles. */
   readonly axes: readonly [Vector3, Vector3, Vector3];
   readonly frameOfReferenceUid: string;
+  /** How its frames lean, so that its voxels lie between theirs; null where voxels are those of the frames. */
+  readonly tilt: Tilt | null;
+}
+
+/**
+ * Frames that lean about one of their axes, against the line on which they follow one another.
+ *
+ * A volume of them stands along that line: its third axis counts layers as far apart as the frames
+ * are on it, and each voxel lies between two pixels of one column and row (and nothing else is
+ * interpolated).
+ */
+export interface Tilt {
+  readonly degrees: number;
+  /** Along the rows of a frame or down its columns. */
+  readonly axis: 0 | 1;
+  /** By how many layers the frames rise from one pixel to the next along that axis. */
+  readonly lean: number;
+  /** The place among the frames of the volume at which pixel 0 of layer 0 lies: 0, or before all of them. */
+  readonly first: number;
 }
 
 /** Why a stack is no volume. Distances are in mm, angles in degrees, images counted from 1. */
@@ -102,16 +132,57 @@ function stacked(planes: readonly Plane[], frameOfReferenceUid: string): Volume 
   const aside = Math.max(...ways.map((way) => Math.hypot(dot(way, row), dot(way, column))));
   const across = dot(ways[order[order.length - 1]!]!, normal);
   // Half a pixel between first and last is not seen; gantry tilt shifts each image by more than that.
-  if (aside > Math.max(ROUNDING_MM, Math.min(...spacing) / 2))
-    return { why: "tilted", degrees: (Math.atan2(aside, across) * 180) / Math.PI };
-  return {
+  const unseen = Math.max(ROUNDING_MM, Math.min(...spacing) / 2);
+  const straight: Volume = {
     order,
     dimensions: [columns, rows, order.length],
-    spacing: [spacing[0], spacing[1], Math.round((across / (order.length - 1)) * FINEST) / FINEST],
+    spacing: [spacing[0], spacing[1], rounded(across / (order.length - 1))],
     origin,
     axes: [row, atRightAngles(row, column), normal],
     frameOfReferenceUid,
+    tilt: null,
   };
+  if (aside <= unseen) return straight;
+  const inOrder = order.map((index) => ways[index]!);
+  return leaning(straight, inOrder, unseen) ?? { why: "tilted", degrees: (Math.atan2(aside, across) * 180) / Math.PI };
+}
+
+/** Scanners tilt by up to 30 degrees; far beyond that a series is of something else. */
+const STEEPEST = Math.cos((60 * Math.PI) / 180);
+
+/** The upright volume of frames that lean about one axis, all by the same; `ways` lead from the first to each. */
+function leaning(frames: Volume, ways: readonly Vector3[], unseenMm: number): Volume | undefined {
+  const last = ways[ways.length - 1]!;
+  const along = unit(last);
+  const step = length(last) / (ways.length - 1);
+  const isOnLine = ways.every((way, index) => length(difference(way, moved([0, 0, 0], [along, index * step]))) <= unseenMm);
+  const sines = [dot(frames.axes[0], along), dot(frames.axes[1], along)] as const;
+  const axis = Math.abs(sines[0]) > Math.abs(sines[1]) ? 0 : 1;
+  const leansMm = Math.abs(sines[1 - axis]!) * (ways.length - 1) * step;
+  if (!isOnLine || leansMm > unseenMm || dot(frames.axes[2], along) < STEEPEST) return undefined;
+  const [sine, count] = [sines[axis], frames.dimensions[axis]];
+  const lean = (frames.spacing[axis] * sine) / step;
+  const first = Math.floor(Math.min(0, (count - 1) * lean));
+  const layers = Math.ceil(ways.length - 1 + Math.max(0, (count - 1) * lean)) - first + 1;
+  // At right angles to the line: the axis that leans is seen shortened, the other lies across it already.
+  const other = frames.axes[1 - axis]!;
+  const across = axis === 0 ? unit(cross(other, along)) : unit(cross(along, other));
+  const kept = axis === 0 ? unit(cross(along, across)) : unit(cross(across, along));
+  const spacing = [...frames.spacing] as [number, number, number];
+  spacing[axis] = rounded(spacing[axis] * Math.sqrt(1 - sine ** 2));
+  spacing[2] = rounded(step);
+  return {
+    ...frames,
+    dimensions: [frames.dimensions[0], frames.dimensions[1], layers],
+    spacing,
+    origin: moved(frames.origin, [along, first * step]),
+    axes: axis === 0 ? [across, kept, along] : [kept, across, along],
+    tilt: { degrees: (Math.asin(Math.abs(sine)) * 180) / Math.PI, axis, lean, first },
+  };
+}
+
+function rounded(mm: number): number {
+  return Math.round(mm * FINEST) / FINEST;
 }
 
 /** One value a pixel, which is decoded as it is stored. */
@@ -120,10 +191,7 @@ function isGrey({ samplesPerPixel, photometricInterpretation, bitsAllocated }: F
 }
 
 function atRightAngles(row: Vector3, column: Vector3): Vector3 {
-  const along = dot(row, column);
-  const [x, y, z] = [0, 1, 2].map((axis) => column[axis]! - along * row[axis]!) as [number, number, number];
-  const size = Math.hypot(x, y, z);
-  return [x / size, y / size, z / size];
+  return unit(moved(column, [row, -dot(row, column)]));
 }
 
 const MEGABYTE = 1_000_000;
@@ -235,8 +303,45 @@ export interface Slab {
 }
 
 /** Slabs hold whole slices, as many on one side of the middle one as on the other. */
-export function slicesIn(slab: Slab, { stepMm }: Slicing): number {
+export function slicesIn(slab: Slab, { stepMm }: Pick<Slicing, "stepMm">): number {
   return 2 * Math.max(0, Math.round((slab.mm / stepMm - 1) / 2)) + 1;
+}
+
+/**
+ * The values of a slice row by row, or of a slab around it as it is projected; what of a slab is beyond the
+ * volume is not counted.
+ */
+export function sliceValues(
+  volume: Volume,
+  { right, down, through, count }: Slicing,
+  index: number,
+  slab: { readonly slices: number; readonly projection: Projection } | null,
+  valueAt: (voxel: Vector3) => number,
+): Float64Array {
+  const last = (axis: 0 | 1 | 2) => volume.dimensions[axis] - 1;
+  const at = ({ axis, sign }: Way, place: number) => (sign > 0 ? place : last(axis) - place);
+  const [columns, rows] = [volume.dimensions[right.axis], volume.dimensions[down.axis]];
+  const half = slab ? slab.slices >> 1 : 0;
+  const layers = Array.from({ length: 2 * half + 1 }, (_, n) => index - half + n).filter((layer) => layer >= 0 && layer < count);
+  const projection = slab?.projection ?? "mean";
+  const values = new Float64Array(columns * rows);
+  const voxel: [number, number, number] = [0, 0, 0];
+  for (let row = 0; row < rows; row += 1) {
+    voxel[down.axis] = at(down, row);
+    for (let column = 0; column < columns; column += 1) {
+      voxel[right.axis] = at(right, column);
+      let [least, most, sum] = [Infinity, -Infinity, 0];
+      for (const layer of layers) {
+        voxel[through.axis] = at(through, layer);
+        const value = valueAt(voxel);
+        least = Math.min(least, value);
+        most = Math.max(most, value);
+        sum += value;
+      }
+      values[row * columns + column] = projection === "mean" ? sum / layers.length : projection === "least" ? least : most;
+    }
+  }
+  return values;
 }
 
 /** The slice nearest to a point, within the volume. */

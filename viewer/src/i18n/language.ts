@@ -124,3 +124,12 @@ export function dayInWords(year: number, month: number, day: number): string {
   }
   return format.format(Date.UTC(year, month - 1, day));
 }
+
+/** The months, 1 … 12, by their long and their short names; none where a language counts them. */
+export function monthNames(code: Language): readonly { readonly name: string; readonly month: number }[] {
+  return (["long", "short"] as const).flatMap((width) => {
+    const format = new Intl.DateTimeFormat(VOICES[code].locale, { month: width, timeZone: "UTC" });
+    const names = Array.from({ length: 12 }, (_, at) => ({ name: format.format(Date.UTC(2026, at, 1)), month: at + 1 }));
+    return names.filter(({ name }) => !/\d/.test(name) && name.length > 2);
+  });
+}

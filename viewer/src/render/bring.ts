@@ -1,5 +1,6 @@
 /** Brings images into Cornerstone's cache. Its own way leaves promises behind that nobody listens to. */
 import { cache, imageLoader } from "@cornerstonejs/core";
+import { SCHEME } from "./imageids";
 import { loadFrame } from "./loader";
 
 export function isHere(imageId: string): boolean {
@@ -14,7 +15,9 @@ export async function bring(imageId: string, ahead: boolean): Promise<void> {
     return;
   }
   if (isHere(imageId)) return;
-  const loading = loadFrame(imageId, { ahead, useRGBA: false });
+  const options = { ahead, useRGBA: false };
+  const isOfServer = imageId.startsWith(`${SCHEME}:`);
+  const loading = isOfServer ? loadFrame(imageId, options) : { promise: imageLoader.loadImage(imageId, options as never), cancelFn() {} };
   await cache.putImageLoadObject(imageId, loading as never);
 }
 

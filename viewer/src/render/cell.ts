@@ -1,9 +1,12 @@
 /** One cell of the stage: a viewport, what it shows now, and how it plays. */
 import { createSignal } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
+import { playsByItself } from "../dicom/hanging";
 import { pointAt } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
+import type { Crop } from "../dicom/crop";
 import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
+import { FIRST_LOOK, type FusionLook } from "../state/fusion";
 import type { Point } from "../tools/gestures";
 import type { Progress } from "./prefetch";
 import type { Beginning, LoadFailure, Probed, ShownView, StackView, StackViewListener, View } from "./stackview";
@@ -15,11 +18,16 @@ const loadStackView = () => import("./stackview");
 const loadVolumeView = () => import("./volumeview");
 const loadSolidView = () => import("./solidview");
 
+/** Whoever asks for less motion starts clips by hand. */
+const LESS_MOTION = matchMedia("(prefers-reduced-motion: reduce)");
+
 interface Wanted {
   readonly stack: Stack;
   readonly study: string;
   readonly cut: Seen | null;
   readonly beginning: Beginning | undefined;
+  /** What is laid over a cut. */
+  readonly over: Stack | undefined;
 }
 
 export type Cell = ReturnType<typeof createCell>;
@@ -40,6 +48,7 @@ export function createCell() {
   let kind: "stack" | "volume" | "solid" | undefined;
   let loading: Promise<void> | undefined;
   let now: Wanted | undefined;
+  let fusion: FusionLook = FIRST_LOOK;
 
   const listener: StackViewListener = {
     onView(next) {
@@ -51,13 +60,20 @@ export function createCell() {
     onRefusal: setRefusal,
   };
 
-  function show(stack: Stack | undefined, study: string, cut: Seen | null, beginning?: Beginning): void {
+  /** Resolves when it is shown, or says why it is not. */
+  async function show(
+    stack: Stack | undefined,
+    study: string,
+    cut: Seen | null,
+    beginning?: Beginning,
+    over?: Stack,
+  ): Promise<void> {
     setProgress(null);
     setFailure(null);
     setRefusal(null);
     setShown(null);
     setProbed(null);
-    now = stack && { stack, study, cut, beginning };
+    now = stack && { stack, study, cut, beginning, over };
     if (!stack) return view?.stop();
     const wantedKind = cut === "solid" ? cut : cut ? "volume" : "stack";
     if (kind !== wantedKind) {
@@ -65,7 +81,7 @@ export function createCell() {
       kind = wantedKind;
     }
     loading ??= STARTS[wantedKind]();
-    void loading.then(() => showNow?.()).catch((error: unknown) => setCrash(error as Error));
+    await loading.then(() => showNow?.()).catch((error: unknown) => setCrash(error as Error));
   }
 
   /** Lets go of the viewport; another kind may take its place in the same element. */
@@ -75,13 +91,24 @@ export function createCell() {
     [showNow, loading, kind] = [undefined, undefined, undefined];
   }
 
+  function play(framesPerSecond: number): void {
+    view?.play(framesPerSecond, () => setRate(null));
+    setRate(framesPerSecond);
+  }
+
   async function startStack(): Promise<void> {
     const { createStackView } = await loadStackView();
     const box = element();
     if (!box || kind !== "stack" || view) return;
     const made: StackView = createStackView(box, listener);
     view = made;
-    showNow = async () => now && made.show(now.stack, now.study, now.beginning);
+    showNow = async () => {
+      const wanted = now;
+      if (!wanted) return;
+      await made.show(wanted.stack, wanted.study, wanted.beginning);
+      const rate = wanted.beginning?.index === undefined ? playsByItself(wanted.stack) : undefined;
+      if (rate && wanted === now && !LESS_MOTION.matches) play(rate);
+    };
   }
 
   async function startVolume(): Promise<void> {
@@ -89,9 +116,13 @@ export function createCell() {
     const box = element();
     if (!box || kind !== "volume" || view) return;
     const made: VolumeView = createVolumeView(box, listener);
+    made.setFusion(fusion);
     [view, volume] = [made, made];
     showNow = async () => {
-      if (now?.cut && now.cut !== "solid") await made.show(now.stack, now.study, now.cut, now.beginning);
+      const wanted = now;
+      if (!wanted?.cut || wanted.cut === "solid") return;
+      await made.show(wanted.stack, wanted.study, wanted.cut, wanted.beginning);
+      if (wanted.over && wanted === now) await made.lay(wanted.over, wanted.study);
     };
   }
 
@@ -119,6 +150,13 @@ export function createCell() {
     view: () => view,
     setRendering: (rendering: Rendering) => solid?.setRendering(rendering),
     setSlab: (slab: Slab | null) => volume?.setSlab(slab),
+    setCrop: (crop: Crop) => solid?.setCrop(crop),
+    setFusion(look: FusionLook): void {
+      fusion = look;
+      volume?.setFusion(look);
+    },
+    /** Turns the plane that is cut along; see `VolumeView`. */
+    turnPlane: (axis: Vector3, pivot: Vector3, angle: number) => volume?.turnPlane(axis, pivot, angle),
     /** Takes an element of the page; the result lets go of it. */
     mount(box: HTMLDivElement): () => void {
       setElement(box);
@@ -136,12 +174,9 @@ export function createCell() {
         view.goTo(missing.index);
         return;
       }
-      if (now) show(now.stack, now.study, now.cut, now.beginning);
+      if (now) void show(now.stack, now.study, now.cut, now.beginning, now.over);
     },
-    play(framesPerSecond: number): void {
-      view?.play(framesPerSecond, () => setRate(null));
-      setRate(framesPerSecond);
-    },
+    play,
     hover(at: Point | null): void {
       setProbed((at && view?.probe(at)) ?? null);
     },

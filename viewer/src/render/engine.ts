@@ -1,10 +1,12 @@
 /** Cornerstone3D, started once per page. */
 import { ContextPoolRenderingEngine, cache, imageLoader, init as initCore } from "@cornerstonejs/core";
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
-import { SCHEME } from "./imageids";
+import { LOCAL_SCHEME, SCHEME } from "./imageids";
 import { loadFrame } from "./loader";
+import { loadLocalFrame } from "./localframe";
 import { paintWithoutCard } from "./painter";
 import { registerProvider } from "./provider";
+import { registerSubtraction } from "./subtracting";
 
 const MEBIBYTE = 1 << 20;
 /** Decoded images kept, as a share of the device's memory (in GiB; browsers tell at most 8). */
@@ -27,6 +29,8 @@ function start(): ContextPoolRenderingEngine {
     maxWebWorkers: Math.max(1, Math.min(4, (navigator.hardwareConcurrency || 2) - 1)),
   });
   imageLoader.registerImageLoader(SCHEME, loadFrame as never);
+  imageLoader.registerImageLoader(LOCAL_SCHEME, loadLocalFrame as never);
+  registerSubtraction();
   registerProvider();
   const { deviceMemory = 4 } = navigator as { deviceMemory?: number };
   cache.setMaxCacheSize(Math.max(1, deviceMemory) * CACHE_PER_GIBIBYTE);

@@ -1,15 +1,20 @@
 /**
  * Image ids: how Cornerstone names one frame, and what is known about each.
  *
- * An id is `wadors:` and the WADO-RS path of the frame (PS3.18 10.4). The description of every
- * frame is registered before its image is asked for, so that no metadata is fetched twice.
+ * An id is `wadors:` and the WADO-RS path of the frame (PS3.18 10.4), or `local:` and what no other file of this page
+ * has. The description of every frame is registered before its image is asked for, so that no metadata is fetched twice.
  */
 import { instancePath } from "../api/dicomweb";
 import { describeFrame, type FrameDescription } from "../dicom/frame";
 import { sopInstanceUid, type Stack } from "../dicom/displaysets";
 import { TAG, text, type DicomObject } from "../dicom/model";
+import { isLocal } from "../state/localfiles";
 
 export const SCHEME = "wadors";
+/** Of a frame less its mask. */
+export const SUBTRACTED = "subtracted";
+/** Of frames that are read from files on this device. */
+export const LOCAL_SCHEME = "local";
 
 interface Known {
   readonly instance: DicomObject;
@@ -25,10 +30,43 @@ const rendered = new Set<string>();
 export function imageIdsOf(stack: Stack, study: string): readonly string[] {
   return stack.frames.map(({ instance, number }) => {
     const path = instancePath(study, stack.seriesUid, sopInstanceUid(instance));
-    const id = `${SCHEME}:${path}/frames/${number}`;
+    const id = isLocal(instance) ? localId(instance, number) : `${SCHEME}:${path}/frames/${number}`;
     if (!known.has(id)) known.set(id, { instance, number, frame: describeFrame(instance, number) });
     return id;
   });
+}
+
+/** The id of the frame that an image is made of. */
+export function plainId(imageId: string): string {
+  return imageId.startsWith(`${SUBTRACTED}:`) ? imageId.slice(SUBTRACTED.length + 1) : imageId;
+}
+
+export function subtractedId(imageId: string): string {
+  return `${SUBTRACTED}:${plainId(imageId)}`;
+}
+
+/** Of another frame of the same instance; registered with what is known of that one. */
+export function imageIdOfFrame(imageId: string, number: number): string {
+  const id = imageId.replace(/\d+$/, String(number));
+  const found = known.get(imageId);
+  if (found && !known.has(id)) known.set(id, { ...found, number, frame: describeFrame(found.instance, number) });
+  return id;
+}
+
+const localNames = new WeakMap<DicomObject, number>();
+let named = 0;
+
+function localId(instance: DicomObject, number: number): string {
+  if (!localNames.has(instance)) localNames.set(instance, (named += 1));
+  return `${LOCAL_SCHEME}:${localNames.get(instance)}/${sopInstanceUid(instance)}/frames/${number}`;
+}
+
+/** Another way to see a known frame: its stored values as greys, before a palette makes colours of them. */
+export function valuesIdOf(imageId: string): string {
+  const id = `${imageId}/values`;
+  const { instance, number, frame } = known.get(imageId)!;
+  known.set(id, { instance, number, frame: { ...frame, photometricInterpretation: "MONOCHROME2", rescaleSlope: 1, rescaleIntercept: 0 } });
+  return id;
 }
 
 export function framePath(imageId: string): string {
@@ -36,11 +74,11 @@ export function framePath(imageId: string): string {
 }
 
 export function knownFrame(imageId: string): Known | undefined {
-  return known.get(imageId);
+  return known.get(plainId(imageId));
 }
 
 export function transferSyntaxOf(imageId: string): string | undefined {
-  return text(known.get(imageId)?.instance, TAG.availableTransferSyntaxUid);
+  return text(knownFrame(imageId)?.instance, TAG.availableTransferSyntaxUid);
 }
 
 /** From now on this frame is a colour picture that the server made. */
@@ -49,8 +87,25 @@ export function noteRendered(imageId: string): void {
 }
 
 export function isRendered(imageId: string): boolean {
-  return rendered.has(imageId);
+  return rendered.has(plainId(imageId));
 }
+
+/** In which transfer syntax the frames of a series came that were given as they are stored. */
+const stored = new Map<string, string>();
+
+const seriesOf = (imageId: string) => imageId.slice(0, imageId.indexOf("/instances/"));
+
+export const storedSyntax = (imageId: string): string | undefined => stored.get(seriesOf(imageId));
+
+/** The first that is told holds. */
+export function noteStoredSyntax(imageId: string, syntax: string): void {
+  if (!stored.has(seriesOf(imageId))) stored.set(seriesOf(imageId), syntax);
+}
+
+const JPEG_EXTENDED = "1.2.840.10008.1.2.4.51";
+
+/** JPEG Extended, with 12 bits, or of colours that its header names otherwise: no decoder here gets it right. */
+export const needsServer = (syntax: string | undefined): boolean => syntax === JPEG_EXTENDED;
 
 export function forgetAll(): void {
   known.clear();

@@ -2,11 +2,15 @@
  * Loads one frame: as stored and decoded here where this device can, else as a picture that the
  * server renders. The second way costs window and level, never the image.
  */
-import { utilities, type Types } from "@cornerstonejs/core";
+import type { Types } from "@cornerstonejs/core";
 import { createImage } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame } from "../api/dicomweb";
+import { ApiError } from "../api/http";
+import { TAG, items, text } from "../dicom/model";
 import { isStreamOf } from "../dicom/stream";
-import { framePath, isRendered, knownFrame, noteRendered } from "./imageids";
+import { colourImage, readableCanvas } from "./colourimage";
+import { graded } from "./graded";
+import { framePath, isRendered, knownFrame, needsServer, noteRendered, storedSyntax } from "./imageids";
 import { frameOf } from "./transport";
 
 type Options = Record<string, unknown>;
@@ -18,27 +22,46 @@ export function loadFrame(imageId: string, options: Options = {}): { promise: Pr
 
 async function load(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
   if (isRendered(imageId) || onlyServerDecodes(imageId)) return await loadRendered(imageId, signal);
-  const { bytes, transferSyntaxUid } = await frameOf(imageId, options["ahead"] !== true, signal);
   try {
-    const frame = knownFrame(imageId)?.frame;
-    if (frame && !isStreamOf(transferSyntaxUid, bytes, frame)) throw new Error("no stream of this image");
-    const how = { ...options, transferPixelData: true };
-    const image = (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
-    if (frame && image.getPixelData().length !== frame.rows * frame.columns * image.numberOfComponents) {
-      throw new Error("not as many pixels as the header says");
-    }
-    return image;
+    const found = knownFrame(imageId);
+    const image = await decoded(imageId, options, signal);
+    // In which form a frame comes is only known when it has come.
+    if (needsServer(storedSyntax(imageId))) return await loadRendered(imageId, signal);
+    // Its own words, since the loader notes in them what it did.
+    return found ? await graded(image, found, () => decoded(imageId, { ...options, preScale: { enabled: false } }, signal)) : image;
   } catch (error) {
+    // Nobody wants it any more, or nobody is there to render it.
+    if (signal.aborted || (error instanceof ApiError && error.status === 0)) throw error;
     return await loadRendered(imageId, signal).catch((second: unknown) => {
       throw second instanceof Error ? second : error;
     });
   }
 }
 
+/** Float Pixel Data and Double Float Pixel Data (PS3.3 C.7.6.24, C.7.6.25). */
+const FLOATS = ["7FE00008", "7FE00009"];
+
+async function decoded(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
+  const { bytes, transferSyntaxUid } = await frameOf(imageId, options["ahead"] !== true, signal);
+  const frame = knownFrame(imageId)?.frame;
+  if (frame && !isStreamOf(transferSyntaxUid, bytes, frame)) throw new Error("no stream of this image");
+  const how = { ...options, transferPixelData: true };
+  const image = (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
+  if (frame && image.getPixelData().length !== frame.rows * frame.columns * image.numberOfComponents) {
+    throw new Error("not as many pixels as the header says");
+  }
+  return image;
+}
+
 /** Colour tables live in bulk data; single bits and deep colour have no place in a texture here. */
 function onlyServerDecodes(imageId: string): boolean {
-  const frame = knownFrame(imageId)?.frame;
-  if (!frame) return false;
+  const found = knownFrame(imageId);
+  if (!found) return false;
+  const { frame, instance } = found;
+  const isPartlyColour = ["COLOR", "MIXED"].includes(text(instance, TAG.pixelPresentation) ?? "");
+  if (isPartlyColour || items(instance, TAG.presentationLutSequence).length > 0) return true;
+  const isFloat = FLOATS.some((tag) => instance[tag] !== undefined);
+  if (isFloat) return true;
   const deepColour = frame.samplesPerPixel > 1 && frame.bitsAllocated > 8;
   return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1 || deepColour;
 }
@@ -46,11 +69,7 @@ function onlyServerDecodes(imageId: string): boolean {
 async function loadRendered(imageId: string, signal: AbortSignal): Promise<Types.IImage> {
   const bitmap = await createImageBitmap(await renderedFrame(framePath(imageId), signal));
   const { width, height } = bitmap;
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  if (!context) throw new Error("this browser gives no 2D canvas");
+  const [canvas, context] = readableCanvas(width, height);
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   noteRendered(imageId);
@@ -65,40 +84,4 @@ function withoutAlpha(rgba: Uint8ClampedArray): Uint8Array {
     rgb[to + 2] = rgba[from + 2]!;
   }
   return rgb;
-}
-
-function colourImage(imageId: string, rgb: Uint8Array, canvas: HTMLCanvasElement): Types.IImage {
-  const { width, height } = canvas;
-  const [rowPixelSpacing, columnPixelSpacing] = knownFrame(imageId)?.frame.spacingMm ?? [1, 1];
-  const image = {
-    imageId,
-    color: true,
-    rgba: false,
-    numberOfComponents: 3,
-    dataType: "Uint8Array",
-    rows: height,
-    columns: width,
-    height,
-    width,
-    rowPixelSpacing,
-    columnPixelSpacing,
-    slope: 1,
-    intercept: 0,
-    invert: false,
-    minPixelValue: 0,
-    maxPixelValue: 255,
-    windowCenter: 128,
-    windowWidth: 256,
-    voiLUTFunction: "LINEAR",
-    sizeInBytes: rgb.byteLength,
-    getPixelData: () => rgb,
-    getCanvas: () => canvas,
-    voxelManager: utilities.VoxelManager.createImageVoxelManager({
-      scalarData: rgb,
-      width,
-      height,
-      numberOfComponents: 3,
-    }),
-  };
-  return image as unknown as Types.IImage;
 }

@@ -6,6 +6,7 @@
 import { Enums, utilities, type Types } from "@cornerstonejs/core";
 import { isUpright, paintGray, type Placing } from "../dicom/paint";
 import { remembered } from "../i18n/kept";
+import { tableShown } from "./graded";
 
 /** `card` or `processor`, where somebody has chosen. */
 const DRAWN_BY = "gantry.drawn-by";
@@ -48,6 +49,7 @@ function isPainted(viewport: Types.IStackViewport): boolean {
   const { voiRange, colormap, invert, interpolationType, VOILUTFunction, sharpening, smoothing } = viewport.getProperties();
   if (!image || image.color || !shown || !voiRange) return false;
   if ((colormap?.name ?? GRAY) !== GRAY || sharpening || smoothing || (VOILUTFunction && !LINEAR.has(VOILUTFunction))) return false;
+  if (tableShown(image, voiRange)) return false;
   const placing = placingOf(viewport, shown);
   const size = { width: viewport.sWidth, height: viewport.sHeight };
   const context = viewport.canvas.getContext("2d");

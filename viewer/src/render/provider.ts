@@ -27,7 +27,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     sopClassUID: text(instance, TAG.sopClassUid),
     sopInstanceUID: text(instance, TAG.sopInstanceUid),
   }),
-  imagePixelModule: (frame, _, imageId) => (isRendered(imageId) ? RENDERED_PIXELS(frame) : { ...frame }),
+  imagePixelModule: (frame, _, imageId) => (isRendered(imageId) ? RENDERED_PIXELS(frame) : decodedPixels(frame)),
   imagePlaneModule: imagePlane,
   voiLutModule: (frame, _, imageId) =>
     isRendered(imageId) || frame.windows.length === 0
@@ -35,7 +35,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
       : {
           windowCenter: frame.windows.map((window) => window.center),
           windowWidth: frame.windows.map((window) => window.width),
-          voiLUTFunction: frame.voiLutFunction,
+          voiLUTFunction: [frame.voiFunction],
         },
   modalityLutModule: (frame, _, imageId) =>
     isRendered(imageId)
@@ -47,6 +47,11 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
         },
   transferSyntax: (_frame, _instance, imageId) => ({ transferSyntaxUID: transferSyntaxOf(imageId) }),
 };
+
+function decodedPixels(frame: FrameDescription): object {
+  const isGray = frame.photometricInterpretation.startsWith("MONOCHROME");
+  return isGray && frame.isInverse ? { ...frame, photometricInterpretation: "MONOCHROME1" } : { ...frame };
+}
 
 const RENDERED_PIXELS = (frame: FrameDescription) => ({
   rows: frame.rows,
@@ -61,7 +66,7 @@ const RENDERED_PIXELS = (frame: FrameDescription) => ({
 });
 
 function imagePlane(frame: FrameDescription, instance: DicomObject): object {
-  const [rowSpacing, columnSpacing] = frame.spacingMm ?? [1, 1];
+  const [rowSpacing, columnSpacing] = frame.spacingMm ?? [frame.pixelAspect, 1];
   const { row, column } = frame.orientation ?? { row: [1, 0, 0], column: [0, 1, 0] };
   return {
     frameOfReferenceUID: text(instance, TAG.frameOfReferenceUid),

@@ -4,29 +4,36 @@
  * The camera follows what is kept here, as in `volumeview.ts`. There is no depth of one pixel: it
  * names no point of the patient, and no value.
  */
+import vtkPlane from "@kitware/vtk.js/Common/DataModel/Plane.js";
 import { CONSTANTS, Enums, utilities, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
 import { length, moved } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
-import { pointOf, sliceOf, slicing, type Rendering, type Volume } from "../dicom/volume";
+import { WHOLE, cropEdges, facePlanes, isWhole, type Crop } from "../dicom/crop";
+import { endsOf, windowBetween } from "../dicom/presets";
+import { suvFactor, uptakeOf, type Uptake } from "../dicom/uptake";
+import { pointOf, renderingsFor, sliceOf, slicing, type Rendering, type Volume } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
 import {
   LARGEST_ZOOM,
   SMALLEST_ZOOM,
   draggedWindow,
+  drawnBy,
   playFrames,
   type Beginning,
   type StackViewListener,
   type View,
 } from "./stackview";
+import { paintActor, type Painting } from "./paint";
 import { volumesOf } from "./volumes";
 
 export interface SolidView extends View {
   show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
   setRendering(rendering: Rendering): void;
+  setCrop(crop: Crop): void;
 }
 
 interface Look {
@@ -38,6 +45,7 @@ interface Look {
   readonly opened: number;
   readonly rendering: Rendering;
   readonly window: Window;
+  readonly crop: Crop;
 }
 
 interface Shown {
@@ -50,16 +58,20 @@ interface Shown {
   readonly frame: FrameDescription;
   readonly instance: Stack["frames"][number]["instance"];
   readonly window: Window;
+  readonly uptake: Uptake | undefined;
+  readonly renderings: readonly Rendering[];
 }
 
 const STEPS = 100;
 /** A drag over this many pixels turns it half around. */
 const HALF_TURN_PX = 400;
+/** PET of known uptake is seen up to this much of it. */
+const BRIGHTEST_SUV = 10;
 /** A step of the keys or of playing. */
 const PLAYED_PX = 8;
 
 /** Cornerstone's own, with colours and opacities at Hounsfield units. */
-const CT_PRESETS: Readonly<Record<Exclude<Rendering, "window">, string>> = {
+const CT_PRESETS: Readonly<Partial<Record<Rendering, string>>> = {
   bone: "CT-Bone",
   vessels: "CT-Chest-Vessels",
   softTissue: "CT-Soft-Tissue",
@@ -97,11 +109,14 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     playing = undefined;
   }
 
+  /** Pixels per millimetre at which the longest side fits. */
+  const fitting = () => Math.min(element.clientWidth, element.clientHeight) / shown!.longestMm;
+
   function draw(): void {
     if (!shown || !look || element.clientHeight === 0) return;
     const { right, down, pan, zoom, opened } = look;
-    const { centre, acrossMm, longestMm, frame, instance, volume } = shown;
-    const pixelsPerMm = (Math.min(element.clientWidth, element.clientHeight) / longestMm) * zoom;
+    const { centre, acrossMm, frame, instance, volume } = shown;
+    const pixelsPerMm = fitting() * zoom;
     const normal = cross(down, right);
     const focalPoint = moved(centre, [right, -pan.x / pixelsPerMm], [down, -pan.y / pixelsPerMm]);
     viewport.setCamera({
@@ -121,7 +136,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       frame: { ...frame, sliceThicknessMm: undefined, sliceLocationMm: undefined },
       frameNumber: 0,
       instance,
-      window: look.rendering === "window" ? look.window : null,
+      window: look.rendering in CT_PRESETS ? null : look.window,
       inverted: false,
       edges: edgeLetters(right, down),
       pixelsPerMm,
@@ -129,8 +144,15 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       plane: undefined,
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut: "solid",
+      stepMm: null,
+      subtracted: null,
       slab: null,
       rendering: look.rendering,
+      uptake: shown.uptake,
+      turned: false,
+      straightened: volume.tilt?.degrees ?? null,
+      over: null,
+      crop: { faces: look.crop, edges: cropEdges(volume, look.crop) },
     });
   }
 
@@ -143,15 +165,29 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
   function paint(part: Partial<Pick<Look, "rendering" | "window">>): void {
     if (!look) return;
     look = { ...look, ...part };
-    const actor = viewport.getDefaultActor()?.actor as Types.VolumeActor | undefined;
-    const preset = presetOf(look.rendering, look.window);
-    if (actor && preset) utilities.applyPreset(actor, preset);
+    const actor = volumes.actor();
+    if (actor) render(actor, look.rendering, look.window);
+    draw();
+  }
+
+  function cut(crop: Crop): void {
+    if (!look || !shown) return;
+    const mapper = volumes.actor()?.getMapper();
+    mapper?.removeAllClippingPlanes();
+    const faces = isWhole(crop) ? [] : facePlanes(shown.volume, crop);
+    for (const { origin, inward } of faces)
+      mapper?.addClippingPlane(vtkPlane.newInstance({ origin: [...origin], normal: [...inward] }));
+    look = { ...look, crop };
+  }
+
+  function setCrop(crop: Crop): void {
+    cut(crop);
     draw();
   }
 
   const opened = (steps: number) => Math.max(0, Math.min(STEPS - 1, steps));
 
-  function beginWith({ volume, window, frame }: Shown, beginning: Beginning): void {
+  function beginWith({ volume, window, renderings }: Shown, beginning: Beginning): void {
     const { row, column } = sliceOf(volume, slicing(volume, "coronal"), 0);
     look = {
       right: row,
@@ -159,11 +195,16 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       pan: { x: 0, y: 0 },
       zoom: 1,
       opened: 0,
-      rendering: frame.rescaleType === "HU" ? "bone" : "window",
+      rendering: renderings[0]!,
       window: beginning.window ?? window,
+      crop: WHOLE,
     };
+    cut(WHOLE);
     paint({});
   }
+
+  /** What it is seen as once a window is set: colours of CT know none. */
+  const windowed = (): Rendering => (look && !(look.rendering in CT_PRESETS) ? look.rendering : "window");
 
   function turn({ x, y }: Point): void {
     if (!look) return;
@@ -185,10 +226,15 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       const sides = volume.dimensions.map((count, axis) => count * volume.spacing[axis]!);
       const acrossMm = length(sides as unknown as Vector3);
       const longestMm = Math.max(...sides);
-      shown = { volume, centre, acrossMm, longestMm, frame, instance, window: frame.windows[0] ?? held.whole };
+      const uptake = uptakeOf(stack);
+      const factor = suvFactor(uptake);
+      const window = factor === undefined ? (frame.windows[0] ?? held.whole) : windowBetween(0, BRIGHTEST_SUV / factor);
+      const renderings = renderingsFor(stack.modality, frame.rescaleType === "HU");
+      shown = { volume, centre, acrossMm, longestMm, frame, instance, window, uptake, renderings };
       beginWith(shown, beginning);
     },
     setRendering: (rendering) => paint({ rendering }),
+    setCrop,
     turn,
     goTo: (index) => change({ opened: opened(index) }),
     scroll: (steps) => look && change({ opened: opened(look.opened + steps) }),
@@ -209,9 +255,10 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       };
     },
     probe: () => undefined,
-    setWindow: (window) => paint({ rendering: "window", window }),
-    dragWindow: (delta) => look && paint({ rendering: "window", window: draggedWindow(look.window, delta) }),
+    setWindow: (window) => paint({ rendering: windowed(), window }),
+    dragWindow: (delta) => look && paint({ rendering: windowed(), window: draggedWindow(look.window, delta) }),
     pan: ({ x, y }) => look && change({ pan: { x: look.pan.x + x, y: look.pan.y + y } }),
+    fit: () => look && change({ zoom: 1, pan: { x: 0, y: 0 } }),
     zoom: (factor) => look && change({ zoom: Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, look.zoom * factor)) }),
     rotate: () => look && change({ right: negated(look.down), down: look.right }),
     // A mirrored body would be another one: it is turned to its other side instead.
@@ -226,6 +273,21 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       };
       playing = { ...playFrames(framesPerSecond, next), onStop };
     },
+    look: () => look && { kind: "solid", look, pixelsPerMm: fitting() * look.zoom },
+    wear(portrait, fit) {
+      if (!shown || portrait.kind !== "solid") return;
+      const worn = portrait.look as Look;
+      look = { ...worn, zoom: 1, pan: { x: 0, y: 0 } };
+      cut(worn.crop);
+      if (fit !== "whole") {
+        const pixelsPerMm = "magnified" in fit ? portrait.pixelsPerMm * fit.magnified : fit.pixelsPerMm;
+        const by = pixelsPerMm / portrait.pixelsPerMm;
+        look = { ...look, zoom: pixelsPerMm / fitting(), pan: { x: worn.pan.x * by, y: worn.pan.y * by } };
+      }
+      paint({});
+    },
+    turnAround: (share) => turn({ x: 2 * HALF_TURN_PX * share, y: 0 }),
+    drawn: () => drawnBy(element, draw),
     stop,
     dispose() {
       stop();
@@ -236,21 +298,34 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
   };
 }
 
-function presetOf(rendering: Rendering, { center, width }: Window): Types.ViewportPreset | undefined {
-  if (rendering !== "window") return CONSTANTS.VIEWPORT_PRESETS.find(({ name }) => name === CT_PRESETS[rendering]);
-  const [low, high] = [center - width / 2, center + width / 2];
+function render(actor: Types.VolumeActor, rendering: Rendering, window: Window): void {
+  const { COMPOSITE, MAXIMUM_INTENSITY_BLEND } = Enums.BlendModes;
+  (actor.getMapper() as unknown as { setBlendMode(mode: Enums.BlendModes): void }).setBlendMode(
+    rendering === "greatest" ? MAXIMUM_INTENSITY_BLEND : COMPOSITE,
+  );
+  const preset = CONSTANTS.VIEWPORT_PRESETS.find(({ name }) => name === CT_PRESETS[rendering]);
+  if (preset) return utilities.applyPreset(actor, preset);
+  const property = actor.getProperty();
+  property.setUseGradientOpacity(0, false);
+  property.setShade(rendering !== "greatest");
+  property.setAmbient(0.2);
+  property.setDiffuse(0.9);
+  property.setSpecular(0.2);
+  property.setSpecularPower(10);
+  paintActor(actor, paintingOf(rendering, window));
+}
+
+/** What of a window is seen, as shares of it: greys, or the browns of tissue. */
+function paintingOf(rendering: Rendering, window: Window): Painting {
+  const [low, high] = endsOf(window);
+  const at = (share: number) => low + share * (high - low);
+  if (rendering === "greatest")
+    return { colours: [[low, 0, 0, 0], [high, 1, 1, 1]], opacities: [[low, 1], [high, 1]] };
+  if (rendering === "window")
+    return { colours: [[low, 0, 0, 0], [high, 1, 1, 1]], opacities: [[low, 0], [high, 0.8]] };
   return {
-    name: rendering,
-    // Values are counted first, and stand in pairs with opacities, and in fours with colours.
-    scalarOpacity: `4 ${low} 0 ${high} 0.8`,
-    colorTransfer: `8 ${low} 0 0 0 ${high} 1 1 1`,
-    gradientOpacity: `4 0 1 ${width} 1`,
-    specularPower: "10",
-    specular: "0.2",
-    shade: "1",
-    ambient: "0.2",
-    diffuse: "0.9",
-    interpolation: "1",
+    colours: [[at(0), 0, 0, 0], [at(0.35), 0.55, 0.25, 0.15], [at(0.7), 0.88, 0.6, 0.4], [at(1), 1, 0.95, 0.9]],
+    opacities: [[at(0.15), 0], [at(0.5), 0.2], [at(1), 0.9]],
   };
 }
 

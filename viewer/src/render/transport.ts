@@ -5,7 +5,7 @@ import type { Stack } from "../dicom/displaysets";
 import { remember, remembered } from "../i18n/kept";
 import { createKeptSeries } from "../state/keptseries";
 import { createLinkSpeed } from "../state/linkspeed";
-import { framePath } from "./imageids";
+import { framePath, noteStoredSyntax, storedSyntax } from "./imageids";
 
 const UNCOMPRESSED = new Set(["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"]);
 
@@ -37,13 +37,6 @@ function cameFromCache(path: string, bytes: number): boolean {
   return entry !== undefined && entry.transferSize < bytes / 2;
 }
 
-/** In which transfer syntax the frames of a series came that were given as they are stored. */
-const stored = new Map<string, string>();
-
-function seriesOf(imageId: string): string {
-  return imageId.slice(0, imageId.indexOf("/instances/"));
-}
-
 const KEPT = "gantry.kept-series";
 const kept = createKeptSeries({ read: () => remembered(KEPT), write: (text) => remember(KEPT, text) });
 /** Frames that the browser's cache has as they are now. */
@@ -71,14 +64,13 @@ export async function keepStack(stack: Stack, study: string): Promise<void> {
 }
 
 export async function frameOf(imageId: string, urgent: boolean, signal: AbortSignal): Promise<FrameBytes> {
-  const series = seriesOf(imageId);
-  const compressed = UNCOMPRESSED.has(stored.get(series) ?? "") && speed.isSlow();
+  const compressed = UNCOMPRESSED.has(storedSyntax(imageId) ?? "") && speed.isSlow();
   const path = framePath(imageId);
   const askedAt = performance.now();
   const frame = await fetchFrame(path, { compressed, unchanged: unchanged.has(imageId), urgent, signal });
   const { byteLength } = frame.bytes;
   if (!cameFromCache(path, byteLength)) speed.note(byteLength, askedAt, performance.now());
   noteSlowness(speed.isSlow());
-  if (!compressed && !stored.has(series)) stored.set(series, frame.transferSyntaxUid);
+  if (!compressed) noteStoredSyntax(imageId, frame.transferSyntaxUid);
   return frame;
 }

@@ -2,13 +2,16 @@
  * Volumes on the graphics card: each is made once however many cells cut it, and let go of with the
  * last of them. Its voxels are those of the images in the cache, which stay there as long.
  */
-import { ImageVolume, cache, getShouldUseCPURendering, utilities, type Types } from "@cornerstonejs/core";
+import { ImageVolume, cache, getShouldUseCPURendering, utilities, volumeLoader, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
 import type { DicomObject } from "../dicom/model";
-import { isVolume, tooLarge, volumeOf, type NoVolume, type Volume } from "../dicom/volume";
+import { windowBetween } from "../dicom/presets";
+import { uprightLayer } from "../dicom/upright";
+import { isVolume, tooLarge, volumeOf, type NoVolume, type Tilt, type Volume } from "../dicom/volume";
 import { cacheBudgetBytes } from "./engine";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
+import { wordsOf } from "./localframe";
 import { NotFetched, SHARE_OF_CACHE, fetchAll, type Progress } from "./prefetch";
 import { reason, type StackViewListener } from "./stackview";
 
@@ -33,8 +36,9 @@ function mostBytes(): number {
   return SHARE_OF_CACHE * cacheBudgetBytes();
 }
 
-function volumeId(imageIds: readonly string[]): string {
-  return `volume:${imageIds[0]}:${imageIds.length}`;
+/** Cornerstone asks no loader for layers that are called derived. */
+function volumeId(imageIds: readonly string[], { tilt }: Volume): string {
+  return `${tilt ? "derived:" : ""}volume:${imageIds[0]}:${imageIds.length}`;
 }
 
 interface Holding {
@@ -73,37 +77,65 @@ export interface Taken {
   readonly instance: DicomObject;
 }
 
-/** Puts the volumes of stacks into one viewport, one after the other, and says why where one is none. */
-export function volumesOf(viewport: Types.IVolumeViewport, listener: StackViewListener) {
+/** What of a viewport's listener hears how a volume comes, or why it does not. */
+export type VolumeListener = Pick<StackViewListener, "onProgress" | "onFailure" | "onRefusal">;
+
+/**
+ * Puts the volumes of stacks into one viewport, one after the other, and says why where one is none.
+ * One `over` others is drawn after them.
+ */
+export function volumesOf(viewport: Types.IVolumeViewport, listener: VolumeListener, over = false) {
   let generation = 0;
   let letGo = () => {};
+  /** It must not be drawn any more once its volume is let go of. */
+  const takeAway = () => {
+    if (!over) viewport.removeAllActors();
+    else if (viewport.getActor(OVER)) viewport.removeVolumeActors([OVER], false);
+  };
   return {
     /** Undefined where there is no volume, and where another was asked for meanwhile. */
     async take(stack: Stack, study: string): Promise<Taken | undefined> {
       const own = (generation += 1);
-      // It must not be drawn any more once its volume is let go of.
-      viewport.removeAllActors();
+      takeAway();
       const volume = volumeOf(stack);
       const refusal = isVolume(volume) ? tooLarge(volume, mostBytes()) : volume;
       if (refusal || !isVolume(volume)) return void listener.onRefusal(refusal!);
       const imageIds = imageIdsOf(stack, study);
       const inOrder = volume.order.map((index) => imageIds[index]!);
       const before = letGo;
-      const holding = hold(volumeId(inOrder), volume, inOrder, (progress) => own === generation && listener.onProgress(progress));
+      const holding = hold(volumeId(inOrder, volume), volume, inOrder, (progress) => own === generation && listener.onProgress(progress));
       letGo = holding.letGo;
       before();
       try {
         const found = await holding.made;
         if (own !== generation) return undefined;
         if ("why" in found) return void listener.onRefusal(found);
-        await viewport.setVolumes([{ volumeId: found.id }]);
+        if (over) {
+          await viewport.addVolumes([{ volumeId: found.id, actorUID: OVER, visibility: true }]);
+          // It is this that gives it the planes between which a slice is drawn.
+          viewport.resetCamera();
+        }
+        if (!over) await viewport.setVolumes([{ volumeId: found.id }]);
         if (own !== generation) return undefined;
         return { volume, held: found, ...knownFrame(inOrder[inOrder.length >> 1]!)! };
       } catch (error) {
         if (own !== generation) return undefined;
         if (!(error instanceof NotFetched)) throw error;
-        return void listener.onFailure({ index: imageIds.indexOf(error.imageId), message: reason(error.reason) });
+        return void listener.onFailure({
+          index: imageIds.indexOf(error.imageId),
+          words: wordsOf(error.reason),
+          message: reason(error.reason),
+        });
       }
+    },
+    /** Undefined while there is none. */
+    actor: () => (over ? viewport.getActor(OVER) : viewport.getDefaultActor())?.actor as Types.VolumeActor | undefined,
+    /** Draws it no more. */
+    drop(): void {
+      generation += 1;
+      takeAway();
+      letGo();
+      letGo = () => {};
     },
     /** To be called when the viewport draws no more. */
     dispose(): void {
@@ -112,6 +144,9 @@ export function volumesOf(viewport: Types.IVolumeViewport, listener: StackViewLi
     },
   };
 }
+
+/** What the upper of two volumes is called in its viewport. */
+const OVER = "over";
 
 function begin(id: string, volume: Volume, imageIds: readonly string[]): Held {
   const listeners: Held["listeners"] = new Set();
@@ -130,11 +165,13 @@ function discard(id: string): void {
   if (!volume) return;
   volume.vtkOpenGLTexture.releaseGraphicsResources();
   cache.removeVolumeLoadObject(id);
+  // Layers that were made for this volume alone are of use to nobody else.
+  for (const imageId of volume.imageIds) if (imageId.startsWith(id)) cache.removeImageLoadObject(imageId, { force: true });
 }
 
 async function make(
   id: string,
-  { dimensions, spacing, origin, axes, frameOfReferenceUid }: Volume,
+  volume: Volume,
   imageIds: readonly string[],
   onProgress: (progress: Progress) => void,
 ): Promise<HeldVolume | NoVolume> {
@@ -144,8 +181,35 @@ async function make(
   const images = imageIds.map((imageId) => cache.getImage(imageId)).filter((image) => image !== undefined);
   if (images.length < imageIds.length) throw new Error("other volumes that are open fill the memory");
   if (!images.every(isScaled)) return { why: "unscaled" };
+  const { dimensions } = volume;
   const least = images.reduce((value, image) => Math.min(value, image.minPixelValue), Infinity);
   const most = images.reduce((value, image) => Math.max(value, image.maxPixelValue), -Infinity);
+  const bytes = dimensions[0] * dimensions[1] * dimensions[2] * MAKERS[typeOf(images, least, most)].BYTES_PER_ELEMENT;
+  if (volume.tilt && !cache.getVolume(id) && !cache.isCacheable(bytes))
+    return { why: "large", megabytes: Math.ceil(bytes / 1e6), mostMegabytes: Math.floor(cache.getBytesAvailable() / 1e6) };
+  const voxelManager = volume.tilt
+    ? await straightened(id, { ...volume, tilt: volume.tilt }, images, least, typeOf(images, least, most))
+    : putImages(id, volume, imageIds, typeOf(images, least, most));
+  return {
+    id,
+    valueAt([i, j, k]) {
+      const isInside = [i, j, k].every((at, axis) => at >= 0 && at < dimensions[axis]!);
+      const value: unknown = isInside ? voxelManager.getAtIJK(i, j, k) : undefined;
+      return typeof value === "number" ? value : undefined;
+    },
+    whole: windowBetween(least, most > least ? most : least + 1),
+  };
+}
+
+type Manager = Types.IImageVolume["voxelManager"];
+
+/** The voxels of the images themselves. */
+function putImages(
+  id: string,
+  { dimensions, spacing, origin, axes, frameOfReferenceUid }: Volume,
+  imageIds: readonly string[],
+  dataType: string,
+): NonNullable<Manager> {
   const voxelManager = utilities.VoxelManager.createImageVolumeVoxelManager({
     dimensions: [...dimensions],
     imageIds: [...imageIds],
@@ -155,7 +219,7 @@ async function make(
   if (!cache.getVolume(id)) {
     const properties = {
       volumeId: id,
-      dataType: typeOf(images, least, most),
+      dataType,
       metadata: { FrameOfReferenceUID: frameOfReferenceUid },
       dimensions: [...dimensions],
       spacing: [...spacing],
@@ -172,15 +236,48 @@ async function make(
     // Else the first picture is drawn from an empty texture.
     volume.modified();
   }
-  return {
-    id,
-    valueAt([i, j, k]) {
-      const isInside = [i, j, k].every((at, axis) => at >= 0 && at < dimensions[axis]!);
-      const value: unknown = isInside ? voxelManager.getAtIJK(i, j, k) : undefined;
-      return typeof value === "number" ? value : undefined;
-    },
-    whole: { center: (least + most) / 2, width: Math.max(1, most - least) },
-  };
+  return voxelManager as unknown as NonNullable<Manager>;
+}
+
+const MAKERS = { Uint8Array, Int16Array, Uint16Array, Float32Array } as const;
+type VoxelType = keyof typeof MAKERS;
+/** So long may a page not answer while layers are made. */
+const TURN_MS = 12;
+
+/**
+ * Layers between the images of a tilted gantry, a few at a time so that the page goes on answering: a worker
+ * would need a copy of all images, and memory is what large series lack.
+ */
+async function straightened(
+  id: string,
+  volume: Volume & { readonly tilt: Tilt },
+  images: readonly Types.IImage[],
+  outside: number,
+  dataType: VoxelType,
+): Promise<NonNullable<Manager>> {
+  const known = cache.getVolume(id);
+  if (known?.voxelManager) return known.voxelManager;
+  const { dimensions, spacing, origin, axes, frameOfReferenceUid } = volume;
+  const size = dimensions[0] * dimensions[1];
+  const scalarData = new MAKERS[dataType](size * dimensions[2]);
+  const frames = images.map((image) => image.getPixelData());
+  let began = performance.now();
+  for (let layer = 0; layer < dimensions[2]; layer += 1) {
+    uprightLayer(volume, frames, layer, outside, scalarData, layer * size);
+    if (performance.now() - began < TURN_MS) continue;
+    await new Promise((resolve) => setTimeout(resolve));
+    began = performance.now();
+  }
+  const made = volumeLoader.createLocalVolume(id, {
+    metadata: { FrameOfReferenceUID: frameOfReferenceUid } as Types.Metadata,
+    dimensions: [...dimensions],
+    spacing: [...spacing],
+    origin: [...origin],
+    direction: axes.flat() as Types.Mat3,
+    scalarData,
+  });
+  made.modified();
+  return made.voxelManager!;
 }
 
 /** Whether its pixels are in its unit (PS3.3 C.11.1), so that they can be compared with other images'. */
@@ -189,13 +286,11 @@ function isScaled({ imageId, preScale }: Types.IImage): boolean {
   return preScale?.scaled === true || (frame?.rescaleSlope === 1 && frame.rescaleIntercept === 0);
 }
 
-const TEXTURES = new Set(["Uint8Array", "Int16Array", "Uint16Array", "Float32Array"]);
-
 /** Images of one series come in the smallest type that holds each; the volume's holds all of them. */
-function typeOf(images: readonly Types.IImage[], least: number, most: number): string {
+function typeOf(images: readonly Types.IImage[], least: number, most: number): VoxelType {
   const types = new Set(images.map((image) => image.getPixelData().constructor.name));
   const [only] = types;
-  if (types.size === 1 && only && TEXTURES.has(only)) return only;
+  if (types.size === 1 && only && only in MAKERS) return only as VoxelType;
   if (types.has("Float32Array") || types.has("Float64Array")) return "Float32Array";
   if (least >= 0 && most < 1 << 16) return "Uint16Array";
   return least >= -(1 << 15) && most < 1 << 15 ? "Int16Array" : "Float32Array";

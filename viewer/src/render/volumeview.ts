@@ -5,38 +5,40 @@
 import { Enums, utilities, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
-import { moved, pixelOf, pointAt, type Plane } from "../dicom/geometry";
+import { centreOf, planeValues, rotated, straightCutting, turnedCutting, type Cutting, type Turned } from "../dicom/cutting";
+import { difference, moved, pixelOf, pointAt, type Plane } from "../dicom/geometry";
+import type { Pixels } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
-import {
-  sliceAt,
-  sliceOf,
-  slicesIn,
-  slicing,
-  voxelOf,
-  type Cut,
-  type Projection,
-  type Slab,
-  type Slicing,
-  type Volume,
-} from "../dicom/volume";
+import { windowBetween } from "../dicom/presets";
+import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
+import { sliceValues, slicesIn, slicing, voxelOf, type Cut, type Projection, type Slab, type Volume } from "../dicom/volume";
+import { FIRST_LOOK, type FusionLook } from "../state/fusion";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
 import {
   LARGEST_ZOOM,
   SMALLEST_ZOOM,
   draggedWindow,
+  drawnBy,
   playFrames,
-  unitOf,
   type Beginning,
+  type Probed,
+  type ShownOver,
   type StackViewListener,
   type View,
 } from "./stackview";
-import { volumesOf, type HeldVolume } from "./volumes";
+import { paintActor, palettePainting } from "./paint";
+import { volumesOf, type HeldVolume, type Taken } from "./volumes";
 
 export interface VolumeView extends View {
   show(stack: Stack, study: string, cut: Cut, beginning?: Beginning): Promise<void>;
   setSlab(slab: Slab | null): void;
+  /** Turns its plane about a line through a point of the patient; radians, as a screw that drives along the axis. */
+  turnPlane(axis: Vector3, pivot: Vector3, angle: number): void;
+  /** Lays another stack of the same Frame of Reference over it, or takes it away. */
+  lay(over: Stack | null, study: string): Promise<void>;
+  setFusion(look: FusionLook): void;
 }
 
 /** What is looked at: everything a hand has changed. */
@@ -45,6 +47,8 @@ interface Look {
   readonly window: Window;
   readonly inverted: boolean;
   readonly slab: Slab | null;
+  /** Null for a layer of the volume. */
+  readonly turned: Turned | null;
   /** Screen pixels from the middle of the element to the middle of the picture. */
   readonly pan: Point;
   /** 1 where the whole picture just fits. */
@@ -56,14 +60,24 @@ interface Look {
 
 interface Shown {
   readonly volume: Volume;
-  readonly slicing: Slicing;
+  readonly straight: Cutting;
   readonly cut: Cut;
   readonly held: HeldVolume;
+  readonly uptake: Uptake | undefined;
   /** Of the middle image: what is the same for all is told by one. */
   readonly frame: FrameDescription;
   readonly instance: Stack["frames"][number]["instance"];
   readonly windows: Window;
 }
+
+/** The volume that is seen over it. */
+interface Over extends Taken {
+  readonly stack: Stack;
+  readonly window: Window;
+}
+
+/** PET of known uptake begins with this much of it as the brightest. */
+const FIRST_SUV = 10;
 
 /** How far the eye is from the picture, in mm; of no matter without perspective. */
 const EYE_MM = 1000;
@@ -93,7 +107,13 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
 
   let shown: Shown | undefined;
   let look: Look | undefined;
+  let cutting: Cutting | undefined;
+  let wantedSlab: Slab | null = null;
+  let over: Over | undefined;
+  let fusion: FusionLook = FIRST_LOOK;
+  let known: { readonly shown: Shown; readonly look: Look; readonly pixels: Pixels } | undefined;
   const volumes = volumesOf(viewport, listener);
+  const upper = volumesOf(viewport, listener, true);
   let playing: { cancel(): void; onStop(): void } | undefined;
 
   const resized = new ResizeObserver(() => {
@@ -109,11 +129,13 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     playing = undefined;
   }
 
-  const plane = (): Plane => sliceOf(shown!.volume, shown!.slicing, look!.index);
+  const plane = (): Plane => cutting!.planeAt(look!.index);
 
   /** Directions of the screen in the patient, and how many of its pixels a millimetre takes. */
   function screen(): { readonly right: Vector3; readonly down: Vector3; readonly pixelsPerMm: number } {
-    const { row, column, columns, rows, spacing } = plane();
+    const { row, column } = plane();
+    // A plane that is turned is no larger or smaller on the screen than it was.
+    const { columns, rows, spacing } = shown!.straight.planeAt(0);
     const { flipped, turns, zoom } = look!;
     let [right, down]: [Vector3, Vector3] = [flipped ? turned(row) : row, column];
     // A quarter turn to the right: what was below is now on the left.
@@ -126,9 +148,10 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
 
   /** The point of the patient in the middle of the element. */
   function middle(): Vector3 {
-    const at = plane();
+    const { origin, normal } = plane();
     const { right, down, pixelsPerMm } = screen();
-    const picture = pointAt(at, (at.columns - 1) / 2, (at.rows - 1) / 2);
+    const centre = centreOf(shown!.volume);
+    const picture = moved(centre, [normal, dot(difference(origin, centre), normal)]);
     return moved(picture, [right, -look!.pan.x / pixelsPerMm], [down, -look!.pan.y / pixelsPerMm]);
   }
 
@@ -168,12 +191,12 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
   }
 
   function tell(right: Vector3, down: Vector3, pixelsPerMm: number): void {
-    const { volume, slicing: way, cut, frame, instance } = shown!;
+    const { volume, cut, frame, instance, uptake } = shown!;
     const at = plane();
     const centre = pointAt(at, (at.columns - 1) / 2, (at.rows - 1) / 2);
     listener.onView({
       index: look!.index,
-      count: way.count,
+      count: cutting!.count,
       frame: {
         ...frame,
         rows: at.rows,
@@ -181,8 +204,8 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
         spacingMm: [at.spacing[1], at.spacing[0]],
         orientation: { row: at.row, column: at.column },
         positionMm: at.origin,
-        sliceThicknessMm: look!.slab ? look!.slab.mm : way.stepMm,
-        sliceLocationMm: centre[ALONG[cut]],
+        sliceThicknessMm: look!.slab ? look!.slab.mm : cutting!.stepMm,
+        sliceLocationMm: look!.turned ? undefined : centre[ALONG[cut]],
       },
       frameNumber: 0,
       instance,
@@ -194,9 +217,43 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       plane: at,
       frameOfReferenceUid: volume.frameOfReferenceUid,
       cut,
+      stepMm: cutting!.stepMm,
+      subtracted: null,
       slab: look!.slab,
       rendering: null,
+      uptake,
+      turned: look!.turned !== null,
+      straightened: volume.tilt?.degrees ?? null,
+      over: shownOver(),
+      crop: null,
     });
+  }
+
+  function shownOver(): ShownOver | null {
+    if (!over) return null;
+    const { stack, frame, held } = over;
+    const { palette, opacity, window } = fusion;
+    const whole = held.whole;
+    const values = { window: window ?? over.window, whole, unit: unitOf(frame), uptake: uptakeOf(stack) };
+    return { palette, opacity, modality: stack.modality, ...values };
+  }
+
+  /** What is seen now, as values; counted once, since a hand asks for it at every step. */
+  function pixels(): Pixels {
+    const { volume, cut, held, frame, uptake } = shown!;
+    const { index, slab, turned } = look!;
+    const isSame = known?.shown === shown && known?.look.index === index && known.look.slab === slab;
+    if (known && isSame && known.look.turned === turned) return known.pixels;
+    const slices = slab && { slices: slicesIn(slab, cutting!), projection: slab.projection };
+    const values = turned
+      ? planeValues(volume, cutting!, index, slices, held.valueAt)
+      : sliceValues(volume, slicing(volume, cut), index, slices, (voxel) => held.valueAt(voxel)!);
+    const { columns, rows } = plane();
+    const factor = suvFactor(uptake);
+    const unit = factor === undefined ? unitOf(frame) : SUV_UNIT;
+    const pixels = { columns, rows, values, slope: factor ?? 1, intercept: 0, unit };
+    known = { shown: shown!, look: look!, pixels };
+    return pixels;
   }
 
   function change(part: Partial<Look>): void {
@@ -214,15 +271,25 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     draw();
   }
 
+  function paintOver(): void {
+    const actor = upper.actor();
+    if (over && actor) paintActor(actor, palettePainting(fusion.palette, fusion.window ?? over.window, fusion.opacity));
+    draw();
+  }
+
   function setSlab(slab: Slab | null): void {
-    if (!shown || !look) return;
-    const { stepMm } = shown.slicing;
-    const slices = slab ? slicesIn(slab, shown.slicing) : 1;
+    if (!shown || !look || !cutting) return;
+    wantedSlab = slab;
+    const { stepMm } = cutting;
+    const slices = slab ? slicesIn(slab, cutting) : 1;
     look = { ...look, slab: slab && slices > 1 ? { ...slab, mm: slices * stepMm } : null };
     const projection = look.slab?.projection ?? "greatest";
     const sampleMm = stepMm / SAMPLES_PER_SLICE;
-    const actor = viewport.getDefaultActor()?.actor as Types.VolumeActor | undefined;
-    actor?.getMapper()?.setSampleDistance(sampleMm);
+    for (const actor of [volumes.actor(), upper.actor()]) {
+      actor?.getMapper()?.setSampleDistance(sampleMm);
+      // Opacities are those of so many mm: of one sample, here, so that they are what they say.
+      actor?.getProperty().setScalarOpacityUnitDistance(0, sampleMm);
+    }
     viewport.setBlendMode(BLENDING[projection]);
     // From the middle of the first slice to that of the last; a mean takes all of their thickness.
     const halfMm = projection === "mean" ? (slices * stepMm) / 2 : ((slices - 1) * stepMm) / 2 + sampleMm;
@@ -231,12 +298,35 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     draw();
   }
 
-  const clamped = (index: number) => Math.max(0, Math.min((shown?.slicing.count ?? 1) - 1, index));
+  const clamped = (index: number) => Math.max(0, Math.min((cutting?.count ?? 1) - 1, index));
+
+  function turnPlane(axis: Vector3, pivot: Vector3, angle: number): void {
+    if (!shown || !look) return;
+    const { row, column } = plane();
+    const before = placeOf(pivot);
+    const turned: Turned = { right: rotated(row, axis, angle), down: rotated(column, axis, angle), pivot };
+    cutting = turnedCutting(shown.volume, shown.cut, turned);
+    look = { ...look, turned, index: cutting.indexAt(pivot) };
+    // What it is turned about stays where it is on the screen.
+    const after = placeOf(pivot);
+    look = { ...look, pan: { x: look.pan.x + before.x - after.x, y: look.pan.y + before.y - after.y } };
+    setSlab(wantedSlab);
+  }
+
+  function goToPoint(point: Vector3): void {
+    if (!shown || !look || !cutting) return;
+    if (!look.turned) return change({ index: cutting.indexAt(point) });
+    // There are no layers here: a picture is made that holds the very point.
+    const turned = { ...look.turned, pivot: point };
+    cutting = turnedCutting(shown.volume, shown.cut, turned);
+    change({ turned, index: cutting.indexAt(point) });
+  }
 
   function beginWith(now: Shown, { point, window }: Beginning): void {
-    const { count } = now.slicing;
+    cutting = now.straight;
     look = {
-      index: point ? sliceAt(now.volume, now.slicing, point) : count >> 1,
+      index: point ? cutting.indexAt(point) : cutting.count >> 1,
+      turned: null,
       window: window ?? now.windows,
       inverted: now.frame.photometricInterpretation === "MONOCHROME1",
       slab: null,
@@ -250,38 +340,62 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
   return {
     async show(stack, study, cut, beginning = {}) {
       stop();
-      [shown, look] = [undefined, undefined];
+      [shown, look, cutting, over] = [undefined, undefined, undefined, undefined];
+      upper.drop();
       const taken = await volumes.take(stack, study);
       if (!taken) return;
       const { volume, held, frame, instance } = taken;
       const windows = frame.windows[0] ?? held.whole;
-      shown = { volume, slicing: slicing(volume, cut), cut, held, frame, instance, windows };
+      const straight = straightCutting(volume, cut);
+      shown = { volume, straight, cut, held, frame, instance, windows, uptake: uptakeOf(stack) };
       beginWith(shown, beginning);
       setSlab(null);
       paint({ window: look!.window });
     },
     setSlab,
+    turnPlane,
+    async lay(stack, study) {
+      over = undefined;
+      upper.drop();
+      const taken = shown && stack ? await upper.take(stack, study) : undefined;
+      if (taken && stack) over = { ...taken, stack, window: firstWindow(taken, stack) };
+      if (!shown) return;
+      setSlab(wantedSlab);
+      paintOver();
+    },
+    setFusion(next) {
+      fusion = next;
+      paintOver();
+    },
     goTo: (index) => change({ index: clamped(index) }),
     scroll: (images) => look && change({ index: clamped(look.index + images) }),
-    goToPoint: (point) => shown && change({ index: sliceAt(shown.volume, shown.slicing, point) }),
+    goToPoint,
     pointAt: (at) => (look ? pointUnder(at) : undefined),
-    // A cut is no image that a measurement could be of.
-    imagePointAt: () => undefined,
-    placeOfImagePoint: () => undefined,
-    pixels: () => undefined,
+    imagePointAt(at) {
+      if (!look) return undefined;
+      const { x, y } = pixelOf(plane(), pointUnder(at));
+      return { x, y };
+    },
+    placeOfImagePoint: ({ x, y }) => (look ? placeOf(pointAt(plane(), x, y)) : undefined),
+    pixels: (index) => (look?.index === index ? pixels() : undefined),
     placeOf: (point) => (look ? placeOf(point) : { x: 0, y: 0 }),
     probe(at) {
       if (!shown || !look) return undefined;
       const point = pointUnder(at);
-      const [i, j, k] = voxelOf(shown.volume, point).map(Math.round) as [number, number, number];
-      const value = shown.held.valueAt([i, j, k]);
+      const here = valueUnder(shown, point, shown.uptake);
       const { x, y } = pixelOf(plane(), point);
-      if (value === undefined) return undefined;
-      return { column: Math.round(x), row: Math.round(y), values: [value], unit: unitOf(shown.frame.rescaleType) };
+      if (!here) return undefined;
+      return {
+        column: Math.round(x),
+        row: Math.round(y),
+        ...here,
+        over: over && valueUnder(over, point, uptakeOf(over.stack)),
+      };
     },
     setWindow: (window) => paint({ window }),
     dragWindow: (delta) => look && paint({ window: draggedWindow(look.window, delta) }),
     pan: ({ x, y }) => look && change({ pan: { x: look.pan.x + x, y: look.pan.y + y } }),
+    fit: () => look && change({ zoom: 1, pan: { x: 0, y: 0 } }),
     zoom(factor, around) {
       if (!look) return;
       const zoom = Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, look.zoom * factor));
@@ -301,26 +415,59 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     invert: () => look && paint({ inverted: !look.inverted }),
     reset() {
       if (!shown || !look) return;
-      beginWith(shown, { point: plane().origin });
+      beginWith(shown, { point: look.turned?.pivot ?? plane().origin });
       setSlab(null);
       paint({ window: shown.windows });
     },
     play(framesPerSecond, onStop) {
       stop();
       const next = () => {
-        if (look && shown) change({ index: (look.index + 1) % shown.slicing.count });
+        if (look && shown) change({ index: (look.index + 1) % cutting!.count });
         return Promise.resolve();
       };
       playing = { ...playFrames(framesPerSecond, next), onStop };
     },
+    look: () => look && { kind: "volume", look, pixelsPerMm: screen().pixelsPerMm },
+    wear(portrait, fit) {
+      if (!shown || portrait.kind !== "volume") return;
+      const worn = portrait.look as Look;
+      cutting = worn.turned ? turnedCutting(shown.volume, shown.cut, worn.turned) : shown.straight;
+      look = { ...worn, index: clamped(worn.index), slab: null, zoom: 1, pan: { x: 0, y: 0 } };
+      const fitting = screen().pixelsPerMm;
+      setSlab(worn.slab);
+      if (fit !== "whole") {
+        const pixelsPerMm = "magnified" in fit ? portrait.pixelsPerMm * fit.magnified : fit.pixelsPerMm;
+        const by = pixelsPerMm / portrait.pixelsPerMm;
+        look = { ...look, zoom: pixelsPerMm / fitting, pan: { x: worn.pan.x * by, y: worn.pan.y * by } };
+      }
+      paint({ window: look.window });
+    },
+    drawn: (index) => drawnBy(element, () => change(index === undefined ? {} : { index: clamped(index) })),
     stop,
     dispose() {
       stop();
       resized.disconnect();
       engine.disableElement(viewportId);
+      upper.dispose();
       volumes.dispose();
     },
   };
+}
+
+/** What the nearest voxel holds. */
+function valueUnder(
+  { volume, held, frame }: Pick<Taken, "volume" | "held" | "frame">,
+  point: Vector3,
+  uptake: Uptake | undefined,
+): Pick<Probed, "values" | "unit" | "suvFactor"> | undefined {
+  const [i, j, k] = voxelOf(volume, point).map(Math.round) as [number, number, number];
+  const value = held.valueAt([i, j, k]);
+  return value === undefined ? undefined : { values: [value], unit: unitOf(frame), suvFactor: suvFactor(uptake) };
+}
+
+function firstWindow({ frame, held }: Taken, stack: Stack): Window {
+  const factor = suvFactor(uptakeOf(stack));
+  return factor === undefined ? (frame.windows[0] ?? held.whole) : windowBetween(0, FIRST_SUV / factor);
 }
 
 /** The axis of the patient that a cut is walked along. */

@@ -13,6 +13,8 @@ export const MOST_SIDE = 4;
 export interface Content {
   readonly set: string;
   readonly cut: Seen | null;
+  /** The display set that is laid over it, if any. */
+  readonly over?: string | undefined;
 }
 
 export interface Layout {
@@ -67,6 +69,16 @@ export function put(layout: Layout, cell: number, id: string | null): Layout {
 export function allCuts(id: string): Layout {
   const cells = [...CUTS, null].map((cut) => ({ set: id, cut }));
   return { rows: 2, columns: 2, cells, active: 0, alone: false };
+}
+
+/** The same with another volume laid over each plane, and that one's own images beside them. */
+export function fusedCuts(under: string, over: string): Layout {
+  const planes = CUTS.map((cut) => ({ set: under, cut, over }));
+  return { rows: 2, columns: 2, cells: [...planes, { set: over, cut: null }], active: 0, alone: false };
+}
+
+export function isFused(layout: Layout): boolean {
+  return layout.cells.slice(0, cellCount(layout)).some((cell) => cell?.over !== undefined);
 }
 
 /** Whether a display set is seen in cuts. */

@@ -1,9 +1,10 @@
 /**
  * What was measured in a study: a value with its own past and future.
  *
- * A measurement belongs to one frame of one image and tells all that is needed to draw, read and
- * store it. Every change gives another value, and can be taken back.
+ * A measurement belongs to one frame of one image, or to a plane in space that a volume is cut along, and
+ * tells all that is needed to draw, read and store it. Every change gives another value, and can be taken back.
  */
+import type { Plane } from "../dicom/geometry";
 import type { ImagePoint, Kind, Spacing, Statistics } from "../dicom/measure";
 
 export interface ImageReference {
@@ -25,6 +26,8 @@ export interface Measurement {
   /** Of what is inside; null for a shape without an inside and where no values were known. */
   readonly statistics: Statistics | null;
   readonly label: string;
+  /** Where the points lie in the patient, for one of a cut; `image` is then one of those of the volume. */
+  readonly plane?: Plane | undefined;
 }
 
 export interface Measurements {

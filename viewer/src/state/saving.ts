@@ -61,7 +61,7 @@ export function createSaving(store: DraftStore, kept: Kept, newKey: () => string
     const fresh = there.filter(({ id }) => !known.has(id) && !removed.has(id));
     const received: Measurement[] = [];
     for (const one of fresh) {
-      const points = one.points.map(([x, y]) => ({ x, y }));
+      const points = (one.points ?? []).map(([x, y]) => ({ x, y }));
       const spacing = await kept.spacingOf(referenceOf(one), points);
       const drawn = spacing && fromDraft(one, spacing);
       if (drawn) received.push(drawn);

@@ -11,7 +11,7 @@ export interface Drawing {
   readonly live: ImagePoint;
 }
 
-/** How many points a hand places; the rest of a shape follows from them. */
+/** How many points a hand places; the rest of a shape follows from them. A spline ends where it is told to. */
 const PLACED: Readonly<Record<Exclude<Kind, "freehand">, number>> = {
   length: 2,
   bidirectional: 2,
@@ -20,6 +20,7 @@ const PLACED: Readonly<Record<Exclude<Kind, "freehand">, number>> = {
   ellipse: 2,
   rectangle: 2,
   circle: 2,
+  spline: Infinity,
   arrow: 2,
   probe: 1,
 };
@@ -37,9 +38,16 @@ export function follow(drawing: Drawing, at: ImagePoint, isHeld: boolean, isFar:
   return { ...drawing, placed: adds ? [...drawing.placed, at] : drawing.placed, live: at };
 }
 
-/** The hand let go: the shape goes on, or it is done, or nothing has become of it. */
-export function release(drawing: Drawing, at: ImagePoint, isFar: boolean): Drawing | "done" | "nothing" {
-  if (drawing.kind === "freehand") return drawing.placed.length >= 3 ? "done" : "nothing";
+const FEWEST_CORNERS = 3;
+
+/**
+ * The hand let go: the shape goes on, or it is done, or nothing has become of it. A spline is done where a point
+ * is set twice, or the first one again (`isFirst`).
+ */
+export function release(drawing: Drawing, at: ImagePoint, isFar: boolean, isFirst = false): Drawing | "done" | "nothing" {
+  const isShape = drawing.placed.length >= FEWEST_CORNERS;
+  if (drawing.kind === "freehand") return isShape ? "done" : "nothing";
+  if (drawing.kind === "spline" && isShape && (isFirst || !isFar)) return "done";
   const placed = drawing.kind === "probe" || isFar ? [...drawing.placed, at] : drawing.placed;
   return placed.length >= PLACED[drawing.kind] ? "done" : { ...drawing, placed, live: at };
 }

@@ -1,8 +1,9 @@
 /** Keys of the viewer: one table that the handler, the tooltips and the help all read. */
 import { t, type Messages } from "../i18n/language";
+import { isTyping } from "./typing";
 
 /** Keys that keyboards of each language name in their own way. */
-type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "escape" | "undo" | "redo";
+type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "escape" | "undo" | "redo" | "print";
 
 export interface Command {
   readonly id: keyof Messages["commands"];
@@ -37,6 +38,7 @@ export const COMMANDS = {
   rectangle: { id: "rectangle", keys: ["q"], shown: "Q" },
   circle: { id: "circle", keys: ["o"], shown: "O" },
   freehand: { id: "freehand", keys: ["j"], shown: "J" },
+  spline: { id: "spline", keys: ["Shift+j"], shown: "⇧J" },
   arrow: { id: "arrow", keys: ["t"], shown: "T" },
   probe: { id: "probe", keys: ["v"], shown: "V" },
   panel: { id: "panel", keys: ["u"], shown: "U" },
@@ -56,21 +58,111 @@ export const COMMANDS = {
   grid: { id: "grid", keys: ["g"], shown: "G" },
   planes: { id: "planes", keys: ["7"], shown: "7" },
   solid: { id: "solid", keys: ["8"], shown: "8" },
+  fusion: { id: "fusion", keys: ["9"], shown: "9" },
+  crop: { id: "crop", keys: ["Shift+b"], shown: "⇧B" },
+  turnLeft: { id: "turnLeft", keys: ["Shift+ArrowLeft"], shown: "⇧←" },
+  turnRight: { id: "turnRight", keys: ["Shift+ArrowRight"], shown: "⇧→" },
+  turnUp: { id: "turnUp", keys: ["Shift+ArrowUp"], shown: "⇧↑" },
+  turnDown: { id: "turnDown", keys: ["Shift+ArrowDown"], shown: "⇧↓" },
   link: { id: "link", keys: ["l"], shown: "L" },
   lines: { id: "lines", keys: ["x"], shown: "X" },
   copyLink: { id: "copyLink", keys: ["y"], shown: "Y" },
+  exportSeen: { id: "exportSeen", keys: ["Shift+e"], shown: "⇧E" },
+  print: { id: "print", keys: ["Ctrl+p"], shown: { word: "print" } },
   full: { id: "full", keys: ["f"], shown: "F" },
   help: { id: "help", keys: ["?"], shown: "?" },
+  info: { id: "info", keys: ["Shift+i"], shown: "Shift I" },
+  overlays: { id: "overlays", keys: ["Shift+o"], shown: "Shift O" },
+  subtract: { id: "subtract", keys: ["Shift+d"], shown: "Shift D" },
+  lens: { id: "lens", keys: ["Shift+m"], shown: "Shift M" },
+  fit: { id: "fit", keys: ["Shift+f"], shown: "Shift F" },
+  trueSize: { id: "trueSize", keys: ["Shift+z"], shown: "Shift Z" },
+  onePixel: { id: "onePixel", keys: ["Shift+1"], shown: "Shift 1" },
   list: { id: "list", keys: ["Backspace"], shown: "⌫" },
 } as const satisfies Record<string, Command>;
 
 export type CommandId = keyof typeof COMMANDS;
+
+/** Under which heading the help lists a command, in the order of the headings. */
+export const GROUPS = ["images", "hand", "look", "measure", "layout", "page"] as const;
+export type Group = (typeof GROUPS)[number];
+
+export const GROUP_OF: Readonly<Record<CommandId, Group>> = {
+  previous: "images",
+  next: "images",
+  back10: "images",
+  forward10: "images",
+  first: "images",
+  last: "images",
+  previousSeries: "images",
+  nextSeries: "images",
+  play: "images",
+  window: "hand",
+  scroll: "hand",
+  zoom: "hand",
+  pan: "hand",
+  cursor: "hand",
+  length: "measure",
+  bidirectional: "measure",
+  angle: "measure",
+  cobb: "measure",
+  ellipse: "measure",
+  rectangle: "measure",
+  circle: "measure",
+  freehand: "measure",
+  spline: "measure",
+  arrow: "measure",
+  probe: "measure",
+  panel: "measure",
+  remove: "measure",
+  undo: "measure",
+  redo: "measure",
+  putAway: "measure",
+  zoomIn: "look",
+  zoomOut: "look",
+  invert: "look",
+  rotate: "look",
+  flip: "look",
+  reset: "look",
+  fit: "look",
+  trueSize: "look",
+  onePixel: "look",
+  lens: "look",
+  overlays: "look",
+  subtract: "look",
+  nextCell: "layout",
+  alone: "layout",
+  grid: "layout",
+  planes: "layout",
+  solid: "layout",
+  fusion: "layout",
+  crop: "layout",
+  turnLeft: "look",
+  turnRight: "look",
+  turnUp: "look",
+  turnDown: "look",
+  link: "layout",
+  lines: "layout",
+  info: "page",
+  copyLink: "page",
+  exportSeen: "page",
+  print: "page",
+  full: "page",
+  help: "page",
+  list: "page",
+};
 
 export const commandWords = (id: CommandId): string => t().commands[id];
 
 export function keyShown(id: CommandId): string {
   const { shown }: Command = COMMANDS[id];
   return typeof shown === "string" ? shown : t().keys[shown.word];
+}
+
+/** As `aria-keyshortcuts` names it. */
+export function keyNamed(id: CommandId): string {
+  const [key]: readonly string[] = COMMANDS[id].keys;
+  return key === " " ? "Space" : key!.replace("Ctrl", "Control");
 }
 
 const BY_KEY = new Map<string, CommandId>(
@@ -81,14 +173,14 @@ const BY_KEY = new Map<string, CommandId>(
 
 export function commandFor(event: KeyboardEvent): CommandId | undefined {
   if (event.altKey || isTyping(event.target)) return undefined;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const key = keyOf(event);
   const shift = event.shiftKey ? "Shift+" : "";
   if (event.ctrlKey || event.metaKey) return BY_KEY.get(`Ctrl+${shift}${key}`);
   return BY_KEY.get(shift + key) ?? BY_KEY.get(key);
 }
 
-/** In a field, keys belong to the field. */
-export function isTyping(target: EventTarget | null): boolean {
-  if (!(target instanceof HTMLElement)) return false;
-  return target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+/** A digit under Shift writes a sign that each keyboard has elsewhere; where it writes the digit itself it is that. */
+function keyOf({ key, code, shiftKey }: KeyboardEvent): string {
+  const digit = shiftKey && key.length === 1 && !/[0-9?+]/.test(key) ? /^Digit([0-9])$/.exec(code)?.[1] : undefined;
+  return digit ?? (key.length === 1 ? key.toLowerCase() : key);
 }

@@ -5,6 +5,7 @@
  */
 import { createSignal } from "solid-js";
 import {
+  POINT_COUNT,
   handlesOf,
   hasArea,
   isKind,
@@ -27,20 +28,18 @@ import {
   add,
   change,
   find,
-  isSameImage,
   redo,
   remove,
   undo,
-  type ImageReference,
   type Measurement,
   type Measurements,
 } from "../state/measurements";
+import { isSameWhere, seenOn, type Where } from "../state/space";
 import { follow, press, release, seen, type Drawing } from "./drawing";
 import type { Point } from "./gestures";
 import type { DragTool } from "./mouse";
 
-export interface Sight {
-  readonly image: ImageReference;
+export interface Sight extends Where {
   /** The size of the pixels where these points lie. */
   spacingFor(points: readonly ImagePoint[]): Spacing;
   readonly columns: number;
@@ -74,7 +73,16 @@ export interface Hit {
 interface Carried {
   readonly hit: Hit;
   readonly from: ImagePoint;
+  /** As it is seen where it was taken hold of. */
   readonly original: Measurement;
+  readonly where: Where;
+}
+
+/** What is being drawn, and where. */
+interface Drawn {
+  readonly drawing: Drawing;
+  readonly shape: Measurement;
+  readonly where: Where;
 }
 
 export type Measuring = ReturnType<typeof createMeasuring>;
@@ -94,7 +102,7 @@ export function createMeasuring() {
   const [aimed, setAimed] = createSignal<Hit | null>(null);
   /** The text of this one is being written on the image. */
   const [naming, setNaming] = createSignal<string | null>(null);
-  const [drawn, setDrawn] = createSignal<{ readonly drawing: Drawing; readonly shape: Measurement } | null>(null);
+  const [drawn, setDrawn] = createSignal<Drawn | null>(null);
   const [carried, setCarried] = createSignal<Measurement | null>(null);
   let held: Carried | undefined;
   let pressed = false;
@@ -106,7 +114,8 @@ export function createMeasuring() {
     const drawing = drawn();
     return drawing ? [...list, drawing.shape] : list;
   };
-  const onImage = (image: ImageReference) => visible().filter((one) => isSameImage(one.image, image));
+  /** Those that lie in what is looked at, in its pixels. */
+  const seenIn = (where: Where) => visible().flatMap((one) => seenOn(one, where) ?? []);
 
   function select(id: string | null): void {
     setSelected(id);
@@ -127,11 +136,14 @@ export function createMeasuring() {
     const placed = seen(drawing);
     const spacing = sight.spacingFor(placed);
     const points = shapeOf(kind, placed, spacing);
-    return counted({ id, kind, image: sight.image, points, spacing, statistics: null, label: "" }, sight, LIVE_PIXELS);
+    const plane = sight.slice?.plane;
+    const shape: Measurement = { id, kind, image: sight.image, points, spacing, statistics: null, label: "", plane };
+    return counted(shape, sight, LIVE_PIXELS);
   }
 
   function draw(drawing: Drawing, sight: Sight): void {
-    setDrawn({ drawing, shape: shaped(drawing, sight, drawn()?.shape.id ?? newUid()) });
+    const { image, slice } = sight;
+    setDrawn({ drawing, shape: shaped(drawing, sight, drawn()?.shape.id ?? newUid()), where: { image, slice } });
   }
 
   function finish(drawing: Drawing, sight: Sight, id: string): void {
@@ -149,9 +161,42 @@ export function createMeasuring() {
 
   /** The wheel may turn while a hand holds something: it stays on its own image. */
   const isOn = (sight: Sight): boolean => {
-    const under = held?.original ?? drawn()?.shape;
-    return !under || isSameImage(under.image, sight.image);
+    const under = held?.where ?? drawn()?.where;
+    return !under || isSameWhere(under, sight);
   };
+
+  /** What is being drawn, if that is on what is looked at; else it is given up. */
+  function goingOn(sight: Sight): Drawn | undefined {
+    const going = drawn();
+    if (going && isSameWhere(going.where, sight)) return going;
+    if (going) setDrawn(null);
+    return undefined;
+  }
+
+  function moveHeld({ hit, from, original }: Carried, point: ImagePoint, sight: Sight): void {
+    const { kind, points, spacing } = original;
+    const moved =
+      hit.handle === null ? shifted(points, inImage(points, minus(point, from), sight)) : withHandle(kind, points, hit.handle, point, spacing);
+    // On a cut of another volume in the same space, its values are that one's.
+    const now = { ...original, image: sight.image, points: moved, spacing: sight.spacingFor(moved) };
+    setCarried(counted(now, sight, LIVE_PIXELS));
+  }
+
+  function letHeldGo(sight: Sight): void {
+    const moved = carried();
+    held = undefined;
+    setCarried(null);
+    if (!moved) return;
+    const { id, image, points, spacing, statistics, plane } = counted(moved, sight, Infinity);
+    setAll(change(all(), id, { image, points, spacing, statistics, plane }));
+  }
+
+  function goOn(next: ReturnType<typeof release>, { drawing, shape }: Drawn, live: ImagePoint, sight: Sight): void {
+    if (next === "nothing") setDrawn(null);
+    else if (next !== "done") draw(next, sight);
+    // The last point of a spline was set already.
+    else finish({ ...drawing, live: drawing.kind === "spline" ? drawing.placed.at(-1)! : live }, sight, shape.id);
+  }
 
   return {
     all,
@@ -161,19 +206,19 @@ export function createMeasuring() {
     naming,
     setNaming,
     visible,
-    onImage,
+    seenIn,
     isDrawing: () => drawn() !== null,
+    /** What is drawn or moved now, as it is seen. */
+    underway: (): Measurement | null => drawn()?.shape ?? carried(),
     /** Whether a shape lies under the hand, or the tool draws one: the press is then ours. */
     take(tool: DragTool, sight: Sight, at: Point, reach: Reach, onlySelected = false): boolean {
       const point = imagePoint(sight, at);
       if (!point) return false;
-      const going = drawn();
-      const onThis = going && isSameImage(going.shape.image, sight.image);
-      if (going && !onThis) setDrawn(null);
-      const hit = onThis ? null : hitAt(onImage(sight.image), sight, at, reach, selected());
-      const original = find(all(), hit?.id ?? null);
+      const going = goingOn(sight);
+      const hit = going ? null : hitAt(seenIn(sight), sight, at, reach, selected());
+      const original = hit && seenIn(sight).find(({ id }) => id === hit.id);
       if (hit && original && (!onlySelected || isKind(tool) || hit.id === selected())) {
-        held = { hit, from: point, original };
+        held = { hit, from: point, original, where: { image: sight.image, slice: sight.slice } };
         select(hit.id);
         return true;
       }
@@ -183,44 +228,61 @@ export function createMeasuring() {
       }
       setNaming(null);
       pressed = true;
-      draw(press(onThis ? going.drawing : undefined, tool, point), sight);
+      draw(press(going?.drawing, tool, point), sight);
       return true;
     },
     carry(sight: Sight, at: Point): void {
       const point = imagePoint(sight, at);
       if (!point || !isOn(sight)) return;
-      if (held) {
-        const { hit, from, original } = held;
-        const { kind, points, spacing } = original;
-        const moved =
-          hit.handle === null ? shifted(points, inImage(points, minus(point, from), sight)) : withHandle(kind, points, hit.handle, point, spacing);
-        const now = { ...original, points: moved, spacing: sight.spacingFor(moved) };
-        setCarried(counted(now, sight, LIVE_PIXELS));
-        return;
-      }
+      if (held) return moveHeld(held, point, sight);
       const going = drawn();
       if (going) draw(follow(going.drawing, point, pressed, isApart(going.drawing, sight, at, FREEHAND_STEP_PX)), sight);
     },
     letGo(sight: Sight, at: Point): void {
-      const moved = carried();
       pressed = false;
       if (!isOn(sight)) return void abandon();
-      if (held) {
-        held = undefined;
-        setCarried(null);
-        if (moved) {
-          const { id, points, spacing, statistics } = counted(moved, sight, Infinity);
-          setAll(change(all(), id, { points, spacing, statistics }));
-        }
-        return;
-      }
+      if (held) return letHeldGo(sight);
       const going = drawn();
       const point = imagePoint(sight, at);
       if (!going || !point) return;
-      const next = release(going.drawing, point, isApart(going.drawing, sight, at, APART_PX));
-      if (next === "nothing") setDrawn(null);
-      else if (next === "done") finish({ ...going.drawing, live: point }, sight, going.shape.id);
-      else draw(next, sight);
+      const [first] = going.drawing.placed;
+      const isFirst = isNear(sight, first, at, MOUSE_REACH.handle);
+      goOn(release(going.drawing, point, isApart(going.drawing, sight, at, APART_PX), isFirst), going, point, sight);
+    },
+    /** A key sets a point of a shape; the same one twice ends a shape that has an inside. */
+    setPoint(tool: Kind, sight: Sight, at: ImagePoint): void {
+      const point = within(at, sight.columns, sight.rows);
+      const before = goingOn(sight);
+      draw(press(before?.drawing, tool, point), sight);
+      const going = drawn()!;
+      const last = going.drawing.placed.at(-1);
+      const isFar = !(last && last.x === point.x && last.y === point.y);
+      if (tool !== "freehand") return goOn(release(going.drawing, point, isFar), going, point, sight);
+      if (isFar) draw({ ...going.drawing, placed: [...going.drawing.placed, point] }, sight);
+      else if (before) goOn(release(going.drawing, point, isFar), going, point, sight);
+    },
+    /** Keys move the point that comes next. */
+    aimAt(sight: Sight, at: ImagePoint): void {
+      const going = goingOn(sight);
+      if (going) draw(follow(going.drawing, within(at, sight.columns, sight.rows), false, false), sight);
+    },
+    /** Keys take hold of a point of the selected shape; undefined where it is not here, or has no such point. */
+    takePoint(sight: Sight, at: number): ImagePoint | undefined {
+      const original = seenIn(sight).find(({ id }) => id === selected());
+      const handle = original && handlesOf(original.kind, original.points)[at];
+      if (!original || handle === undefined) return undefined;
+      const from = original.points[handle]!;
+      held = { hit: { id: original.id, handle }, from, original, where: { image: sight.image, slice: sight.slice } };
+      return from;
+    },
+    movePoint(sight: Sight, to: ImagePoint): void {
+      if (held && isOn(sight)) moveHeld(held, within(to, sight.columns, sight.rows), sight);
+    },
+    /** Keys let go of it, where it is now. */
+    dropPoint(sight: Sight): void {
+      if (!held) return;
+      if (isOn(sight)) letHeldGo(sight);
+      else abandon();
     },
     /** The pointer moves without a button: a shape that was begun follows it. */
     hover(sight: Sight | undefined, at: Point | null): void {
@@ -228,14 +290,14 @@ export function createMeasuring() {
       if (!sight || !at) return void setAimed(null);
       if (going) {
         const point = imagePoint(sight, at);
-        if (point && isSameImage(going.shape.image, sight.image)) draw(follow(going.drawing, point, false, false), sight);
+        if (point && isSameWhere(going.where, sight)) draw(follow(going.drawing, point, false, false), sight);
         return;
       }
-      const hit = hitAt(onImage(sight.image), sight, at, MOUSE_REACH, selected());
+      const hit = hitAt(seenIn(sight), sight, at, MOUSE_REACH, selected());
       if (hit?.id !== aimed()?.id || hit?.handle !== aimed()?.handle) setAimed(hit);
     },
     tap(sight: Sight, at: Point): void {
-      select(hitAt(onImage(sight.image), sight, at, FINGER_REACH, selected())?.id ?? null);
+      select(hitAt(seenIn(sight), sight, at, FINGER_REACH, selected())?.id ?? null);
     },
     abandon,
     /** Takes what was measured elsewhere, beside what is here; it is no step that can be taken back. */
@@ -291,10 +353,12 @@ function counted(shape: Measurement, sight: Sight, mostPixels: number): Measurem
 }
 
 function statisticsOf({ kind, points, spacing }: Measurement, sight: Sight, mostPixels: number): Statistics | null {
-  if (!(hasArea(kind) || kind === "probe") || points.length < (kind === "freehand" ? 3 : 1)) return null;
+  if (!(hasArea(kind) || kind === "probe") || points.length < (isOpen(kind) ? 3 : 1)) return null;
   const pixels = boxOf(kind, points, spacing) <= mostPixels ? sight.pixels() : undefined;
   return (pixels && statistics(kind, points, spacing, pixels)) ?? null;
 }
+
+const isOpen = (kind: Kind): boolean => POINT_COUNT[kind] === undefined;
 
 function boxOf(kind: Kind, points: readonly ImagePoint[], spacing: Spacing): number {
   const corners = outlines(kind, points, spacing).flatMap((line) => line.points);
@@ -304,8 +368,12 @@ function boxOf(kind: Kind, points: readonly ImagePoint[], spacing: Spacing): num
 
 function isApart({ placed }: Drawing, sight: Sight, at: Point, px: number): boolean {
   const last = placed.at(-1);
-  const there = last && sight.toScreen(last);
-  return !there || Math.hypot(at.x - there.x, at.y - there.y) >= px;
+  return !last || !isNear(sight, last, at, px);
+}
+
+function isNear(sight: Sight, point: ImagePoint | undefined, at: Point, px: number): boolean {
+  const there = point && sight.toScreen(point);
+  return there !== undefined && Math.hypot(at.x - there.x, at.y - there.y) < px;
 }
 
 /** What lies under a point of the screen: points before lines, the selected before others, the later before the earlier. */

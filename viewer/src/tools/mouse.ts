@@ -1,9 +1,10 @@
 /**
- * Mouse and pen on an image. The left button drags with the tool in hand, the middle one moves
- * the picture, the right one zooms; the wheel walks through the stack, with Ctrl it zooms.
+ * Mouse and pen on an image. The left button drags with the tool in hand; the others and the wheel do what
+ * `mousemap.ts` says.
  */
 import type { Kind } from "../dicom/measure";
 import type { Point } from "./gestures";
+import { mouseMap } from "./mousemap";
 
 export type HandTool = "window" | "scroll" | "zoom" | "pan" | "cursor";
 /** What the left button or one finger does. */
@@ -31,7 +32,12 @@ const WHEEL_PX_PER_IMAGE = 50;
 const LINE_PX = 40;
 const WHEEL_ZOOM_PX = 400;
 
-const TOOL_OF_BUTTON: Readonly<Record<number, HandTool | undefined>> = { 1: "pan", 2: "zoom" };
+const MIDDLE = 1;
+const RIGHT = 2;
+
+function toolOfButton(button: number): HandTool | undefined {
+  return button === MIDDLE ? mouseMap().middle : button === RIGHT ? mouseMap().right : undefined;
+}
 
 export function followMouse(element: HTMLElement, handlers: MouseHandlers): () => void {
   let held: { readonly pointer: number; readonly tool: HandTool | "taken"; x: number; y: number } | undefined;
@@ -43,11 +49,11 @@ export function followMouse(element: HTMLElement, handlers: MouseHandlers): () =
   };
   const down = (event: PointerEvent) => {
     if (event.pointerType === "touch" || held) return;
-    if (event.button === 1) event.preventDefault();
+    if (event.button === MIDDLE) event.preventDefault();
     element.setPointerCapture(event.pointerId);
     const at = place(event);
     const start = { pointer: event.pointerId, x: event.clientX, y: event.clientY };
-    const byButton = TOOL_OF_BUTTON[event.button];
+    const byButton = toolOfButton(event.button);
     if (!byButton && handlers.take(at)) {
       held = { ...start, tool: "taken" };
       return;
@@ -75,7 +81,7 @@ export function followMouse(element: HTMLElement, handlers: MouseHandlers): () =
   const wheel = (event: WheelEvent) => {
     event.preventDefault();
     const y = event.deltaMode === WheelEvent.DOM_DELTA_PIXEL ? event.deltaY : event.deltaY * LINE_PX;
-    if (event.ctrlKey) {
+    if (event.ctrlKey !== (mouseMap().wheel === "zoom")) {
       return handlers.zoom(Math.exp(-y / WHEEL_ZOOM_PX), place(event));
     }
     // A notch is one image however far its driver says it went.

@@ -1,8 +1,10 @@
-/** All keys on one page. */
-import { For, createEffect, on, type JSX } from "solid-js";
+/** All keys on one page, and what the buttons of the mouse do, which a person may choose. */
+import { For, Show, createEffect, on, type JSX } from "solid-js";
 import { presetWords, type Preset } from "../dicom/presets";
 import { t } from "../i18n/language";
-import { COMMANDS, commandWords, keyShown } from "../tools/keys";
+import { COMMANDS, GROUPS, GROUP_OF, commandWords, keyShown } from "../tools/keys";
+import { BUTTON_TOOLS, WHEEL_TOOLS, chooseMouse, mouseMap } from "../tools/mousemap";
+import { OneOf } from "./controls";
 
 export interface KeysDialogProps {
   readonly open: boolean;
@@ -25,31 +27,114 @@ export function KeysDialog(props: KeysDialogProps): JSX.Element {
     <dialog
       ref={dialog}
       class="keys"
+      tabIndex={0}
+      autofocus
       aria-label={t().keys.title}
       onClose={() => props.onClose()}
       onClick={(event) => event.target === dialog && dialog.close()}
       onKeyDown={(event) => event.key === "?" && dialog.close()}
     >
       <h2>{t().keys.title}</h2>
-      <ul>
-        <For each={Object.values(COMMANDS)}>
-          {(command) => (
-            <li>
-              <span>{commandWords(command.id)}</span>
-              <kbd>{keyShown(command.id)}</kbd>
-            </li>
+      <div class="key-groups">
+        <For each={GROUPS}>
+          {(group) => (
+            <section>
+              <h3>{t().keys.groups[group]}</h3>
+              <ul>
+                <For each={Object.values(COMMANDS).filter(({ id }) => GROUP_OF[id] === group)}>
+                  {({ id }) => <KeyRow words={commandWords(id)} key={keyShown(id)} />}
+                </For>
+              </ul>
+            </section>
           )}
         </For>
-        <For each={props.presets}>
-          {(preset) => (
+        <Show when={props.presets.length > 0}>
+          <section>
+            <h3>{t().keys.groups.windows}</h3>
+            <ul>
+              <For each={props.presets}>{(preset) => <KeyRow words={presetWords(preset)} key={preset.key} />}</For>
+            </ul>
+          </section>
+        </Show>
+        <Touch />
+      </div>
+      <Mouse />
+      <p>{t().keys.drawing}</p>
+    </dialog>
+  );
+}
+
+function KeyRow(props: { readonly words: string; readonly key: string }): JSX.Element {
+  return (
+    <li>
+      <span>{props.words}</span>
+      <kbd>{props.key}</kbd>
+    </li>
+  );
+}
+
+function Touch(): JSX.Element {
+  return (
+    <section>
+      <h3>{t().keys.groups.touch}</h3>
+      <ul>
+        <For each={Object.values(t().keys.touch)}>
+          {({ fingers, does }) => (
             <li>
-              <span>{presetWords(preset)}</span>
-              <kbd>{preset.key}</kbd>
+              <span>{fingers}</span>
+              <span class="aside">{does}</span>
             </li>
           )}
         </For>
       </ul>
-      <p>{t().keys.mouse}</p>
-    </dialog>
+    </section>
+  );
+}
+
+/** What each button does; the left one has the tool in hand. */
+function Mouse(): JSX.Element {
+  const buttons = () => BUTTON_TOOLS.map((value) => ({ value, words: commandWords(value) }));
+  const wheels = () => WHEEL_TOOLS.map((value) => ({ value, words: commandWords(value) }));
+  return (
+    <section class="mouse-map">
+      <h3>{t().keys.groups.mouse}</h3>
+      <ul>
+        <li>
+          <span>{t().keys.mouse.left}</span>
+          <span class="aside">{t().keys.mouse.inHand}</span>
+        </li>
+        <li>
+          <span>{t().keys.mouse.middle}</span>
+          <OneOf
+            label={t().keys.mouse.middle}
+            choices={buttons()}
+            value={mouseMap().middle}
+            onChoose={(middle) => chooseMouse({ middle })}
+          />
+        </li>
+        <li>
+          <span>{t().keys.mouse.right}</span>
+          <OneOf
+            label={t().keys.mouse.right}
+            choices={buttons()}
+            value={mouseMap().right}
+            onChoose={(right) => chooseMouse({ right })}
+          />
+        </li>
+        <li>
+          <span>{t().keys.mouse.wheel}</span>
+          <OneOf
+            label={t().keys.mouse.wheel}
+            choices={wheels()}
+            value={mouseMap().wheel}
+            onChoose={(wheel) => chooseMouse({ wheel })}
+          />
+        </li>
+        <li>
+          <span>{t().keys.mouse.doubleClick}</span>
+          <span class="aside">{t().keys.mouse.fills}</span>
+        </li>
+      </ul>
+    </section>
   );
 }

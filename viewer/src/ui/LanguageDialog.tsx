@@ -1,13 +1,10 @@
-/** The languages by their own names; the one chosen is spoken at once. Opened from the list and from the viewer. */
-import { For, Show, createEffect, createSignal, on, type JSX } from "solid-js";
+/** The languages by their own names; the one chosen is spoken at once. */
+import { For, Show, createSignal, onMount, type JSX } from "solid-js";
 import { LANGUAGES, choose, language, languageName, languageTag, t, type Language } from "../i18n/language";
 import { Icon } from "./icons";
+import { hideLanguages } from "./languages";
 
-const [shown, setShown] = createSignal(false);
-
-export const showLanguages = (): void => void setShown(true);
-
-export function LanguageDialog(): JSX.Element {
+export default function LanguageDialog(): JSX.Element {
   let dialog!: HTMLDialogElement;
   const [isFailed, setFailed] = createSignal(false);
   const use = async (code: Language) => {
@@ -18,15 +15,10 @@ export function LanguageDialog(): JSX.Element {
       setFailed(true); // The messages could not be fetched; what is spoken stays.
     }
   };
-  // Of `shown` alone: moving the focus calls handlers at once, and what they read would count as read here.
-  createEffect(
-    on(shown, (now) => {
-      if (!now || dialog.open) return;
-      setFailed(false);
-      dialog.showModal();
-      dialog.querySelector<HTMLElement>("[aria-current='true']")?.focus();
-    }),
-  );
+  onMount(() => {
+    dialog.showModal();
+    dialog.querySelector<HTMLElement>("[aria-current='true']")?.focus();
+  });
   /** Up and down among the languages; no key goes on to the page below. */
   const onKey = (event: KeyboardEvent) => {
     event.stopPropagation();
@@ -42,7 +34,7 @@ export function LanguageDialog(): JSX.Element {
       ref={dialog}
       class="languages"
       aria-label={t().language.title}
-      onClose={() => setShown(false)}
+      onClose={hideLanguages}
       onClick={(event) => event.target === dialog && dialog.close()}
       on:keydown={onKey}
     >

@@ -1,21 +1,28 @@
 /** Drawn over an image: its measurements with their values, and the points to take hold of. */
 import { Index, Show, createEffect, createMemo, onMount, type JSX } from "solid-js";
 import { handlesOf, outlines, type ImagePoint } from "../dicom/measure";
-import { valuesInWords } from "../dicom/measurewords";
+import { toldInWords, valuesInWords, type Activity } from "../dicom/measurewords";
+import { suvFactor, unitOf } from "../dicom/uptake";
+import { nameInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
+import type { ShownView } from "../render/stackview";
 import type { Measurement } from "../state/measurements";
+import type { Reported, ReportedOnes } from "../state/reported";
+import { seenOn } from "../state/space";
 import type { Point } from "../tools/gestures";
-import type { Measuring } from "../tools/measuring";
+import type { Measuring, Sight } from "../tools/measuring";
 import { sightOf } from "./sight";
 
 export interface MeasureLayerProps {
   readonly cell: Cell;
   readonly measuring: Measuring;
+  /** What reports measured: to be seen, and not to be taken hold of. */
+  readonly reported: ReportedOnes;
 }
 
 /** A measurement as it lies on the screen now. */
-interface Drawn {
+export interface Drawn {
   readonly one: Measurement;
   readonly lines: readonly { readonly path: string; readonly faint: boolean }[];
   readonly handles: readonly Point[];
@@ -24,7 +31,7 @@ interface Drawn {
 }
 
 const WORDS_AWAY_PX = 10;
-const LINE_PX = 16;
+export const LINE_PX = 16;
 /** About what a letter of the values is wide. */
 const LETTER_PX = 6.6;
 const ARROW_PX = 12;
@@ -32,45 +39,40 @@ const PROBE_PX = 6;
 const MARGIN_PX = 6;
 
 export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
-  const drawn = createMemo<readonly Drawn[]>(() => {
+  const all = createMemo<DrawnOnes>(() => {
     const sight = sightOf(props.cell);
     const box = props.cell.element();
-    if (!sight || !box) return [];
+    if (!sight || !box) return { own: [], reported: [] };
     const size = { x: box.clientWidth, y: box.clientHeight };
-    const taken = edgesOf(size);
-    return props.measuring.onImage(sight.image).map((one) => drawnOf(one, (point) => sight.toScreen(point), size, taken));
+    return drawnIn(sight, props.measuring, props.reported, size, activityOf(props.cell.shown()));
   });
+  const drawn = () => all().own;
   const isChosen = (id: string) => props.measuring.selected() === id;
   const showsHandles = (id: string) => isChosen(id) || props.measuring.aimed()?.id === id;
   const named = createMemo(() => drawn().find(({ one }) => one.id === props.measuring.naming()));
   return (
     <>
       <svg class="measure-layer" aria-hidden="true">
+        <Index each={all().reported}>
+          {(shape) => (
+            <g
+              class="reported"
+              classList={{ chosen: props.reported.selected() === shape().one.id }}
+              data-kind={shape().one.kind}
+            >
+              <ShapeLines shape={shape()} />
+            </g>
+          )}
+        </Index>
         <Index each={drawn()}>
           {(shape) => (
             <g classList={{ chosen: isChosen(shape().one.id) }} data-kind={shape().one.kind}>
-              <Index each={shape().lines}>
-                {(line) => (
-                  <>
-                    <path class="halo" classList={{ faint: line().faint }} d={line().path} />
-                    <path classList={{ faint: line().faint }} d={line().path} />
-                  </>
-                )}
-              </Index>
+              <ShapeLines shape={shape()} />
               <Show when={showsHandles(shape().one.id)}>
                 <Index each={shape().handles}>
                   {(handle) => <circle class="handle" cx={handle().x} cy={handle().y} r={4} />}
                 </Index>
               </Show>
-              <text x={shape().wordsAt.x} y={shape().wordsAt.y}>
-                <Index each={shape().words}>
-                  {(line, index) => (
-                    <tspan x={shape().wordsAt.x} dy={index === 0 ? 0 : LINE_PX}>
-                      {line()}
-                    </tspan>
-                  )}
-                </Index>
-              </text>
             </g>
           )}
         </Index>
@@ -91,7 +93,73 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
   );
 }
 
-function drawnOf(one: Measurement, toScreen: (point: ImagePoint) => Point | undefined, size: Point, taken: Box[]): Drawn {
+export interface DrawnOnes {
+  readonly own: readonly Drawn[];
+  readonly reported: readonly Drawn[];
+}
+
+/** What is measured on what is seen, the person's own and what reports say, as it lies in a picture of a size. */
+export function drawnIn(
+  sight: Sight,
+  measuring: Pick<Measuring, "seenIn">,
+  reported: Pick<ReportedOnes, "visible">,
+  size: Point,
+  activity?: Activity,
+): DrawnOnes {
+  const taken = edgesOf(size);
+  const toScreen = (point: ImagePoint) => sight.toScreen(point);
+  return {
+    own: measuring.seenIn(sight).map((one) => drawnOf(one, wordsOf(one, activity), toScreen, size, taken)),
+    reported: reported.visible().flatMap((one) => {
+      const shape = seenOn(one.shape, sight);
+      return shape ? drawnOf(shape, wordsOfReported(one), toScreen, size, taken) : [];
+    }),
+  };
+}
+
+/** The lines of a shape, and its words. */
+function ShapeLines(props: { readonly shape: Drawn }): JSX.Element {
+  return (
+    <>
+      <Index each={props.shape.lines}>
+        {(line) => (
+          <>
+            <path class="halo" classList={{ faint: line().faint }} d={line().path} />
+            <path classList={{ faint: line().faint }} d={line().path} />
+          </>
+        )}
+      </Index>
+      <text x={props.shape.wordsAt.x} y={props.shape.wordsAt.y}>
+        <Index each={props.shape.words}>
+          {(line, index) => (
+            <tspan x={props.shape.wordsAt.x} dy={index === 0 ? 0 : LINE_PX}>
+              {line()}
+            </tspan>
+          )}
+        </Index>
+      </text>
+    </>
+  );
+}
+
+const wordsOf = (one: Measurement, activity: Activity | undefined): readonly string[] => [
+  ...(one.label ? [one.label] : []),
+  ...valuesInWords(one, activity),
+];
+
+/** With who says so: a person, or else the report. */
+function wordsOfReported({ shape, told, report }: Reported): readonly string[] {
+  const source = report.observer ? nameInWords(report.observer) : report.title;
+  return [...(shape.label ? [shape.label] : []), ...toldInWords(told), ...(source ? [`[${source}]`] : [])];
+}
+
+function drawnOf(
+  one: Measurement,
+  words: readonly string[],
+  toScreen: (point: ImagePoint) => Point | undefined,
+  size: Point,
+  taken: Box[],
+): Drawn {
   const shapes = outlines(one.kind, one.points, one.spacing).map(({ points, closed, faint }) => ({
     points: points.flatMap((point) => toScreen(point) ?? []),
     closed,
@@ -101,7 +169,6 @@ function drawnOf(one: Measurement, toScreen: (point: ImagePoint) => Point | unde
   const lines = shapes.map(({ points, closed, faint }) => ({ path: pathOf(points, closed), faint }));
   if (one.kind === "arrow" && corners.length === 2) lines.push({ path: arrowHead(corners[0]!, corners[1]!), faint: false });
   if (one.kind === "probe" && corners[0]) lines.push({ path: crossAt(corners[0]), faint: false });
-  const words = [...(one.label ? [one.label] : []), ...valuesInWords(one)];
   return {
     one,
     lines,
@@ -109,6 +176,12 @@ function drawnOf(one: Measurement, toScreen: (point: ImagePoint) => Point | unde
     words,
     wordsAt: placeOfWords(one.kind === "arrow" ? corners.slice(1) : corners, words, size, taken),
   };
+}
+
+/** Where the values are uptake, what that is in the unit of the image. */
+export function activityOf(shown: ShownView | null): Activity | undefined {
+  const factor = suvFactor(shown?.uptake);
+  return shown && factor && factor !== 1 ? { perSuv: 1 / factor, unit: unitOf(shown.frame) } : undefined;
 }
 
 interface Box {

@@ -17,6 +17,7 @@ export const KIND_ICONS: Readonly<Record<Kind, IconName>> = {
   rectangle: "rectangle",
   circle: "circle",
   freehand: "freehand",
+  spline: "spline",
   arrow: "arrow",
   probe: "pipette",
 };

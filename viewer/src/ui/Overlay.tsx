@@ -1,10 +1,11 @@
 /** Text on the image: four corners, letters at the edges, a scale bar. */
-import { Show, type JSX } from "solid-js";
+import { Index, Show, createMemo, type JSX } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
-import { ageInWords, dateInWords, listed, nameInWords, sexInWords, timeInWords } from "../dicom/words";
-import { numberInWords, t } from "../i18n/language";
-import type { Probed, ShownView } from "../render/stackview";
+import { gradientOf } from "../dicom/palettes";
+import { significant, valueInWords } from "../dicom/uptake";
+import type { Probed, ShownOver, ShownView } from "../render/stackview";
 import type { Identity } from "../state/study";
+import { overEnds, overlayCorners, scaleBar, type OverlayLine } from "./overlaylines";
 
 export interface OverlayProps {
   readonly view: ShownView;
@@ -16,56 +17,20 @@ export interface OverlayProps {
 }
 
 export function Overlay(props: OverlayProps): JSX.Element {
-  const frame = () => props.view.frame;
+  const corners = createMemo(() => overlayCorners(props.view, props.stack, props.identity));
   return (
     <div class="overlay" aria-hidden="true">
       <div class="corner top-left">
-        <p class="strong">{nameInWords(props.identity?.patientName)}</p>
-        <p>
-          {listed([
-            props.identity?.patientId,
-            sexInWords(props.identity?.sex),
-            ageInWords(props.identity?.birthDate, props.identity?.studyDate),
-          ])}
-        </p>
+        <Lines lines={corners().topLeft} />
       </div>
       <div class="corner top-right">
-        <p class="strong">{props.stack.description || props.stack.modality}</p>
-        <p>
-          {listed([
-            props.stack.seriesNumber === undefined ? undefined : t().overlay.series(props.stack.seriesNumber),
-            dateInWords(props.identity?.studyDate),
-            timeInWords(props.identity?.studyTime),
-          ])}
-        </p>
-        <Show when={props.view.cut} keyed>
-          {(cut) => <p class="cut">{listed([t().volume.cuts[cut], props.view.slab && t().volume.slab[props.view.slab.projection]])}</p>}
-        </Show>
+        <Lines lines={corners().topRight} />
       </div>
       <div class="corner bottom-left">
-        <Show when={props.view.cut !== "solid"}>
-          <p class="strong">
-            <Show when={props.view.count > 1} fallback={t().counts.images(1)}>
-              {props.view.index + 1} / {props.view.count}
-            </Show>
-          </p>
-        </Show>
-        <p>
-          {listed([
-            said(t().overlay.thickness, frame().sliceThicknessMm, 2),
-            said(t().overlay.location, frame().sliceLocationMm, 1, 1),
-          ])}
-        </p>
+        <Lines lines={corners().bottomLeft} />
       </div>
       <div class="corner bottom-right">
-        <Show when={props.view.window} keyed>
-          {(window) => (
-            <p class="strong">
-              {t().overlay.window(rounded(window.width), rounded(window.center))}
-            </p>
-          )}
-        </Show>
-        <p>{Math.round(props.view.magnification * 100)} %</p>
+        <Lines lines={corners().bottomRight} />
         <p class="probe">{props.probed ? probeInWords(props.probed) : ""}</p>
       </div>
       <Show when={props.view.edges} keyed>
@@ -78,6 +43,9 @@ export function Overlay(props: OverlayProps): JSX.Element {
           </>
         )}
       </Show>
+      <Show when={props.view.over} keyed>
+        {(over) => <ColourBar over={over} />}
+      </Show>
       <Show when={props.view.pixelsPerMm} keyed>
         {(pixelsPerMm) => <ScaleBar pixelsPerMm={pixelsPerMm} />}
       </Show>
@@ -85,37 +53,43 @@ export function Overlay(props: OverlayProps): JSX.Element {
   );
 }
 
-function probeInWords({ column, row, values, unit }: Probed): string {
-  const held = values.map((value) => numberInWords(Number(value.toPrecision(6)), MOST_DIGITS)).join(" ");
-  return `${column}, ${row}: ${held} ${unit}`.trim();
+function Lines(props: { readonly lines: readonly OverlayLine[] }): JSX.Element {
+  return (
+    <Index each={props.lines}>
+      {(line) => (
+        <p class={line().kind} classList={{ strong: line().strong === true }}>
+          {line().words}
+        </p>
+      )}
+    </Index>
+  );
 }
 
-/** As many as the value has: it is cut to six significant ones before. */
-const MOST_DIGITS = 20;
+function probeInWords({ column, row, over, ...here }: Probed): string {
+  return [`${column}, ${row}: ${heldInWords(here)}`.trim(), ...(over ? [heldInWords(over)] : [])].join("\n");
+}
 
-const STEPS_MM = [200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1];
-const LONGEST_PX = 160;
+function heldInWords({ values, unit, suvFactor: factor }: Pick<Probed, "values" | "unit" | "suvFactor">): string {
+  return values.length === 1 ? valueInWords(values[0]!, unit, factor) : `${values.map(significant).join(" ")} ${unit}`;
+}
 
-function ScaleBar(props: { readonly pixelsPerMm: number }): JSX.Element {
-  const millimetresShown = () =>
-    STEPS_MM.find((step) => step * props.pixelsPerMm <= LONGEST_PX) ?? 0.1;
+/** What the colours of the upper volume stand for. */
+function ColourBar(props: { readonly over: ShownOver }): JSX.Element {
+  const ends = () => overEnds(props.over);
   return (
-    <div class="scale" style={{ width: `${(millimetresShown() * props.pixelsPerMm).toFixed(1)}px` }}>
-      <p>
-        {millimetresShown() >= 10
-          ? `${numberInWords(millimetresShown() / 10)} cm`
-          : `${numberInWords(millimetresShown())} mm`}
-      </p>
+    <div class="colour-bar">
+      <p>{ends()[1]}</p>
+      <div style={{ background: gradientOf(props.over.palette, "top") }} />
+      <p>{ends()[0]}</p>
     </div>
   );
 }
 
-function said(words: (mm: string) => string, mm: number | undefined, most: number, least = 0): string | undefined {
-  return mm === undefined ? undefined : words(numberInWords(mm, most, least));
-}
-
-/** Small numbers keep a digit: windows of normalised or float images are often below ten. */
-function rounded(value: number): string {
-  const digits = Math.abs(value) < 10 && !Number.isInteger(value) ? 1 : 0;
-  return numberInWords(value, digits, digits);
+function ScaleBar(props: { readonly pixelsPerMm: number }): JSX.Element {
+  const bar = () => scaleBar(props.pixelsPerMm);
+  return (
+    <div class="scale" style={{ width: `${(bar().mm * props.pixelsPerMm).toFixed(1)}px` }}>
+      <p>{bar().words}</p>
+    </div>
+  );
 }

@@ -11,6 +11,8 @@ export interface PriorsMenuProps {
   readonly priors: Priors;
   readonly address: (study: string) => string;
   readonly onOpen: (study: string) => void;
+  /** What is said where there is none. */
+  readonly none: string;
 }
 
 export function PriorsMenu(props: PriorsMenuProps): JSX.Element {
@@ -49,7 +51,7 @@ export function PriorsMenu(props: PriorsMenuProps): JSX.Element {
             {(found) => (
               <>
                 <Show when={found().length === 0}>
-                  <p class="menu-words">{t().priors.none}</p>
+                  <p class="menu-words">{props.none}</p>
                 </Show>
                 <ul>
                   <For each={found()}>
@@ -73,7 +75,7 @@ function NotYet(props: { readonly priors: Priors }): JSX.Element {
   );
 }
 
-interface PriorLinkProps extends Omit<PriorsMenuProps, "priors"> {
+interface PriorLinkProps extends Omit<PriorsMenuProps, "priors" | "none"> {
   readonly prior: Prior;
 }
 

@@ -1,11 +1,12 @@
 /** The series of a study: at the left on a desk, along the bottom on a phone. */
 import { Index, createEffect, on, type JSX } from "solid-js";
 import { instancePath, instanceThumbnail, seriesThumbnail } from "../api/dicomweb";
-import type { DisplaySet, SheetKind } from "../dicom/displaysets";
+import { sopInstanceUid, type DisplaySet, type SheetKind } from "../dicom/displaysets";
 import { listed, modalityInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import type { OpenStudy, SeriesEntry } from "../state/study";
 import type { IconName } from "./icons";
+import { localThumbnail } from "./localthumbnail";
 import { DRAGGED_SET } from "./StageCell";
 import { Thumbnail } from "./Thumbnail";
 
@@ -23,6 +24,8 @@ const SHEET_ICON: Readonly<Record<SheetKind, IconName>> = {
 export interface SeriesRailProps {
   readonly study: OpenStudy;
   readonly uid: string;
+  /** Whether the study is on this device only, so that its pictures are made here. */
+  readonly isLocal: boolean;
   /** The display set of the active cell, and those of all cells. */
   readonly active: string | null;
   readonly shown: readonly string[];
@@ -69,6 +72,7 @@ interface RailItemProps extends SeriesRailProps {
 
 function RailItem(props: RailItemProps): JSX.Element {
   const name = () => props.set?.id ?? props.series.uid;
+  const picture = localThumbnail(() => (props.isLocal && props.set?.kind === "stack" ? props.set : undefined), props.uid);
   const drag = (event: DragEvent) => {
     event.dataTransfer?.setData(DRAGGED_SET, name());
     if (event.dataTransfer) event.dataTransfer.effectAllowed = "copy";
@@ -83,7 +87,7 @@ function RailItem(props: RailItemProps): JSX.Element {
       onDragStart={drag}
       onClick={() => props.onOpen(name())}
     >
-      <Thumbnail address={thumbnail(props)} icon={icon(props.set)} />
+      <Thumbnail address={props.isLocal ? picture() : thumbnail(props)} icon={icon(props.set)} />
       <span class="rail-words">
         <strong>{title(props)}</strong>
         <small>{amount(props)}</small>
@@ -96,7 +100,7 @@ function RailItem(props: RailItemProps): JSX.Element {
 function thumbnail({ set, series, position, uid }: RailItemProps): string | null {
   if (set?.kind === "sheet") return null;
   if (position === 0 || !set) return NOT_DRAWN.has(series.modality) ? null : seriesThumbnail(uid, series.uid, THUMBNAIL_PX);
-  return instanceThumbnail(instancePath(uid, set.seriesUid, set.id), THUMBNAIL_PX);
+  return instanceThumbnail(instancePath(uid, set.seriesUid, sopInstanceUid(set.frames[0]!.instance)), THUMBNAIL_PX);
 }
 
 const NOT_DRAWN = new Set(["SR", "KO", "PR", "DOC", "ECG", "RTPLAN", "RTSTRUCT", "REG", "PLAN"]);
@@ -115,5 +119,5 @@ function amount({ series, set }: RailItemProps): string {
   if (!set) return `${lead} · ${t().counts.objects(series.instances)}`;
   if (set.kind === "sheet") return `${lead} · ${t().rail[set.sheet]}`;
   const { frames, images } = t().counts;
-  return `${lead} · ${(set.multiFrame ? frames : images)(set.frames.length)}`;
+  return `${lead} · ${(set.multiFrame ? frames : images)(set.frames.length)}${set.part ? ` · ${set.part}` : ""}`;
 }

@@ -8,6 +8,7 @@ import { TAG, text } from "../dicom/model";
 import { reportLines, reportTitle } from "../dicom/report";
 import { modalityInWords } from "../dicom/words";
 import { numberInWords, t } from "../i18n/language";
+import { isLocal, localDocument } from "../state/localfiles";
 import { ErrorNote } from "./controls";
 import { Icon } from "./icons";
 
@@ -88,7 +89,8 @@ function Document(props: SheetCardProps): JSX.Element {
     setBusy(true);
     setError(null);
     try {
-      const blob = await bulkData(documentAddress(props.sheet, props.study));
+      const { instance } = props.sheet;
+      const blob = await (isLocal(instance) ? localDocument(instance) : bulkData(documentAddress(props.sheet, props.study)));
       showBlob(new Blob([blob], { type: kind() }));
     } catch (problem) {
       setError(problem instanceof ApiError ? problem : unexpected(problem));

@@ -9,19 +9,28 @@ import type { Seen } from "../dicom/volume";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/stackview";
+import { isLocal } from "../state/localfiles";
+import type { ReportedOnes } from "../state/reported";
 import type { Identity } from "../state/study";
+import type { KeyHand } from "../tools/keyhand";
 import { followTouches, type Point } from "../tools/gestures";
 import { FINGER_REACH, MOUSE_REACH, type Measuring } from "../tools/measuring";
 import { followMouse, type DragTool, type HandTool } from "../tools/mouse";
 import { CineBar } from "./CineBar";
 import { ErrorNote, Progress } from "./controls";
+import { CropBox } from "./CropMenu";
 import { CrossLines } from "./CrossLines";
+import { KeyCross } from "./KeyCross";
+import { Lens } from "./Lens";
 import { MeasureLayer } from "./MeasureLayer";
 import { Overlay } from "./Overlay";
+import { PlaneLayer } from "./PlaneLayer";
 import { whyNoVolume } from "./novolume";
 import { Scrubber } from "./Scrubber";
 import { SheetCard } from "./SheetCard";
 import { sightOf } from "./sight";
+import { TurnHandles } from "./TurnHandles";
+import type { TurnablePlane } from "./turning";
 
 const SLOWEST = 1;
 const FASTEST = 60;
@@ -34,6 +43,12 @@ export interface StageCellProps {
   readonly set: DisplaySet | undefined;
   /** How the volume of the set is seen; null for images as they were taken. */
   readonly cut: Seen | null;
+  /** What is laid over it. */
+  readonly over: Stack | undefined;
+  /** All planes of its volume that are seen and can be turned. */
+  readonly planes: readonly TurnablePlane[];
+  /** The box of a solid is drawn even where it cuts nothing off. */
+  readonly cropping: boolean;
   readonly beginning: Beginning | undefined;
   readonly identity: Identity | null;
   readonly active: boolean;
@@ -42,7 +57,13 @@ export interface StageCellProps {
   readonly hidden: boolean;
   readonly bare: boolean;
   readonly tool: DragTool;
+  /** What files draw over their pixels is seen. */
+  readonly overlays: boolean;
+  readonly lens: boolean;
+  readonly onLensClosed: () => void;
   readonly measuring: Measuring;
+  readonly reported: ReportedOnes;
+  readonly keyHand: KeyHand;
   readonly others: readonly ShownView[];
   readonly cursor: Vector3 | null;
   readonly onActivate: () => void;
@@ -162,7 +183,10 @@ export function StageCell(props: StageCellProps): JSX.Element {
   });
   // A memo, so that what else changes of the layout does not show it anew.
   const cut = createMemo(() => props.cut);
-  createEffect(on([stack, cut], ([shown, along]) => cell.show(shown, props.study, along, props.beginning)));
+  const laid = createMemo(() => props.over);
+  createEffect(
+    on([stack, cut, laid], ([shown, along, over]) => void cell.show(shown, props.study, along, props.beginning, over)),
+  );
 
   const drop = (event: DragEvent) => {
     event.preventDefault();
@@ -195,8 +219,17 @@ export function StageCell(props: StageCellProps): JSX.Element {
         onContextMenu={(event) => event.preventDefault()}
       />
       <Show when={stack() && cell.shown()}>
+        <Show when={props.overlays}>
+          <PlaneLayer cell={cell} />
+        </Show>
         <CrossLines cell={cell} others={props.others} cursor={props.cursor} />
-        <MeasureLayer cell={cell} measuring={props.measuring} />
+        <TurnHandles cell={cell} index={props.number - 1} planes={props.planes} />
+        <CropBox cell={cell} always={props.cropping} />
+        <MeasureLayer cell={cell} measuring={props.measuring} reported={props.reported} />
+        <KeyCross cell={cell} active={props.active} hand={props.keyHand} />
+        <Show when={props.lens && !props.cut}>
+          <Lens cell={cell} box={box} onClose={props.onLensClosed} />
+        </Show>
         <Overlay
           view={cell.shown()!}
           stack={stack()!}
@@ -224,7 +257,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
         {(shown) => <SheetCard sheet={shown} study={props.study} />}
       </Show>
       <Show when={stack() && !cell.shown() && !cell.failure() && !cell.refusal() && !cell.crash()}>
-        <Show when={!props.cut} fallback={<p class="opening">{t().volume.loading}</p>}>
+        <Show when={!props.cut && !isLocal(stack()!.frames[0]!.instance)} fallback={<p class="opening">{notYet(props.cut)}</p>}>
           <FirstPicture stack={stack()!} study={props.study} beginning={props.beginning} />
         </Show>
       </Show>
@@ -234,6 +267,10 @@ export function StageCell(props: StageCellProps): JSX.Element {
       <CellErrors cell={cell} />
     </section>
   );
+}
+
+function notYet(cut: Seen | null): string {
+  return cut ? t().volume.loading : t().viewer.loading;
 }
 
 /** The image as the server renders it, until the one of which every value is known takes its place. */
@@ -276,7 +313,11 @@ function CellErrors(props: { readonly cell: Cell }): JSX.Element {
         {(failure) => (
           <div class="stage-note">
             <ErrorNote
-              error={{ ...t().errors.noImage(failure.index + 1), detail: failure.message }}
+              error={{
+                ...t().errors.noImage(failure.index + 1),
+                ...(failure.words !== undefined && { advice: failure.words }),
+                detail: failure.message,
+              }}
               onRetry={() => props.cell.retry()}
             />
           </div>

@@ -3,15 +3,20 @@ import { DropdownMenu } from "@kobalte/core/dropdown-menu";
 import { For, Show, type JSX } from "solid-js";
 import type { Window } from "../dicom/frame";
 import { presetWords, type Preset } from "../dicom/presets";
+import type { Crop } from "../dicom/crop";
 import type { Rendering, Slab } from "../dicom/volume";
 import { numberInWords, t } from "../i18n/language";
+import type { ShownOver } from "../render/stackview";
+import type { FusionLook } from "../state/fusion";
 import { cellCount, type Layout } from "../state/layout";
-import { commandWords, keyShown, type CommandId } from "../tools/keys";
+import { commandWords, keyNamed, keyShown, type CommandId } from "../tools/keys";
 import type { Kind } from "../dicom/measure";
 import type { DragTool, HandTool } from "../tools/mouse";
 import { ToolButton } from "./controls";
+import { CropMenu } from "./CropMenu";
+import { FusionMenu } from "./FusionMenu";
 import { Icon, type IconName } from "./icons";
-import { showLanguages } from "./LanguageDialog";
+import { showLanguages } from "./languages";
 import { LayoutMenu } from "./LayoutMenu";
 import { MeasureMenu } from "./MeasureMenu";
 import { RenderingMenu } from "./RenderingMenu";
@@ -24,11 +29,19 @@ export interface ViewerToolsProps {
   /** The measuring tool that was in hand last. */
   readonly lastKind: Kind;
   readonly panelOpen: boolean;
+  /** All attributes are read beside the image. */
+  readonly info: boolean;
+  readonly lens: boolean;
+  /** Less its mask; null where nothing says what to subtract. */
+  readonly subtracted: boolean | null;
+  /** What files draw over their pixels is seen. */
+  readonly overlays: boolean;
   readonly run: (command: CommandId) => void;
   readonly presets: readonly Preset[];
   /** The windows that the image itself brings. */
   readonly windows: readonly Window[];
   readonly onWindow: (window: Window) => void;
+  readonly onPreset: (preset: Preset) => void;
   readonly canScroll: boolean;
   readonly canWindow: boolean;
   readonly playing: boolean;
@@ -45,6 +58,16 @@ export interface ViewerToolsProps {
   readonly renderings: readonly Rendering[];
   readonly onRendering: (rendering: Rendering) => void;
   readonly solid: boolean;
+  /** Of the active cell, where it shows a volume as a solid thing. */
+  readonly crop: Crop | null;
+  readonly onCrop: (crop: Crop) => void;
+  readonly cropOpen: boolean;
+  readonly onCropOpen: (open: boolean) => void;
+  /** Of the active cell, where one volume is seen over another. */
+  readonly over: ShownOver | null;
+  readonly fusion: FusionLook;
+  readonly onFusion: (look: FusionLook) => void;
+  readonly fused: boolean;
   readonly onSlab: (slab: Slab | null) => void;
   readonly onLayout: (rows: number, columns: number) => void;
   /** Cells scroll together; lines show where they cut one another. */
@@ -98,7 +121,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           icon={props.playing ? "pause" : "play"}
           words={props.playing ? t().cine.stop : commandWords("play")}
           shortcut={keyShown("play")}
-          ariaKey="Space"
+          ariaKey={keyNamed("play")}
           disabled={props.disabled}
           onUse={() => props.run("play")}
         />
@@ -135,10 +158,26 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           <RenderingMenu rendering={rendering} choices={props.renderings} onChoose={props.onRendering} />
         )}
       </Show>
+      <Show when={props.crop !== null}>
+        <CropMenu crop={props.crop!} onCrop={props.onCrop} open={props.cropOpen} onOpen={props.onCropOpen} />
+      </Show>
+      <Show when={props.over !== null}>
+        <FusionMenu over={props.over!} look={props.fusion} onLook={props.onFusion} />
+      </Show>
       <Show when={props.canSlab}>
         <SlabMenu slab={props.slab} onChoose={props.onSlab} />
       </Show>
       <LayoutMenu layout={props.layout} onChoose={props.onLayout} />
+      <span class="desk-only">
+        <ToolButton
+          icon="info"
+          words={commandWords("info")}
+          shortcut={keyShown("info")}
+          ariaKey={keyNamed("info")}
+          pressed={props.info}
+          onUse={() => props.run("info")}
+        />
+      </span>
       <MoreTools {...props} />
     </section>
   );
@@ -167,12 +206,31 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="flip" command="flip" run={props.run} />
             <CommandItem icon="box" command="planes" run={props.run} checked={props.planes} />
             <CommandItem icon="rotate3d" command="solid" run={props.run} checked={props.solid} />
+            <CommandItem icon="blend" command="fusion" run={props.run} checked={props.fused} />
+            <Show when={props.crop !== null}>
+              <CommandItem icon="crop" command="crop" run={props.run} />
+            </Show>
           </Show>
           <Show when={cellCount(props.layout) > 1}>
             <CommandItem icon="link" command="link" run={props.run} checked={props.linked} />
             <CommandItem icon="crosshair" command="lines" run={props.run} checked={props.lines} />
           </Show>
+          <Show when={!props.disabled}>
+            <CommandItem icon="fit" command="fit" run={props.run} />
+            <CommandItem icon="trueSize" command="trueSize" run={props.run} />
+            <CommandItem icon="onePixel" command="onePixel" run={props.run} />
+            <CommandItem icon="lens" command="lens" run={props.run} checked={props.lens} />
+            <Show when={props.subtracted !== null}>
+              <CommandItem icon="subtract" command="subtract" run={props.run} checked={props.subtracted === true} />
+            </Show>
+            <CommandItem icon="overlays" command="overlays" run={props.run} checked={props.overlays} />
+          </Show>
+          <CommandItem icon="info" command="info" run={props.run} />
           <CommandItem icon="copy" command="copyLink" run={props.run} />
+          <Show when={!props.disabled}>
+            <CommandItem icon="download" command="exportSeen" run={props.run} />
+            <CommandItem icon="printer" command="print" run={props.run} />
+          </Show>
           <CommandItem icon="maximize" command="full" run={props.run} />
           <CommandItem icon="keyboard" command="help" run={props.run} byKey />
           <DropdownMenu.Item class="menu-item" onSelect={toggleTheme}>
@@ -199,13 +257,19 @@ function WindowItems(props: ViewerToolsProps): JSX.Element {
             <WindowItem
               words={window.explanation ?? (index() === 0 ? t().tools.asSent : t().tools.asSentNumber(index() + 1))}
               window={window}
-              onWindow={props.onWindow}
+              onUse={() => props.onWindow(window)}
             />
           )}
         </For>
         <For each={props.presets}>
           {(preset) => (
-            <WindowItem words={presetWords(preset)} window={preset} shortcut={preset.key} onWindow={props.onWindow} />
+            <WindowItem
+              words={presetWords(preset)}
+              window={"center" in preset.window ? preset.window : undefined}
+              shortcut={preset.key}
+              isNamedByValue={typeof preset.name === "number"}
+              onUse={() => props.onPreset(preset)}
+            />
           )}
         </For>
       </DropdownMenu.Group>
@@ -216,18 +280,25 @@ function WindowItems(props: ViewerToolsProps): JSX.Element {
 
 interface WindowItemProps {
   readonly words: string;
-  readonly window: Window;
+  /** Undefined where it depends on the image. */
+  readonly window: Window | undefined;
   readonly shortcut?: string;
-  readonly onWindow: (window: Window) => void;
+  /** Its words tell its width and level already. */
+  readonly isNamedByValue?: boolean;
+  readonly onUse: () => void;
 }
 
 function WindowItem(props: WindowItemProps): JSX.Element {
   return (
-    <DropdownMenu.Item class="menu-item" onSelect={() => props.onWindow(props.window)}>
+    <DropdownMenu.Item class="menu-item" onSelect={() => props.onUse()}>
       <span class="grow">{props.words}</span>
-      <span class="aside">
-        {numberInWords(props.window.width, 0)} / {numberInWords(props.window.center, 0)}
-      </span>
+      <Show when={!props.isNamedByValue && props.window}>
+        {(window) => (
+          <span class="aside">
+            {numberInWords(window().width, 0)} / {numberInWords(window().center, 0)}
+          </span>
+        )}
+      </Show>
       <Show when={props.shortcut}>
         <kbd>{props.shortcut}</kbd>
       </Show>

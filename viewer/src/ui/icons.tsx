@@ -4,6 +4,8 @@ import activity from "lucide-static/icons/activity.svg?raw";
 import angle from "lucide-static/icons/angle.svg?raw";
 import arrow from "lucide-static/icons/move-up-left.svg?raw";
 import arrowLeft from "lucide-static/icons/arrow-left.svg?raw";
+import blend from "lucide-static/icons/blend.svg?raw";
+import crop from "lucide-static/icons/crop.svg?raw";
 import box from "lucide-static/icons/box.svg?raw";
 import bookmark from "lucide-static/icons/bookmark.svg?raw";
 import down from "lucide-static/icons/chevron-down.svg?raw";
@@ -16,16 +18,21 @@ import circle from "lucide-static/icons/circle.svg?raw";
 import cobb from "lucide-static/icons/drafting-compass.svg?raw";
 import contrast from "lucide-static/icons/contrast.svg?raw";
 import copy from "lucide-static/icons/copy.svg?raw";
+import download from "lucide-static/icons/download.svg?raw";
 import ellipsis from "lucide-static/icons/ellipsis.svg?raw";
 import ellipse from "lucide-static/icons/egg.svg?raw";
+import eye from "lucide-static/icons/eye.svg?raw";
+import eyeOff from "lucide-static/icons/eye-off.svg?raw";
 import file from "lucide-static/icons/file.svg?raw";
 import fileText from "lucide-static/icons/file-text.svg?raw";
 import film from "lucide-static/icons/film.svg?raw";
 import flip from "lucide-static/icons/flip-horizontal-2.svg?raw";
+import folder from "lucide-static/icons/folder-open.svg?raw";
 import freehand from "lucide-static/icons/lasso.svg?raw";
 import grid from "lucide-static/icons/layout-grid.svg?raw";
 import inbox from "lucide-static/icons/inbox.svg?raw";
 import keyboard from "lucide-static/icons/keyboard.svg?raw";
+import laptop from "lucide-static/icons/laptop.svg?raw";
 import languages from "lucide-static/icons/languages.svg?raw";
 import layers from "lucide-static/icons/layers.svg?raw";
 import list from "lucide-static/icons/list.svg?raw";
@@ -38,6 +45,7 @@ import play from "lucide-static/icons/play.svg?raw";
 import link from "lucide-static/icons/link.svg?raw";
 import crosshair from "lucide-static/icons/crosshair.svg?raw";
 import invert from "lucide-static/icons/sun-moon.svg?raw";
+import printer from "lucide-static/icons/printer.svg?raw";
 import plus from "lucide-static/icons/plus.svg?raw";
 import rectangle from "lucide-static/icons/rectangle-horizontal.svg?raw";
 import redo from "lucide-static/icons/redo.svg?raw";
@@ -48,23 +56,36 @@ import rotate3d from "lucide-static/icons/rotate-3d.svg?raw";
 import rotate from "lucide-static/icons/rotate-cw.svg?raw";
 import ruler from "lucide-static/icons/ruler.svg?raw";
 import search from "lucide-static/icons/search.svg?raw";
+import spline from "lucide-static/icons/spline.svg?raw";
 import sun from "lucide-static/icons/sun.svg?raw";
 import trash from "lucide-static/icons/trash-2.svg?raw";
 import triangle from "lucide-static/icons/triangle-alert.svg?raw";
 import undo from "lucide-static/icons/undo.svg?raw";
 import upload from "lucide-static/icons/upload.svg?raw";
 import close from "lucide-static/icons/x.svg?raw";
+import info from "lucide-static/icons/info.svg?raw";
+import fit from "lucide-static/icons/scan.svg?raw";
+import overlays from "lucide-static/icons/square-dashed-bottom-code.svg?raw";
+import subtract from "lucide-static/icons/layers-minus.svg?raw";
+import lens from "lucide-static/icons/scan-search.svg?raw";
+import trueSize from "lucide-static/icons/ruler-dimension-line.svg?raw";
+import onePixel from "lucide-static/icons/grid-2x2.svg?raw";
 import zoom from "lucide-static/icons/zoom-in.svg?raw";
 
 const ICONS = {
-  activity, angle, arrow, arrowLeft, bookmark, box, check, chevronDown, circle, close, cobb, columns, contrast, copy, crosshair, down, ellipse,
-  ellipsis, file, fileText, film, flip, freehand, grid, history, inbox, invert, keyboard, languages, layers, link, list, maximize,
-  moon, move, pause, pipette, play, plus, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, sun, trash, triangle,
+  activity, angle, arrow, arrowLeft, bookmark, box, check, chevronDown, circle, close, cobb, columns, contrast, copy, crosshair, down, download, ellipse,
+  ellipsis, eye, eyeOff, file, fileText, film, flip, folder, freehand, grid, history, inbox, invert, keyboard, languages, laptop, layers, link, list, maximize,
+  moon, move, pause, pipette, play, plus, printer, rectangle, redo, refresh, reset, rotate, rotate3d, ruler, search, slab, spline, sun, trash, triangle,
   undo, up, upload, zoom,
+  blend, crop, fit, info, lens, onePixel, overlays, subtract, trueSize,
 } as const;
 
 export type IconName = keyof typeof ICONS;
 
+/** What the build takes off each of them. */
+const FRAME =
+  '<svg width="24" height="24" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="2" stroke-linecap="round" stroke-linejoin="round">';
+
 export function Icon(props: { readonly name: IconName }): JSX.Element {
-  return <span class="icon" aria-hidden="true" innerHTML={ICONS[props.name]} />;
+  return <span class="icon" aria-hidden="true" innerHTML={`${FRAME}${ICONS[props.name]}</svg>`} />;
 }

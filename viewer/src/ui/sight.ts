@@ -2,23 +2,27 @@
 import { TAG, text } from "../dicom/model";
 import { spacingOf } from "../dicom/measure";
 import type { Cell } from "../render/cell";
+import { spacingOn } from "../state/space";
 import type { Sight } from "../tools/measuring";
 
 /** Undefined while no image is shown. */
-export function sightOf(cell: Cell): Sight | undefined {
+export function sightOf(cell: Pick<Cell, "shown" | "view">): Sight | undefined {
   const shown = cell.shown();
   const view = cell.view();
   if (!shown || !view) return undefined;
-  const { frame, instance, frameNumber } = shown;
+  const { frame, instance, frameNumber, cut, plane } = shown;
+  if (cut === "solid" || (cut && !plane)) return undefined;
+  const slice = cut && plane ? { plane, halfMm: (shown.stepMm ?? 0) / 2 } : undefined;
   return {
     image: {
       seriesInstanceUid: text(instance, TAG.seriesInstanceUid) ?? "",
       sopInstanceUid: text(instance, TAG.sopInstanceUid) ?? "",
       sopClassUid: text(instance, TAG.sopClassUid) ?? "",
-      frame: frameNumber,
+      frame: Math.max(1, frameNumber),
       frameOfReferenceUid: shown.frameOfReferenceUid ?? null,
     },
-    spacingFor: (points) => spacingOf(frame, points),
+    slice,
+    spacingFor: (points) => (slice ? spacingOn(slice.plane) : spacingOf(frame, points)),
     columns: frame.columns,
     rows: frame.rows,
     toImage: (at) => view.imagePointAt(at),

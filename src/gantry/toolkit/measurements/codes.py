@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from gantry.toolkit.measurements.model import Concept, Kind, Point
+from gantry.toolkit.measurements.model import Concept, Kind
 
 REPORT: Final = Concept("126000", "DCM", "Imaging Measurement Report")
 LANGUAGE: Final = Concept("121049", "DCM", "Language of Content Item and Descendants")
@@ -28,6 +29,7 @@ SHORT_LABEL: Final = Concept("125309", "DCM", "Short Label")
 METHOD: Final = Concept("370129005", "SCT", "Measurement Method")
 REGION: Final = Concept("111030", "DCM", "Image Region")
 SOURCE_IMAGE: Final = Concept("121324", "DCM", "Source Image")
+SOURCE: Final = Concept("260753009", "SCT", "Source")
 REFERENCE_POINTS: Final = Concept("122438", "DCM", "Reference Points")
 COMMENT: Final = Concept("121106", "DCM", "Comment")
 FINDING: Final = Concept("121071", "DCM", "Finding")
@@ -41,20 +43,21 @@ METHODS: Final = {kind: Concept(kind.value, OWN_SCHEME, f"Drawn as {kind.value}"
 UNIT_MEANINGS: Final = {
     "mm": "millimeter", "cm": "centimeter", "mm2": "square millimeter", "cm2": "square centimeter",
     "mm3": "cubic millimeter", "deg": "degree", "1": "no units", "{pixels}": "pixels",
+    "{square_pixels}": "square pixels",
     "[hnsf'U]": "Hounsfield unit", "%": "percent", "Bq/ml": "Becquerels/milliliter",
     "g/ml{SUVbw}": "Standardized Uptake Value body weight",
 }  # fmt: skip
 
 _STEPS = 8
-_MOST_POINTS = 8191
+_MOST_NUMBERS = 16_383
 """Of Graphic Data in explicit VR: FL has a length of 16 bits."""
 
 
-def curve(points: tuple[Point, ...]) -> list[Point]:
+def curve(points: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
     """The closed uniform Catmull-Rom curve through points, as the corners of an outline, not closed."""
-    count = len(points)
-    steps = min(_STEPS, (_MOST_POINTS - 1) // count)
-    drawn: list[Point] = []
+    count, axes = len(points), range(len(points[0]))
+    steps = min(_STEPS, (_MOST_NUMBERS // len(axes) - 1) // count)
+    drawn: list[tuple[float, ...]] = []
     for n in range(count):
         before, start, end, after = (points[(n + offset) % count] for offset in (-1, 0, 1, 2))
         for step in range(steps):
@@ -65,9 +68,6 @@ def curve(points: tuple[Point, ...]) -> list[Point]:
                 (t + 4 * t**2 - 3 * t**3) / 2,
                 (t**3 - t**2) / 2,
             )
-            column, row = (
-                sum(w * p[axis] for w, p in zip(weights, (before, start, end, after), strict=True))
-                for axis in (0, 1)
-            )
-            drawn.append((column, row))
+            near = (before, start, end, after)
+            drawn.append(tuple(sum(w * p[axis] for w, p in zip(weights, near, strict=True)) for axis in axes))
     return drawn

@@ -14,6 +14,9 @@ The points of each kind, in their order:
 - freehand: the corners of a closed outline, the first not said again;
 - spline: the points that a closed Catmull-Rom curve goes through, each stretch in the same parameter time.
 
+What was measured on a cut through a volume is not on the pixels of one image: its points are in space, in
+millimetres of the Frame of Reference of its image (PS3.3 C.18.9), which is one of those of the volume.
+
 In JSON names are in camel case: ``seriesInstanceUid``.
 """
 
@@ -155,21 +158,31 @@ class Image(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
 
 Point = tuple[float, float]
+Point3 = tuple[float, float, float]
 
 
 class Measurement(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"
 ):
-    """One measurement. `id` is the client's; `tracking_uid` is the same in all reports that follow it."""
+    """One measurement. `id` is the client's; `tracking_uid` is the same in all reports that follow it.
+
+    It has `points` in its image, or `points3d` in space, in mm of the image's Frame of Reference.
+    """
 
     id: str
     kind: Kind
     image: Image
-    points: tuple[Point, ...]
+    points: tuple[Point, ...] = ()
     label: str = ""
     text: str = ""
     values: tuple[Value, ...] = ()
     tracking_uid: str = ""
+    points3d: tuple[Point3, ...] = ()
+
+    @property
+    def places(self) -> tuple[tuple[float, ...], ...]:
+        """The points, in the image or in space."""
+        return self.points3d or self.points
 
 
 class Content(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -217,9 +230,13 @@ def fault(one: Measurement) -> str:
         return "frameOfReferenceUid is not a UID"
     if not 1 <= image.frame <= (1 << 31) - 1:
         return "frames count from 1"
-    if not least <= len(one.points) <= most:
+    if one.points3d and (one.points or not image.frame_of_reference_uid):
+        return "points are in the image, or in space with its frameOfReferenceUid"
+    if one.points3d and one.kind is Kind.CIRCLE:
+        return "a circle in space is an ellipse (PS3.3 C.18.9.1.2 has no circle)"
+    if not least <= len(one.places) <= most:
         return f"a measurement of kind {one.kind.value} has {_range(least, most)} points"
-    if not all(math.isfinite(c) and abs(c) <= MAX_COORDINATE for point in one.points for c in point):
+    if not all(math.isfinite(c) and abs(c) <= MAX_COORDINATE for place in one.places for c in place):
         return f"a coordinate is a number of at most {MAX_COORDINATE}"
     return fault_of_values(one.values)
 

@@ -1,15 +1,19 @@
 """Measurements read from Structured Reports of TID 1500, ours and others'.
 
 A report is read as far as it can be understood. What cannot is counted by its reason, and never an error:
-others write regions in segmentations or in space, and measure in ways that have no kind here.
+others write regions in segmentations or whole volumes, and measure in ways that have no kind here.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as with_parts
 from typing import Final
+
+from msgspec.structs import replace
 
 from gantry.dataset.scan import DataSet
 from gantry.toolkit.measurements import codes
@@ -22,7 +26,6 @@ from gantry.toolkit.measurements.model import (
     Image,
     Kind,
     Measurement,
-    Point,
     Value,
     fault,
     fault_of_values,
@@ -37,16 +40,26 @@ MAX_CONTENT_ITEMS: Final = 50_000
 
 _KIND_OF_METHOD = {(concept.value, concept.scheme): kind for kind, concept in codes.METHODS.items()}
 _POINTS_OF_REGION = {"CIRCLE": Kind.CIRCLE, "ELLIPSE": Kind.ELLIPSE}
+_SCOORDS = ("SCOORD", "SCOORD3D")
+_UNFILLED = re.compile(r"\{\w*\}")
+"""What another program puts a value in when it shows a label (dwv writes ``{length}``)."""
 _PIECES = {"POINT": "a point", "MULTIPOINT": "points", "POLYLINE": "a line"}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a report says: its title, its measurements, and how many things were not understood, by reason."""
+    """What a report says: its title, its measurements, and how many things were not understood, by reason.
+
+    `date` and `time` are of its content (DA, TM), `observer` the person (PN) or else the device; empty where
+    it does not say.
+    """
 
     title: str
     measurements: tuple[Measurement, ...]
     not_understood: Mapping[str, int]
+    date: str = ""
+    time: str = ""
+    observer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +74,19 @@ class _Node:
         return _is(self.concept, concept)
 
 
+_Places = tuple[tuple[float, ...], ...]
+_Objects = Mapping[str, tuple[str, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class _Shape:
     kind: str
-    points: tuple[Point, ...]
+    points: _Places
     image: tuple[str, str, int] | None
     axis: str = ""
     concept: Concept = field(default=Concept("", "", ""))
+    space: str = ""
+    """The Frame of Reference of points that are in space, and not in an image."""
 
 
 class _NotUnderstood(Exception):
@@ -84,7 +103,7 @@ def read_report(ds: DataSet) -> Report:
     missed: Counter[str] = Counter()
     budget = [MAX_CONTENT_ITEMS]
     root = tuple(_nodes(ds, 1, budget, missed))
-    series, frames = _series_of(ds), _frames_of_reference(root)
+    series, frames = _objects_of(ds), _frames_of_reference(root)
     measurements: list[Measurement] = []
     used: set[str] = set()
     for group in _groups(root):
@@ -99,7 +118,17 @@ def read_report(ds: DataSet) -> Report:
         used.add(one.id)
         measurements.append(one)
     title = (ds.text(0x0008103E) or "").strip()[:MAX_LABEL_CHARS] or codes.REPORT.meaning
-    return Report(title, tuple(measurements), dict(missed))
+    date, time = (ds.text(0x00080023) or "").strip(), (ds.text(0x00080033) or "").strip()
+    return Report(title, tuple(measurements), dict(missed), date, time, _observer(root))
+
+
+def _observer(root: tuple[_Node, ...]) -> str:
+    """Who observed (TID 1002): the first person, else the first device."""
+    persons = [
+        one.ds.text(0x0040A123) for one in root if one.kind == "PNAME" and one.named(codes.PERSON_NAME)
+    ]
+    devices = [one.ds.text(0x0040A160) for one in root if one.kind == "TEXT" and one.named(codes.DEVICE_NAME)]
+    return next((name.strip() for name in persons + devices if name and name.strip()), "")[:MAX_LABEL_CHARS]
 
 
 def _nodes(ds: DataSet, depth: int, budget: list[int], missed: Counter[str]) -> Iterator[_Node]:
@@ -131,10 +160,10 @@ def _groups(nodes: tuple[_Node, ...]) -> Iterator[_Node]:
             yield from _groups(node.below)
 
 
-def _series_of(ds: DataSet) -> dict[str, str]:
-    """The series of each object that the report refers to (PS3.3 C.17.2)."""
+def _objects_of(ds: DataSet) -> _Objects:
+    """Series and SOP Class of each object that the report refers to (PS3.3 C.17.2)."""
     return {
-        (reference.text(0x00081155) or ""): series.text(0x0020000E) or ""
+        (reference.text(0x00081155) or ""): (series.text(0x0020000E) or "", reference.text(0x00081150) or "")
         for tag in (0x0040A375, 0x0040A385)
         for study in ds.items(tag)
         for series in study.items(0x00081115)
@@ -160,7 +189,7 @@ def _frames_of_reference(nodes: tuple[_Node, ...]) -> dict[str, str]:
 def _measurement(
     group: _Node,
     root: tuple[_Node, ...],
-    series: Mapping[str, str],
+    series: _Objects,
     frames: Mapping[str, str],
     used: set[str],
     missed: Counter[str],
@@ -171,39 +200,39 @@ def _measurement(
     shapes = list(_shapes(group, root))
     if not shapes:
         raise _NotUnderstood(_without_shapes(group))
-    if len({shape.image for shape in shapes}) > 1:
+    if len({(shape.image, shape.space) for shape in shapes}) > 1:
         raise _NotUnderstood("a measurement on several images")
     is_ours = kind is not None
     if kind is None:
         kind, points = _guessed(shapes, values, bool(text))
     else:
         points = _as_drawn(kind, shapes)
-    image = _image(shapes[0], series, frames)
+    space = shapes[0].space
+    image = _image(shapes[0], series, frames) if not space else _image_in(shapes[0], series, frames)
     identifier = _text_below(group, codes.TRACKING_IDENTIFIER)
     tracking = _uid_below(group.below, codes.TRACKING_UID)
     one = Measurement(
         id=identifier,
         kind=kind,
         image=image,
-        points=points,
-        label=label if is_ours else " ".join((label or _finding(group)).split())[:MAX_LABEL_CHARS],
+        points=() if space else tuple((x, y) for x, y in points),
+        points3d=tuple((x, y, z) for x, y, z in points) if space else (),
+        label=label if is_ours else _label_of(group, label),
         text=text[:MAX_TEXT_CHARS],
         values=values,
         tracking_uid=tracking if is_uid(tracking) else "",
     )
     if identifier in used or fault(one).startswith("an id "):
         number = next(n for n in range(1, len(used) + 2) if f"m{n}" not in used)
-        one = _with_id(one, f"m{number}")
+        one = replace(one, id=f"m{number}")
     cause = fault(one)
     if cause:
         raise _NotUnderstood(cause)
     return one
 
 
-def _with_id(one: Measurement, name: str) -> Measurement:
-    return Measurement(
-        name, one.kind, one.image, one.points, one.label, one.text, one.values, one.tracking_uid
-    )
+def _label_of(group: _Node, label: str) -> str:
+    return " ".join((_UNFILLED.sub("", label) or _finding(group)).split())[:MAX_LABEL_CHARS]
 
 
 def _without_shapes(group: _Node) -> str:
@@ -216,30 +245,57 @@ def _without_shapes(group: _Node) -> str:
 
 
 def _shapes(group: _Node, root: tuple[_Node, ...]) -> Iterator[_Shape]:
-    """Where the group is in images: its regions, and what its values and texts are inferred from."""
+    """Where the group is: its regions, and what its values and texts are inferred from."""
+    source = next((one for one in group.below if one.kind == "IMAGE"), None)
+    tail = _tail(group, root)
     for one in group.below:
         if one.relationship != "CONTAINS":
             continue
-        if one.kind == "SCOORD":
-            yield _shape(one, "", root)
+        if one.kind == "SCOORD" or (
+            one.kind == "SCOORD3D" and (one.named(codes.REGION) or one.named(codes.REFERENCE_POINTS))
+        ):
+            shape = _shape(one, "", root, source)
+            yield shape
+            if tail and shape.kind == "POINT" and shape.image == tail.image:
+                yield tail
         elif one.kind in ("NUM", "TEXT", "CODE"):
             axis = known_name(one.concept.value, one.concept.scheme) or ""
             for place in one.below:
-                if place.kind == "SCOORD" and place.relationship == "INFERRED FROM":
-                    yield _shape(place, axis, root)
+                if place.kind in _SCOORDS and place.relationship == "INFERRED FROM":
+                    yield _shape(place, axis, root, source)
 
 
-def _shape(node: _Node, axis: str, root: tuple[_Node, ...]) -> _Shape:
-    data = node.ds.floats(0x00700022)
-    points = tuple(zip(data[::2], data[1::2], strict=False))
-    return _Shape(node.ds.text(0x00700023) or "", points, _reference(node, root), axis, node.concept)
+def _tail(group: _Node, root: tuple[_Node, ...]) -> _Shape | None:
+    """The tail of an arrow whose tip is the region, as dwv writes it: a point of reference that modifies."""
+    for one in group.below:
+        if (
+            one.kind == "SCOORD"
+            and one.relationship == "HAS CONCEPT MOD"
+            and one.named(codes.REFERENCE_POINTS)
+        ):
+            shape = _shape(one, "", root, None)
+            return with_parts(shape, kind="POINT", concept=codes.REGION) if len(shape.points) == 1 else None
+    return None
 
 
-def _reference(node: _Node, root: tuple[_Node, ...]) -> tuple[str, str, int] | None:
+def _shape(node: _Node, axis: str, root: tuple[_Node, ...], source: _Node | None) -> _Shape:
+    data, kind = node.ds.floats(0x00700022), node.ds.text(0x00700023) or ""
+    if node.kind == "SCOORD":
+        points: _Places = tuple(zip(data[::2], data[1::2], strict=False))
+        return _Shape(kind, points, _reference(node.below, root), axis, node.concept)
+    space = node.ds.text(0x30060024) or ""
+    if not is_uid(space):
+        raise _NotUnderstood("coordinates without a Frame of Reference")
+    points = tuple(zip(data[::3], data[1::3], data[2::3], strict=False))
+    image = _reference((source,), root) if source else None
+    return _Shape(kind, points, image, axis, node.concept, space)
+
+
+def _reference(nodes: Sequence[_Node], root: tuple[_Node, ...]) -> tuple[str, str, int] | None:
     """SOP Class and Instance UID and frame of the image that coordinates are selected from."""
-    for below in node.below:
+    for below in nodes:
         one = _meant(below, root)
-        if one is None or one.kind != "IMAGE" or below.relationship != "SELECTED FROM":
+        if one is None or one.kind != "IMAGE" or below.relationship not in ("SELECTED FROM", "CONTAINS"):
             continue
         for reference in one.ds.items(0x00081199):
             numbers = reference.ints(0x00081160)
@@ -264,15 +320,28 @@ def _meant(node: _Node, root: tuple[_Node, ...]) -> _Node | None:
     return found
 
 
-def _image(shape: _Shape, series: Mapping[str, str], frames: Mapping[str, str]) -> Image:
+def _image(shape: _Shape, series: _Objects, frames: Mapping[str, str]) -> Image:
     if shape.image is None:
         raise _NotUnderstood("coordinates without an image")
     sop_class, instance, frame = shape.image
     uid = frames.get(instance, "")
-    return Image(series.get(instance, ""), instance, sop_class, frame, uid if is_uid(uid) else "")
+    return Image(series.get(instance, ("", ""))[0], instance, sop_class, frame, uid if is_uid(uid) else "")
 
 
-def _as_drawn(kind: Kind, shapes: list[_Shape]) -> tuple[Point, ...]:
+def _image_in(shape: _Shape, series: _Objects, frames: Mapping[str, str]) -> Image:
+    """The image that points in space were measured on, or one in the same space.
+
+    Which one is not said by every program; in a report on one series, any of it will do.
+    """
+    same = [uid for uid, space in frames.items() if space == shape.space]
+    listed = same or (list(series) if len({uid for uid, _ in series.values()}) == 1 else [])
+    if shape.image is None and listed:
+        _, sop_class = series.get(listed[0], ("", ""))
+        shape = with_parts(shape, image=(sop_class, listed[0], 1))
+    return replace(_image(shape, series, frames), frame_of_reference_uid=shape.space)
+
+
+def _as_drawn(kind: Kind, shapes: list[_Shape]) -> _Places:
     """The points of a measurement that says how it was drawn."""
     if kind is Kind.SPLINE:
         shapes = [one for one in shapes if one.kind == "MULTIPOINT"]
@@ -280,9 +349,7 @@ def _as_drawn(kind: Kind, shapes: list[_Shape]) -> tuple[Point, ...]:
     return points[:-1] if kind in (Kind.RECTANGLE, Kind.FREEHAND) else points
 
 
-def _guessed(
-    shapes: list[_Shape], values: tuple[Value, ...], has_text: bool
-) -> tuple[Kind, tuple[Point, ...]]:
+def _guessed(shapes: list[_Shape], values: tuple[Value, ...], has_text: bool) -> tuple[Kind, _Places]:
     """Kind and points of a measurement that another program wrote, by its shapes and values."""
     # Beside a region there may be points of reference, which measure nothing
     regions = [one for one in shapes if _is(one.concept, codes.REGION)]
@@ -306,12 +373,12 @@ def _guessed(
         return Kind.ARROW, first.points  # as viewers built on Cornerstone write them
     if first.kind == "POINT":
         return Kind.TEXT if has_text and not values else Kind.PROBE, first.points
-    if first.kind == "POLYLINE":
+    if first.kind in ("POLYLINE", "POLYGON"):
         return _guessed_line(first.points, names)
     raise _NotUnderstood(f"coordinates that are {_PIECES.get(first.kind, 'of an unknown type')}")
 
 
-def _guessed_line(points: tuple[Point, ...], names: set[str]) -> tuple[Kind, tuple[Point, ...]]:
+def _guessed_line(points: _Places, names: set[str]) -> tuple[Kind, _Places]:
     if len(points) == 2:
         return Kind.LENGTH, points
     if "angle" in names and len(points) in (3, 4):
@@ -324,19 +391,23 @@ def _guessed_line(points: tuple[Point, ...], names: set[str]) -> tuple[Kind, tup
     raise _NotUnderstood("an open line")
 
 
-def _is_rectangle(corners: tuple[Point, ...]) -> bool:
+def _is_rectangle(corners: _Places) -> bool:
     """Whether four corners make right angles, within a thousandth."""
     if len(corners) != 4:
         return False
     sides = [
-        (end[0] - start[0], end[1] - start[1])
+        tuple(b - a for a, b in zip(start, end, strict=True))
         for start, end in zip(corners, corners[1:] + corners[:1], strict=True)
     ]
     for one, other in zip(sides, sides[1:] + sides[:1], strict=True):
-        product = (one[0] ** 2 + one[1] ** 2) * (other[0] ** 2 + other[1] ** 2)
-        if not product or (one[0] * other[0] + one[1] * other[1]) ** 2 > 1e-6 * product:
+        product = _dot(one, one) * _dot(other, other)
+        if not product or _dot(one, other) ** 2 > 1e-6 * product:
             return False
     return True
+
+
+def _dot(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    return sum(a * b for a, b in zip(one, other, strict=True))
 
 
 def _values(group: _Node, missed: Counter[str]) -> tuple[Value, ...]:

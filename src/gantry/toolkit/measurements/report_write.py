@@ -1,4 +1,6 @@
-"""Measurements written as a Comprehensive SR by TID 1500, Imaging Measurement Report (PS3.16).
+"""Measurements written as an SR by TID 1500, Imaging Measurement Report (PS3.16).
+
+It is a Comprehensive SR; with points in space, which that has not, a Comprehensive 3D SR (PS3.3 A.35.13).
 
 Each measurement is a group. What encloses a part of the image is a region (TID 1410); all else is a value, or
 a text where there is none, inferred from points (TID 1501, TID 320). What a reader of TID 1500 need not know,
@@ -20,7 +22,7 @@ from pydicom.dataset import Dataset
 from gantry import __version__
 from gantry.dataset.scan import DataSet
 from gantry.errors import CallerError
-from gantry.standard.sop_classes import COMPREHENSIVE_SR
+from gantry.standard.sop_classes import COMPREHENSIVE_3D_SR, COMPREHENSIVE_SR
 from gantry.toolkit.measurements import codes
 from gantry.toolkit.measurements.model import (
     REGIONS,
@@ -81,9 +83,15 @@ def as_reported(one: Measurement, report_uid: str) -> Measurement:
     Coordinates are of single precision (FL), texts have no spaces at their end, and there is a tracking UID.
     """
     points = tuple((_single(x), _single(y)) for x, y in one.points)
+    points3d = tuple((_single(x), _single(y), _single(z)) for x, y, z in one.points3d)
     uid = one.tracking_uid or f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{report_uid} {one.id}').int}"
     return msgspec.structs.replace(
-        one, points=points, label=one.label.rstrip(), text=one.text.rstrip(), tracking_uid=uid
+        one,
+        points=points,
+        points3d=points3d,
+        label=one.label.rstrip(),
+        text=one.text.rstrip(),
+        tracking_uid=uid,
     )
 
 
@@ -97,7 +105,7 @@ def write_report(
     """
     _check(measurements, about, extents)
     ds = Dataset()
-    ds.SOPClassUID = COMPREHENSIVE_SR
+    ds.SOPClassUID = COMPREHENSIVE_3D_SR if any(one.points3d for one in measurements) else COMPREHENSIVE_SR
     _identify(ds, image, about)
     ds.CurrentRequestedProcedureEvidenceSequence = [_evidence(ds.StudyInstanceUID, measurements)]
     reported = [as_reported(one, about.sop_instance_uid) for one in measurements]
@@ -229,13 +237,15 @@ def _group(one: Measurement, extent: Extent) -> Dataset:
     ]
     if one.label:
         content.append(_text("HAS CONCEPT MOD", codes.SHORT_LABEL, one.label))
+    if one.points3d:
+        content.append(_image("CONTAINS", one.image, codes.SOURCE, extent.frames))
     if one.kind in REGIONS:
         content += _region(one, extent)
         content += [_number(value) for value in one.values]
         if one.text:
             content.append(_text("CONTAINS", codes.COMMENT, one.text))
         return _contained(codes.GROUP, content, "1410")
-    places = [_coordinates("INFERRED FROM", *shape, one.image, extent.frames) for shape in _shapes(one)]
+    places = [_coordinates("INFERRED FROM", *shape, one, extent.frames) for shape in _shapes(one)]
     carried = _carriers(one, places)
     numbers = [_number(value, carried.get(n, ())) for n, value in enumerate(one.values)]
     content += numbers
@@ -247,29 +257,27 @@ def _group(one: Measurement, extent: Extent) -> Dataset:
 
 
 def _region(one: Measurement, extent: Extent) -> list[Dataset]:
-    points: list[Point] = list(one.points)
+    points = list(one.places)
     kind = one.kind.value.upper()
     if one.kind is Kind.SPLINE:
-        points = codes.curve(one.points)
-        if extent is not _UNKNOWN:
+        points = codes.curve(points)
+        if one.points and extent is not _UNKNOWN:
             # The curve may leave an image that all of its points are in
             points = [(min(max(x, 0.0), extent.columns), min(max(y, 0.0), extent.rows)) for x, y in points]
     if one.kind not in (Kind.CIRCLE, Kind.ELLIPSE):
-        kind = "POLYLINE"
+        kind = "POLYGON" if one.points3d else "POLYLINE"
         points.append(points[0])
-    content = [_coordinates("CONTAINS", kind, points, one.image, extent.frames, codes.REGION)]
+    content = [_coordinates("CONTAINS", kind, points, one, extent.frames, codes.REGION)]
     if one.kind is Kind.SPLINE:
         content.append(
-            _coordinates(
-                "CONTAINS", "MULTIPOINT", one.points, one.image, extent.frames, codes.REFERENCE_POINTS
-            )
+            _coordinates("CONTAINS", "MULTIPOINT", one.places, one, extent.frames, codes.REFERENCE_POINTS)
         )
     return content
 
 
-def _shapes(one: Measurement) -> list[tuple[str, Sequence[Point]]]:
+def _shapes(one: Measurement) -> list[tuple[str, Sequence[tuple[float, ...]]]]:
     """What is drawn for a kind that is no region, in the order of its points."""
-    points = one.points
+    points = one.places
     if one.kind in (Kind.BIDIRECTIONAL, Kind.COBB):
         return [("POLYLINE", points[:2]), ("POLYLINE", points[2:])]
     if one.kind in (Kind.LENGTH, Kind.ANGLE):
@@ -340,26 +348,25 @@ def _number(value: Value, below: Sequence[Dataset] = ()) -> Dataset:
 def _coordinates(
     relationship: str,
     kind: str,
-    points: Sequence[Point],
-    image: Image,
+    points: Sequence[tuple[float, ...]],
+    one: Measurement,
     frames: int,
     concept: Concept | None = None,
 ) -> Dataset:
-    return _item(
-        relationship,
-        "SCOORD",
-        concept,
-        GraphicType=kind,
-        GraphicData=[part for point in points for part in point],
-        ContentSequence=[_image("SELECTED FROM", image, codes.SOURCE_IMAGE, frames)],
-    )
+    data = [part for point in points for part in point]
+    made = _item(relationship, "SCOORD", concept, GraphicType=kind, GraphicData=data)
+    if one.points3d:
+        made.ValueType, made.ReferencedFrameOfReferenceUID = "SCOORD3D", one.image.frame_of_reference_uid
+    else:
+        made.ContentSequence = [_image("SELECTED FROM", one.image, codes.SOURCE_IMAGE, frames)]
+    return made
 
 
 def _image(relationship: str, image: Image, concept: Concept | None, frames: int) -> Dataset:
     reference = new_item(
         ReferencedSOPClassUID=image.sop_class_uid, ReferencedSOPInstanceUID=image.sop_instance_uid
     )
-    if relationship == "SELECTED FROM" and max(frames, image.frame) > 1:
+    if concept is not None and max(frames, image.frame) > 1:
         reference.ReferencedFrameNumber = image.frame
     return _item(relationship, "IMAGE", concept, ReferencedSOPSequence=[reference])
 

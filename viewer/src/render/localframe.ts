@@ -1,0 +1,198 @@
+/**
+ * Loads one frame from a file on this device: its bytes are cut out of the file and decoded by the same workers as
+ * frames from the server. What no texture has a place for (palettes, single bits, floats, deep colour) becomes a
+ * picture here, as the server makes one of it.
+ */
+import type { Types } from "@cornerstonejs/core";
+import { createImage } from "@cornerstonejs/dicom-image-loader";
+import { DicomError } from "../dicom/bytes";
+import { numberOfFrames, type FrameDescription } from "../dicom/frame";
+import { codeStream, frameSpans, offsetsOf, type Span } from "../dicom/fragments";
+import { inflated } from "../dicom/inflate";
+import { readLocalReference, type LocalReference } from "../dicom/localref";
+import { TAG, numbers, type DicomElement, type DicomObject } from "../dicom/model";
+import {
+  coloured,
+  expandedSegments,
+  paletteOf,
+  placeOfFrame,
+  rgbOfDeep,
+  rgbOfGrey,
+  rgbOfHalvedColour,
+  swappedPairs,
+  unpackedBits,
+  windowed,
+  type Palette,
+} from "../dicom/storedpixels";
+import {
+  DEFLATED,
+  DEFLATED_FRAMES,
+  ENCAPSULATED_UNCOMPRESSED,
+  EXPLICIT_BIG,
+  EXPLICIT_LITTLE,
+  IMPLICIT_LITTLE,
+} from "../dicom/syntaxes";
+import { t } from "../i18n/language";
+import { bytesOfBase64, contentOf, localBytes } from "../state/localfiles";
+import { pictureImage } from "./colourimage";
+import { knownFrame, transferSyntaxOf, valuesIdOf } from "./imageids";
+
+type Options = Record<string, unknown>;
+
+export function loadLocalFrame(imageId: string, options: Options = {}): { promise: Promise<Types.IImage> } {
+  return { promise: load(imageId, options).catch(inWords) };
+}
+
+/** Why a frame of a file cannot be had, in words for whoever looks at it. */
+class FrameProblem extends Error {
+  constructor(
+    readonly words: string,
+    cause: Error,
+  ) {
+    super(cause.message);
+  }
+}
+
+export function wordsOf(error: unknown): string | undefined {
+  return error instanceof FrameProblem ? error.words : undefined;
+}
+
+function inWords(error: unknown): never {
+  if (error instanceof DicomError) throw new FrameProblem(t().local.problems[error.why], error);
+  if (error instanceof DOMException) throw new FrameProblem(t().local.problems.unreachable, error);
+  throw error;
+}
+
+interface Pixels {
+  readonly element: DicomElement;
+  readonly kind: "integers" | "floats" | "doubles";
+  readonly reference: LocalReference;
+}
+
+function pixelsOf(object: DicomObject): Pixels {
+  const kinds = { "7FE00010": "integers", "7FE00008": "floats", "7FE00009": "doubles" } as const;
+  for (const [tag, kind] of Object.entries(kinds)) {
+    const element = object[tag];
+    const reference = readLocalReference(element?.BulkDataURI);
+    if (element && reference) return { element, kind, reference };
+  }
+  throw new DicomError("cut", "7FE00010");
+}
+
+async function load(imageId: string, options: Options): Promise<Types.IImage> {
+  const { instance, frame, number } = knownFrame(imageId)!;
+  const pixels = pixelsOf(instance);
+  const stored = transferSyntaxOf(imageId) ?? EXPLICIT_LITTLE;
+  const littleEndian = stored !== EXPLICIT_BIG;
+  const picture = (rgb: Uint8Array) => pictureImage(imageId, rgb, frame.columns, frame.rows);
+  if (pixels.reference.length === undefined) {
+    const packed = await encapsulated(instance, pixels.reference, number);
+    const stream = stored === DEFLATED_FRAMES ? await inflated(new Blob([packed as BlobPart]), 0) : packed;
+    const syntax = NATIVE.has(stored) ? EXPLICIT_LITTLE : stored;
+    if (frame.photometricInterpretation !== "PALETTE COLOR") return await decoded(imageId, stream, syntax, options);
+    const values = await decoded(valuesIdOf(imageId), stream, syntax, { ...options, preScale: { enabled: false } });
+    return picture(coloured(values.getPixelData(), await palettes(instance, littleEndian)));
+  }
+  if (pixels.kind !== "integers") return picture(rgbOfGrey(await floats(frame, pixels, number, littleEndian)));
+  const { bytes, skippedBits } = await native(frame, pixels, number, littleEndian);
+  if (frame.bitsAllocated === 1) return picture(rgbOfGrey(unpackedBits(bytes, frame.rows * frame.columns, skippedBits)));
+  if (frame.photometricInterpretation === "PALETTE COLOR")
+    return picture(coloured(wholeNumbers(bytes, frame, littleEndian), await palettes(instance, littleEndian)));
+  if (frame.samplesPerPixel > 1 && frame.bitsAllocated === 16)
+    return picture(rgbOfDeep(bytes, frame.bitsStored, frame.planarConfiguration === 1, littleEndian));
+  if (frame.photometricInterpretation === "YBR_FULL_422") return picture(rgbOfHalvedColour(bytes));
+  return await decoded(imageId, bytes, littleEndian ? EXPLICIT_LITTLE : EXPLICIT_BIG, options);
+}
+
+/** Syntaxes whose frames are uncompressed once they are taken out of their fragments. */
+const NATIVE: ReadonlySet<string> = new Set([
+  IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED, DEFLATED_FRAMES, ENCAPSULATED_UNCOMPRESSED,
+]);
+
+async function decoded(imageId: string, bytes: Uint8Array, syntax: string, options: Options): Promise<Types.IImage> {
+  return (await createImage(imageId, bytes as never, syntax, options as never)) as Types.IImage;
+}
+
+/** The spans of an object's frames are found once. */
+const spans = new WeakMap<DicomObject, Promise<readonly Span[]>>();
+
+async function encapsulated(object: DicomObject, reference: LocalReference, number: number): Promise<Uint8Array> {
+  const content = await contentOf(reference);
+  let found = spans.get(object);
+  if (!found) {
+    const table = await valueBytes(object[TAG.extendedOffsetTable]);
+    found = frameSpans(content, reference.offset, numberOfFrames(object), table ? offsetsOf(table) : []);
+    spans.set(object, found);
+  }
+  const span = (await found)[number - 1];
+  if (!span) throw new DicomError("cut", "7FE00010");
+  return await codeStream(content, span);
+}
+
+interface Native {
+  readonly bytes: Uint8Array;
+  readonly skippedBits: number;
+}
+
+async function native(frame: FrameDescription, pixels: Pixels, number: number, littleEndian: boolean): Promise<Native> {
+  const { reference, element } = pixels;
+  const place = placeOfFrame(frame, number, reference.length!);
+  const bytes = await localBytes({ ...reference, offset: reference.offset + place.offset, length: place.length });
+  const isSwapped = !littleEndian && element.vr === "OW" && frame.bitsAllocated === 8;
+  return { bytes: isSwapped ? swappedPairs(bytes) : bytes, skippedBits: place.skippedBits };
+}
+
+async function floats(frame: FrameDescription, pixels: Pixels, number: number, littleEndian: boolean): Promise<Uint8Array> {
+  const bitsAllocated = pixels.kind === "floats" ? 32 : 64;
+  const { bytes } = await native({ ...frame, bitsAllocated }, pixels, number, littleEndian);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const size = bitsAllocated / 8;
+  const values = Float64Array.from({ length: bytes.byteLength / size }, (_, at) =>
+    size === 4 ? view.getFloat32(at * size, littleEndian) : view.getFloat64(at * size, littleEndian),
+  );
+  return windowed(values, frame.windows[0]);
+}
+
+function wholeNumbers(bytes: Uint8Array, frame: FrameDescription, littleEndian: boolean): ArrayLike<number> {
+  if (frame.bitsAllocated === 8) return bytes;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Uint16Array.from({ length: bytes.byteLength >> 1 }, (_, at) => view.getUint16(at * 2, littleEndian));
+}
+
+const PALETTES = [
+  { descriptor: "00281101", plain: "00281201", segmented: "00281221" },
+  { descriptor: "00281102", plain: "00281202", segmented: "00281222" },
+  { descriptor: "00281103", plain: "00281203", segmented: "00281223" },
+] as const;
+
+async function palettes(object: DicomObject, littleEndian: boolean): Promise<readonly [Palette, Palette, Palette]> {
+  const found = await Promise.all(
+    PALETTES.map(async ({ descriptor, plain, segmented }) => {
+      const data = (await valueBytes(object[plain])) ?? expanded(await valueBytes(object[segmented]), littleEndian);
+      if (!data) throw new DicomError("cut", plain);
+      return paletteOf(numbers(object, descriptor), data, littleEndian);
+    }),
+  );
+  return found as unknown as readonly [Palette, Palette, Palette];
+}
+
+function expanded(segments: Uint8Array | undefined, littleEndian: boolean): Uint8Array | undefined {
+  if (!segments) return undefined;
+  const view = new DataView(segments.buffer, segments.byteOffset, segments.byteLength);
+  const words = Uint16Array.from({ length: segments.byteLength >> 1 }, (_, at) => view.getUint16(at * 2, littleEndian));
+  const values = new DataView(new ArrayBuffer(2 * 65536));
+  const plain = expandedSegments(words);
+  plain.forEach((value, at) => values.setUint16(at * 2, value, littleEndian));
+  return new Uint8Array(values.buffer, 0, plain.length * 2);
+}
+
+/** The bytes of a value that is bytes, wherever they are; undefined for one that is absent. */
+async function valueBytes(element: DicomElement | undefined): Promise<Uint8Array | undefined> {
+  const reference = readLocalReference(element?.BulkDataURI);
+  if (reference) return await localBytes(reference);
+  if (element?.InlineBinary !== undefined) return bytesOfBase64(element.InlineBinary);
+  // Tables in Implicit VR may have been read as numbers.
+  const values = element?.Value?.filter((value) => typeof value === "number");
+  if (!values || values.length === 0) return undefined;
+  return new Uint8Array(Uint16Array.from(values).buffer);
+}

@@ -1,0 +1,127 @@
+/** What the text on an image says, line by line. */
+import type { Stack } from "../dicom/displaysets";
+import type { Window } from "../dicom/frame";
+import { endsOf } from "../dicom/presets";
+import { isSuv } from "../dicom/suv";
+import { suvFactor, whyNoSuv } from "../dicom/uptake";
+import { ageInWords, dateInWords, listed, nameInWords, sexInWords, timeInWords } from "../dicom/words";
+import { numberInWords, t } from "../i18n/language";
+import type { ShownOver, ShownView } from "../render/stackview";
+import type { Identity } from "../state/study";
+
+export interface OverlayLine {
+  readonly words: string;
+  readonly strong?: boolean;
+  /** Names the line for styles and tests. */
+  readonly kind?: string;
+}
+
+export interface OverlayCorners {
+  readonly topLeft: readonly OverlayLine[];
+  readonly topRight: readonly OverlayLine[];
+  readonly bottomLeft: readonly OverlayLine[];
+  readonly bottomRight: readonly OverlayLine[];
+}
+
+/** Without an identity nothing tells the patient or the day. */
+export function overlayCorners(view: ShownView, stack: Stack, identity: Identity | null): OverlayCorners {
+  const { frame, cut, slab, window, uptake, turned, over, straightened } = view;
+  const factor = suvFactor(uptake);
+  const patient: readonly OverlayLine[] = identity
+    ? [
+        { words: nameInWords(identity.patientName), strong: true },
+        {
+          words: listed([
+            identity.patientId,
+            sexInWords(identity.sex),
+            ageInWords(identity.birthDate, identity.studyDate),
+          ]),
+        },
+      ]
+    : [];
+  const count: OverlayLine = {
+    words: view.count > 1 ? `${view.index + 1} / ${view.count}` : t().counts.images(1),
+    strong: true,
+  };
+  return {
+    topLeft: patient,
+    topRight: [
+      { words: listed([stack.description || stack.modality, stack.part]), strong: true },
+      {
+        words: listed([
+          stack.seriesNumber === undefined ? undefined : t().overlay.series(stack.seriesNumber),
+          dateInWords(identity?.studyDate),
+          timeInWords(identity?.studyTime),
+        ]),
+      },
+      ...(cut
+        ? [
+            {
+              words: listed([
+                t().volume.cuts[cut],
+                turned ? t().volume.turned : undefined,
+                slab && t().volume.slab[slab.projection],
+              ]),
+              kind: "cut",
+            },
+          ]
+        : []),
+      ...(straightened ? [{ words: t().volume.straightened(numberInWords(straightened, 1)), kind: "straightened" }] : []),
+    ],
+    bottomLeft: [
+      ...(cut === "solid" ? [] : [count]),
+      {
+        words: listed([
+          said(t().overlay.thickness, frame.sliceThicknessMm, 2),
+          said(t().overlay.location, frame.sliceLocationMm, 1, 1),
+        ]),
+      },
+    ],
+    bottomRight: [
+      ...(window && factor !== undefined ? [{ words: suvRange(window, factor), strong: true, kind: "suv-window" }] : []),
+      ...(window
+        ? [{ words: t().overlay.window(rounded(window.width), rounded(window.center)), strong: true, kind: "window" }]
+        : []),
+      ...(uptake && !isSuv(uptake) ? [{ words: `${t().uptake.none} ${whyNoSuv(uptake)}`, kind: "no-suv" }] : []),
+      ...(over ? [{ words: overInWords(over), strong: true, kind: "over-window" }] : []),
+      { words: `${Math.round(view.magnification * 100)} %`, kind: "magnification" },
+    ],
+  };
+}
+
+function suvRange(window: Window, factor: number): string {
+  const [low, high] = endsOf(window).map((value) => numberInWords(value * factor, 1));
+  return t().uptake.range(low!, high!);
+}
+
+function overInWords({ modality, window, uptake, unit }: ShownOver): string {
+  const factor = suvFactor(uptake);
+  if (factor !== undefined) return `${modality} ${suvRange(window, factor)}`;
+  const [low, high] = endsOf(window).map((value) => numberInWords(value, 0));
+  return `${modality} ${low}–${high} ${unit}`.trim();
+}
+
+/** What the least and the greatest colour stand for. */
+export function overEnds({ window, uptake }: ShownOver): readonly [string, string] {
+  const [low, high] = endsOf(window).map((value) => numberInWords(value * (suvFactor(uptake) ?? 1), 1));
+  return [low!, high!];
+}
+
+const STEPS_MM = [200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1];
+const LONGEST_PX = 160;
+
+/** The longest round length that is short enough to be drawn. */
+export function scaleBar(pixelsPerMm: number, longestPx = LONGEST_PX): { readonly mm: number; readonly words: string } {
+  const mm = STEPS_MM.find((step) => step * pixelsPerMm <= longestPx) ?? 0.1;
+  return { mm, words: mm >= 10 ? `${numberInWords(mm / 10)} cm` : `${numberInWords(mm)} mm` };
+}
+
+function said(words: (mm: string) => string, mm: number | undefined, most: number, least = 0): string | undefined {
+  return mm === undefined ? undefined : words(numberInWords(mm, most, least));
+}
+
+/** Small numbers keep a digit: windows of normalised or float images are often below ten. */
+function rounded(value: number): string {
+  const digits = Math.abs(value) < 10 && !Number.isInteger(value) ? 1 : 0;
+  return numberInWords(value, digits, digits);
+}
