@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -271,3 +273,48 @@ def test_a_server_that_goes_away_and_comes_back(page: Page, server: str) -> None
     page.wait_until("!document.querySelector('.stage-note')")
     page.command("Network.setCacheDisabled", cacheDisabled=False)
     forget_errors(page, r"ERR_INTERNET_DISCONNECTED|status of 422")
+
+
+HUGE_STUDY, HUGE = f"{ROOT}.32", 20_000
+BATCH = 2_000
+
+
+def huge() -> Iterator[bytes]:
+    """So many images of one series as one object with its numbers exchanged: making each would take minutes."""
+    first = 1_000_001
+    made = ct_image(
+        picture(), HUGE_STUDY, 1, first, ImagePositionPatient=[0, 0, str(first)], PatientName="Huge^Series"
+    )
+    digits = str(first).encode()
+    for number in range(first, first + HUGE):
+        yield made.replace(digits, str(number).encode())
+
+
+def stow(address: str, objects: list[bytes]) -> None:
+    parts = b"".join(b"--part\r\nContent-Type: application/dicom\r\n\r\n" + one + b"\r\n" for one in objects)
+    kind = 'multipart/related; type="application/dicom"; boundary=part'
+    request = Request(
+        f"{address}/dicom-web/studies",
+        parts + b"--part--\r\n",
+        {"Content-Type": kind, "Accept": "application/dicom+json"},
+    )
+    with urlopen(request, timeout=120) as answer:
+        assert answer.status == 200
+
+
+def test_a_series_of_twenty_thousand_images(page: Page, tmp_path: Path) -> None:
+    """It opens, is walked through, and only so much of it is on the page as is seen."""
+    with filled(tmp_path, ()) as address:
+        objects = list(huge())
+        for start in range(0, HUGE, BATCH):
+            stow(address, objects[start : start + BATCH])
+        page.go(address)
+        page.wait_until("document.querySelector('a.study')?.innerText.includes('20,000')", 60)
+        page.go(f"{address}/view/{HUGE_STUDY}")
+        page.wait_until(f"{SLICE} === '{HUGE // 2 + 1} / {HUGE}'", 120)
+        settled(page)
+        page.screenshot(ARTIFACTS / "bad-huge.png")
+        for key, number in (("End", HUGE), ("ArrowUp", HUGE - 1), ("Home", 1), ("ArrowDown", 2)):
+            page.key(key)
+            page.wait_until(f"{SLICE} === '{number} / {HUGE}'")
+        assert page.evaluate("document.querySelectorAll('*').length") < 2_000
