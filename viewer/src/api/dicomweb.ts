@@ -2,8 +2,8 @@
 import { readLocalReference } from "../dicom/localref";
 import type { DicomObject } from "../dicom/model";
 import { fileHead, HEAD_BYTES } from "../dicom/filehead";
-import { getBeginning, getBlob, getDicomJson, getSize, type Piece } from "./http";
 import { localBytes } from "./localfiles";
+import { currentTag, getBeginning, getBlob, getDicomJson, getSize, getTagged, type Piece } from "./http";
 
 const ROOT = "/dicom-web";
 
@@ -36,7 +36,23 @@ export async function seriesMetadata(
   series: string,
   signal?: AbortSignal,
 ): Promise<readonly DicomObject[]> {
-  return objects(await getDicomJson(`${seriesPath(study, series)}/metadata`, signal));
+  const path = `${seriesPath(study, series)}/metadata`;
+  const { json, tag } = await getTagged(path, signal);
+  if (tag) tags.set(path, tag);
+  return objects(json);
+}
+
+const tags = new Map<string, string>();
+
+/** Names the state of the series that its metadata told of; undefined where they have not come. */
+export function metadataTag(study: string, series: string): string | undefined {
+  return tags.get(`${seriesPath(study, series)}/metadata`);
+}
+
+/** Whether the series is still as its metadata said. */
+export async function isUnchanged(study: string, series: string): Promise<boolean> {
+  const tag = metadataTag(study, series);
+  return tag !== undefined && (await currentTag(`${seriesPath(study, series)}/metadata`)) === tag;
 }
 
 export function seriesThumbnail(study: string, series: string, pixels: number): string {
@@ -48,8 +64,8 @@ export function instanceThumbnail(path: string, pixels: number): string {
 }
 
 /** A picture of one frame, made by the server: for what this device cannot decode. */
-export async function renderedFrame(framePath: string): Promise<Blob> {
-  return await getBlob(`${framePath}/rendered`, "image/png, image/jpeg;q=0.8");
+export async function renderedFrame(framePath: string, signal?: AbortSignal): Promise<Blob> {
+  return await getBlob(`${framePath}/rendered`, "image/png, image/jpeg;q=0.8", signal);
 }
 
 /** The address of such a picture for an <img>, by the object's own window or another. */

@@ -48,9 +48,24 @@ export async function getJson(path: string, signal?: AbortSignal): Promise<unkno
 }
 
 export async function getDicomJson(path: string, signal?: AbortSignal): Promise<unknown> {
-  const response = await get(path, "application/dicom+json", signal);
-  return response.status === 204 ? [] : await response.json();
+  return (await getTagged(path, signal)).json;
 }
+
+/** An answer and its entity tag, which is another one as soon as what is answered is. */
+export async function getTagged(path: string, signal?: AbortSignal): Promise<{ json: unknown; tag: string | null }> {
+  const response = await get(path, DICOM_JSON, signal);
+  const json: unknown = response.status === 204 ? [] : await response.json();
+  return { json, tag: response.headers.get("etag") };
+}
+
+/** The entity tag alone; the server is asked whether it still holds. */
+export async function currentTag(path: string): Promise<string | null> {
+  const response = await fetched(path, { headers: { Accept: DICOM_JSON }, cache: "no-cache" });
+  await response.body?.cancel();
+  return response.headers.get("etag");
+}
+
+const DICOM_JSON = "application/dicom+json";
 
 export async function getBlob(path: string, accept: string, signal?: AbortSignal): Promise<Blob> {
   return await (await get(path, accept, signal)).blob();
@@ -75,16 +90,21 @@ export async function getSize(path: string, accept: string): Promise<number | un
   return length === null ? undefined : Number(length);
 }
 
-async function get(
+function get(
   path: string,
   accept: string,
   signal?: AbortSignal,
   more: Readonly<Record<string, string>> = {},
   method: "GET" | "HEAD" = "GET",
 ): Promise<Response> {
+  return fetched(path, { method, headers: { Accept: accept, ...more }, signal: signal ?? null });
+}
+
+/** The answer to a GET or HEAD. Throws an ApiError for any other than of success. */
+export async function fetched(path: string, how: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, { method, headers: { Accept: accept, ...more }, signal: signal ?? null });
+    response = await fetch(path, how);
   } catch (error) {
     if (isCancelled(error)) throw error;
     throw unreachable(`GET ${path}: ${String(error)}`);

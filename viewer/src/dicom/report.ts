@@ -21,6 +21,7 @@ const VALUE_TYPE = "0040A040";
 /** Deeper reports exist only in attacks. */
 const DEEPEST = 32;
 const MOST_LINES = 5_000;
+const TEXT_VALUE = "0040A160";
 /** A measured value is never rounded. */
 const MOST_DIGITS = 20;
 
@@ -52,7 +53,7 @@ function codeMeaning(object: DicomObject, sequence: string): string {
 }
 
 const VALUE_OF: Readonly<Record<string, (item: DicomObject) => string>> = {
-  TEXT: (item) => text(item, "0040A160") ?? "",
+  TEXT: (item) => text(item, TEXT_VALUE) ?? (item[TEXT_VALUE]?.BulkDataURI ? t().report.tooLong : ""),
   CODE: (item) => codeMeaning(item, "0040A168"),
   NUM: measuredValue,
   DATE: (item) => dateInWords(text(item, "0040A121")),

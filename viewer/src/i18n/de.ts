@@ -666,6 +666,7 @@ export const de: Messages = {
     instance: "Instanz",
   },
   report: {
+    tooLong: "Ein Text, länger als man ihn hier lesen kann.",
     title: "Befund",
     image: "Bild",
     waveform: "Kurve",

@@ -659,6 +659,7 @@ export const en = {
     instance: "Instance",
   },
   report: {
+    tooLong: "A text of more than can be read here.",
     title: "Report",
     image: "Image",
     waveform: "Waveform",

@@ -664,6 +664,7 @@ export const es: Messages = {
     instance: "Instancia",
   },
   report: {
+    tooLong: "Un texto más largo de lo que se puede leer aquí.",
     title: "Informe",
     image: "Imagen",
     waveform: "Trazado",

@@ -667,6 +667,7 @@ export const fr: Messages = {
     instance: "Instance",
   },
   report: {
+    tooLong: "Un texte plus long que ce qui peut être lu ici.",
     title: "Compte rendu",
     image: "Image",
     waveform: "Tracé",

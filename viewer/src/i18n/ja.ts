@@ -667,6 +667,7 @@ export const ja: Messages = {
     instance: "インスタンス",
   },
   report: {
+    tooLong: "ここで読むには長すぎる文章です。",
     title: "レポート",
     image: "画像",
     waveform: "波形",

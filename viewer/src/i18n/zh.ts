@@ -629,6 +629,7 @@ export const zh: Messages = {
     instance: "实例",
   },
   report: {
+    tooLong: "文本过长，无法在此阅读。",
     title: "报告",
     image: "图像",
     waveform: "波形",

@@ -168,6 +168,12 @@ export function createCell() {
     },
     show,
     retry(): void {
+      const missing = failure();
+      if (kind === "stack" && view && missing && shown()) {
+        setFailure(null);
+        view.goTo(missing.index);
+        return;
+      }
       if (now) void show(now.stack, now.study, now.cut, now.beginning, now.over);
     },
     play,

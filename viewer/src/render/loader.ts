@@ -3,30 +3,36 @@
  * server renders. The second way costs window and level, never the image.
  */
 import type { Types } from "@cornerstonejs/core";
-import { wadors } from "@cornerstonejs/dicom-image-loader";
+import { createImage } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame } from "../api/dicomweb";
+import { ApiError } from "../api/http";
 import { TAG, items, text } from "../dicom/model";
+import { isStreamOf } from "../dicom/stream";
 import { colourImage, readableCanvas } from "./colourimage";
 import { graded } from "./graded";
 import { framePath, isRendered, knownFrame, needsServer, noteRendered, storedSyntax } from "./imageids";
+import { frameOf } from "./transport";
 
 type Options = Record<string, unknown>;
 
-export function loadFrame(imageId: string, options: Options = {}): { promise: Promise<Types.IImage> } {
-  return { promise: load(imageId, options) };
+export function loadFrame(imageId: string, options: Options = {}): { promise: Promise<Types.IImage>; cancelFn: () => void } {
+  const cancelling = new AbortController();
+  return { promise: load(imageId, options, cancelling.signal), cancelFn: () => cancelling.abort() };
 }
 
-async function load(imageId: string, options: Options): Promise<Types.IImage> {
-  if (isRendered(imageId) || onlyServerDecodes(imageId)) return await loadRendered(imageId);
+async function load(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
+  if (isRendered(imageId) || onlyServerDecodes(imageId)) return await loadRendered(imageId, signal);
   try {
     const found = knownFrame(imageId);
-    const image = await decoded(imageId, options);
+    const image = await decoded(imageId, options, signal);
     // In which form a frame comes is only known when it has come.
-    if (needsServer(storedSyntax(imageId))) return await loadRendered(imageId);
+    if (needsServer(storedSyntax(imageId))) return await loadRendered(imageId, signal);
     // Its own words, since the loader notes in them what it did.
-    return found ? await graded(image, found, () => decoded(imageId, { ...options, preScale: { enabled: false } })) : image;
+    return found ? await graded(image, found, () => decoded(imageId, { ...options, preScale: { enabled: false } }, signal)) : image;
   } catch (error) {
-    return await loadRendered(imageId).catch((second: unknown) => {
+    // Nobody wants it any more, or nobody is there to render it.
+    if (signal.aborted || (error instanceof ApiError && error.status === 0)) throw error;
+    return await loadRendered(imageId, signal).catch((second: unknown) => {
       throw second instanceof Error ? second : error;
     });
   }
@@ -35,8 +41,16 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
 /** Float Pixel Data and Double Float Pixel Data (PS3.3 C.7.6.24, C.7.6.25). */
 const FLOATS = ["7FE00008", "7FE00009"];
 
-function decoded(imageId: string, options: Options): Promise<Types.IImage> {
-  return (wadors.loadImage(imageId, options as never) as unknown as { promise: Promise<Types.IImage> }).promise;
+async function decoded(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
+  const { bytes, transferSyntaxUid } = await frameOf(imageId, options["ahead"] !== true, signal);
+  const frame = knownFrame(imageId)?.frame;
+  if (frame && !isStreamOf(transferSyntaxUid, bytes, frame)) throw new Error("no stream of this image");
+  const how = { ...options, transferPixelData: true };
+  const image = (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
+  if (frame && image.getPixelData().length !== frame.rows * frame.columns * image.numberOfComponents) {
+    throw new Error("not as many pixels as the header says");
+  }
+  return image;
 }
 
 /** Colour tables live in bulk data; single bits and deep colour have no place in a texture here. */
@@ -52,8 +66,8 @@ function onlyServerDecodes(imageId: string): boolean {
   return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1 || deepColour;
 }
 
-async function loadRendered(imageId: string): Promise<Types.IImage> {
-  const bitmap = await createImageBitmap(await renderedFrame(framePath(imageId)));
+async function loadRendered(imageId: string, signal: AbortSignal): Promise<Types.IImage> {
+  const bitmap = await createImageBitmap(await renderedFrame(framePath(imageId), signal));
   const { width, height } = bitmap;
   const [canvas, context] = readableCanvas(width, height);
   context.drawImage(bitmap, 0, 0);

@@ -48,7 +48,7 @@ function isPainted(viewport: Types.IStackViewport): boolean {
   const shown = viewport.getImageData() as Types.IImageData | undefined;
   const { voiRange, colormap, invert, interpolationType, VOILUTFunction, sharpening, smoothing } = viewport.getProperties();
   if (!image || image.color || !shown || !voiRange) return false;
-  if (colormap?.name || sharpening || smoothing || (VOILUTFunction && !LINEAR.has(VOILUTFunction))) return false;
+  if ((colormap?.name ?? GRAY) !== GRAY || sharpening || smoothing || (VOILUTFunction && !LINEAR.has(VOILUTFunction))) return false;
   if (tableShown(image, voiRange)) return false;
   const placing = placingOf(viewport, shown);
   const size = { width: viewport.sWidth, height: viewport.sHeight };
@@ -64,6 +64,8 @@ function isPainted(viewport: Types.IStackViewport): boolean {
   return true;
 }
 
+/** What Cornerstone calls black to white once its properties were reset. */
+const GRAY = "Grayscale";
 const LINEAR: ReadonlySet<string> = new Set([Enums.VOILUTFunctionType.LINEAR, Enums.VOILUTFunctionType.LINEAR_EXACT]);
 
 function placingOf(viewport: Types.IStackViewport, { imageData }: Types.IImageData): Placing {

@@ -1,8 +1,11 @@
 /**
- * Brings the rest of a stack while its first image is looked at: outwards from where the person
- * is, a few at a time, and never more than the cache holds.
+ * Brings the rest of a stack while one of its images is looked at: what lies ahead first, a few at a time, and
+ * never more than the cache holds. Of a stack that is larger, a window around the person is held.
  */
-import { cache, imageLoader } from "@cornerstonejs/core";
+import { cache } from "@cornerstonejs/core";
+import { ApiError } from "../api/http";
+import { farness, nextWanted, windowAround, type Direction } from "../state/order";
+import { bring, cancel, isHere } from "./bring";
 import { cacheBudgetBytes } from "./engine";
 
 export interface Progress {
@@ -10,54 +13,123 @@ export interface Progress {
   readonly total: number;
 }
 
+export interface Prefetch {
+  /** The person has gone to this image: what is far from it is no longer wanted. */
+  around(index: number, direction: Direction): void;
+  stop(): void;
+}
+
 /** A browser opens six connections; one stays free for the image the person goes to next. */
 const AT_A_TIME = 5;
 /** The rest of the cache is for the stacks looked at before. */
 export const SHARE_OF_CACHE = 0.7;
-const AFTER_THE_VISIBLE_ONE = 10;
+/** What is on its way is let come within so many images; on a slow link the ones that are seen need the room. */
+const STILL_NEAR = 24;
+/** More often nobody sees it. */
+const TOLD_EVERY_MS = 60;
 
 export function prefetchStack(
   imageIds: readonly string[],
   from: number,
   bytesPerImage: number,
   onProgress: (progress: Progress) => void,
-): () => void {
-  const fits = Math.max(1, Math.floor((SHARE_OF_CACHE * cacheBudgetBytes()) / Math.max(1, bytesPerImage)));
-  // The image in view was asked for already; if it cannot be had, it is not asked for twice.
-  const order = outwards(imageIds.length, from).slice(1, fits);
-  const total = order.length;
-  let loaded = 0;
+  /** All images of the stack have come. */
+  onComplete: () => void,
+): Prefetch {
+  const length = imageIds.length;
+  const most = Math.max(1, Math.floor((SHARE_OF_CACHE * cacheBudgetBytes()) / Math.max(1, bytesPerImage)));
+  const total = Math.min(length, most) - 1;
+  let [at, direction]: [number, Direction] = [from, 1];
+  let working = 0;
   let stopped = false;
+  /** All that is wanted now is here, or the server is not, until the person goes on. */
+  let isResting = false;
+  /** All images are here, or cannot be had. */
+  let isOver = false;
+  let toldAt = 0;
+  // The image in view was asked for already; if it cannot be had, it is not asked for twice.
+  const done = new Set<number>([from]);
+  const failed = new Set<number>([from]);
+  const underWay = new Set<number>();
 
-  async function work(): Promise<void> {
-    for (let index = order.shift(); index !== undefined && !stopped; index = order.shift()) {
-      const imageId = imageIds[index]!;
-      if (!cache.getImageLoadObject(imageId)) await fetchOne(imageId);
-      loaded += 1;
-      if (!stopped) onProgress({ loaded, total });
-    }
+  const isMissing = (index: number) =>
+    !underWay.has(index) && !failed.has(index) && !cache.getImageLoadObject(imageIds[index]!);
+
+  function tell(): void {
+    const loaded = Math.min(total, done.size - 1);
+    const now = performance.now();
+    if (loaded < total && now - toldAt < TOLD_EVERY_MS) return;
+    toldAt = now;
+    onProgress({ loaded, total });
   }
 
-  for (let worker = 0; worker < AT_A_TIME; worker += 1) void work();
-  return () => {
-    stopped = true;
+  async function work(): Promise<void> {
+    const next = () => (stopped || isResting ? undefined : nextWanted(length, at, direction, most, isMissing));
+    let index = next();
+    if (index === undefined && working > 0) return;
+    working += 1;
+    for (; index !== undefined; index = next()) {
+      underWay.add(index);
+      const outcome = await fetchOne(imageIds[index]!);
+      // What was cancelled is wanted again when the person comes back.
+      if (!underWay.delete(index)) continue;
+      if (outcome === "unreachable") isResting = true;
+      else done.add(index);
+      if (outcome === "failed") failed.add(index);
+      if (!stopped) tell();
+    }
+    working -= 1;
+    if (working > 0 || stopped || isResting) return;
+    isResting = true;
+    imageIds.forEach((id, one) => isHere(id) && done.add(one));
+    tell();
+    if (done.size < length) return;
+    isOver = true;
+    if (imageIds.every(isHere)) onComplete();
+  }
+
+  function start(): void {
+    if (total > 0) for (let more = AT_A_TIME - working; more > 0; more -= 1) void work();
+  }
+
+  start();
+  return {
+    around(index, towards) {
+      if (isOver) return;
+      [at, direction] = [index, towards];
+      for (const one of underWay) {
+        if (farness(one, at, direction) <= STILL_NEAR) continue;
+        underWay.delete(one);
+        cancel(imageIds[one]!);
+      }
+      if (most < length) letGo(imageIds, windowAround(length, at, direction, most));
+      isResting = false;
+      start();
+    },
+    stop() {
+      stopped = true;
+      for (const one of underWay) cancel(imageIds[one]!);
+      underWay.clear();
+    },
   };
 }
 
-async function fetchOne(imageId: string): Promise<void> {
-  try {
-    await imageLoader.loadAndCacheImage(imageId, optionsOf(imageId));
-  } catch {
-    // Said where it matters: when the person comes to this image.
-  }
+/** Images outside of the window make room for those that come into it. */
+function letGo(imageIds: readonly string[], [from, to]: readonly [number, number]): void {
+  imageIds.forEach((id, index) => {
+    if ((index < from || index >= to) && isHere(id)) cache.removeImageLoadObject(id);
+  });
 }
 
-const optionsOf = (imageId: string) => ({
-  priority: AFTER_THE_VISIBLE_ONE,
-  requestType: "prefetch",
-  additionalDetails: { imageId },
-  useRGBA: false,
-});
+/** What cannot be had is said where it matters: when the person comes to this image. */
+async function fetchOne(imageId: string): Promise<"here" | "failed" | "unreachable"> {
+  try {
+    await bring(imageId, true);
+    return "here";
+  } catch (error) {
+    return error instanceof ApiError && error.status === 0 ? "unreachable" : "failed";
+  }
+}
 
 /** Brings all of them. Fails with the first that fails, whose id is then `imageId` of what is thrown. */
 export async function fetchAll(imageIds: readonly string[], onProgress: (progress: Progress) => void): Promise<void> {
@@ -66,7 +138,7 @@ export async function fetchAll(imageIds: readonly string[], onProgress: (progres
   async function work(): Promise<void> {
     for (let imageId = left.shift(); imageId !== undefined; imageId = left.shift()) {
       try {
-        await imageLoader.loadAndCacheImage(imageId, optionsOf(imageId));
+        await bring(imageId, true);
       } catch (error) {
         left.length = 0;
         throw new NotFetched(imageId, error);
@@ -85,14 +157,4 @@ export class NotFetched extends Error {
   ) {
     super("an image could not be fetched");
   }
-}
-
-/** 5, 6, 4, 7, 3, …: every index once, nearest first. */
-export function outwards(length: number, from: number): number[] {
-  const order: number[] = from < length ? [from] : [];
-  for (let distance = 1; distance < length; distance += 1) {
-    if (from + distance < length) order.push(from + distance);
-    if (from - distance >= 0) order.push(from - distance);
-  }
-  return order;
 }

@@ -2,7 +2,8 @@
  * One viewport that shows one stack: what the person does goes in, what is shown comes out as a
  * value. The only place that moves a camera or sets a window.
  */
-import { Enums, cache, eventTarget, utilities, type Types } from "@cornerstonejs/core";
+import { Enums, cache, utilities, type Types } from "@cornerstonejs/core";
+import { ApiError } from "../api/http";
 import { firstIndex, type Stack } from "../dicom/displaysets";
 import { placing, type Hung } from "../dicom/hanging";
 import type { FrameDescription, Window } from "../dicom/frame";
@@ -21,9 +22,11 @@ import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
+import { bring, isHere } from "./bring";
 import { wordsOf } from "./localframe";
 import { imageIdsOf, isRendered, knownFrame, plainId, subtractedId } from "./imageids";
-import { NotFetched, prefetchStack, type Progress } from "./prefetch";
+import { NotFetched, prefetchStack, type Prefetch, type Progress } from "./prefetch";
+import { keepStack, recallStack } from "./transport";
 
 export interface ShownView {
   readonly index: number;
@@ -223,7 +226,11 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   let uptake: Uptake | undefined;
   let target = 0;
   let generation = 0;
-  let stopPrefetch = () => {};
+  let prefetch: Prefetch | undefined;
+  let following: Promise<void> | undefined;
+  /** Whether the viewport knows of the stack; before its first image has come it shows nothing of it. */
+  let isSet = false;
+  let onBegun = () => {};
   let hung: Hung | undefined;
   let playing: { cancel(): void; onStop(): void } | undefined;
 
@@ -231,11 +238,6 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     dress(viewport);
     const view = currentView(viewport, uptake);
     if (view) listener.onView(view);
-  };
-  const failed = (event: Event) => {
-    const { imageId, error } = (event as CustomEvent<{ imageId: string; error: unknown }>).detail;
-    const index = imageIds.indexOf(imageId);
-    if (index >= 0) listener.onFailure({ index, words: wordsOf(error), message: reason(error) });
   };
   const resized = new ResizeObserver(() => {
     if (element.clientWidth > 0 && element.clientHeight > 0) engine.resize(true, true);
@@ -247,7 +249,6 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     Enums.Events.IMAGE_RENDERED,
   ];
   for (const name of watched) element.addEventListener(name, told);
-  eventTarget.addEventListener(Enums.Events.IMAGE_LOAD_ERROR, failed);
   resized.observe(element);
 
   function stop(): void {
@@ -284,28 +285,72 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   }
 
   function goTo(index: number): Promise<unknown> {
+    const before = target;
     target = Math.max(0, Math.min(imageIds.length - 1, index));
-    if (imageIds.length === 0 || target === viewport.getCurrentImageIdIndex()) return Promise.resolve();
-    return viewport.setImageIdIndex(target);
+    if (imageIds.length === 0) return Promise.resolve();
+    if (target !== before) prefetch?.around(target, target > before ? 1 : -1);
+    if (isHere(imageIds[target]!)) return showTarget(generation);
+    // One at a time: who scrolls on over a slow link wants none of those that were passed.
+    following ??= follow().finally(() => {
+      following = undefined;
+    });
+    return following;
+  }
+
+  async function follow(): Promise<void> {
+    const own = generation;
+    for (let shown = -1; shown !== target && own === generation; ) {
+      shown = target;
+      await showTarget(own);
+    }
+  }
+
+  /** What cannot be had is told; what is shown stays then, under its own number. */
+  async function showTarget(own: number): Promise<void> {
+    const index = target;
+    try {
+      await bring(imageIds[index]!, false);
+      if (own !== generation) return;
+      if (!isSet) await begin(index, own);
+      else if (index !== viewport.getCurrentImageIdIndex()) await viewport.setImageIdIndex(index);
+      // It was told that another could not be had.
+      else told();
+    } catch (error) {
+      if (own === generation && index === target) listener.onFailure({ index, words: wordsOf(error) ?? unreachable(error), message: reason(error) });
+    }
+  }
+
+  /** The first image of a stack decides how all are seen: where the camera is, and which window holds. */
+  async function begin(index: number, own: number): Promise<void> {
+    await viewport.setStack([...imageIds], index);
+    if (own !== generation) return;
+    isSet = true;
+    viewport.resetCamera();
+    viewport.render();
+    onBegun();
   }
 
   return {
     async show(stack, study, beginning = {}) {
       stop();
-      stopPrefetch();
+      prefetch?.stop();
       const own = (generation += 1);
       imageIds = imageIdsOf(stack, study);
       planes = imageIds.map((id) => planeOf(knownFrame(id)!.frame));
       uptake = uptakeOf(stack);
       target = firstIndex(stack, beginning.index);
-      await viewport.setStack([...imageIds], target);
-      if (own !== generation) return;
-      viewport.resetCamera();
-      viewport.render();
-      hung = beginning.hung;
-      hang();
-      if (beginning.window) this.setWindow(beginning.window);
-      stopPrefetch = prefetchStack(imageIds, target, bytesOf(imageIds[target]!), listener.onProgress);
+      recallStack(stack, study, imageIds);
+      isSet = false;
+      following = undefined;
+      onBegun = () => {
+        hung = beginning.hung;
+        hang();
+        if (beginning.window) this.setWindow(beginning.window);
+        prefetch = prefetchStack(imageIds, target, bytesOf(imageIds[target]!), listener.onProgress, () => {
+          void keepStack(stack, study);
+        });
+      };
+      await showTarget(own);
     },
     goTo: (index) => void goTo(index),
     scroll: (images) => void goTo(target + images),
@@ -443,10 +488,9 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     dispose() {
       generation += 1;
       stop();
-      stopPrefetch();
+      prefetch?.stop();
       resized.disconnect();
       for (const name of watched) element.removeEventListener(name, told);
-      eventTarget.removeEventListener(Enums.Events.IMAGE_LOAD_ERROR, failed);
       engine.disableElement(viewportId);
     },
   };
@@ -530,8 +574,16 @@ export function playFrames(framesPerSecond: number, step: () => Promise<unknown>
   return { cancel: () => cancelAnimationFrame(request) };
 }
 
+/** What one image takes decoded: what this one does, and no less than its header says. */
 function bytesOf(imageId: string): number {
-  return cache.getImageLoadObject(imageId) ? (cache.getImage(imageId)?.sizeInBytes ?? 0) : 0;
+  const { rows, columns, samplesPerPixel, bitsAllocated } = knownFrame(imageId)!.frame;
+  const said = rows * columns * samplesPerPixel * Math.min(4, Math.ceil(bitsAllocated / 8));
+  return Math.max(said, cache.getImage(imageId)?.sizeInBytes ?? 0);
+}
+
+/** What is wrong is not the image then. */
+function unreachable(error: unknown): string | undefined {
+  return error instanceof ApiError && error.status === 0 ? `${error.message} ${error.advice}` : undefined;
 }
 
 export function reason(error: unknown): string {
