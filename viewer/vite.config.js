@@ -36,9 +36,23 @@ const plainIcons = {
   },
 };
 
+/**
+ * vtk.js lets go of the texture of an image whether there is one or not. Viewports share a context here, which
+ * prepares all of them whenever one is drawn: an image that the processor paints (`render/painter.ts`) has none.
+ */
+const absentTextures = {
+  name: "absent-textures",
+  transform(code, id) {
+    if (!/vtk\.js\/Rendering\/OpenGL\/ImageMapper\.js$/.test(id)) return undefined;
+    const mended = code.replace("model.openGLTexture.release", "model.openGLTexture?.release");
+    if (mended === code) throw new Error("vtk.js has changed: see whether it still lets go of absent textures");
+    return { code: mended, map: null };
+  },
+};
+
 export default defineConfig({
   base: "/",
-  plugins: [solid(), plainIcons, programFiles],
+  plugins: [solid(), plainIcons, absentTextures, programFiles],
   resolve: {
     alias: {
       // vtk.js pulls xmlbuilder2 for file formats that are never opened here; it wants Node's

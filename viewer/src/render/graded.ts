@@ -23,7 +23,6 @@ interface Aside {
 /** What goes with an image beside its values; it goes when the cache lets go of the image. */
 const asides = new WeakMap<object, Aside>();
 
-
 /** The VOI LUT that an image is shown through: its own, for as long as nobody has set a window. */
 export function tableShown(image: Types.IImage, range: Types.VOIRange | undefined): LookupTable | undefined {
   const table = asides.get(image)?.voiTable;

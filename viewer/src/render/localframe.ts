@@ -36,18 +36,12 @@ import { t } from "../i18n/language";
 import { bytesOfBase64, contentOf, localBytes } from "../api/localfiles";
 import { pictureImage } from "./colourimage";
 import { graded } from "./graded";
-import { isRendered, knownFrame, transferSyntaxOf, valuesIdOf } from "./imageids";
+import { knownFrame, transferSyntaxOf, valuesIdOf } from "./imageids";
 
 type Options = Record<string, unknown>;
 
 export function loadLocalFrame(imageId: string, options: Options = {}): { promise: Promise<Types.IImage> } {
-  return { promise: shown(imageId, options).catch(inWords) };
-}
-
-async function shown(imageId: string, options: Options): Promise<Types.IImage> {
-  const image = await load(imageId, options);
-  if (isRendered(imageId)) return image;
-  return await graded(image, knownFrame(imageId)!, () => load(imageId, { ...options, preScale: { enabled: false } }));
+  return { promise: load(imageId, options).catch(inWords) };
 }
 
 /** Why a frame of a file cannot be had, in words for whoever looks at it. */

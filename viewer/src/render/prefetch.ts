@@ -81,6 +81,13 @@ export function prefetchStack(
     working -= 1;
     if (working > 0 || stopped || isResting) return;
     isResting = true;
+    // A volume brings images of the same stack.
+    const brought = imageIds.filter((id) => !isHere(id)).flatMap((id) => cache.getImageLoadObject(id) ?? []);
+    if (brought.length > 0) {
+      await Promise.allSettled(brought.map(({ promise }) => promise));
+      isResting = false;
+      return start();
+    }
     imageIds.forEach((id, one) => isHere(id) && done.add(one));
     tell();
     if (done.size < length) return;
