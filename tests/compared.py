@@ -95,18 +95,19 @@ def spacing(ds: pydicom.Dataset) -> list[float]:
 
 
 def difference(page: Page, address: str, file: bytes, frame: int = 1) -> Difference | None:
-    """Open a frame by its link and compare; None where the server has no rendition of it."""
+    """Open an image by its link, at a place of its order, and compare; None where it has no rendition."""
     ds = pydicom.dcmread(io.BytesIO(file), stop_before_pixels=True)
     series = f"/studies/{ds.StudyInstanceUID}/series/{ds.SeriesInstanceUID}"
-    several = int(ds.get("NumberOfFrames") or 1) > 1
     page.go(
         f"{address}/view/{ds.StudyInstanceUID}?series={ds.SeriesInstanceUID}"
         f"&instance={ds.SOPInstanceUID}&frame={frame}"
     )
     page.wait_until(f"{SLICE} || document.querySelector('.note')")
     page.wait_until(NO_LONGER_LOADING)
-    shown_frame = frame if several else 1
-    path = f"/dicom-web{series}/instances/{ds.SOPInstanceUID}/frames/{shown_frame}"
+    # Frames stand in the order of their dimensions, and not in that of the file.
+    shown = page.evaluate("document.querySelector('.viewport').dataset.frame") or frame
+    assert page.evaluate("document.querySelector('.viewport').dataset.instance") in (ds.SOPInstanceUID, None)
+    path = f"/dicom-web{series}/instances/{ds.SOPInstanceUID}/frames/{shown}"
     script = _COMPARE.replace("SPACING", json.dumps(spacing(ds))).replace("PATH", json.dumps(path))
     script = script.replace("SIZE", json.dumps([int(ds.Rows), int(ds.Columns)]))
     found = page.evaluate(script)

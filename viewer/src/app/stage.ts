@@ -1,6 +1,6 @@
 /** What of a study is shown where: the grid of cells, and how they follow one another. */
 import { createEffect, createMemo, createSignal, on, untrack } from "solid-js";
-import type { DisplaySet, Stack } from "../dicom/displaysets";
+import { sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
 import { areParallel, length, unit } from "../dicom/geometry";
 import { hangingOf, needsAllSeries } from "../dicom/hanging";
 import type { Link } from "../dicom/link";
@@ -103,8 +103,19 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
   async function begin(first: DisplaySet, { series, instance, frame, window }: Link): Promise<void> {
     if (![series, instance, frame, window].some(Boolean) && (await hang(first))) return;
     const opened = series ? await study.openSeries(series) : first;
-    const set = study.find(instance ?? null) ?? opened ?? first;
-    show(set.id, 0, { index: frame && frame - 1, window });
+    const named = study.find(instance ?? null);
+    const held = named || !instance ? undefined : stackWith(instance);
+    const set = named ?? held?.set ?? opened ?? first;
+    show(set.id, 0, { index: held?.index ?? (frame && frame - 1), window });
+  }
+
+  /** The stack of single images that one instance is among, and where. */
+  function stackWith(instance: string): { readonly set: Stack; readonly index: number } | undefined {
+    for (const set of study.sets()) {
+      const index = set.kind === "stack" ? set.frames.findIndex((one) => sopInstanceUid(one.instance) === instance) : -1;
+      if (set.kind === "stack" && index >= 0) return { set, index };
+    }
+    return undefined;
   }
 
   /** As the readers of its modality expect it; false where they expect nothing. */

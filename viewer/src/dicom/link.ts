@@ -8,7 +8,7 @@ import type { Window } from "./frame";
 export interface Link {
   readonly study: string;
   readonly series?: string | undefined;
-  /** An instance of the series, where it has several things to show. */
+  /** An instance of the series: the thing to show that is made of it, or the image of a stack that it is. */
   readonly instance?: string | undefined;
   readonly frame?: number | undefined;
   readonly window?: Window | undefined;

@@ -79,6 +79,10 @@ export interface StageCellProps {
 export function StageCell(props: StageCellProps): JSX.Element {
   let box!: HTMLDivElement;
   const stack = (): Stack | undefined => (props.set?.kind === "stack" ? props.set : undefined);
+  const shownInstance = () => {
+    const shown = cell.shown();
+    return shown ? sopInstanceUid(shown.instance) : undefined;
+  };
   const sheet = () => (props.set?.kind === "sheet" ? props.set : undefined);
   const cell = props.cell;
   const drags: Readonly<Record<HandTool, (delta: Point, at: Point) => void>> = {
@@ -216,6 +220,8 @@ export function StageCell(props: StageCellProps): JSX.Element {
         ref={box}
         classList={{ hidden: !stack(), aimed: props.measuring.aimed() !== null }}
         data-tool={isKind(props.tool) ? "measure" : props.tool}
+        data-instance={shownInstance()}
+        data-frame={cell.shown()?.frameNumber}
         onContextMenu={(event) => event.preventDefault()}
       />
       <Show when={stack() && cell.shown()}>
