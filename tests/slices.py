@@ -144,3 +144,16 @@ def lit(page: Page, cell: int) -> list[tuple[int, int]]:
 
 def corners(places: list[tuple[int, int]]) -> set[str]:
     return {("top " if y < 24 else "bottom ") + ("left" if x < 24 else "right") for x, y in places}
+
+
+def interpolated(cube: Grey, places: Grey) -> Grey:
+    """Between eight voxels; `places` are (..., 3) of slice, row and column. NaN outside of the centres."""
+    last = np.array(cube.shape) - 1
+    low = np.clip(np.floor(places).astype(int), 0, last - 1)
+    share = places - low
+    total = np.zeros(places.shape[:-1])
+    for corner in np.ndindex(2, 2, 2):
+        weight = np.prod(np.where(np.array(corner) == 1, share, 1 - share), axis=-1)
+        at = low + np.array(corner)
+        total += weight * cube[at[..., 0], at[..., 1], at[..., 2]]
+    return np.where(((places >= 0) & (places <= last)).all(axis=-1), total, np.nan)

@@ -17,7 +17,7 @@ from axe import found
 from chromium import Page
 from image_values import image_object
 from serving import ROOT
-from slices import Grey, assert_alike, colours_seen, hover, place_of, show_slice, windowed
+from slices import Grey, assert_alike, colours_seen, hover, interpolated, place_of, show_slice, windowed
 from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
@@ -161,19 +161,6 @@ def palette(name: str) -> Grey:
         return apply_color_lut(np.arange(256, dtype=np.uint16), ds)[..., :3].astype(np.float64)
     colours = [ds[f"{colour}PaletteColorLookupTableData"].value for colour in ("Red", "Green", "Blue")]
     return np.stack([np.frombuffer(one, dtype=np.uint8) for one in colours], axis=-1).astype(np.float64)
-
-
-def interpolated(cube: Grey, places: Grey) -> Grey:
-    """Between eight voxels; `places` are (..., 3) of slice, row and column. NaN outside of the centres."""
-    last = np.array(cube.shape) - 1
-    low = np.clip(np.floor(places).astype(int), 0, last - 1)
-    share = places - low
-    total = np.zeros(places.shape[:-1])
-    for corner in np.ndindex(2, 2, 2):
-        weight = np.prod(np.where(np.array(corner) == 1, share, 1 - share), axis=-1)
-        at = low + np.array(corner)
-        total += weight * cube[at[..., 0], at[..., 1], at[..., 2]]
-    return np.where(((places >= 0) & (places <= last)).all(axis=-1), total, np.nan)
 
 
 def points(cut: int, index: int) -> Grey:

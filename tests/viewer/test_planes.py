@@ -12,7 +12,7 @@ import pytest
 from axe import found
 from chromium import Page
 from serving import ROOT
-from slices import Grey, assert_alike, corners, edges, lit, seen, show_slice, windowed
+from slices import Grey, assert_alike, corners, edges, interpolated, lit, seen, show_slice, windowed
 from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
@@ -114,19 +114,6 @@ def open_planes(page: Page, server: str, series: int) -> None:
 CUTS = f"{CELLS}.map((cell) => cell.querySelector('.cut')?.innerText ?? '')"
 
 
-def between(cube: Grey, places: Grey) -> Grey:
-    """Between eight voxels of (z, y, x); `places` are (..., 3) of z, y, x. NaN outside of the centres."""
-    last = np.array(cube.shape) - 1
-    low = np.clip(np.floor(places).astype(int), 0, last - 1)
-    share = places - low
-    total = np.zeros(places.shape[:-1])
-    for corner in np.ndindex(2, 2, 2):
-        weight = np.prod(np.where(np.array(corner) == 1, share, 1 - share), axis=-1)
-        at = low + np.array(corner)
-        total += weight * cube[at[..., 0], at[..., 1], at[..., 2]]
-    return np.where(((places >= 0) & (places <= last)).all(axis=-1), total, np.nan)
-
-
 def turned_axial(degrees: float, off_mm: float = 0) -> Grey:
     """(rows, columns) in HU of the axial picture through the pivot, turned about the line that runs down."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
@@ -134,7 +121,7 @@ def turned_axial(degrees: float, off_mm: float = 0) -> Grey:
     right = np.array([-math.sin(turn), 0, math.cos(turn)])
     normal = np.array([math.cos(turn), 0, math.sin(turn)])
     places = PIVOT + (columns - PIVOT[2])[..., None] * right + (rows - PIVOT[1])[..., None] * [0, 1, 0]
-    return between(plate().astype(float), places + normal * off_mm / SPACING)
+    return interpolated(plate().astype(float), places + normal * off_mm / SPACING)
 
 
 def assert_shows(page: Page, wanted: Grey) -> None:

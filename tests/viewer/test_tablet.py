@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from chromium import Page
+from chromium import Page, open_page
 from serving import ROOT
 from viewing import (
     ARTIFACTS,
@@ -55,13 +56,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(params=TABLETS)
-def tablet(page: Page, server: str, request: pytest.FixtureRequest) -> Iterator[tuple[Page, str]]:
-    """A page at the list, and how it is held."""
+def tablet(server: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Page, str]]:
+    """A page at the list, and how it is held.
+
+    A browser of its own: after a pinch in one page, Chromium takes the first fingers on the next for its own.
+    """
     held: str = request.param
-    page.size(*TABLETS[held], touch=True)
-    page.go(server)
-    page.wait_until(STUDY_SHOWN)
-    yield page, held
+    with open_page(tmp_path) as page:
+        page.size(*TABLETS[held], touch=True)
+        page.go(server)
+        page.wait_until(STUDY_SHOWN)
+        yield page, held
+        assert page.errors == []
 
 
 def too_small(page: Page) -> list[list[object]]:

@@ -6,6 +6,7 @@ import { ageInWords, dateInWords, listed, modalityInWords, nameInWords, sexInWor
 import { t } from "../i18n/language";
 import { problemDetail, type LocalFiles, type LocalStudy } from "../state/local";
 import { CopyButton, ErrorNote, Progress } from "./controls";
+import { Kinds } from "./Kinds";
 import { Icon } from "./icons";
 import { localThumbnail } from "./localthumbnail";
 import { Thumbnail } from "./Thumbnail";
@@ -101,15 +102,7 @@ function Row(props: RowProps): JSX.Element {
           </span>
           <small>{text(object(), TAG.accessionNumber)}</small>
         </span>
-        <span class="kinds">
-          <For each={study().modalities}>
-            {(code) => (
-              <span class="chip" title={modalityInWords(code)}>
-                {code}
-              </span>
-            )}
-          </For>
-        </span>
+        <Kinds codes={study().modalities} />
         <span class="when">
           <span>{dateInWords(text(object(), TAG.studyDate)) || t().list.noDate}</span>
           <small>{timeInWords(text(object(), TAG.studyTime))}</small>

@@ -5,6 +5,7 @@ import { dateInWords, listed, modalityInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import type { Prior, Priors } from "../state/priors";
 import { ErrorNote } from "./controls";
+import { Kinds } from "./Kinds";
 import { Icon } from "./icons";
 
 export interface PriorsMenuProps {
@@ -89,15 +90,7 @@ function PriorLink(props: PriorLinkProps): JSX.Element {
     <li>
       <a class="menu-item prior" href={props.address(props.prior.uid)} onClick={open} draggable={false}>
         <span>{dateInWords(props.prior.date) || t().list.noDate}</span>
-        <span class="kinds">
-          <For each={props.prior.modalities}>
-            {(code) => (
-              <span class="chip" title={modalityInWords(code)}>
-                {code}
-              </span>
-            )}
-          </For>
-        </span>
+        <Kinds codes={props.prior.modalities} />
         <span class="grow">
           {props.prior.description || listed(props.prior.modalities.map(modalityInWords), ", ")}
         </span>

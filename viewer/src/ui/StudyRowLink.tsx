@@ -1,4 +1,5 @@
 /** One study: a row on a desk, a card on a phone. A link, so that it opens in a new tab as well. */
+import { Kinds } from "./Kinds";
 import { For, Show, type JSX } from "solid-js";
 import type { StudyRow } from "../api/studies";
 import {
@@ -93,15 +94,7 @@ const CELLS: Readonly<Record<ColumnId, (props: CellProps) => JSX.Element>> = {
   ),
   accession: (props) => <span class="one">{props.study.accession}</span>,
   modality: (props) => (
-    <span class="kinds">
-      <For each={props.study.modalities}>
-        {(code) => (
-          <span class="chip" title={modalityInWords(code)}>
-            {code}
-          </span>
-        )}
-      </For>
-    </span>
+    <Kinds codes={props.study.modalities} />
   ),
   referring: (props) => (
     <span class="one">{props.study.referringPhysician && nameInWords(props.study.referringPhysician)}</span>
