@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from gantry.toolkit.measurements.codes import UNIT_MEANINGS
+
 ROOT = Path(__file__).resolve().parents[2]
 VIEWER = ROOT / "viewer"
+
+
+def test_units_of_measurements_have_meanings() -> None:
+    source = VIEWER / "src" / "dicom" / "units.ts"
+    if not source.is_file():
+        pytest.skip("the viewer's sources are not here (an installed package has only what is built)")
+    (table,) = re.findall(r"const UCUM[^{]*\{(.*?)\};", source.read_text("utf-8"), re.DOTALL)
+    units = re.findall(r':\s*"([^"]+)"', table)
+    assert len(units) > 10
+    assert set(units) <= set(UNIT_MEANINGS)
 
 
 @pytest.mark.slow

@@ -209,10 +209,12 @@ test("it is seen on every cut that it lies in, and on no image", () => {
 });
 
 test("units are codes of UCUM, as the server takes them", () => {
-  for (const unit of ["mm", "cm²", "px", "px²", "°", "HU", "", "SUV bw"]) {
+  for (const unit of ["mm", "cm²", "px", "px²", "°", "HU", "", "SUVbw", "SUV bw"]) {
     assert.ok(/^[!-\[\]-~]{1,16}$/.test(ucum(unit)), unit);
-    if (!unit.startsWith("SUV")) assert.equal(shownUnit(ucum(unit)), unit);
+    if (unit !== "SUV bw") assert.equal(shownUnit(ucum(unit)), unit);
   }
+  assert.equal(ucum("SUVbw"), "g/ml{SUVbw}");
+  assert.equal(shownUnit("{SUVbw}g/ml"), "SUVbw");
 });
 
 test("colour keeps its luminance and channels", () => {

@@ -68,7 +68,7 @@ test("what a region of PET measures is said as uptake and as activity, and store
   assert.deepEqual(words.slice(1), ["Mean 2.35 SUVbw, SD 0.50", "Min 1.00, max 3.00", "Mean 5864.0 Bq/ml, SD 1250.0", "Min 2500, max 7500"]);
   const image = { seriesInstanceUid: "1", sopInstanceUid: "2", sopClassUid: "3", frame: 1, frameOfReferenceUid: null };
   const draft = toDraft({ id: "9", kind: "rectangle", image, points, spacing, statistics, label: "" });
-  assert.deepEqual(draft.values?.find(({ name }) => name === "mean"), { name: "mean", value: 2.3456, unit: "{SUVbw}g/ml" });
+  assert.deepEqual(draft.values?.find(({ name }) => name === "mean"), { name: "mean", value: 2.3456, unit: "g/ml{SUVbw}" });
   assert.equal(fromDraft(draft, spacing)?.statistics?.unit, "SUVbw");
 });
 

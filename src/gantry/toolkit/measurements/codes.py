@@ -42,8 +42,8 @@ METHODS: Final = {kind: Concept(kind.value, OWN_SCHEME, f"Drawn as {kind.value}"
 
 UNIT_MEANINGS: Final = {
     "mm": "millimeter", "cm": "centimeter", "mm2": "square millimeter", "cm2": "square centimeter",
-    "mm3": "cubic millimeter", "deg": "degree", "1": "no units", "{pixels}": "pixels",
-    "{square_pixels}": "square pixels",
+    "mm3": "cubic millimeter", "cm3": "cubic centimeter", "deg": "degree", "1": "no units",
+    "{pixels}": "pixels", "{square_pixels}": "square pixels",
     "[hnsf'U]": "Hounsfield unit", "%": "percent", "Bq/ml": "Becquerels/milliliter",
     "g/ml{SUVbw}": "Standardized Uptake Value body weight",
 }  # fmt: skip
