@@ -21,7 +21,8 @@ export interface FrameWish {
   readonly signal?: AbortSignal | undefined;
 }
 
-const IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2";
+/** What octets without a name are (PS3.18 8.7.3.5.2). */
+const EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1";
 
 export async function fetchFrame(path: string, wish: FrameWish): Promise<FrameBytes> {
   const response = await fetched(path, {
@@ -33,6 +34,6 @@ export async function fetchFrame(path: string, wish: FrameWish): Promise<FrameBy
   const named = /transfer-syntax="?([0-9.]+)/.exec(response.headers.get("content-type") ?? "")?.[1];
   return {
     bytes: new Uint8Array(await response.arrayBuffer()),
-    transferSyntaxUid: named ?? IMPLICIT_VR_LITTLE_ENDIAN,
+    transferSyntaxUid: named ?? EXPLICIT_VR_LITTLE_ENDIAN,
   };
 }

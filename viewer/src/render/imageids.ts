@@ -105,9 +105,4 @@ export function noteStoredSyntax(imageId: string, syntax: string): void {
 const JPEG_EXTENDED = "1.2.840.10008.1.2.4.51";
 
 /** JPEG Extended, with 12 bits, or of colours that its header names otherwise: no decoder here gets it right. */
-export const needsServer = (syntax: string | undefined): boolean => syntax === JPEG_EXTENDED;
-
-export function forgetAll(): void {
-  known.clear();
-  rendered.clear();
-}
+export const needsServer = (syntax: string): boolean => syntax === JPEG_EXTENDED;

@@ -10,7 +10,7 @@ import { TAG, items, text } from "../dicom/model";
 import { isStreamOf } from "../dicom/stream";
 import { colourImage, readableCanvas } from "./colourimage";
 import { graded } from "./graded";
-import { framePath, isRendered, knownFrame, needsServer, noteRendered, storedSyntax } from "./imageids";
+import { framePath, isRendered, knownFrame, needsServer, noteRendered } from "./imageids";
 import { frameOf } from "./transport";
 
 type Options = Record<string, unknown>;
@@ -25,8 +25,6 @@ async function load(imageId: string, options: Options, signal: AbortSignal): Pro
   try {
     const found = knownFrame(imageId);
     const image = await decoded(imageId, options, signal);
-    // In which form a frame comes is only known when it has come.
-    if (needsServer(storedSyntax(imageId))) return await loadRendered(imageId, signal);
     // Its own words, since the loader notes in them what it did.
     return found ? await graded(image, found, () => decoded(imageId, { ...options, preScale: { enabled: false } }, signal)) : image;
   } catch (error) {
@@ -44,6 +42,8 @@ const FLOATS = ["7FE00008", "7FE00009"];
 async function decoded(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
   const { bytes, transferSyntaxUid } = await frameOf(imageId, options["ahead"] !== true, signal);
   const frame = knownFrame(imageId)?.frame;
+  // In which form a frame comes is only known when it has come; those of one series may differ.
+  if (needsServer(transferSyntaxUid)) throw new Error("no decoder here is right");
   if (frame && !isStreamOf(transferSyntaxUid, bytes, frame)) throw new Error("no stream of this image");
   const how = { ...options, transferPixelData: true };
   const image = (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
