@@ -178,6 +178,13 @@ def _frames() -> bytes:
     return with_overlays(file, (0x6000, masks, {0x15: ("IS", 2), 0x51: ("US", 2)}))
 
 
+@case("overlay as bulk data")
+def _large() -> bytes:
+    by = np.ones((8, 8), np.uint16)
+    file = made("overlay as bulk data", np.kron(ramp(), by), **WIDE)
+    return with_overlays(file, (0x6000, np.kron(CROSS, by), {}))
+
+
 MADE["overlay in unused bits"] = embedded
 
 
@@ -211,6 +218,20 @@ def test_planes_are_taken_off_and_put_on(page: Page, server: str) -> None:
             modifiers=8,
         )
         page.wait_until(f"(document.querySelector('.plane-layer') !== null) === {str(shown).lower()}")
+
+
+def test_planes_that_do_not_come_are_said_to_be_missing(page: Page, server: str) -> None:
+    page.command("Network.enable")
+    page.command("Network.setBlockedURLs", urls=["*/bulkdata/*"])
+    try:
+        difference(page, server, MADE["overlay as bulk data"]())
+        said = "document.querySelector('.planes-missing')?.innerText"
+        assert page.wait_until(said) == "Overlays of this image could not be loaded."
+        assert not page.evaluate("document.querySelector('.plane-layer')")
+        page.screenshot(ARTIFACTS / "overlay-missing-desk.png")
+    finally:
+        page.command("Network.setBlockedURLs", urls=[])
+    page.errors[:] = [error for error in page.errors if "BLOCKED_BY_CLIENT" not in error]
 
 
 def test_planes_follow_a_turned_and_larger_image(page: Page, server: str) -> None:

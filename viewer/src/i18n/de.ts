@@ -252,6 +252,7 @@ export const de: Messages = {
     other: "Objekt",
   },
   overlay: {
+    planesMissing: "Überlagerungen dieses Bildes konnten nicht geladen werden.",
     series: (n) => `Serie ${n}`,
     thickness: (mm) => `Schicht ${mm} mm`,
     location: (mm) => `Position ${mm}`,

@@ -242,6 +242,7 @@ export const en = {
     other: "object",
   },
   overlay: {
+    planesMissing: "Overlays of this image could not be loaded.",
     series: (n: number) => `Series ${n}`,
     thickness: (mm: string) => `${mm} mm thick`,
     location: (mm: string) => `at ${mm}`,

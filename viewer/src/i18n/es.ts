@@ -250,6 +250,7 @@ export const es: Messages = {
     other: "objeto",
   },
   overlay: {
+    planesMissing: "No se pudieron cargar las superposiciones de esta imagen.",
     series: (n) => `Serie ${n}`,
     thickness: (mm) => `grosor ${mm} mm`,
     location: (mm) => `posición ${mm}`,

@@ -253,6 +253,7 @@ export const fr: Messages = {
     other: "objet",
   },
   overlay: {
+    planesMissing: "Les superpositions de cette image n’ont pas pu être chargées.",
     series: (n) => `Série ${n}`,
     thickness: (mm) => `épaisseur ${mm} mm`,
     location: (mm) => `position ${mm}`,

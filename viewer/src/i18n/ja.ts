@@ -254,6 +254,7 @@ export const ja: Messages = {
     other: "オブジェクト",
   },
   overlay: {
+    planesMissing: "この画像のオーバーレイを読み込めませんでした。",
     series: (n) => `シリーズ ${n}`,
     thickness: (mm) => `スライス厚 ${mm} mm`,
     location: (mm) => `位置 ${mm}`,

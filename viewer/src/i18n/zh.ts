@@ -218,6 +218,7 @@ export const zh: Messages = {
     other: "对象",
   },
   overlay: {
+    planesMissing: "无法加载此图像的叠加层。",
     series: (n) => `序列 ${n}`,
     thickness: (mm) => `层厚 ${mm} mm`,
     location: (mm) => `位置 ${mm}`,

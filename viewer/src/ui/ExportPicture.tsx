@@ -57,18 +57,20 @@ export function ExportPicture(props: ExportPictureProps): JSX.Element {
   };
   createEffect(on(wish, () => void make()));
 
-  const save = async () => {
+  /** Fails in words: browsers refuse the clipboard, and disks are full. */
+  const failing = (work: () => Promise<void>) => () => void work().catch((error: unknown) => setFailure(error as Error));
+  const save = failing(async () => {
     const { type, extension } = FORMATS[format()];
     const index = props.scene.active?.shown;
     const number = of() === "cell" && index && index.count > 1 && index.cut !== "solid" ? `${index.index + 1}` : undefined;
     const name = fileName(nameParts(props.scene, props.shown.patient, [index?.cut ? t().volume.cuts[index.cut] : undefined, number]), extension);
     download(await blobOf(made()!.canvas, type), name);
     props.onSaid(t().exporting.saved(name));
-  };
-  const copy = async () => {
+  });
+  const copy = failing(async () => {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": blobOf(made()!.canvas, "image/png") })]);
     props.onSaid(t().exporting.copied);
-  };
+  });
 
   return (
     <>
@@ -103,10 +105,10 @@ export function ExportPicture(props: ExportPictureProps): JSX.Element {
         </p>
         <ContentField shown={props.shown} onChange={props.onShown} />
         <footer class="export-actions">
-          <button type="button" class="button primary" disabled={!isCurrent()} onClick={() => void save()}>
+          <button type="button" class="button primary" disabled={!isCurrent()} onClick={save}>
             <Icon name="download" /> {t().exporting.save}
           </button>
-          <button type="button" class="button" disabled={!isCurrent() || !isSecureContext} onClick={() => void copy()}>
+          <button type="button" class="button" disabled={!isCurrent() || !isSecureContext} onClick={copy}>
             <Icon name="copy" /> {t().exporting.copy}
           </button>
           <Show when={!isSecureContext}>

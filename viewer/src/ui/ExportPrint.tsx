@@ -145,12 +145,17 @@ export function ExportPrint(props: ExportPrintProps): JSX.Element {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(`@page { size: ${layout().width}mm ${layout().height}mm; margin: 0; }`);
     document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-    await Promise.all([...box.querySelectorAll("img")].map((image) => image.decode()));
     const done = () => {
       remove();
       box.remove();
       document.adoptedStyleSheets = document.adoptedStyleSheets.filter((one) => one !== sheet);
     };
+    try {
+      await Promise.all([...box.querySelectorAll("img")].map((image) => image.decode()));
+    } catch (error) {
+      done();
+      throw error;
+    }
     addEventListener("afterprint", done, { once: true });
     globalThis.print();
   };
@@ -221,7 +226,7 @@ export function ExportPrint(props: ExportPrintProps): JSX.Element {
           <button type="button" class="button primary" disabled={!isDone()} onClick={() => void save()}>
             <Icon name="download" /> {t().exporting.print.savePdf}
           </button>
-          <button type="button" class="button" disabled={!isDone()} onClick={() => void print()}>
+          <button type="button" class="button" disabled={!isDone()} onClick={() => void print().catch((error: unknown) => setFailure(error as Error))}>
             <Icon name="printer" /> {t().exporting.print.print}
           </button>
           <Show when={!isDone() && !failure()}>

@@ -1,10 +1,11 @@
 /** What the file draws over its pixels: overlay planes, shutter, and padding that must stay black. */
 import { Show, createEffect, createMemo, createSignal, on, onCleanup, type JSX } from "solid-js";
+import { bytesOf } from "../api/bulk";
 import { coveredBy, overlayMask, overlaysOf, paint, shutterOf, type Mask } from "../dicom/planes";
 import type { Rgb } from "../dicom/cielab";
+import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
-import type { ShownView, View } from "../render/stackview";
-import { bytesOf } from "../api/bulk";
+import type { ShownView, View } from "../render/view";
 
 const WHITE: Rgb = [255, 255, 255];
 const BLACK: Rgb = [0, 0, 0];
@@ -17,6 +18,7 @@ interface Layer {
 export function PlaneLayer(props: { readonly cell: Cell }): JSX.Element {
   let canvas: HTMLCanvasElement | undefined;
   const [isDrawn, setDrawn] = createSignal(false);
+  const [isMissing, setMissing] = createSignal(false);
   /** The image whose planes are drawn; a picture that the server made has them in it. */
   const image = createMemo(() => {
     const shown = props.cell.shown();
@@ -26,6 +28,7 @@ export function PlaneLayer(props: { readonly cell: Cell }): JSX.Element {
   createEffect(
     on(image, (shown) => {
       setDrawn(false);
+      setMissing(false);
       const view = props.cell.view();
       if (!shown || !view) return;
       let isLate = false;
@@ -34,7 +37,7 @@ export function PlaneLayer(props: { readonly cell: Cell }): JSX.Element {
         if (isLate || layers.length === 0) return;
         setDrawn(true);
         if (canvas) drawLayers(canvas, layers, shown.frame);
-      }, () => undefined); // without its planes the image is still seen; the panel of attributes names them
+      }, () => !isLate && setMissing(true));
     }),
   );
 
@@ -45,9 +48,17 @@ export function PlaneLayer(props: { readonly cell: Cell }): JSX.Element {
   };
 
   return (
-    <Show when={isDrawn()}>
-      <canvas class="plane-layer" aria-hidden="true" ref={canvas} style={{ transform: transform() }} />
-    </Show>
+    <>
+      <Show when={isDrawn()}>
+        <canvas class="plane-layer" aria-hidden="true" ref={canvas} style={{ transform: transform() }} />
+      </Show>
+      {/* The image is seen without them; nobody should think that it has none. */}
+      <Show when={isMissing()}>
+        <p class="planes-missing" role="status">
+          {t().overlay.planesMissing}
+        </p>
+      </Show>
+    </>
   );
 }
 
@@ -60,9 +71,9 @@ function drawLayers(canvas: HTMLCanvasElement, layers: readonly Layer[], { rows,
   context.putImageData(pixels, 0, 0);
 }
 
-/** All that the file draws over the pixels of what is seen, of the size of the image; null for nothing. */
+/** All that the file draws over the pixels of what is seen, of the size of the image; null for nothing. Fails where it cannot be had. */
 export async function planesOf(shown: ShownView, view: View): Promise<HTMLCanvasElement | null> {
-  const layers = shown.cut || !shown.window ? [] : await layersOf(shown, view).catch(() => []);
+  const layers = shown.cut || !shown.window ? [] : await layersOf(shown, view);
   if (layers.length === 0) return null;
   const canvas = document.createElement("canvas");
   drawLayers(canvas, layers, shown.frame);

@@ -6,7 +6,7 @@ import { TAG, text } from "../dicom/model";
 import { CUTS, isVolume, sliceOf, slicing, volumeOf, type Seen } from "../dicom/volume";
 import { dateInWords, nameInWords } from "../dicom/words";
 import { t } from "../i18n/language";
-import type { ShownView, View } from "../render/stackview";
+import type { ShownView, View } from "../render/view";
 import { createTwin, type Model, type Twin } from "../render/twin";
 import type { ClipWriter } from "../render/clip";
 import {
@@ -139,8 +139,11 @@ async function paintCell(
   signal: AbortSignal,
 ): Promise<void> {
   const { twin, dots } = await twinAt(cell, size, scale, signal);
-  await paint(brush, twin, { at, size, dots }, shown, cell.around);
-  twin.dispose();
+  try {
+    await paint(brush, twin, { at, size, dots }, shown, cell.around);
+  } finally {
+    twin.dispose();
+  }
 }
 
 /** Letters are as large in an image's own pixels as on a page so high. */
