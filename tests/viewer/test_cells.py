@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 
 import numpy as np
+import pydicom
 import pytest
 
 from chromium import Page
@@ -91,6 +93,14 @@ def test_a_link_opens_exactly_what_it_names(page: Page, server: str) -> None:
     page.wait_until("document.querySelector('.said').innerText === 'Link copied'")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"{server}/view/{STUDY}?series={STUDY}.2&frame=10&window=-500,1500"
+
+
+def test_a_link_names_an_image_of_a_stack(page: Page, server: str) -> None:
+    coronal = next(file for number, file in enumerate(slices()) if number == SIDE + 40)
+    uid = pydicom.dcmread(io.BytesIO(coronal)).SOPInstanceUID
+    open_at(page, server, f"?instance={uid}")
+    assert page.wait_until(SLICE) == "41 / 64"
+    assert "coronal" in page.evaluate("document.querySelector('.corner.top-right').innerText")
 
 
 def test_series_fill_the_grid_and_lines_show_where_they_cut(page: Page, server: str) -> None:

@@ -1,6 +1,7 @@
 /** Binary values of metadata, wherever they are kept. */
 import type { DicomElement } from "../dicom/model";
 import { bulkData } from "./dicomweb";
+import { bytesOfBase64 } from "./localfiles";
 
 /** Values that were fetched, as planes and tables of a series are the same for its frames. */
 const fetched = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
@@ -9,9 +10,7 @@ const MOST_KEPT = 64;
 /** The bytes of an element, little endian; none for one that holds none. */
 export function bytesOf(element: DicomElement | undefined): Promise<Uint8Array<ArrayBuffer>> {
   if (!element) return Promise.resolve(new Uint8Array());
-  if (element.InlineBinary !== undefined) {
-    return Promise.resolve(Uint8Array.from(atob(element.InlineBinary), (letter) => letter.charCodeAt(0)));
-  }
+  if (element.InlineBinary !== undefined) return Promise.resolve(bytesOfBase64(element.InlineBinary));
   const uri = element.BulkDataURI;
   if (uri !== undefined) return fetchedOnce(uri);
   // Words, as LUT Data with VR US has them.

@@ -59,9 +59,9 @@ export async function localDocument(object: DicomObject): Promise<Blob> {
   const reference = readLocalReference(element?.BulkDataURI);
   if (reference) return new Blob([await localBytes(reference)]);
   if (element?.InlineBinary === undefined) throw new DicomError("cut", TAG.encapsulatedDocument);
-  return new Blob([bytesOfBase64(element.InlineBinary) as BlobPart]);
+  return new Blob([bytesOfBase64(element.InlineBinary)]);
 }
 
-export function bytesOfBase64(text: string): Uint8Array {
+export function bytesOfBase64(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }

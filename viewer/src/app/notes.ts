@@ -2,7 +2,7 @@
 import { createEffect, createMemo, on } from "solid-js";
 import { readDraft, reportDraft, writeDraft } from "../api/drafts";
 import { readReports } from "../api/reports";
-import { sopInstanceUid, type Stack } from "../dicom/displaysets";
+import { placeOfImage, type Stack } from "../dicom/displaysets";
 import { describeFrame } from "../dicom/frame";
 import { spacingOf, type ImagePoint, type Spacing } from "../dicom/measure";
 import { newUid } from "../dicom/uid";
@@ -51,13 +51,7 @@ export function createNotes(uid: string, study: OpenStudy, isLocal: boolean) {
 
   /** Where the image of a measurement is, as far as its series is read. */
   function placeOf({ image }: Pick<Measurement, "image">): Place | undefined {
-    const isIts = (frame: Stack["frames"][number]) =>
-      frame.number === image.frame && sopInstanceUid(frame.instance) === image.sopInstanceUid;
-    for (const set of study.sets()) {
-      const index = set.kind === "stack" ? set.frames.findIndex(isIts) : -1;
-      if (set.kind === "stack" && index >= 0) return { set, index };
-    }
-    return undefined;
+    return placeOfImage(study.sets(), image.sopInstanceUid, image.frame);
   }
 
   return {

@@ -1,14 +1,14 @@
 /** What of a study is shown where: the grid of cells, and how they follow one another. */
 import { createEffect, createMemo, createSignal, on, untrack } from "solid-js";
-import { sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
-import { areParallel, length, unit } from "../dicom/geometry";
+import { placeOfImage, type DisplaySet, type Stack } from "../dicom/displaysets";
+import { areParallel, length, opposite, unit } from "../dicom/geometry";
 import { hangingOf, needsAllSeries } from "../dicom/hanging";
 import type { Link } from "../dicom/link";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot } from "../dicom/orientation";
 import { CUTS, isVolume, volumeOf, type NoVolume } from "../dicom/volume";
 import { centreOf, createCell, type Cell } from "../render/cell";
-import type { Beginning, ShownView } from "../render/stackview";
+import type { Beginning, ShownView } from "../render/view";
 import {
   MOST_SIDE,
   ONE_CELL,
@@ -104,24 +104,15 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     if (![series, instance, frame, window].some(Boolean) && (await hang(first))) return;
     const opened = series ? await study.openSeries(series) : first;
     const named = study.find(instance ?? null);
-    const held = named || !instance ? undefined : stackWith(instance);
+    const held = named || !instance ? undefined : placeOfImage(study.sets(), instance);
     const set = named ?? held?.set ?? opened ?? first;
     show(set.id, 0, { index: held?.index ?? (frame && frame - 1), window });
-  }
-
-  /** The stack of single images that one instance is among, and where. */
-  function stackWith(instance: string): { readonly set: Stack; readonly index: number } | undefined {
-    for (const set of study.sets()) {
-      const index = set.kind === "stack" ? set.frames.findIndex((one) => sopInstanceUid(one.instance) === instance) : -1;
-      if (set.kind === "stack" && index >= 0) return { set, index };
-    }
-    return undefined;
   }
 
   /** As the readers of its modality expect it; false where they expect nothing. */
   async function hang(first: DisplaySet): Promise<boolean> {
     if (NARROW.matches) return false;
-    if (needsAllSeries(first)) for (const { uid } of study.state().series) await study.openSeries(uid);
+    if (needsAllSeries(first)) await Promise.all(study.state().series.map(({ uid }) => study.openSeries(uid)));
     const hanging = hangingOf(study.sets());
     if (!hanging) return false;
     const { rows, columns, cells: hungOnes } = hanging;
@@ -181,7 +172,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     if (found === undefined) return;
     if (!holds(found)) {
       const normal = normalOf(found);
-      const axis = cross(normal, dot(normal, along) < 0 ? [-along[0], -along[1], -along[2]] : along);
+      const axis = cross(normal, dot(normal, along) < 0 ? opposite(along) : along);
       if (length(axis) > 0) cells[found]!.turnPlane(unit(axis), point, Math.atan2(length(axis), Math.abs(dot(normal, along))));
     }
     setLayout(activate(layout(), found));
@@ -197,8 +188,8 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
   /** Of the pair that the images in hand are one of; the active cell goes back to what it was by the same way. */
   async function toggleFusion(): Promise<void> {
     if (isFused(layout())) return void setLayout(withoutCuts);
-    for (const { uid, sets, modality } of study.state().series)
-      if (!sets && isFusible(modality)) await study.openSeries(uid);
+    const wanted = study.state().series.filter(({ sets, modality }) => !sets && isFusible(modality));
+    await Promise.all(wanted.map(({ uid }) => study.openSeries(uid)));
     const pair = fusionPair(study.sets(), stack());
     if (!pair) return onNoPair();
     const now = view();

@@ -3,7 +3,7 @@
  *
  * All in mm of the patient; pictures of either kind are counted from 0 and walked through alike.
  */
-import { difference, length, moved, pointAt, unit, type Plane } from "./geometry";
+import { difference, length, moved, opposite, pointAt, unit, type Plane } from "./geometry";
 import type { Vector3 } from "./model";
 import { cross, dot } from "./orientation";
 import { pointOf, sliceAt, sliceOf, slicing, voxelOf, type Cut, type Projection, type Volume } from "./volume";
@@ -130,8 +130,9 @@ function runsAlongNormal(volume: Volume, cut: Cut): boolean {
   return dot(volume.axes[way.through.axis], normal) * way.through.sign > 0;
 }
 
-export function centreOf({ dimensions: [columns, rows, layers], ...volume }: Volume): Vector3 {
-  return pointOf({ dimensions: [columns, rows, layers], ...volume }, [(columns - 1) / 2, (rows - 1) / 2, (layers - 1) / 2]);
+export function centreOf(volume: Volume): Vector3 {
+  const [columns, rows, layers] = volume.dimensions;
+  return pointOf(volume, [(columns - 1) / 2, (rows - 1) / 2, (layers - 1) / 2]);
 }
 
 /** A direction turned about a unit axis, by an angle that is counted as a screw's that drives along the axis. */
@@ -156,8 +157,4 @@ export function meeting(a: Plane, b: Plane, c: Plane): Vector3 | undefined {
   const [ab, bc, ca] = [cross(a.normal, b.normal), line, cross(c.normal, a.normal)];
   const away = (plane: Plane) => dot(plane.origin, plane.normal) / volume;
   return moved([0, 0, 0], [bc, away(a)], [ca, away(b)], [ab, away(c)]);
-}
-
-function opposite([x, y, z]: Vector3): Vector3 {
-  return [-x, -y, -z];
 }

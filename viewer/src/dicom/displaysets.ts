@@ -98,6 +98,22 @@ export function firstIndex(stack: Stack, asked: number | undefined): number {
   return Math.max(0, Math.min(stack.frames.length - 1, index));
 }
 
+/** Where among display sets an image is: a frame of it, or, without a number, its first. */
+export function placeOfImage(
+  sets: readonly DisplaySet[],
+  instance: string,
+  frame?: number,
+): { readonly set: Stack; readonly index: number } | undefined {
+  for (const set of sets) {
+    if (set.kind !== "stack") continue;
+    const index = set.frames.findIndex(
+      (one) => (frame === undefined || one.number === frame) && sopInstanceUid(one.instance) === instance,
+    );
+    if (index >= 0) return { set, index };
+  }
+  return undefined;
+}
+
 export function sopInstanceUid(instance: DicomObject): string {
   return text(instance, TAG.sopInstanceUid) ?? "";
 }

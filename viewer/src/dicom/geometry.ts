@@ -160,3 +160,7 @@ export function unit(vector: Vector3): Vector3 | undefined {
   const size = length(vector);
   return size > 1e-6 ? [vector[0] / size, vector[1] / size, vector[2] / size] : undefined;
 }
+
+export function opposite([x, y, z]: Vector3): Vector3 {
+  return [-x, -y, -z];
+}

@@ -3,6 +3,7 @@
  * its own, so that scrolling goes through the body and not through time.
  */
 import { numberOfFrames } from "./frame";
+import { grouped } from "./grouped";
 import { TAG, items, number, numbers, text, type DicomObject } from "./model";
 
 /** More sets than these are no list that anybody looks through; the images then stay together, phase after phase. */
@@ -39,16 +40,10 @@ export function phasesOf(
   const distinct = new Set(places).size;
   if (distinct === images.length || distinct < 2) return undefined;
   for (const tag of TELLING) {
-    const phases = new Map<string, DicomObject[]>();
-    for (const image of images) {
-      const name = text(image, tag);
-      if (name === undefined) break;
-      phases.set(name, [...(phases.get(name) ?? []), image]);
-    }
-    const all = [...phases.values()];
-    const isWhole = all.reduce((sum, phase) => sum + phase.length, 0) === images.length;
-    const isApart = all.every((phase) => new Set(phase.map(place)).size === phase.length);
-    if (isWhole && isApart && all.length > 1) return named(phases);
+    const phases = grouped(images, (image) => text(image, tag));
+    if (phases.size < 2 || phases.has(undefined)) continue;
+    const isApart = [...phases.values()].every((phase) => new Set(phase.map(place)).size === phase.length);
+    if (isApart) return named(phases as ReadonlyMap<string, readonly DicomObject[]>);
   }
   return undefined;
 }
@@ -89,11 +84,8 @@ export function framePhases(instance: DicomObject): readonly Phase<number>[] {
   });
   const together = [{ name: "", members: sorted }];
   if (along < 0) return together;
-  const phases = new Map<string, number[]>();
-  for (const frame of sorted) {
-    const name = others.map((at) => indexes[frame - 1]![at]).filter((_, at) => varies(indexes, others[at]!)).join(".");
-    phases.set(name, [...(phases.get(name) ?? []), frame]);
-  }
+  const telling = others.filter((at) => varies(indexes, at));
+  const phases = grouped(sorted, (frame) => telling.map((at) => indexes[frame - 1]![at]).join("."));
   const isStacked = [...phases.values()].every((members) => members.length > 1);
   return phases.size > 1 && phases.size <= MOST_PHASES && isStacked
     ? [...phases].map(([name, members]) => ({ name, members }))
@@ -106,10 +98,6 @@ function varies(indexes: readonly (readonly number[])[], at: number): boolean {
 
 /** Images of one size each, in the order in which sizes first come; undefined for one size, or too many. */
 export function sizesOf(images: readonly DicomObject[]): readonly (readonly DicomObject[])[] | undefined {
-  const sizes = new Map<string, DicomObject[]>();
-  for (const image of images) {
-    const size = `${number(image, TAG.rows)}×${number(image, TAG.columns)}`;
-    sizes.set(size, [...(sizes.get(size) ?? []), image]);
-  }
+  const sizes = grouped(images, (image) => `${number(image, TAG.rows)}×${number(image, TAG.columns)}`);
   return sizes.size > 1 && sizes.size <= MOST_PHASES ? [...sizes.values()] : undefined;
 }

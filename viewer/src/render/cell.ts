@@ -9,7 +9,8 @@ import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
 import { FIRST_LOOK, type FusionLook } from "../state/fusion";
 import type { Point } from "../tools/gestures";
 import type { Progress } from "./prefetch";
-import type { Beginning, LoadFailure, Probed, ShownView, StackView, StackViewListener, View } from "./stackview";
+import type { StackView } from "./stackview";
+import type { Beginning, LoadFailure, Probed, ShownView, StackViewListener, View } from "./view";
 import type { SolidView } from "./solidview";
 import type { VolumeView } from "./volumeview";
 

@@ -4,14 +4,15 @@
  *
  * The loader scales in its workers; only what it cannot do is done anew here from the stored values.
  */
-import { utilities, type Types } from "@cornerstonejs/core";
+import type { Types } from "@cornerstonejs/core";
+import { bytesOf } from "../api/bulk";
 import type { FrameDescription } from "../dicom/frame";
 import { lookUp, lookupTable, type LookupTable } from "../dicom/lut";
 import { TAG, text, type DicomObject } from "../dicom/model";
 import { overlaysOf, type Mask, type OverlayPlane } from "../dicom/planes";
 import { storedRange, storedValue } from "../dicom/storedbits";
 import { defaultVoi, functionFor, rangeOf, thinned, type VoiFunction } from "../dicom/voi";
-import { bytesOf } from "../api/bulk";
+import { greyImage } from "./greyimage";
 
 interface Aside {
   /** Shown until somebody sets a window. */
@@ -83,24 +84,7 @@ function fromStored(image: Types.IImage, frame: FrameDescription, table: LookupT
     ? (word: number) => lookUp(table, storedValue(frame, word))
     : (word: number) => storedValue(frame, word) * frame.rescaleSlope + frame.rescaleIntercept;
   const scalarData = table ? Uint16Array.from(words, value) : Float32Array.from(words, value);
-  let [min, max] = [Infinity, -Infinity];
-  for (const one of scalarData) {
-    if (one < min) min = one;
-    if (one > max) max = one;
-  }
-  const { rows, columns } = image;
-  const scalingParameters = { rescaleSlope: frame.rescaleSlope, rescaleIntercept: frame.rescaleIntercept, modality: "" };
-  const made = {
-    ...image,
-    dataType: scalarData.constructor.name,
-    minPixelValue: min,
-    maxPixelValue: max,
-    preScale: { enabled: true, scaled: true, scalingParameters },
-    sizeInBytes: scalarData.byteLength,
-    getPixelData: () => scalarData,
-    voxelManager: utilities.VoxelManager.createImageVoxelManager({ scalarData, width: columns, height: rows, numberOfComponents: 1 }),
-  };
-  return made as unknown as Types.IImage;
+  return greyImage(image, scalarData);
 }
 
 function withVoi(

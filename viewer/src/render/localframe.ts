@@ -33,7 +33,8 @@ import {
   IMPLICIT_LITTLE,
 } from "../dicom/syntaxes";
 import { t } from "../i18n/language";
-import { bytesOfBase64, contentOf, localBytes } from "../api/localfiles";
+import { bytesOf } from "../api/bulk";
+import { contentOf, localBytes } from "../api/localfiles";
 import { pictureImage } from "./colourimage";
 import { graded } from "./graded";
 import { knownFrame, transferSyntaxOf, valuesIdOf } from "./imageids";
@@ -137,8 +138,8 @@ async function encapsulated(object: DicomObject, reference: LocalReference, numb
   const content = await contentOf(reference);
   let found = spans.get(object);
   if (!found) {
-    const table = await valueBytes(object[TAG.extendedOffsetTable]);
-    found = frameSpans(content, reference.offset, numberOfFrames(object), table ? offsetsOf(table) : []);
+    const table = await bytesOf(object[TAG.extendedOffsetTable]);
+    found = frameSpans(content, reference.offset, numberOfFrames(object), table.length > 0 ? offsetsOf(table) : []);
     spans.set(object, found);
   }
   const span = (await found)[number - 1];
@@ -185,31 +186,20 @@ const PALETTES = [
 async function palettes(object: DicomObject, littleEndian: boolean): Promise<readonly [Palette, Palette, Palette]> {
   const found = await Promise.all(
     PALETTES.map(async ({ descriptor, plain, segmented }) => {
-      const data = (await valueBytes(object[plain])) ?? expanded(await valueBytes(object[segmented]), littleEndian);
-      if (!data) throw new DicomError("cut", plain);
+      const whole = await bytesOf(object[plain]);
+      const data = whole.length > 0 ? whole : expanded(await bytesOf(object[segmented]), littleEndian);
+      if (data.length === 0) throw new DicomError("cut", plain);
       return paletteOf(numbers(object, descriptor), data, littleEndian);
     }),
   );
   return found as unknown as readonly [Palette, Palette, Palette];
 }
 
-function expanded(segments: Uint8Array | undefined, littleEndian: boolean): Uint8Array | undefined {
-  if (!segments) return undefined;
+function expanded(segments: Uint8Array, littleEndian: boolean): Uint8Array {
   const view = new DataView(segments.buffer, segments.byteOffset, segments.byteLength);
   const words = Uint16Array.from({ length: segments.byteLength >> 1 }, (_, at) => view.getUint16(at * 2, littleEndian));
   const values = new DataView(new ArrayBuffer(2 * 65536));
   const plain = expandedSegments(words);
   plain.forEach((value, at) => values.setUint16(at * 2, value, littleEndian));
   return new Uint8Array(values.buffer, 0, plain.length * 2);
-}
-
-/** The bytes of a value that is bytes, wherever they are; undefined for one that is absent. */
-async function valueBytes(element: DicomElement | undefined): Promise<Uint8Array | undefined> {
-  const reference = readLocalReference(element?.BulkDataURI);
-  if (reference) return await localBytes(reference);
-  if (element?.InlineBinary !== undefined) return bytesOfBase64(element.InlineBinary);
-  // Tables in Implicit VR may have been read as numbers.
-  const values = element?.Value?.filter((value) => typeof value === "number");
-  if (!values || values.length === 0) return undefined;
-  return new Uint8Array(Uint16Array.from(values).buffer);
 }

@@ -8,7 +8,7 @@ import vtkPlane from "@kitware/vtk.js/Common/DataModel/Plane.js";
 import { CONSTANTS, Enums, utilities, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
-import { length, moved } from "../dicom/geometry";
+import { length, moved, opposite } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
 import { WHOLE, cropEdges, facePlanes, isWhole, type Crop } from "../dicom/crop";
@@ -17,16 +17,8 @@ import { suvFactor, uptakeOf, type Uptake } from "../dicom/uptake";
 import { pointOf, renderingsFor, sliceOf, slicing, type Rendering, type Volume } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
-import {
-  LARGEST_ZOOM,
-  SMALLEST_ZOOM,
-  draggedWindow,
-  drawnBy,
-  playFrames,
-  type Beginning,
-  type StackViewListener,
-  type View,
-} from "./stackview";
+import { LARGEST_ZOOM, SMALLEST_ZOOM, draggedWindow, drawnBy, playFrames } from "./stackview";
+import type { Beginning, StackViewListener, View } from "./view";
 import { paintActor, type Painting } from "./paint";
 import { volumesOf } from "./volumes";
 
@@ -260,9 +252,9 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     pan: ({ x, y }) => look && change({ pan: { x: look.pan.x + x, y: look.pan.y + y } }),
     fit: () => look && change({ zoom: 1, pan: { x: 0, y: 0 } }),
     zoom: (factor) => look && change({ zoom: Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, look.zoom * factor)) }),
-    rotate: () => look && change({ right: negated(look.down), down: look.right }),
+    rotate: () => look && change({ right: opposite(look.down), down: look.right }),
     // A mirrored body would be another one: it is turned to its other side instead.
-    flip: () => look && change({ right: negated(look.right) }),
+    flip: () => look && change({ right: opposite(look.right) }),
     invert: () => undefined,
     reset: () => shown && beginWith(shown, {}),
     play(framesPerSecond, onStop) {
@@ -335,8 +327,4 @@ function turned(direction: Vector3, towards: Vector3, angle: number): Vector3 {
   const [x, y, z] = [0, 1, 2].map((part) => direction[part]! * cos + towards[part]! * sin) as [number, number, number];
   const size = Math.hypot(x, y, z);
   return [x / size, y / size, z / size];
-}
-
-function negated([x, y, z]: Vector3): Vector3 {
-  return [-x, -y, -z];
 }

@@ -7,196 +7,24 @@ import { ApiError } from "../api/http";
 import { firstIndex, type Stack } from "../dicom/displaysets";
 import { placing, type Hung } from "../dicom/hanging";
 import type { FrameDescription, Window } from "../dicom/frame";
-import type { LookupTable } from "../dicom/lut";
-import type { Mask } from "../dicom/planes";
 import { rangeOf, voiFunctionOf, windowOfRange } from "../dicom/voi";
-import { embeddedPlane, tableShown } from "./graded";
-import type { ImagePoint, Pixels } from "../dicom/measure";
-import { nearestPlane, planeOf, type Plane } from "../dicom/geometry";
+import type { Pixels } from "../dicom/measure";
+import { nearestPlane, opposite, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
-import type { Crop } from "../dicom/crop";
-import type { Palette } from "../dicom/palettes";
 import { canSubtract } from "../dicom/subtraction";
-import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
 import { bring, isHere } from "./bring";
 import { wordsOf } from "./localframe";
+import { embeddedPlane } from "./graded";
 import { imageIdsOf, isRendered, knownFrame, plainId, subtractedId } from "./imageids";
-import { NotFetched, prefetchStack, type Prefetch, type Progress } from "./prefetch";
+import { magnifierOf } from "./magnifier";
+import { NotFetched, prefetchStack, type Prefetch } from "./prefetch";
 import { keepStack, recallStack } from "./transport";
-
-export interface ShownView {
-  readonly index: number;
-  readonly count: number;
-  readonly frame: FrameDescription;
-  /** Of the frame in its instance, from 1; 0 for a slice cut through a volume. */
-  readonly frameNumber: number;
-  readonly instance: DicomObject;
-  readonly window: Window | null;
-  readonly inverted: boolean;
-  readonly edges: EdgeLetters | null;
-  /** Screen pixels per millimetre; null without a known spacing. */
-  readonly pixelsPerMm: number | null;
-  /** Screen pixels per image pixel. */
-  readonly magnification: number;
-  /** Where the image is in the patient, as far as its header tells. */
-  readonly plane: Plane | undefined;
-  readonly frameOfReferenceUid: string | undefined;
-  /** How the volume is cut that this is a slice of; null for an image as it was taken. */
-  readonly cut: Seen | null;
-  /** Between it and the next slice of the cut; null for an image as it was taken. */
-  readonly stepMm: number | null;
-  /** How many of its slices are seen as one, and how; null for one. */
-  readonly slab: Slab | null;
-  /** Less its mask; null where nothing says what to subtract. */
-  readonly subtracted: boolean | null;
-  /** Of a solid thing. */
-  readonly rendering: Rendering | null;
-  /** What the values stand for, or why that is not known; undefined for all but PET. */
-  readonly uptake: Uptake | undefined;
-  /** A hand has turned it out of the planes of the patient. */
-  readonly turned: boolean;
-  /** By how many degrees the gantry was tilted, where its images were straightened for this. */
-  readonly straightened: number | null;
-  /** What is laid over it. */
-  readonly over: ShownOver | null;
-  /** Of a solid thing: the box that is seen of it, and the ends of the box's edges in the patient. */
-  readonly crop: ShownCrop | null;
-}
-
-export interface ShownCrop {
-  readonly faces: Crop;
-  readonly edges: readonly (readonly [Vector3, Vector3])[];
-}
-
-/** A volume that is seen over another one. */
-export interface ShownOver {
-  readonly palette: Palette;
-  readonly opacity: number;
-  readonly window: Window;
-  /** From the least to the greatest value. */
-  readonly whole: Window;
-  readonly unit: string;
-  readonly uptake: Uptake | undefined;
-  readonly modality: string;
-}
-
-/** What a stack begins with where somebody has asked for that. */
-export interface Beginning {
-  readonly index?: number | undefined;
-  /** Of the patient; slices of a volume begin at the one nearest to it, and not at an index. */
-  readonly point?: Vector3 | undefined;
-  readonly window?: Window | undefined;
-  /** How it hangs, where its reader expects that. */
-  readonly hung?: Hung | undefined;
-}
-
-/** One pixel: its column and row, from 0, and what it holds. */
-export interface Probed {
-  readonly column: number;
-  readonly row: number;
-  /** One value in `unit`, or three of colour. */
-  readonly values: readonly number[];
-  readonly unit: string;
-  /** SUV for one of `unit`, where it is known. */
-  readonly suvFactor: number | undefined;
-  /** What the volume over it holds there. */
-  readonly over?: Pick<Probed, "values" | "unit" | "suvFactor"> | undefined;
-}
-
-export interface LoadFailure {
-  readonly index: number;
-  /** What a person reads, where more is known than that it failed. */
-  readonly words?: string | undefined;
-  readonly message: string;
-}
-
-export interface StackViewListener {
-  onView(view: ShownView): void;
-  onProgress(progress: Progress): void;
-  onFailure(failure: LoadFailure): void;
-  /** It cannot be shown in the way that was asked for. */
-  onRefusal(reason: NoVolume): void;
-}
-
-/** A glass over a view, in an element of its own. */
-export interface Magnifier {
-  /** What lies there in the view, so many times larger, in the middle of the glass. */
-  show(at: Point, factor: number): void;
-  dispose(): void;
-}
-
-/** What hands and keys do to a picture, be it one of a stack or a cut through a volume. */
-export interface View {
-  goTo(index: number): void;
-  /** To the image nearest to a point of the patient, where images are known to lie. */
-  goToPoint(point: Vector3): void;
-  /** The point of the patient that is seen there; undefined where none is known. */
-  pointAt(at: Point): Vector3 | undefined;
-  /** Where a point of the patient is seen, in pixels of the element. */
-  placeOf(point: Vector3): Point;
-  /** The point of the image that is seen there, and where one is seen; undefined while there is no image. */
-  imagePointAt(at: Point): ImagePoint | undefined;
-  placeOfImagePoint(point: ImagePoint): Point | undefined;
-  /** The values of an image while it is shown; undefined for what the server rendered. */
-  pixels(index: number): Pixels | undefined;
-  /** An overlay that stands in bits of the pixels that are shown. */
-  embedded?(group: number): Mask | undefined;
-  probe(at: Point): Probed | undefined;
-  scroll(images: number): void;
-  setWindow(window: Window): void;
-  dragWindow(delta: Point): void;
-  pan(delta: Point): void;
-  /** As large as it fits, in the middle; window and turns stay. */
-  fit(): void;
-  /** The mask is taken off, or put back. */
-  subtract?(): void;
-  magnifier?(element: HTMLDivElement): Magnifier;
-  zoom(factor: number, around?: Point): void;
-  /** Of what is turned by a hand that would otherwise scroll or set a window. */
-  turn?(delta: Point): void;
-  /** Of the same: by this share of a full turn, about what is upright on the screen. */
-  turnAround?(share: number): void;
-  /** How it is looked at; undefined before anything is shown. */
-  look(): Portrait | undefined;
-  /** Is looked at as another of its kind is. */
-  wear(portrait: Portrait, fit: Fit): Promise<void>;
-  /** Resolves once it is drawn, at an index where one is given; fails where that image cannot be had. */
-  drawn(index?: number): Promise<void>;
-  rotate(): void;
-  flip(): void;
-  invert(): void;
-  reset(): void;
-  play(framesPerSecond: number, onStop: () => void): void;
-  stop(): void;
-  dispose(): void;
-}
-
-/** How much is seen of what another view shows. */
-export type Fit =
-  /** So many pixels of the element for each of the other's, around the same middle. */
-  | { readonly magnified: number }
-  /** So many pixels of the element for a millimetre, around the same middle. */
-  | { readonly pixelsPerMm: number }
-  /** All of the image, as large as the element takes. */
-  | "whole";
-
-interface StackPortrait {
-  readonly kind: "stack";
-  readonly camera: Types.ICamera;
-  readonly pixelsPerUnit: number;
-  readonly isSubtracted: boolean;
-  readonly properties: { [Name in "voiRange" | "VOILUTFunction" | "invert"]: Types.StackViewportProperties[Name] | undefined };
-}
-
-/** How a view is looked at: the other kinds keep theirs in a form of their own. */
-export type Portrait =
-  | StackPortrait
-  | { readonly kind: "volume"; readonly look: unknown; readonly pixelsPerMm: number }
-  | { readonly kind: "solid"; readonly look: unknown; readonly pixelsPerMm: number };
+import type { Beginning, Probed, ShownView, StackViewListener, View } from "./view";
+import { dress } from "./voitable";
 
 export interface StackView extends View {
   show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
@@ -496,53 +324,6 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   };
 }
 
-let magnifiers = 0;
-
-/** A viewport of its own, so that the glass shows all that the image holds, and not the screen's pixels larger. */
-function magnifierOf(viewport: Types.IStackViewport, element: HTMLDivElement): Magnifier {
-  const engine = renderingEngine();
-  const viewportId = `lens-${(magnifiers += 1)}`;
-  engine.enableElement({ viewportId, element, type: Enums.ViewportType.STACK, defaultOptions: { background: [0, 0, 0] } });
-  const glass = engine.getViewport(viewportId) as Types.IStackViewport;
-  let imageId: string | undefined;
-  let isGone = false;
-  async function follow(at: Point, factor: number): Promise<void> {
-    const wanted = viewport.getCurrentImageId();
-    if (!wanted || !viewport.getDefaultActor()) return;
-    if (wanted !== imageId) {
-      imageId = wanted;
-      await glass.setStack([wanted], 0);
-    }
-    if (isGone || wanted !== imageId) return;
-    const { voiRange, invert } = viewport.getProperties();
-    glass.setProperties({ ...(voiRange && { voiRange }), ...(invert !== undefined && { invert }) });
-    const camera = viewport.getCamera();
-    const point = viewport.canvasToWorld([at.x, at.y]);
-    const from = camera.focalPoint!;
-    const moved = (place: Types.Point3): Types.Point3 => [
-      place[0] + point[0] - from[0],
-      place[1] + point[1] - from[1],
-      place[2] + point[2] - from[2],
-    ];
-    const share = element.clientHeight / Math.max(1, viewport.element.clientHeight);
-    glass.setCamera({
-      ...camera,
-      focalPoint: moved(from),
-      position: moved(camera.position!),
-      parallelScale: (camera.parallelScale! * share) / factor,
-    });
-    dress(glass);
-    glass.render();
-  }
-  return {
-    show: (at, factor) => void follow(at, factor),
-    dispose() {
-      isGone = true;
-      engine.disableElement(viewportId);
-    },
-  };
-}
-
 /** Resolves with the next picture of an element, which `draw` asks for. */
 export function drawnBy(element: HTMLDivElement, draw: () => void): Promise<void> {
   return new Promise((resolve) => {
@@ -599,42 +380,6 @@ function currentWindow(viewport: Types.IStackViewport): Window | null {
 }
 
 const functionOf = (viewport: Types.IStackViewport) => voiFunctionOf(viewport.getProperties().VOILUTFunction);
-
-/** Steps of a table that the graphics card is given; between them it draws straight lines. */
-const TABLE_STEPS = 512;
-/** Transfer functions that are a table, and whether upside down. */
-const tables = new WeakMap<object, { readonly table: LookupTable; readonly inverted: boolean }>();
-
-/** Shows the image through its VOI LUT (PS3.3 C.11.2.1.1) for as long as nobody has set a window. */
-function dress(viewport: Types.IStackViewport): void {
-  const actor = viewport.getDefaultActor()?.actor as Types.ImageActor | undefined;
-  if (!actor) return;
-  const property = actor.getProperty();
-  const now = property.getRGBTransferFunction(0);
-  const { voiRange, invert = false } = viewport.getProperties();
-  if (!voiRange) return;
-  const table = tableShown(viewport.getCornerstoneImage(), voiRange);
-  const worn = now ? tables.get(now) : undefined;
-  if (table ? worn?.table === table && worn.inverted === invert : worn === undefined) return;
-  const shares = table ? sharesOf(table) : [0, 1];
-  const { lower, upper } = voiRange;
-  const made = utilities.createLinearRGBTransferFunction({ lower, upper });
-  made.removeAllPoints();
-  shares.forEach((share, at) => {
-    const grey = invert ? 1 - share : share;
-    made.addRGBPoint(lower + ((upper - lower) * at) / (shares.length - 1), grey, grey, grey);
-  });
-  if (table) tables.set(made, { table, inverted: invert });
-  property.setRGBTransferFunction(0, made);
-}
-
-function sharesOf({ entries, top }: LookupTable): readonly number[] {
-  const steps = Math.min(TABLE_STEPS, Math.max(2, entries.length));
-  return Array.from({ length: steps }, (_, at) => {
-    const entry = entries[Math.round((at * (entries.length - 1)) / (steps - 1))]!;
-    return Math.min(1, entry / top);
-  });
-}
 
 function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined): ShownView | undefined {
   const imageId = viewport.getCurrentImageId();
@@ -717,7 +462,7 @@ function screenDirections(viewport: Types.IStackViewport): ScreenDirections {
   const up = [...(viewUp ?? [0, -1, 0])] as unknown as Vector3;
   const normal = [...(viewPlaneNormal ?? [0, 0, -1])] as unknown as Vector3;
   // Flipping turns the normal round: the picture is then seen from behind.
-  return { right: cross(up, normal), down: [-up[0], -up[1], -up[2]] };
+  return { right: cross(up, normal), down: opposite(up) };
 }
 
 function screenPixelsPerUnit(viewport: Types.IStackViewport, right: Vector3): number {

@@ -1,10 +1,11 @@
 /** Frames less their masks, as images of their own beside those that they are made of. */
-import { imageLoader, utilities, type Types } from "@cornerstonejs/core";
+import { imageLoader, type Types } from "@cornerstonejs/core";
 import { subtracted, subtractionOf } from "../dicom/subtraction";
 import { defaultVoi, thinned } from "../dicom/voi";
+import { greyImage } from "./greyimage";
 import { SUBTRACTED, imageIdOfFrame, knownFrame, plainId } from "./imageids";
 
-export function loadSubtracted(imageId: string): { promise: Promise<Types.IImage> } {
+function loadSubtracted(imageId: string): { promise: Promise<Types.IImage> } {
   return { promise: load(imageId) };
 }
 
@@ -27,23 +28,6 @@ async function load(imageId: string): Promise<Types.IImage> {
   const scalarData = subtracted(frame.getPixelData(), held, rows, columns, subtraction.shift);
   const values = thinned(scalarData, rows, columns, () => false);
   const voi = defaultVoi(values, { modality: "XA", isHounsfield: false, bitsStored: undefined });
-  let [min, max] = [Infinity, -Infinity];
-  for (const value of scalarData) [min, max] = [Math.min(min, value), Math.max(max, value)];
-  const made = {
-    ...frame,
-    imageId,
-    dataType: "Float32Array",
-    windowCenter: voi.center,
-    windowWidth: voi.width,
-    voiLUTFunction: voi.voiFunction,
-    minPixelValue: min,
-    maxPixelValue: max,
-    slope: 1,
-    intercept: 0,
-    preScale: { enabled: true, scaled: true, scalingParameters: { rescaleSlope: 1, rescaleIntercept: 0, modality: "XA" } },
-    sizeInBytes: scalarData.byteLength,
-    getPixelData: () => scalarData,
-    voxelManager: utilities.VoxelManager.createImageVoxelManager({ scalarData, width: columns, height: rows, numberOfComponents: 1 }),
-  };
-  return made as unknown as Types.IImage;
+  const { center: windowCenter, width: windowWidth, voiFunction } = voi;
+  return greyImage(frame, scalarData, { imageId, windowCenter, windowWidth, voiLUTFunction: voiFunction });
 }

@@ -7,7 +7,7 @@ import type { Seen } from "../dicom/volume";
 import type { Size } from "../state/exporting";
 import type { FusionLook } from "../state/fusion";
 import { createCell, type Cell } from "./cell";
-import type { Beginning, Fit, Portrait, ShownView, View } from "./stackview";
+import type { Beginning, Fit, Portrait, ShownView, View } from "./view";
 
 /** What a twin shows. */
 export interface Model {

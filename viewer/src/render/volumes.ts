@@ -13,7 +13,8 @@ import { cacheBudgetBytes } from "./engine";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
 import { wordsOf } from "./localframe";
 import { NotFetched, SHARE_OF_CACHE, fetchAll, type Progress } from "./prefetch";
-import { reason, type StackViewListener } from "./stackview";
+import { reason } from "./stackview";
+import type { StackViewListener } from "./view";
 
 export interface HeldVolume {
   readonly id: string;

@@ -6,7 +6,7 @@ import { Enums, utilities, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
 import { centreOf, planeValues, rotated, straightCutting, turnedCutting, type Cutting, type Turned } from "../dicom/cutting";
-import { difference, moved, pixelOf, pointAt, type Plane } from "../dicom/geometry";
+import { difference, moved, opposite, pixelOf, pointAt, type Plane } from "../dicom/geometry";
 import type { Pixels } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
@@ -16,18 +16,8 @@ import { sliceValues, slicesIn, slicing, voxelOf, type Cut, type Projection, typ
 import { FIRST_LOOK, type FusionLook } from "../state/fusion";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
-import {
-  LARGEST_ZOOM,
-  SMALLEST_ZOOM,
-  draggedWindow,
-  drawnBy,
-  playFrames,
-  type Beginning,
-  type Probed,
-  type ShownOver,
-  type StackViewListener,
-  type View,
-} from "./stackview";
+import { LARGEST_ZOOM, SMALLEST_ZOOM, draggedWindow, drawnBy, playFrames } from "./stackview";
+import type { Beginning, Probed, ShownOver, StackViewListener, View } from "./view";
 import { paintActor, palettePainting } from "./paint";
 import { volumesOf, type HeldVolume, type Taken } from "./volumes";
 
@@ -137,9 +127,9 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     // A plane that is turned is no larger or smaller on the screen than it was.
     const { columns, rows, spacing } = shown!.straight.planeAt(0);
     const { flipped, turns, zoom } = look!;
-    let [right, down]: [Vector3, Vector3] = [flipped ? turned(row) : row, column];
+    let [right, down]: [Vector3, Vector3] = [flipped ? opposite(row) : row, column];
     // A quarter turn to the right: what was below is now on the left.
-    for (let turn = 0; turn < turns; turn += 1) [right, down] = [turned(down), right];
+    for (let turn = 0; turn < turns; turn += 1) [right, down] = [opposite(down), right];
     const [width, height] = [columns * spacing[0], rows * spacing[1]];
     const [across, along] = turns % 2 === 0 ? [width, height] : [height, width];
     const fitting = Math.min(element.clientWidth / across, element.clientHeight / along);
@@ -183,7 +173,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       focalPoint: [...focalPoint],
       position: [...moved(focalPoint, [normal, EYE_MM])],
       viewPlaneNormal: [...normal],
-      viewUp: [...turned(down)],
+      viewUp: [...opposite(down)],
       parallelScale: element.clientHeight / 2 / pixelsPerMm,
     });
     viewport.render();
@@ -472,7 +462,3 @@ function firstWindow({ frame, held }: Taken, stack: Stack): Window {
 
 /** The axis of the patient that a cut is walked along. */
 const ALONG = { sagittal: 0, coronal: 1, axial: 2 } as const;
-
-function turned([x, y, z]: Vector3): Vector3 {
-  return [-x, -y, -z];
-}

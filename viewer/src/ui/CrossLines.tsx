@@ -3,7 +3,7 @@ import { For, Show, createMemo, type JSX } from "solid-js";
 import { cut, pixelOf, type Plane } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import type { Cell } from "../render/cell";
-import type { ShownView } from "../render/stackview";
+import type { ShownView } from "../render/view";
 import type { Point } from "../tools/gestures";
 
 export interface CrossLinesProps {

@@ -5,7 +5,7 @@ import { PALETTE_NAMES, gradientOf } from "../dicom/palettes";
 import { SUV_TOPS, endsOf, windowBetween } from "../dicom/presets";
 import { SUV_UNIT, significant, suvFactor } from "../dicom/uptake";
 import { numberInWords, t } from "../i18n/language";
-import type { ShownOver } from "../render/stackview";
+import type { ShownOver } from "../render/view";
 import type { FusionLook } from "../state/fusion";
 import { OneOf } from "./controls";
 import { Icon } from "./icons";

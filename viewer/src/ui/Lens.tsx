@@ -2,7 +2,6 @@
 import { createEffect, createSignal, onCleanup, onMount, type JSX } from "solid-js";
 import "./styles/lens.css";
 import type { Cell } from "../render/cell";
-import type { Magnifier } from "../render/stackview";
 import type { Point } from "../tools/gestures";
 
 const FACTOR = 2.5;
@@ -42,9 +41,7 @@ export function Lens(props: { readonly cell: Cell; readonly box: HTMLElement; re
   };
 
   onMount(() => {
-    let magnifier: Magnifier | undefined;
-    const view = props.cell.view();
-    magnifier = view?.magnifier?.(glass);
+    const magnifier = props.cell.view()?.magnifier?.(glass);
     // Whatever changes in the picture changes in the glass.
     createEffect(() => props.cell.shown() && magnifier?.show(at(), FACTOR));
     props.box.addEventListener("pointermove", follow);

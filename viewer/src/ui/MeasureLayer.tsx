@@ -6,7 +6,7 @@ import { suvFactor, unitOf } from "../dicom/uptake";
 import { nameInWords } from "../dicom/words";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
-import type { ShownView } from "../render/stackview";
+import type { ShownView } from "../render/view";
 import type { Measurement } from "../state/measurements";
 import type { Reported, ReportedOnes } from "../state/reported";
 import { seenOn } from "../state/space";

@@ -8,7 +8,7 @@ import type { Vector3 } from "../dicom/model";
 import type { Seen } from "../dicom/volume";
 import { t } from "../i18n/language";
 import type { Cell } from "../render/cell";
-import type { Beginning, ShownView } from "../render/stackview";
+import type { Beginning, ShownView } from "../render/view";
 import { isLocal } from "../api/localfiles";
 import type { ReportedOnes } from "../state/reported";
 import type { Identity } from "../state/study";

@@ -6,7 +6,7 @@ import { presetWords, type Preset } from "../dicom/presets";
 import type { Crop } from "../dicom/crop";
 import type { Rendering, Slab } from "../dicom/volume";
 import { numberInWords, t } from "../i18n/language";
-import type { ShownOver } from "../render/stackview";
+import type { ShownOver } from "../render/view";
 import type { FusionLook } from "../state/fusion";
 import { cellCount, type Layout } from "../state/layout";
 import { commandWords, keyNamed, keyShown, type CommandId } from "../tools/keys";

@@ -6,7 +6,7 @@ import { isSuv } from "../dicom/suv";
 import { suvFactor, whyNoSuv } from "../dicom/uptake";
 import { ageInWords, dateInWords, listed, nameInWords, sexInWords, timeInWords } from "../dicom/words";
 import { numberInWords, t } from "../i18n/language";
-import type { ShownOver, ShownView } from "../render/stackview";
+import type { ShownOver, ShownView } from "../render/view";
 import type { Identity } from "../state/study";
 
 export interface OverlayLine {

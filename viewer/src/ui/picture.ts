@@ -4,7 +4,7 @@ import type { ImagePoint } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { PALETTES } from "../dicom/palettes";
 import type { Twin } from "../render/twin";
-import type { ShownOver, ShownView } from "../render/stackview";
+import type { ShownOver, ShownView } from "../render/view";
 import type { Shown, Size } from "../state/exporting";
 import type { ReportedOnes } from "../state/reported";
 import type { Identity } from "../state/study";

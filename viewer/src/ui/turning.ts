@@ -3,7 +3,7 @@ import { meeting } from "../dicom/cutting";
 import { difference, unit, type Plane } from "../dicom/geometry";
 import type { Vector3 } from "../dicom/model";
 import { cross } from "../dicom/orientation";
-import type { ShownView, View } from "../render/stackview";
+import type { ShownView, View } from "../render/view";
 
 export interface TurnablePlane {
   /** Of the cells of the stage. */
