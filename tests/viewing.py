@@ -136,6 +136,21 @@ def changed(page: Page, before: list[int]) -> list[int]:
     raise AssertionError("the image stayed as it was")
 
 
+def probe(page: Page, column: int, row: int, columns: int, rows: int) -> None:
+    """Put the mouse on a pixel of the first viewport, which shows all of an image of square pixels."""
+    x, y, width, height = page.evaluate(
+        "(() => { const b = document.querySelector('.viewport').getBoundingClientRect();"
+        " return [b.x, b.y, b.width, b.height]; })()"
+    )
+    pixel = min(width / columns, height / rows)
+    page.command(
+        "Input.dispatchMouseEvent",
+        type="mouseMoved",
+        x=x + width / 2 + (column - (columns - 1) / 2) * pixel,
+        y=y + height / 2 + (row - (rows - 1) / 2) * pixel,
+    )
+
+
 def open_study(page: Page) -> None:
     page.wait_until(STUDY_SHOWN)
     page.click("a.study")

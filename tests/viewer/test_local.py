@@ -24,7 +24,7 @@ from gantry.toolkit.example import example_study
 from image_values import image_object, made, reading
 from relay import Relay, relayed
 from serving import ROOT, part10
-from viewing import ARTIFACTS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, open_series, serving
+from viewing import ARTIFACTS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, open_series, probe, serving
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
 
@@ -91,23 +91,8 @@ def open_local(page: Page, index: int = 0) -> None:
     page.wait_until(NO_LONGER_LOADING)
 
 
-def probe(page: Page, column: int, row: int, side: int = SIDE) -> None:
-    """Put the mouse on a pixel of the first viewport."""
-    x, y, width, height = page.evaluate(
-        "(() => { const b = document.querySelector('.viewport').getBoundingClientRect();"
-        " return [b.x, b.y, b.width, b.height]; })()"
-    )
-    pixel = min(width, height) / side
-    page.command(
-        "Input.dispatchMouseEvent",
-        type="mouseMoved",
-        x=x + width / 2 + (column - (side - 1) / 2) * pixel,
-        y=y + height / 2 + (row - (side - 1) / 2) * pixel,
-    )
-
-
 def check_value(page: Page, column: int, row: int, value: float, unit: str = " HU") -> None:
-    probe(page, column, row)
+    probe(page, column, row, SIDE, SIDE)
     page.wait_until(
         f"document.querySelector('.probe').innerText.replaceAll(',', '').replaceAll('−', '-')"
         f" === '{column} {row}: {value}{unit}'", 10

@@ -8,6 +8,7 @@ import { smallPicture } from "../src/dicom/smallpicture";
 import {
   coloured,
   expandedSegments,
+  floatValues,
   paletteOf,
   placeOfFrame,
   rgbOfDeep,
@@ -127,4 +128,30 @@ test("a small picture takes the nearest pixels by the window, in the shape of th
   assert.deepEqual([flat.width, flat.height], [20, 5]);
   const colour = smallPicture({ ...image, values: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), components: 3 }, 1);
   assert.deepEqual([...colour.rgba], [10, 11, 12, 255]);
+});
+
+test("numbers of 32 and 64 bits are read in both orders of bytes, rescaled, and refused where they do not fit", () => {
+  const frame = (tag: string, rescale: Record<string, number> = {}) =>
+    describeFrame(
+      {
+        [tag]: { vr: "OF", BulkDataURI: "x" },
+        "00280010": { vr: "US", Value: [1] },
+        "00280011": { vr: "US", Value: [2] },
+        ...Object.fromEntries(Object.entries(rescale).map(([at, value]) => [at, { vr: "DS", Value: [value] }])),
+      } as DicomObject,
+      1,
+    );
+  const bytes = (size: 4 | 8, littleEndian: boolean, ...values: readonly number[]) => {
+    const view = new DataView(new ArrayBuffer(size * values.length));
+    values.forEach((value, at) => (size === 4 ? view.setFloat32(at * 4, value, littleEndian) : view.setFloat64(at * 8, value, littleEndian)));
+    return new Uint8Array(view.buffer);
+  };
+  const [singles, doubles] = [frame("7FE00008"), frame("7FE00009", { "00281053": 2, "00281052": -1 })];
+  assert.deepEqual([singles.floatBits, doubles.floatBits], [32, 64]);
+  assert.deepEqual([...floatValues(bytes(4, true, 0.5, NaN), singles, true)!], [0.5, NaN]);
+  assert.deepEqual([...floatValues(bytes(8, false, 0.25, -Infinity), doubles, false)!], [-0.5, -Infinity]);
+  assert.equal(floatValues(bytes(8, true, 1e200, 0), doubles, true), undefined);
+  assert.throws(() => floatValues(bytes(4, true, 1), singles, true), DicomError);
+  // Of integers beside them, the integers are taken.
+  assert.equal(describeFrame({ "7FE00010": { vr: "OW" }, "7FE00008": { vr: "OF" } } as DicomObject, 1).floatBits, undefined);
 });

@@ -13,6 +13,8 @@ export interface Window {
   readonly center: number;
   readonly width: number;
   readonly explanation?: string | undefined;
+  /** How both are meant (PS3.3 C.11.2.1); undefined is as the image that is shown means them. */
+  readonly voiFunction?: VoiFunction | undefined;
 }
 
 export interface Orientation {
@@ -40,6 +42,8 @@ export interface FrameDescription {
   readonly bitsStored: number;
   readonly highBit: number;
   readonly pixelRepresentation: number;
+  /** Bits of one number of Float or Double Float Pixel Data (PS3.3 C.7.6.24, C.7.6.25); undefined for integers. */
+  readonly floatBits: 32 | 64 | undefined;
   /** Between rows and between columns, in mm (PS3.3 10.7.1.3). */
   readonly spacingMm: readonly [number, number] | undefined;
   /** The spacing was measured at the detector, so lengths in the patient are smaller. */
@@ -93,6 +97,7 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
     bitsStored,
     highBit: number(instance, TAG.highBit) ?? bitsStored - 1,
     pixelRepresentation: number(instance, TAG.pixelRepresentation) ?? 0,
+    floatBits: floatBits(instance),
     spacingMm: patientSpacing ?? detectorSpacing,
     spacingAtDetector: patientSpacing
       ? isUncorrected(patientSpacing, detectorSpacing) && !text(instance, TAG.pixelSpacingCalibrationType)
@@ -116,6 +121,13 @@ export function describeFrame(instance: DicomObject, frame: number): FrameDescri
       text(instance, TAG.presentationLutShape) === "INVERSE",
     padding: padding(instance, bitsAllocated),
   };
+}
+
+/** Where several are there, integers are taken, as the server does. */
+function floatBits(instance: DicomObject): 32 | 64 | undefined {
+  if (instance[TAG.pixelData] !== undefined) return undefined;
+  if (instance[TAG.floatPixelData] !== undefined) return 32;
+  return instance[TAG.doubleFloatPixelData] === undefined ? undefined : 64;
 }
 
 /** Pixel Spacing that repeats what was measured at the detector is not one of the patient (PS3.3 10.7.1.3). */

@@ -1,5 +1,5 @@
 /** Measured values as people read them. */
-import { numberInWords, t } from "../i18n/language";
+import { numberInWords, significantInWords, t } from "../i18n/language";
 import { figures, type Figure, type ImagePoint, type Kind, type Spacing, type Spread, type Statistics } from "./measure";
 import { shownUnit } from "./units";
 import { SUV_UNIT } from "./uptake";
@@ -48,7 +48,8 @@ function meansInWords(statistics: Statistics): readonly string[] {
 function probedInWords(statistics: Statistics): string {
   const { mean, unit, channels } = statistics;
   if (channels) return t().measure.ofColours(...colours(channels, (one) => numberInWords(one.mean, 0)));
-  return withUnit(valueInWords(mean, statistics), unit);
+  // One value is not rounded as means are.
+  return withUnit(unit === SUV_UNIT ? valueInWords(mean, statistics) : significantInWords(mean, 6), unit);
 }
 
 function colours(channels: readonly Spread[], words: (one: Spread) => string): readonly [string, string, string] {
@@ -70,7 +71,8 @@ const SPREAD = new Set(["mean", "standardDeviation", "minimum", "maximum"]);
 /** What a report says was measured, line by line: its own values, not ours. */
 export function toldInWords(values: readonly Told[]): readonly string[] {
   const of = (name: string) => values.find((one) => one.name === name);
-  const number = ({ value }: Told) => numberInWords(value, 2, Number.isInteger(value) ? 0 : 1);
+  const number = ({ value }: Told) =>
+    Math.abs(value) < SMALL ? significantInWords(value, 3) : numberInWords(value, 2, Number.isInteger(value) ? 0 : 1);
   const whole = (one: Told) => {
     const unit = shownUnit(one.unit);
     const words = unit === "°" ? `${number(one)}°` : withUnit(number(one), unit);
@@ -101,10 +103,15 @@ function figureInWords({ name, value, unit }: Figure): string {
   return name === "diameter" ? `⌀ ${words}` : words;
 }
 
+/** Of values up to this, four digits after the point tell too little. */
+const SMALL = 0.1;
+
 /** Values of counts and Hounsfield units want a digit, uptake two, normalised ones all that tell them apart. */
 function valueInWords(value: number, { min, max, unit }: Statistics, least = 0): string {
   if (unit === SUV_UNIT) return numberInWords(value, 2, 2);
-  return Math.max(Math.abs(min), Math.abs(max)) < 10 && !(Number.isInteger(min) && Number.isInteger(max))
+  const size = Math.max(Math.abs(min), Math.abs(max));
+  if (size < SMALL && size > 0) return significantInWords(value, 4);
+  return size < 10 && !(Number.isInteger(min) && Number.isInteger(max))
     ? numberInWords(value, 4, least)
     : numberInWords(value, 1, least);
 }

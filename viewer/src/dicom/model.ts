@@ -152,6 +152,9 @@ export const TAG = {
   sharedFunctionalGroups: "52009229",
   perFrameFunctionalGroups: "52009230",
   extendedOffsetTable: "7FE00001",
+  floatPixelData: "7FE00008",
+  doubleFloatPixelData: "7FE00009",
+  pixelData: "7FE00010",
 } as const;
 
 export function text(object: DicomObject | undefined, tag: string, index = 0): string | undefined {

@@ -5,7 +5,7 @@
 import { numberInWords, t, type Messages } from "../i18n/language";
 import type { Window } from "./frame";
 import type { Pixels } from "./measure";
-import { percentile, thinned } from "./voi";
+import { percentile, rangeOf, thinned } from "./voi";
 
 export interface Preset {
   /** What is seen, or up to which SUV. */
@@ -116,9 +116,10 @@ export function windowFor({ window: asked }: Preset, pixels: () => Pixels | unde
 
 /** The window that reaches from one value to another, as PS3.3 C.11.2.1.2.1 counts it, and its ends. */
 export function windowBetween(low: number, high: number): Window {
-  return { center: (low + high) / 2 + 0.5, width: high - low + 1 };
+  return { center: (low + high) / 2 + 0.5, width: high - low + 1, voiFunction: "LINEAR" };
 }
 
-export function endsOf({ center, width }: Window): readonly [low: number, high: number] {
-  return [center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2];
+export function endsOf({ center, width, voiFunction = "LINEAR" }: Window): readonly [low: number, high: number] {
+  const { lower, upper } = rangeOf(center, width, voiFunction);
+  return [lower, upper];
 }

@@ -49,6 +49,7 @@ function greyOf({ values, slope, intercept, window, inverted }: PictureValues): 
     let [low, high] = [Infinity, -Infinity];
     for (let at = 0; at < values.length; at += 1) {
       const value = values[at]! * slope + intercept;
+      if (!Number.isFinite(value)) continue;
       if (value < low) low = value;
       if (value > high) high = value;
     }

@@ -1,6 +1,7 @@
 /** Uncompressed frames as the bytes hold them, and as colour pictures where no texture has a place for them. */
 import { DicomError } from "./bytes";
 import type { FrameDescription, Window } from "./frame";
+import { TAG } from "./model";
 
 /** Where one frame lies in native Pixel Data; single bits may begin within a byte (PS3.5 8.1.1). */
 export interface FramePlace {
@@ -36,6 +37,25 @@ export function unpackedBits(bytes: Uint8Array, count: number, skippedBits: numb
     grey[at] = (bytes[bit >> 3]! >> (bit & 7)) & 1 ? 255 : 0;
   }
   return grey;
+}
+
+/**
+ * The numbers of a frame of Float or Double Float Pixel Data after its rescale, as 32-bit ones; undefined where these
+ * cannot hold one of them. Throws DicomError where the bytes do not hold the frame.
+ */
+export function floatValues(bytes: Uint8Array, frame: FrameDescription, littleEndian: boolean): Float32Array<ArrayBuffer> | undefined {
+  const count = frame.rows * frame.columns;
+  const size = (frame.floatBits ?? 32) / 8;
+  if (bytes.byteLength < count * size) throw new DicomError("cut", size === 4 ? TAG.floatPixelData : TAG.doubleFloatPixelData);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const values = new Float32Array(count);
+  for (let at = 0; at < count; at += 1) {
+    const stored = size === 4 ? view.getFloat32(at * 4, littleEndian) : view.getFloat64(at * 8, littleEndian);
+    const value = stored * frame.rescaleSlope + frame.rescaleIntercept;
+    values[at] = value;
+    if (Number.isFinite(value) && !Number.isFinite(values[at]!)) return undefined;
+  }
+  return values;
 }
 
 export function rgbOfGrey(grey: ArrayLike<number>): Uint8Array {

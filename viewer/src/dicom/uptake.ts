@@ -1,5 +1,5 @@
 /** What the values of a stack are called, and which uptake they stand for: in words, and found once. */
-import { numberInWords, t } from "../i18n/language";
+import { numberInWords, significantInWords, t } from "../i18n/language";
 import type { Stack } from "./displaysets";
 import type { FrameDescription } from "./frame";
 import { isSuv, suvByBodyWeight, type NoSuv, type Suv } from "./suv";
@@ -42,12 +42,11 @@ export function valueInWords(value: number, unit: string, factor: number | undef
   return factor === 1 ? suv : `${suv} · ${own}`;
 }
 
+/** As many as a number of 32 bits always holds. */
 const SIGNIFICANT = 6;
-/** As many as the value has: it is cut to its significant ones before. */
-const MOST_DIGITS = 20;
 
 export function significant(value: number): string {
-  return numberInWords(Number(value.toPrecision(SIGNIFICANT)), MOST_DIGITS);
+  return significantInWords(value, SIGNIFICANT);
 }
 
 /** Why values are in no uptake. */

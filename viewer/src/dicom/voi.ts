@@ -21,6 +21,32 @@ export function functionFor(width: number, named: VoiFunction, isWhole: boolean)
   return named === "LINEAR" && width <= 1 && !isWhole ? "LINEAR_EXACT" : named;
 }
 
+/** Whether the values of a frame are whole numbers once they are rescaled. */
+export function isWholeValued({ floatBits, modalityLut, rescaleSlope, rescaleIntercept }: Valued): boolean {
+  if (floatBits !== undefined) return false;
+  return modalityLut !== undefined || (Number.isInteger(rescaleSlope) && Number.isInteger(rescaleIntercept));
+}
+
+/** What of a frame decides how its windows are meant. */
+export interface Valued {
+  readonly floatBits: 32 | 64 | undefined;
+  readonly modalityLut: unknown;
+  readonly rescaleSlope: number;
+  readonly rescaleIntercept: number;
+  readonly voiFunction: VoiFunction;
+}
+
+/** A window of a frame with the function by which it is meant. */
+export function meantWindow<Given extends Meant>(given: Given, frame: Valued): Given & { readonly voiFunction: VoiFunction } {
+  const { width, voiFunction = functionFor(width, frame.voiFunction, isWholeValued(frame)) } = given;
+  return { ...given, voiFunction };
+}
+
+interface Meant {
+  readonly width: number;
+  readonly voiFunction?: VoiFunction | undefined;
+}
+
 /** The values that are black and white under a window (PS3.3 C.11.2.1.2, C.11.2.1.3). */
 export function rangeOf(center: number, width: number, voiFunction: VoiFunction): { lower: number; upper: number } {
   if (voiFunction === "LINEAR_EXACT") return { lower: center - width / 2, upper: center + width / 2 };

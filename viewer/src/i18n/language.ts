@@ -112,6 +112,29 @@ export function numberInWords(value: number, most = 3, least = 0): string {
   return format.format(value);
 }
 
+/** What is nearer to zero, or as far from it, is told as a power of ten. */
+const SMALLEST_PLAIN = 1e-4;
+const LARGEST_PLAIN = 1e9;
+/** Numbers of 32 bits hold every whole number up to this one. */
+const LARGEST_EXACT = 2 ** 24;
+const MOST_DIGITS = 20;
+
+/** A value with so many significant digits, whatever its size; whole numbers with all of theirs. */
+export function significantInWords(value: number, digits: number): string {
+  const size = Math.abs(value);
+  if (Number.isInteger(value) && size <= LARGEST_EXACT) return numberInWords(value, 0);
+  const isPlain = size === 0 || !Number.isFinite(size) || (size >= SMALLEST_PLAIN && size < LARGEST_PLAIN);
+  if (isPlain) return numberInWords(Number(value.toPrecision(digits)), MOST_DIGITS);
+  const { locale } = VOICES[language()];
+  const key = `${locale} e${digits}`;
+  let format = numberFormats.get(key);
+  if (!format) {
+    format = new Intl.NumberFormat(locale, { notation: "scientific", maximumSignificantDigits: digits });
+    numberFormats.set(key, format);
+  }
+  return format.format(value);
+}
+
 const dayFormats = new Map<string, Intl.DateTimeFormat>();
 
 /** A day with its month in letters, so that no reader takes one for the other. Months from 1. */

@@ -12,8 +12,14 @@ export function readableCanvas(width: number, height: number): [HTMLCanvasElemen
   return [canvas, context];
 }
 
-/** The picture of a frame, which from now on has no window. */
+/** The picture of a frame, which from now on has no window and no values. */
 export function pictureImage(imageId: string, rgb: Uint8Array, width: number, height: number): Types.IImage {
+  noteRendered(imageId);
+  return rgbImage(imageId, rgb, width, height);
+}
+
+/** A frame whose stored values are these. */
+export function rgbImage(imageId: string, rgb: Uint8Array, width: number, height: number): Types.IImage {
   const [canvas, context] = readableCanvas(width, height);
   const data = context.createImageData(width, height);
   for (let from = 0, to = 0; to < data.data.length; from += 3, to += 4) {
@@ -23,7 +29,6 @@ export function pictureImage(imageId: string, rgb: Uint8Array, width: number, he
     data.data[to + 3] = 255;
   }
   context.putImageData(data, 0, 0);
-  noteRendered(imageId);
   return colourImage(imageId, rgb, canvas);
 }
 

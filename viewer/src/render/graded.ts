@@ -11,7 +11,7 @@ import { lookUp, lookupTable, type LookupTable } from "../dicom/lut";
 import { TAG, text, type DicomObject } from "../dicom/model";
 import { overlaysOf, type Mask, type OverlayPlane } from "../dicom/planes";
 import { storedRange, storedValue } from "../dicom/storedbits";
-import { defaultVoi, functionFor, rangeOf, thinned, type VoiFunction } from "../dicom/voi";
+import { defaultVoi, functionFor, isWholeValued, rangeOf, thinned, type VoiFunction } from "../dicom/voi";
 import { greyImage } from "./greyimage";
 
 interface Aside {
@@ -40,13 +40,13 @@ export interface Source {
   readonly number: number;
 }
 
-/** `unscaled` decodes the frame once more, without rescale. */
+/** `unscaled` decodes the frame once more, without rescale; floating point has no stored bits that would ask for that. */
 export async function graded(
   image: Types.IImage,
   { instance, frame, number }: Source,
-  unscaled: () => Promise<Types.IImage>,
+  unscaled?: () => Promise<Types.IImage>,
 ): Promise<Types.IImage> {
-  if (image.color || frame.bitsAllocated > 16) return withVoi(image, instance, frame, undefined, new Map());
+  if (!unscaled || image.color || frame.bitsAllocated > 16) return withVoi(image, instance, frame, undefined, new Map());
   const embedded = overlaysOf(instance, number, frame).filter(({ data }) => !data);
   const modality = await tableOf(frame.modalityLut, frame.pixelRepresentation === 1);
   const isOdd = frame.highBit > frame.bitsStored - 1 || embedded.length > 0 || modality !== undefined || hasStrayBits(image, frame);
@@ -113,9 +113,8 @@ function withVoi(
 
 /** Whether the values are whole numbers. */
 function isWhole(image: Types.IImage, frame: FrameDescription): boolean {
-  if (frame.modalityLut) return true;
-  const isScaledWhole = Number.isInteger(frame.rescaleSlope) && Number.isInteger(frame.rescaleIntercept);
-  return isScaledWhole && frame.bitsAllocated <= 16 && image.getPixelData().length > 0;
+  const isOfWords = frame.modalityLut !== undefined || (frame.bitsAllocated <= 16 && image.getPixelData().length > 0);
+  return isWholeValued(frame) && isOfWords;
 }
 
 function guessed(image: Types.IImage, instance: DicomObject, frame: FrameDescription) {

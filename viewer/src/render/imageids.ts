@@ -104,5 +104,5 @@ export function noteStoredSyntax(imageId: string, syntax: string): void {
 
 const JPEG_EXTENDED = "1.2.840.10008.1.2.4.51";
 
-/** JPEG Extended, with 12 bits, or of colours that its header names otherwise: no decoder here gets it right. */
+/** Whether the server must decode it: JPEG Extended with 12 bits, or of colours that its header names otherwise. */
 export const needsServer = (syntax: string): boolean => syntax === JPEG_EXTENDED;

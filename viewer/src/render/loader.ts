@@ -1,16 +1,20 @@
 /**
- * Loads one frame: as stored and decoded here where this device can, else as a picture that the
- * server renders. The second way costs window and level, never the image.
+ * Loads one frame: as stored and decoded here where this device can; else decoded by the server, with all values; and
+ * where neither gives values, as a picture that the server renders. The last costs window and level, never the image.
  */
 import type { Types } from "@cornerstonejs/core";
 import { createImage } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame } from "../api/dicomweb";
 import { ApiError } from "../api/http";
+import type { FrameBytes } from "../api/frames";
 import { TAG, items, text } from "../dicom/model";
+import { floatValues } from "../dicom/storedpixels";
 import { isStreamOf } from "../dicom/stream";
-import { colourImage, readableCanvas } from "./colourimage";
+import { EXPLICIT_LITTLE } from "../dicom/syntaxes";
+import { colourImage, readableCanvas, rgbImage } from "./colourimage";
 import { graded } from "./graded";
-import { framePath, isRendered, knownFrame, needsServer, noteRendered } from "./imageids";
+import { frameImage } from "./greyimage";
+import { framePath, isRendered, knownFrame, needsServer, noteRendered, storedSyntax } from "./imageids";
 import { frameOf } from "./transport";
 
 type Options = Record<string, unknown>;
@@ -21,12 +25,9 @@ export function loadFrame(imageId: string, options: Options = {}): { promise: Pr
 }
 
 async function load(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
-  if (isRendered(imageId) || onlyServerDecodes(imageId)) return await loadRendered(imageId, signal);
+  if (isRendered(imageId) || onlyServerShows(imageId)) return await loadRendered(imageId, signal);
   try {
-    const found = knownFrame(imageId);
-    const image = await decoded(imageId, options, signal);
-    // Its own words, since the loader notes in them what it did.
-    return found ? await graded(image, found, () => decoded(imageId, { ...options, preScale: { enabled: false } }, signal)) : image;
+    return await valued(imageId, options, signal);
   } catch (error) {
     // Nobody wants it any more, or nobody is there to render it.
     if (signal.aborted || (error instanceof ApiError && error.status === 0)) throw error;
@@ -36,32 +37,66 @@ async function load(imageId: string, options: Options, signal: AbortSignal): Pro
   }
 }
 
-/** Float Pixel Data and Double Float Pixel Data (PS3.3 C.7.6.24, C.7.6.25). */
-const FLOATS = ["7FE00008", "7FE00009"];
-
-async function decoded(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
-  const { bytes, transferSyntaxUid } = await frameOf(imageId, options["ahead"] !== true, signal);
-  const frame = knownFrame(imageId)?.frame;
+/** The frame with its values, whoever decodes it. */
+async function valued(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
+  const found = knownFrame(imageId);
+  if (!found) return await image(imageId, await frameOf(imageId, isUrgent(options), signal), options);
+  const { frame } = found;
+  const isGrey = frame.samplesPerPixel === 1;
+  const byServer = () => frameOf(imageId, isUrgent(options), signal, true);
+  if (frame.floatBits !== undefined) {
+    const values = floatValues((await byServer()).bytes, frame, true);
+    if (!values) throw new Error("its numbers are larger than a picture here can hold");
+    return await graded(frameImage(imageId, frame, values), found);
+  }
+  const givenBy = async (read: () => Promise<FrameBytes>) => {
+    const unscaled = async () => await image(imageId, await read(), { ...options, preScale: { enabled: false } });
+    // Its own words, since the loader notes in them what it did.
+    return await graded(await image(imageId, await read(), { ...options }), found, unscaled);
+  };
   // In which form a frame comes is only known when it has come; those of one series may differ.
-  if (needsServer(transferSyntaxUid)) throw new Error("no decoder here is right");
+  const isKnown = isGrey && needsServer(storedSyntax(imageId) ?? "");
+  const first = isKnown ? await byServer() : await frameOf(imageId, isUrgent(options), signal);
+  let waiting: FrameBytes | undefined = first;
+  const asFirst = async () => {
+    const given = waiting ?? (await frameOf(imageId, isUrgent(options), signal, isKnown));
+    waiting = undefined; // workers keep what they are given
+    return given;
+  };
+  if (!needsServer(first.transferSyntaxUid)) {
+    try {
+      return await givenBy(asFirst);
+    } catch (error) {
+      if (signal.aborted || !isGrey || first.transferSyntaxUid === EXPLICIT_LITTLE) throw error;
+    }
+  }
+  if (isGrey) return await givenBy(byServer);
+  // What the server decodes of lossy JPEG is red, green and blue, pixel by pixel.
+  const { bytes } = await byServer();
+  if (frame.samplesPerPixel !== 3 || bytes.length !== frame.rows * frame.columns * 3) throw new Error(UNLIKE_HEADER);
+  return rgbImage(imageId, bytes, frame.columns, frame.rows);
+}
+
+const isUrgent = (options: Options) => options["ahead"] !== true;
+
+const UNLIKE_HEADER = "not as many pixels as the header says";
+
+async function image(imageId: string, { bytes, transferSyntaxUid }: FrameBytes, options: Options): Promise<Types.IImage> {
+  const frame = knownFrame(imageId)?.frame;
   if (frame && !isStreamOf(transferSyntaxUid, bytes, frame)) throw new Error("no stream of this image");
   const how = { ...options, transferPixelData: true };
-  const image = (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
-  if (frame && image.getPixelData().length !== frame.rows * frame.columns * image.numberOfComponents) {
-    throw new Error("not as many pixels as the header says");
-  }
-  return image;
+  const made = (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
+  if (frame && made.getPixelData().length !== frame.rows * frame.columns * made.numberOfComponents) throw new Error(UNLIKE_HEADER);
+  return made;
 }
 
 /** Colour tables live in bulk data; single bits and deep colour have no place in a texture here. */
-function onlyServerDecodes(imageId: string): boolean {
+function onlyServerShows(imageId: string): boolean {
   const found = knownFrame(imageId);
   if (!found) return false;
   const { frame, instance } = found;
   const isPartlyColour = ["COLOR", "MIXED"].includes(text(instance, TAG.pixelPresentation) ?? "");
   if (isPartlyColour || items(instance, TAG.presentationLutSequence).length > 0) return true;
-  const isFloat = FLOATS.some((tag) => instance[tag] !== undefined);
-  if (isFloat) return true;
   const deepColour = frame.samplesPerPixel > 1 && frame.bitsAllocated > 8;
   return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1 || deepColour;
 }

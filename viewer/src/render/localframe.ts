@@ -1,7 +1,7 @@
 /**
  * Loads one frame from a file on this device: its bytes are cut out of the file and decoded by the same workers as
- * frames from the server. What no texture has a place for (palettes, single bits, floats, deep colour) becomes a
- * picture here, as the server makes one of it.
+ * frames from the server. What no texture has a place for (palettes, single bits, deep colour) becomes a picture here,
+ * as the server makes one of it.
  */
 import type { Types } from "@cornerstonejs/core";
 import { createImage } from "@cornerstonejs/dicom-image-loader";
@@ -14,6 +14,7 @@ import { TAG, numbers, type DicomElement, type DicomObject } from "../dicom/mode
 import {
   coloured,
   expandedSegments,
+  floatValues,
   paletteOf,
   placeOfFrame,
   rgbOfDeep,
@@ -37,6 +38,7 @@ import { bytesOf } from "../api/bulk";
 import { contentOf, localBytes } from "../api/localfiles";
 import { pictureImage } from "./colourimage";
 import { graded } from "./graded";
+import { frameImage } from "./greyimage";
 import { knownFrame, transferSyntaxOf, valuesIdOf } from "./imageids";
 
 type Options = Record<string, unknown>;
@@ -67,16 +69,14 @@ function inWords(error: unknown): never {
 
 interface Pixels {
   readonly element: DicomElement;
-  readonly kind: "integers" | "floats" | "doubles";
   readonly reference: LocalReference;
 }
 
 function pixelsOf(object: DicomObject): Pixels {
-  const kinds = { "7FE00010": "integers", "7FE00008": "floats", "7FE00009": "doubles" } as const;
-  for (const [tag, kind] of Object.entries(kinds)) {
+  for (const tag of [TAG.pixelData, TAG.floatPixelData, TAG.doubleFloatPixelData]) {
     const element = object[tag];
     const reference = readLocalReference(element?.BulkDataURI);
-    if (element && reference) return { element, kind, reference };
+    if (element && reference) return { element, reference };
   }
   throw new DicomError("cut", "7FE00010");
 }
@@ -86,6 +86,7 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
   const pixels = pixelsOf(instance);
   const stored = transferSyntaxOf(imageId) ?? EXPLICIT_LITTLE;
   const littleEndian = stored !== EXPLICIT_BIG;
+  if (frame.floatBits !== undefined) return await ofFloats(imageId, pixels, stored);
   const picture = (rgb: Uint8Array) => pictureImage(imageId, rgb, frame.columns, frame.rows);
   if (pixels.reference.length === undefined) {
     const stream = () => codedFrame(instance, pixels.reference, number, stored);
@@ -94,7 +95,6 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
     const values = await image(valuesIdOf(imageId), await stream(), syntax, { ...options, preScale: { enabled: false } });
     return picture(coloured(values.getPixelData(), await palettes(instance, littleEndian)));
   }
-  if (pixels.kind !== "integers") return picture(rgbOfGrey(await floats(frame, pixels, number, littleEndian)));
   const { bytes, skippedBits } = await native(frame, pixels, number, littleEndian);
   if (frame.bitsAllocated === 1) return picture(rgbOfGrey(unpackedBits(bytes, frame.rows * frame.columns, skippedBits)));
   if (frame.photometricInterpretation === "PALETTE COLOR")
@@ -160,15 +160,20 @@ async function native(frame: FrameDescription, pixels: Pixels, number: number, l
   return { bytes: isSwapped ? swappedPairs(bytes) : bytes, skippedBits: place.skippedBits };
 }
 
-async function floats(frame: FrameDescription, pixels: Pixels, number: number, littleEndian: boolean): Promise<Uint8Array> {
-  const bitsAllocated = pixels.kind === "floats" ? 32 : 64;
-  const { bytes } = await native({ ...frame, bitsAllocated }, pixels, number, littleEndian);
+/** Numbers with all their values; a grey picture where they are larger than those of 32 bits. */
+async function ofFloats(imageId: string, { element, reference }: Pixels, stored: string): Promise<Types.IImage> {
+  const { instance, frame, number } = knownFrame(imageId)!;
+  const isCoded = reference.length === undefined;
+  const littleEndian = isCoded || stored !== EXPLICIT_BIG;
+  const bitsAllocated = frame.floatBits!;
+  const bytes = isCoded
+    ? await codedFrame(instance, reference, number, stored)
+    : (await native({ ...frame, bitsAllocated }, { element, reference }, number, littleEndian)).bytes;
+  const values = floatValues(bytes, frame, littleEndian);
+  if (values) return await graded(frameImage(imageId, frame, values), knownFrame(imageId)!);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const size = bitsAllocated / 8;
-  const values = Float64Array.from({ length: bytes.byteLength / size }, (_, at) =>
-    size === 4 ? view.getFloat32(at * size, littleEndian) : view.getFloat64(at * size, littleEndian),
-  );
-  return windowed(values, frame.windows[0]);
+  const doubles = Float64Array.from({ length: bytes.byteLength >> 3 }, (_, at) => view.getFloat64(at * 8, littleEndian));
+  return pictureImage(imageId, rgbOfGrey(windowed(doubles, frame.windows[0])), frame.columns, frame.rows);
 }
 
 function wholeNumbers(bytes: Uint8Array, frame: FrameDescription, littleEndian: boolean): ArrayLike<number> {

@@ -14,6 +14,7 @@ import { cross, dot, edgeLetters } from "../dicom/orientation";
 import { WHOLE, cropEdges, facePlanes, isWhole, type Crop } from "../dicom/crop";
 import { endsOf, windowBetween } from "../dicom/presets";
 import { suvFactor, uptakeOf, type Uptake } from "../dicom/uptake";
+import { meantWindow } from "../dicom/voi";
 import { pointOf, renderingsFor, sliceOf, slicing, type Rendering, type Volume } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
@@ -179,7 +180,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
 
   const opened = (steps: number) => Math.max(0, Math.min(STEPS - 1, steps));
 
-  function beginWith({ volume, window, renderings }: Shown, beginning: Beginning): void {
+  function beginWith({ volume, frame, window, renderings }: Shown, beginning: Beginning): void {
     const { row, column } = sliceOf(volume, slicing(volume, "coronal"), 0);
     look = {
       right: row,
@@ -188,7 +189,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       zoom: 1,
       opened: 0,
       rendering: renderings[0]!,
-      window: beginning.window ?? window,
+      window: beginning.window ? meantWindow(beginning.window, frame) : window,
       crop: WHOLE,
     };
     cut(WHOLE);
@@ -220,7 +221,8 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       const longestMm = Math.max(...sides);
       const uptake = uptakeOf(stack);
       const factor = suvFactor(uptake);
-      const window = factor === undefined ? (frame.windows[0] ?? held.whole) : windowBetween(0, BRIGHTEST_SUV / factor);
+      const own = frame.windows[0] ? meantWindow(frame.windows[0], frame) : held.whole;
+      const window = factor === undefined ? own : windowBetween(0, BRIGHTEST_SUV / factor);
       const renderings = renderingsFor(stack.modality, frame.rescaleType === "HU");
       shown = { volume, centre, acrossMm, longestMm, frame, instance, window, uptake, renderings };
       beginWith(shown, beginning);
@@ -247,7 +249,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       };
     },
     probe: () => undefined,
-    setWindow: (window) => paint({ rendering: windowed(), window }),
+    setWindow: (window) => shown && paint({ rendering: windowed(), window: meantWindow(window, shown.frame) }),
     dragWindow: (delta) => look && paint({ rendering: windowed(), window: draggedWindow(look.window, delta) }),
     pan: ({ x, y }) => look && change({ pan: { x: look.pan.x + x, y: look.pan.y + y } }),
     fit: () => look && change({ zoom: 1, pan: { x: 0, y: 0 } }),

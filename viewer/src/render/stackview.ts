@@ -31,6 +31,8 @@ export interface StackView extends View {
 }
 
 const NARROWEST_WINDOW = 1;
+/** Windows of fractions may be of any width; no step takes more than half of it, so that it can be had back. */
+const LEAST_SHARE = 0.5;
 /** A drag over this many pixels changes the window by its own width. */
 const WINDOW_DRAG_PX = 300;
 export const SMALLEST_ZOOM = 0.1;
@@ -212,8 +214,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     pixels: (index) => (index === viewport.getCurrentImageIdIndex() ? pixels(viewport, suvFactor(uptake)) : undefined),
     embedded: (group) => (viewport.getDefaultActor() ? embeddedPlane(viewport.getCornerstoneImage(), group) : undefined),
     probe: (at) => probe(viewport, at, suvFactor(uptake)),
-    setWindow({ center, width }) {
-      viewport.setProperties({ voiRange: rangeOf(center, width, functionOf(viewport)) });
+    setWindow({ center, width, voiFunction = functionOf(viewport) }) {
+      viewport.setProperties({ voiRange: rangeOf(center, width, voiFunction) });
       viewport.render();
     },
     dragWindow(delta) {
@@ -333,8 +335,12 @@ export function drawnBy(element: HTMLDivElement, draw: () => void): Promise<void
 }
 
 export function draggedWindow(window: Window, { x, y }: Point): Window {
+  if (window.voiFunction === "LINEAR_EXACT") {
+    const width = window.width * Math.max(LEAST_SHARE, 1 + x / WINDOW_DRAG_PX);
+    return { ...window, width, center: window.center + (y * window.width) / WINDOW_DRAG_PX };
+  }
   const step = Math.max(window.width, NARROWEST_WINDOW) / WINDOW_DRAG_PX;
-  return { width: Math.max(NARROWEST_WINDOW, window.width + x * step), center: window.center + y * step };
+  return { ...window, width: Math.max(NARROWEST_WINDOW, window.width + x * step), center: window.center + y * step };
 }
 
 /** Steps at the given rate, and never asks for a frame while the one before has not come. */
@@ -376,7 +382,8 @@ export function reason(error: unknown): string {
 function currentWindow(viewport: Types.IStackViewport): Window | null {
   const range = viewport.getProperties().voiRange;
   if (!range) return null;
-  return windowOfRange(range.lower, range.upper, functionOf(viewport));
+  const voiFunction = functionOf(viewport);
+  return { ...windowOfRange(range.lower, range.upper, voiFunction), voiFunction };
 }
 
 const functionOf = (viewport: Types.IStackViewport) => voiFunctionOf(viewport.getProperties().VOILUTFunction);

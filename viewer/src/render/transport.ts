@@ -63,14 +63,15 @@ export async function keepStack(stack: Stack, study: string): Promise<void> {
   }
 }
 
-export async function frameOf(imageId: string, urgent: boolean, signal: AbortSignal): Promise<FrameBytes> {
-  const compressed = UNCOMPRESSED.has(storedSyntax(imageId) ?? "") && speed.isSlow();
+/** `decoded` by the server, whatever it is stored as. */
+export async function frameOf(imageId: string, urgent: boolean, signal: AbortSignal, decoded = false): Promise<FrameBytes> {
+  const compressed = !decoded && UNCOMPRESSED.has(storedSyntax(imageId) ?? "") && speed.isSlow();
   const path = framePath(imageId);
   const askedAt = performance.now();
-  const frame = await fetchFrame(path, { compressed, unchanged: unchanged.has(imageId), urgent, signal });
+  const frame = await fetchFrame(path, { compressed, decoded, unchanged: unchanged.has(imageId), urgent, signal });
   const { byteLength } = frame.bytes;
   if (!cameFromCache(path, byteLength)) speed.note(byteLength, askedAt, performance.now());
   noteSlowness(speed.isSlow());
-  if (!compressed) noteStoredSyntax(imageId, frame.transferSyntaxUid);
+  if (!compressed && !decoded) noteStoredSyntax(imageId, frame.transferSyntaxUid);
   return frame;
 }

@@ -8,6 +8,7 @@ import type { FrameDescription, Window } from "../dicom/frame";
 import type { DicomObject } from "../dicom/model";
 import { windowBetween } from "../dicom/presets";
 import { uprightLayer } from "../dicom/upright";
+import { isWholeValued } from "../dicom/voi";
 import { isVolume, tooLarge, volumeOf, type NoVolume, type Tilt, type Volume } from "../dicom/volume";
 import { cacheBudgetBytes } from "./engine";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
@@ -198,8 +199,14 @@ async function make(
       const value: unknown = isInside ? voxelManager.getAtIJK(i, j, k) : undefined;
       return typeof value === "number" ? value : undefined;
     },
-    whole: windowBetween(least, most > least ? most : least + 1),
+    whole: wholeOf(images, least, most > least ? most : least + 1),
   };
+}
+
+function wholeOf(images: readonly Types.IImage[], low: number, high: number): Window {
+  const frame = knownFrame(images[0]!.imageId)?.frame;
+  if (!frame || isWholeValued(frame)) return windowBetween(low, high);
+  return { center: (low + high) / 2, width: high - low, voiFunction: "LINEAR_EXACT" };
 }
 
 type Manager = Types.IImageVolume["voxelManager"];

@@ -2,7 +2,7 @@
  * One viewport that shows slices of a volume. Where each lies is known without the graphics card
  * (`dicom/volume.ts`), so the camera follows what is kept here, and not the other way round.
  */
-import { Enums, utilities, type Types } from "@cornerstonejs/core";
+import { Enums, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
 import { centreOf, planeValues, rotated, straightCutting, turnedCutting, type Cutting, type Turned } from "../dicom/cutting";
@@ -10,8 +10,9 @@ import { difference, moved, opposite, pixelOf, pointAt, type Plane } from "../di
 import type { Pixels } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
-import { windowBetween } from "../dicom/presets";
+import { endsOf, windowBetween } from "../dicom/presets";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
+import { meantWindow } from "../dicom/voi";
 import { sliceValues, slicesIn, slicing, voxelOf, type Cut, type Projection, type Slab, type Volume } from "../dicom/volume";
 import { FIRST_LOOK, type FusionLook } from "../state/fusion";
 import type { Point } from "../tools/gestures";
@@ -255,9 +256,8 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
   function paint(part: Pick<Look, "window"> | Pick<Look, "inverted">): void {
     if (!look) return;
     look = { ...look, ...part };
-    const { center, width } = look.window;
-    const voiRange = utilities.windowLevel.toLowHighRange(width, center);
-    viewport.setProperties({ voiRange, invert: look.inverted });
+    const [lower, upper] = endsOf(look.window);
+    viewport.setProperties({ voiRange: { lower, upper }, invert: look.inverted });
     draw();
   }
 
@@ -317,7 +317,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     look = {
       index: point ? cutting.indexAt(point) : cutting.count >> 1,
       turned: null,
-      window: window ?? now.windows,
+      window: window ? meantWindow(window, now.frame) : now.windows,
       inverted: now.frame.photometricInterpretation === "MONOCHROME1",
       slab: null,
       pan: { x: 0, y: 0 },
@@ -335,7 +335,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       const taken = await volumes.take(stack, study);
       if (!taken) return;
       const { volume, held, frame, instance } = taken;
-      const windows = frame.windows[0] ?? held.whole;
+      const windows = frame.windows[0] ? meantWindow(frame.windows[0], frame) : held.whole;
       const straight = straightCutting(volume, cut);
       shown = { volume, straight, cut, held, frame, instance, windows, uptake: uptakeOf(stack) };
       beginWith(shown, beginning);
@@ -382,7 +382,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
         over: over && valueUnder(over, point, uptakeOf(over.stack)),
       };
     },
-    setWindow: (window) => paint({ window }),
+    setWindow: (window) => shown && paint({ window: meantWindow(window, shown.frame) }),
     dragWindow: (delta) => look && paint({ window: draggedWindow(look.window, delta) }),
     pan: ({ x, y }) => look && change({ pan: { x: look.pan.x + x, y: look.pan.y + y } }),
     fit: () => look && change({ zoom: 1, pan: { x: 0, y: 0 } }),
@@ -457,7 +457,8 @@ function valueUnder(
 
 function firstWindow({ frame, held }: Taken, stack: Stack): Window {
   const factor = suvFactor(uptakeOf(stack));
-  return factor === undefined ? (frame.windows[0] ?? held.whole) : windowBetween(0, FIRST_SUV / factor);
+  if (factor !== undefined) return windowBetween(0, FIRST_SUV / factor);
+  return frame.windows[0] ? meantWindow(frame.windows[0], frame) : held.whole;
 }
 
 /** The axis of the patient that a cut is walked along. */

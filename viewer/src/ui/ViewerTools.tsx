@@ -5,7 +5,7 @@ import type { Window } from "../dicom/frame";
 import { presetWords, type Preset } from "../dicom/presets";
 import type { Crop } from "../dicom/crop";
 import type { Rendering, Slab } from "../dicom/volume";
-import { numberInWords, t } from "../i18n/language";
+import { t } from "../i18n/language";
 import type { ShownOver } from "../render/view";
 import type { FusionLook } from "../state/fusion";
 import { cellCount, type Layout } from "../state/layout";
@@ -19,6 +19,7 @@ import { Icon, type IconName } from "./icons";
 import { showLanguages } from "./languages";
 import { LayoutMenu } from "./LayoutMenu";
 import { MeasureMenu } from "./MeasureMenu";
+import { windowInWords } from "./overlaylines";
 import { RenderingMenu } from "./RenderingMenu";
 import { SlabMenu } from "./SlabMenu";
 import { theme, toggleTheme } from "./theme";
@@ -295,7 +296,7 @@ function WindowItem(props: WindowItemProps): JSX.Element {
       <Show when={!props.isNamedByValue && props.window}>
         {(window) => (
           <span class="aside">
-            {numberInWords(window().width, 0)} / {numberInWords(window().center, 0)}
+            {windowInWords(window()).join(" / ")}
           </span>
         )}
       </Show>

@@ -5,7 +5,7 @@ import { endsOf } from "../dicom/presets";
 import { isSuv } from "../dicom/suv";
 import { suvFactor, whyNoSuv } from "../dicom/uptake";
 import { ageInWords, dateInWords, listed, nameInWords, sexInWords, timeInWords } from "../dicom/words";
-import { numberInWords, t } from "../i18n/language";
+import { numberInWords, significantInWords, t } from "../i18n/language";
 import type { ShownOver, ShownView } from "../render/view";
 import type { Identity } from "../state/study";
 
@@ -80,7 +80,7 @@ export function overlayCorners(view: ShownView, stack: Stack, identity: Identity
     bottomRight: [
       ...(window && factor !== undefined ? [{ words: suvRange(window, factor), strong: true, kind: "suv-window" }] : []),
       ...(window
-        ? [{ words: t().overlay.window(rounded(window.width), rounded(window.center)), strong: true, kind: "window" }]
+        ? [{ words: t().overlay.window(...windowInWords(window)), strong: true, kind: "window" }]
         : []),
       ...(uptake && !isSuv(uptake) ? [{ words: `${t().uptake.none} ${whyNoSuv(uptake)}`, kind: "no-suv" }] : []),
       ...(over ? [{ words: overInWords(over), strong: true, kind: "over-window" }] : []),
@@ -120,8 +120,15 @@ function said(words: (mm: string) => string, mm: number | undefined, most: numbe
   return mm === undefined ? undefined : words(numberInWords(mm, most, least));
 }
 
-/** Small numbers keep a digit: windows of normalised or float images are often below ten. */
-function rounded(value: number): string {
-  const digits = Math.abs(value) < 10 && !Number.isInteger(value) ? 1 : 0;
-  return numberInWords(value, digits, digits);
+/** Small numbers keep a digit: windows of normalised images are often below ten. Of fractions, three digits are kept. */
+export function windowInWords({ width, center, voiFunction }: Window): readonly [width: string, center: string] {
+  if (width < 1 || (width < 10 && voiFunction === "LINEAR_EXACT")) {
+    const step = 10 ** (Math.floor(Math.log10(width)) - 2);
+    return [significantInWords(width, 3), significantInWords(Math.round(center / step) * step, 6)];
+  }
+  const rounded = (value: number) => {
+    const digits = Math.abs(value) < 10 && !Number.isInteger(value) ? 1 : 0;
+    return numberInWords(value, digits, digits);
+  };
+  return [rounded(width), rounded(center)];
 }
