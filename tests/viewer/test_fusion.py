@@ -18,7 +18,7 @@ from chromium import Page
 from image_values import image_object
 from serving import ROOT
 from slices import Grey, assert_alike, colours_seen, hover, interpolated, place_of, show_slice, windowed
-from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled
+from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled, settled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -212,7 +212,14 @@ def open_series(page: Page, server: str, series: int) -> None:
 
 def open_fusion(page: Page, server: str) -> None:
     open_series(page, server, CT)
+    fuse_planes(page)
+
+
+def fuse_planes(page: Page) -> None:
+    """Over the images in hand, and from there over all planes."""
     page.key("9")
+    page.wait_until(f"{CELLS}.length === 1 && {CELLS}[0].querySelector('.over-window')")
+    page.key("7")
     page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
     page.wait_until(f"{CELLS}.filter((cell) => cell.querySelector('.over-window')).length === 3")
     page.wait_until(NO_LONGER_LOADING)
@@ -347,14 +354,16 @@ def test_colours_opacity_and_window_of_the_upper_volume_are_chosen(page: Page, s
     page.wait_until("!document.querySelector('.fusion-menu')")
     assert_fused(page, AXIAL, 12, "hotmetalblue", 0.7, 4)
     page.key("9")
-    page.wait_until(f"{CELLS}.length === 1")
+    page.wait_until(f"{SHOWN}.length === 4 && {OVER_WINDOWS} === '|||'")
+    page.key("9")
+    page.wait_until(f"{OVER_WINDOWS}.startsWith('PT SUV 0–4|')")
 
 
 def test_pet_of_another_frame_of_reference_is_laid_over_nothing(page: Page, server: str) -> None:
     open_series(page, server, OTHER_PLACE)
     page.key("9")
     # Of this study it is the pair of one frame of reference that is shown.
-    page.wait_until(f"{OVER_WINDOWS}.startsWith('PT SUV 0–10|')")
+    page.wait_until(f"{OVER_WINDOWS} === 'PT SUV 0–10'")
     page.go(f"{server}/view/{ALONE}")
     page.wait_until(SLICE)
     page.wait_until(NO_LONGER_LOADING)
@@ -367,7 +376,7 @@ def test_pet_of_another_frame_of_reference_is_laid_over_nothing(page: Page, serv
 
 def test_nuclear_medicine_lies_over_ct_when_it_is_in_hand(page: Page, server: str) -> None:
     open_series(page, server, NM)
-    page.key("9")
+    fuse_planes(page)
     page.wait_until(f"{OVER_WINDOWS} === 'NM 250–1249|NM 250–1249|NM 250–1249|'")
     page.wait_until(NO_LONGER_LOADING)
     for cut, index in ((AXIAL, 15), (CORONAL, 11)):
@@ -387,6 +396,75 @@ def test_nuclear_medicine_lies_over_ct_when_it_is_in_hand(page: Page, server: st
         assert inside.sum() > 500
         assert_alike(shown[inside], wanted)
     page.screenshot(ARTIFACTS / "fusion-nm-desk.png")
+
+
+PLACE = f"[{SLICE}, ...['.window', '.magnification'].map((one) => document.querySelector(one)?.innerText)].join('|')"
+EDGES = "[...document.querySelectorAll('.edge')].map((one) => one.className + one.innerText).sort().join()"
+
+
+def test_pet_is_laid_over_the_images_where_they_stand(page: Page, server: str) -> None:
+    """The same slice, window, size, place and turn; taken off by the same key, wherever one has gone meanwhile."""
+    open_series(page, server, CT)
+    show_slice(page, 0, 8)
+    for key in ("3", "r", "h", "+", "+"):
+        page.key(key)
+    page.key("p")
+    page.drag(".viewport", 60, 25)
+    page.key("i")
+    stack, place, edges = settled(page), page.evaluate(PLACE), page.evaluate(EDGES)
+    assert place.startswith("9 / 24|W 2500 L 480|")
+    page.screenshot(ARTIFACTS / "fusion-before-desk.png")
+    page.key("9")
+    page.wait_until(f"{OVER_WINDOWS} === 'PT SUV 0–10'")
+    page.wait_until(f"{PLACE} === {place!r}")
+    assert page.evaluate(EDGES) == edges
+    page.screenshot(ARTIFACTS / "fusion-in-place-desk.png")
+    # Without the colours it is the very picture.
+    page.click("[aria-label=Fusion]")
+    set_slider(page, ".fusion-menu .opacity", 0)
+    page.key("Escape")
+    page.wait_until("!document.querySelector('.fusion-menu')")
+    assert np.abs(np.subtract(settled(page), stack)).mean() < 1.5
+    page.key("9")
+    page.wait_until(f"{CELLS}.length === 1 && {OVER_WINDOWS} === ''")
+    page.wait_until(f"{PLACE} === {place!r}")
+    assert np.abs(np.subtract(settled(page), stack)).mean() < 1.5
+    assert page.evaluate(EDGES) == edges
+    # Where one has gone to, and what one has set, stays.
+    page.key("9")
+    page.wait_until(f"{OVER_WINDOWS} === 'PT SUV 0–10'")
+    for key in ("ArrowDown", "ArrowDown", "1", "-"):
+        page.key(key)
+    page.wait_until(f"{PLACE}.startsWith('11 / 24|W 400 L 40|')")
+    fused = page.evaluate(PLACE)
+    page.key("9")
+    page.wait_until(f"{OVER_WINDOWS} === '' && {PLACE} === {fused!r}")
+
+
+def test_colours_over_the_images_are_where_they_belong(page: Page, server: str) -> None:
+    open_series(page, server, CT)
+    page.key("9")
+    page.wait_until(f"{OVER_WINDOWS} === 'PT SUV 0–10'")
+    page.wait_until(NO_LONGER_LOADING)
+    for index in (7, 12):
+        show_slice(page, AXIAL, index)
+        assert_fused(page, AXIAL, index)
+
+
+def test_ct_comes_under_the_pet_in_hand_and_goes_again(page: Page, server: str) -> None:
+    open_series(page, server, PET)
+    show_slice(page, 0, 10)
+    page.key("3")
+    page.wait_until("document.querySelector('.suv-window').innerText === 'SUV 0–10'")
+    size = page.evaluate("document.querySelector('.scale').style.width")
+    page.key("9")
+    page.wait_until(f"{OVER_WINDOWS} === 'PT SUV 0–10'")
+    # PET slice 11 lies at 36.7 mm, CT slices every 2.5 mm from 0; a centimetre stays as long as it was.
+    page.wait_until(f"{SLICE} === '16 / 24'")
+    assert page.evaluate("document.querySelector('.scale').style.width") == size
+    page.key("9")
+    page.wait_until(f"{SLICE} === '11 / 16'")
+    assert page.evaluate("document.querySelector('.suv-window').innerText") == "SUV 0–10"
 
 
 CORNERS = re.compile(r"\[(\d+), (\d+), (\d+), (\d+)\]")

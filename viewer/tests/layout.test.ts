@@ -6,12 +6,15 @@ import {
   activeSet,
   allCuts,
   fill,
- 
+  fusedCuts,
   inGrid,
   isCut,
+  isFused,
+  laidInPlace,
   put,
   seenCells,
   step,
+  takenOff,
   toggleAlone,
   toggleSolid,
   type Layout,
@@ -85,4 +88,15 @@ test("a volume as a solid: beside its cuts, else in the active cell, and back", 
   assert.deepEqual([seen(toggleSolid(one)), isCut(toggleSolid(one))], [["solid"], false]);
   assert.deepEqual(toggleSolid(toggleSolid(one)), one);
   assert.equal(toggleSolid(ONE_CELL), ONE_CELL);
+});
+
+test("a volume laid over images takes the place of those in hand, which come back", () => {
+  const two = activate(inGrid(put(ONE_CELL, 0, "ct"), 1, 2, ["pet"]), 1);
+  const laid = laidInPlace(two, "ct", "axial", "pet");
+  assert.deepEqual(laid.cells[1], { set: "ct", cut: "axial", over: "pet", inPlaceOf: "pet" });
+  assert.deepEqual(laid.cells[0], { set: "ct", cut: null });
+  // It is no cut of three planes, which one key shows and another takes away.
+  assert.deepEqual([isFused(laid), isCut(laid), isCut(fusedCuts("ct", "pet"))], [true, false, true]);
+  assert.deepEqual(takenOff(laid), two);
+  assert.deepEqual(sets(takenOff(laidInPlace(put(ONE_CELL, 0, "ct"), "ct", "axial", "pet"))), ["ct"]);
 });

@@ -325,6 +325,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
                 set={set()}
                 cut={layout().cells[index]?.cut ?? null}
                 over={overOf(layout().cells[index]?.over)}
+                inPlace={layout().cells[index]?.inPlaceOf !== undefined}
                 planes={stage.lines() ? stage.planesOf(set()?.id) : []}
                 cropping={cropOpen()}
                 beginning={stage.beginningOf(set()?.id, index)}

@@ -6,7 +6,7 @@ import { hangingOf, needsAllSeries } from "../dicom/hanging";
 import type { Link } from "../dicom/link";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot } from "../dicom/orientation";
-import { CUTS, isVolume, volumeOf, type NoVolume } from "../dicom/volume";
+import { CUTS, isVolume, ownCut, volumeOf, type NoVolume } from "../dicom/volume";
 import { centreOf, createCell, type Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/view";
 import {
@@ -20,9 +20,11 @@ import {
   inGrid,
   isCut,
   isFused,
+  laidInPlace,
   put,
   seenCells,
   step,
+  takenOff,
   toggleAlone,
   toggleSolid,
   type Layout,
@@ -185,19 +187,55 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     return volume !== undefined && isVolume(volume);
   }
 
-  /** Of the pair that the images in hand are one of; the active cell goes back to what it was by the same way. */
+  /** How images were looked at before another volume took their place. */
+  const lookedAt = new Map<string, Pick<Beginning, "window" | "inverted">>();
+
+  /** The same place in the patient, where it stands on the screen; `id` is what is seen then. */
+  function standing(id: string): Beginning {
+    const now = view();
+    const isSame = activeSet(layout()) === id;
+    const look = isSame ? { window: now?.window ?? undefined, inverted: now?.inverted } : lookedAt.get(id);
+    return { point: now ? centreOf(now) : undefined, stance: active().view()?.stance?.(), ...look };
+  }
+
+  /**
+   * Of the pair that the images in hand are one of: over the images in their place, or over all planes where these are
+   * seen; taken off by the same way.
+   */
   async function toggleFusion(): Promise<void> {
-    if (isFused(layout())) return void setLayout(withoutCuts);
+    const { inPlaceOf } = layout().cells[layout().active] ?? {};
+    if (inPlaceOf !== undefined) {
+      setBeginnings([{ id: inPlaceOf, cell: layout().active, at: standing(inPlaceOf) }]);
+      return void setLayout(takenOff(layout()));
+    }
+    if (isCut(layout()) && isFused(layout())) {
+      const under = layout().cells.find((cell) => cell?.over !== undefined)!.set;
+      if (activeSet(layout()) === under) setBeginnings([{ id: under, at: pointed() }]);
+      return void setLayout(allCuts(under));
+    }
     const wanted = study.state().series.filter(({ sets, modality }) => !sets && isFusible(modality));
     await Promise.all(wanted.map(({ uid }) => study.openSeries(uid)));
     const pair = fusionPair(study.sets(), stack());
     if (!pair) return onNoPair();
-    const now = view();
     const isUnder = stack()?.id === pair.under.id;
-    const at: Beginning = { point: now ? centreOf(now) : undefined, window: (isUnder && now?.window) || undefined };
-    setBeginnings([{ id: pair.under.id, at }]);
-    if (!isCut(layout())) withoutCuts = layout();
-    setLayout(fusedCuts(pair.under.id, pair.over.id));
+    const volume = volumeOf(pair.under);
+    if (isCut(layout())) {
+      const { point, window } = pointed();
+      setBeginnings([{ id: pair.under.id, at: { point, window: isUnder ? window : undefined } }]);
+      setLayout(fusedCuts(pair.under.id, pair.over.id));
+    } else if (isVolume(volume)) {
+      const shown = view();
+      if (shown && stack()) lookedAt.set(stack()!.id, { window: shown.window ?? undefined, inverted: shown.inverted });
+      const at = standing(pair.under.id);
+      setBeginnings([{ id: pair.under.id, cell: layout().active, at: isUnder ? at : { ...at, window: undefined, inverted: undefined } }]);
+      setLayout(laidInPlace(layout(), pair.under.id, ownCut(volume), pair.over.id));
+    }
+  }
+
+  /** The place and the window of what is in view. */
+  function pointed(): Beginning {
+    const now = view();
+    return { point: now ? centreOf(now) : undefined, window: now?.window ?? undefined };
   }
 
   function setFusion(look: FusionLook): void {
@@ -241,13 +279,16 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     const goes = isCut(layout());
     if (!shown) return void (goes && setLayout(withoutCuts));
     if (!goes && !isSeenAsVolume()) return;
-    const point = now ? centreOf(now) : undefined;
     const whole = seenCells(layout()).find((index) => !layout().cells[index]?.cut);
     const taken = goes ? cells[whole ?? layout().active] : active();
-    const at: Beginning = { index: taken?.shown()?.index, point, window: now?.window ?? undefined };
+    const from = taken?.shown();
+    const at: Beginning = { index: from?.index, point: from ? centreOf(from) : undefined, window: now?.window ?? undefined };
+    const { over } = layout().cells[layout().active] ?? {};
     setBeginnings([{ id: shown.id, at }]);
     if (!goes) withoutCuts = layout();
-    setLayout(goes ? withoutCuts : allCuts(shown.id));
+    // What is laid over the images stays over the planes.
+    if (goes) setLayout(withoutCuts);
+    else setLayout(over === undefined ? allCuts(shown.id) : fusedCuts(shown.id, over));
   }
 
   // The others scroll along where the active cell is scrolled to, if they lie parallel to it.

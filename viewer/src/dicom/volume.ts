@@ -274,6 +274,11 @@ export function slicing(volume: Volume, cut: Cut): Slicing {
   return { right, down, through, count: volume.dimensions[through.axis], stepMm: volume.spacing[through.axis] };
 }
 
+/** The cut whose slices are the images as they were taken. */
+export function ownCut(volume: Volume): Cut {
+  return CUTS.find((cut) => slicing(volume, cut).through.axis === 2)!;
+}
+
 /** Where one slice lies. `index` is from 0. */
 export function sliceOf(volume: Volume, { right, down, through }: Slicing, index: number): Plane {
   const corner: [number, number, number] = [0, 0, 0];

@@ -23,7 +23,7 @@ import { imageIdsOf, isRendered, knownFrame, plainId, subtractedId } from "./ima
 import { magnifierOf } from "./magnifier";
 import { NotFetched, prefetchStack, type Prefetch } from "./prefetch";
 import { keepStack, recallStack } from "./transport";
-import type { Beginning, Probed, ShownView, StackViewListener, View } from "./view";
+import type { Beginning, Probed, ShownView, Stance, StackViewListener, View } from "./view";
 import { dress } from "./voitable";
 
 export interface StackView extends View {
@@ -33,6 +33,8 @@ export interface StackView extends View {
 const NARROWEST_WINDOW = 1;
 /** Windows of fractions may be of any width; no step takes more than half of it, so that it can be had back. */
 const LEAST_SHARE = 0.5;
+/** Of two directions that are the same: the sum of their cosines is 2. */
+export const ALONG_BOTH = 1.99;
 /** A drag over this many pixels changes the window by its own width. */
 const WINDOW_DRAG_PX = 300;
 export const SMALLEST_ZOOM = 0.1;
@@ -114,6 +116,31 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     viewport.render();
   }
 
+  /** Turns, sizes and places the picture as another one of its plane stood. */
+  function stand({ middle, right, down, pixelsPerMm }: Stance): void {
+    const isSo = () => {
+      const screen = screenDirections(viewport);
+      return dot(screen.right, right) + dot(screen.down, down) > ALONG_BOTH;
+    };
+    const turned = [false, true].some((flipHorizontal) => {
+      viewport.setCamera({ flipHorizontal });
+      return [0, 90, 180, 270].some((rotation) => {
+        viewport.setViewPresentation({ rotation });
+        return isSo();
+      });
+    });
+    if (!turned) {
+      viewport.resetCamera();
+      viewport.render();
+      return;
+    }
+    viewport.setZoom((viewport.getZoom() * pixelsPerMm) / screenPixelsPerUnit(viewport, screenDirections(viewport).right));
+    const [x, y] = viewport.worldToCanvas([...middle]);
+    const [panX, panY] = viewport.getPan();
+    viewport.setPan([panX + element.clientWidth / 2 - x, panY + element.clientHeight / 2 - y]);
+    viewport.render();
+  }
+
   function goTo(index: number): Promise<unknown> {
     const before = target;
     target = Math.max(0, Math.min(imageIds.length - 1, index));
@@ -168,13 +195,15 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       imageIds = imageIdsOf(stack, study);
       planes = imageIds.map((id) => planeOf(knownFrame(id)!.frame));
       uptake = uptakeOf(stack);
-      target = firstIndex(stack, beginning.index);
+      target = (beginning.point && nearestPlane(planes, beginning.point)) ?? firstIndex(stack, beginning.index);
       recallStack(stack, study, imageIds);
       isSet = false;
       following = undefined;
       onBegun = () => {
         hung = beginning.hung;
         hang();
+        if (beginning.stance) stand(beginning.stance);
+        if (beginning.inverted !== undefined) viewport.setProperties({ invert: beginning.inverted });
         if (beginning.window) this.setWindow(beginning.window);
         prefetch = prefetchStack(imageIds, target, bytesOf(imageIds[target]!), listener.onProgress, () => {
           void keepStack(stack, study);
@@ -192,6 +221,12 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       if (!planes[target] || !viewport.getDefaultActor()) return undefined;
       const [wx, wy, wz] = viewport.canvasToWorld([x, y]);
       return [wx, wy, wz];
+    },
+    stance() {
+      if (!planes[target] || !viewport.getDefaultActor()) return undefined;
+      const { right, down } = screenDirections(viewport);
+      const [x, y, z] = viewport.canvasToWorld([element.clientWidth / 2, element.clientHeight / 2]);
+      return { middle: [x, y, z], right, down, pixelsPerMm: screenPixelsPerUnit(viewport, right) };
     },
     placeOf(point) {
       const [x, y] = viewport.worldToCanvas([...point]);

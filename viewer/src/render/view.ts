@@ -70,12 +70,24 @@ export interface ShownOver {
   readonly modality: string;
 }
 
+/** How an image stands on the screen, in terms of the patient. */
+export interface Stance {
+  /** In the middle of the element. */
+  readonly middle: Vector3;
+  readonly right: Vector3;
+  readonly down: Vector3;
+  readonly pixelsPerMm: number;
+}
+
 /** What a stack begins with where somebody has asked for that. */
 export interface Beginning {
   readonly index?: number | undefined;
-  /** Of the patient; slices of a volume begin at the one nearest to it, and not at an index. */
+  /** Of the patient; it begins at the image nearest to it, and not at an index. */
   readonly point?: Vector3 | undefined;
   readonly window?: Window | undefined;
+  readonly inverted?: boolean | undefined;
+  /** As another image of the same plane stood before. */
+  readonly stance?: Stance | undefined;
   /** How it hangs, where its reader expects that. */
   readonly hung?: Hung | undefined;
 }
@@ -122,6 +134,8 @@ export interface View {
   goToPoint(point: Vector3): void;
   /** The point of the patient that is seen there; undefined where none is known. */
   pointAt(at: Point): Vector3 | undefined;
+  /** Undefined where nothing tells its place and size in the patient. */
+  stance?(): Stance | undefined;
   /** Where a point of the patient is seen, in pixels of the element. */
   placeOf(point: Vector3): Point;
   /** The point of the image that is seen there, and where one is seen; undefined while there is no image. */

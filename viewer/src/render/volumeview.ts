@@ -17,8 +17,8 @@ import { sliceValues, slicesIn, slicing, voxelOf, type Cut, type Projection, typ
 import { FIRST_LOOK, type FusionLook } from "../state/fusion";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
-import { LARGEST_ZOOM, SMALLEST_ZOOM, draggedWindow, drawnBy, playFrames } from "./stackview";
-import type { Beginning, Probed, ShownOver, StackViewListener, View } from "./view";
+import { ALONG_BOTH, LARGEST_ZOOM, SMALLEST_ZOOM, draggedWindow, drawnBy, playFrames } from "./stackview";
+import type { Beginning, Probed, ShownOver, StackViewListener, Stance, View } from "./view";
 import { paintActor, palettePainting } from "./paint";
 import { volumesOf, type HeldVolume, type Taken } from "./volumes";
 
@@ -312,19 +312,36 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     change({ turned, index: cutting.indexAt(point) });
   }
 
-  function beginWith(now: Shown, { point, window }: Beginning): void {
+  function beginWith(now: Shown, { point, window, inverted, stance }: Beginning): void {
     cutting = now.straight;
     look = {
       index: point ? cutting.indexAt(point) : cutting.count >> 1,
       turned: null,
       window: window ? meantWindow(window, now.frame) : now.windows,
-      inverted: now.frame.photometricInterpretation === "MONOCHROME1",
+      inverted: inverted ?? now.frame.isInverse,
       slab: null,
       pan: { x: 0, y: 0 },
       zoom: 1,
       turns: 0,
       flipped: false,
     };
+    if (stance) stand(stance);
+  }
+
+  /** Turned, sized and placed as another image of its plane stood. */
+  function stand({ middle: wanted, right, down, pixelsPerMm }: Stance): void {
+    const before = look!;
+    for (const flipped of [false, true])
+      for (const turns of [0, 1, 2, 3]) {
+        look = { ...before, flipped, turns };
+        const now = screen();
+        if (dot(now.right, right) + dot(now.down, down) < ALONG_BOTH) continue;
+        look = { ...look, zoom: pixelsPerMm / now.pixelsPerMm };
+        const { x, y } = placeOf(wanted);
+        look = { ...look, pan: { x: element.clientWidth / 2 - x, y: element.clientHeight / 2 - y } };
+        return;
+      }
+    look = before;
   }
 
   return {
@@ -368,6 +385,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     },
     placeOfImagePoint: ({ x, y }) => (look ? placeOf(pointAt(plane(), x, y)) : undefined),
     pixels: (index) => (look?.index === index ? pixels() : undefined),
+    stance: () => (look ? { middle: middle(), ...screen() } : undefined),
     placeOf: (point) => (look ? placeOf(point) : { x: 0, y: 0 }),
     probe(at) {
       if (!shown || !look) return undefined;

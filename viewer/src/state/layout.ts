@@ -5,7 +5,7 @@
  * grid that is made smaller and larger again shows what it showed.
  */
 
-import { CUTS, type Seen } from "../dicom/volume";
+import { CUTS, type Cut, type Seen } from "../dicom/volume";
 
 export const MOST_SIDE = 4;
 
@@ -15,6 +15,8 @@ export interface Content {
   readonly cut: Seen | null;
   /** The display set that is laid over it, if any. */
   readonly over?: string | undefined;
+  /** The display set whose images it is seen in place of, in one cell, where it is none of three planes. */
+  readonly inPlaceOf?: string | undefined;
 }
 
 export interface Layout {
@@ -77,13 +79,29 @@ export function fusedCuts(under: string, over: string): Layout {
   return { rows: 2, columns: 2, cells: [...planes, { set: over, cut: null }], active: 0, alone: false };
 }
 
+/** Another volume laid over one in the plane of its images, where the active cell shows the images now. */
+export function laidInPlace(layout: Layout, under: string, cut: Cut, over: string): Layout {
+  const inPlaceOf = activeSet(layout) ?? under;
+  return inActive(layout, { set: under, cut, over, inPlaceOf });
+}
+
+/** The images again that it took the place of. */
+export function takenOff(layout: Layout): Layout {
+  return inActive(layout, whole(layout.cells[layout.active]?.inPlaceOf ?? activeSet(layout)));
+}
+
+function inActive(layout: Layout, content: Content | null): Layout {
+  return { ...layout, cells: layout.cells.map((old, index) => (index === layout.active ? content : old)) };
+}
+
 export function isFused(layout: Layout): boolean {
   return layout.cells.slice(0, cellCount(layout)).some((cell) => cell?.over !== undefined);
 }
 
-/** Whether a display set is seen in cuts. */
+/** Whether a display set is seen in its three cuts. */
 export function isCut(layout: Layout): boolean {
-  return layout.cells.slice(0, cellCount(layout)).some((cell) => cell?.cut && cell.cut !== "solid");
+  const isPlane = (cell: Content | null) => cell?.cut && cell.cut !== "solid" && cell.inPlaceOf === undefined;
+  return layout.cells.slice(0, cellCount(layout)).some(isPlane);
 }
 
 /** A volume as a solid thing where its images are, or the other way round: beside its cuts, else in the active cell. */

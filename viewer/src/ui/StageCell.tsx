@@ -45,6 +45,8 @@ export interface StageCellProps {
   readonly cut: Seen | null;
   /** What is laid over it. */
   readonly over: Stack | undefined;
+  /** It is the plane of images that it is seen in place of. */
+  readonly inPlace: boolean;
   /** All planes of its volume that are seen and can be turned. */
   readonly planes: readonly TurnablePlane[];
   /** The box of a solid is drawn even where it cuts nothing off. */
@@ -188,8 +190,9 @@ export function StageCell(props: StageCellProps): JSX.Element {
   // A memo, so that what else changes of the layout does not show it anew.
   const cut = createMemo(() => props.cut);
   const laid = createMemo(() => props.over);
+  const inPlace = createMemo(() => props.inPlace);
   createEffect(
-    on([stack, cut, laid], ([shown, along, over]) => void cell.show(shown, props.study, along, props.beginning, over)),
+    on([stack, cut, laid, inPlace], ([shown, along, over]) => void cell.show(shown, props.study, along, props.beginning, over)),
   );
 
   const drop = (event: DragEvent) => {
