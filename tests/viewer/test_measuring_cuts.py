@@ -286,6 +286,85 @@ def test_a_line_by_mouse(page: Page, server: str) -> None:
     assert np.linalg.norm(np.subtract(*kept["points3d"])) == pytest.approx(50, abs=0.3)
 
 
+def test_what_is_measured_on_a_cut_is_seen_on_the_image_that_it_lies_in(page: Page, server: str) -> None:
+    opened(page, server)
+    go_to(page, AXIAL, 11)
+    press(page, "d")
+    press(page, "Enter")
+    for column, row in ((10, 8), (34, 40)):
+        cross_to(page, column, row)
+        press(page, "Enter")
+    length = f"{np.hypot(24 * 0.8, 32 * 1.25):.1f} mm"
+    page.wait_until(f"{words(AXIAL)}.length === 1")
+    assert page.evaluate(words(AXIAL)) == [length]
+    (kept,) = saved(page, server)
+    ends = [place(10, 8, 11), place(34, 40, 11)]
+    assert np.allclose(kept["points3d"], ends, atol=1e-4)
+    # The images beside the cuts follow them.
+    page.wait_until(f"{words(STACK)}.join() === '{length}'")
+    drawn = f"{shapes(STACK)}[0].querySelector('path').getAttribute('d')"
+    (x1, y1), (x2, y2) = (
+        tuple(float(part) for part in point.split()) for point in page.evaluate(drawn)[1:].split("L")
+    )
+    width, height = page.evaluate(
+        f"(() => {{ const b = {CELLS}[{STACK}].querySelector('.viewport').getBoundingClientRect();"
+        " return [b.width, b.height]; })()"
+    )
+    scale = min(width / (COLUMNS * SPACING[0]), height / (ROWS * SPACING[1]))
+    wanted = [
+        (
+            width / 2 + (column + 0.5 - COLUMNS / 2) * SPACING[0] * scale,
+            height / 2 + (row + 0.5 - ROWS / 2) * SPACING[1] * scale,
+        )
+        for column, row in ((10, 8), (34, 40))
+    ]
+    assert np.allclose([(x1, y1), (x2, y2)], wanted, atol=0.6)
+    page.screenshot(ARTIFACTS / "measure-cut-on-image.png")
+    for key, seen in (("ArrowDown", 0), ("ArrowUp", 1)):
+        press(page, "Escape", 2)
+        press(page, key)
+        page.wait_until(f"{shapes(STACK)}.length === {seen}")
+    # Without cuts, the list leads to the image.
+    page.go(f"{server}/view/{STUDY}?frame=3")
+    page.wait_until(SLICE)
+    page.key("u")
+    page.wait_until("document.querySelector('.measure-show')")
+    assert (
+        page.evaluate("document.querySelector('.measure-show').innerText.split('\\n')[2]")
+        == "turned, image 12"
+    )
+    page.click(".measure-show")
+    page.wait_until(f"{SLICE} === '12 / {SLICES}' && {words(0)}.join() === '{length}'")
+    assert page.evaluate(f"{CELLS}.length") == 1
+    page.screenshot(ARTIFACTS / "measure-cut-from-list.png")
+
+
+def test_what_is_measured_on_an_image_is_seen_on_the_cut_that_it_lies_in(page: Page, server: str) -> None:
+    opened(page, server)
+    go_to(page, STACK, 11)
+    press(page, "q")
+    press(page, "Enter")
+    cross_to(page, 10, 8)
+    press(page, "Enter")
+    cross_to(page, 30, 20)
+    press(page, "Enter")
+    page.wait_until(f"{words(STACK)}.length === 1 && {words(AXIAL)}.length === 1")
+    said = page.evaluate(words(STACK))
+    assert page.evaluate(words(AXIAL)) == said
+    box = volume()[11, 8:21, 10:31].astype(float)
+    assert said[0].split("|")[1] == f"Mean {box.mean():.1f} HU, SD {box.std():.1f}"
+    assert [page.evaluate(f"{shapes(cell)}.length") for cell in (CORONAL, SAGITTAL)] == [0, 0]
+    page.screenshot(ARTIFACTS / "measure-image-on-cut.png")
+    (kept,) = saved(page, server)
+    assert "points3d" not in kept
+    activate(page, AXIAL)
+    press(page, "Escape", 2)
+    press(page, "ArrowUp")
+    page.wait_until(f"{shapes(AXIAL)}.length === 0")
+    press(page, "ArrowDown")
+    page.wait_until(f"{shapes(AXIAL)}.length === 1")
+
+
 def test_the_report_is_a_3d_one_that_others_read(page: Page, server: str, tmp_path: Path) -> None:
     opened(page, server)
     draw_bar(page)

@@ -189,7 +189,7 @@ test("on a cut, points are in space, and come back on a plane of millimetres", (
   assert.equal(fromDraft({ ...kept, kind: "cobb", points3d: [[0, 0, 0], [9, 0, 0], [0, 9, 0], [0, 0, 9]] }, SQUARE), null);
 });
 
-test("it is seen on every cut that it lies in, and on no image", () => {
+test("it is seen on every cut that it lies in, and on no image of which the place is not known", () => {
   const one = fromDraft(toDraft({ ...ON_CUT, points: [{ x: 10, y: 5 }, { x: 70, y: 5 }] }), SQUARE)!;
   const where = (plane: Plane, uid = "1.9") => ({ image: { ...IMAGE, sopInstanceUid: "9", frameOfReferenceUid: uid }, slice: { plane, halfMm: 1 } });
   const here = seenOn(one, where(CUT))!;
@@ -206,6 +206,26 @@ test("it is seen on every cut that it lies in, and on no image", () => {
   // A circle does not, though its two points do.
   assert.equal(seenOn({ ...one, kind: "circle" }, where(across)), undefined);
   assert.equal(seenOn(line("b"), where(CUT)), undefined);
+});
+
+test("it is seen on the image that it lies in, and one of an image on cuts of the same volume", () => {
+  const plane: Plane = { ...CUT, spacing: [1, 1], columns: 45, rows: 80 };
+  const image = { ...IMAGE, sopInstanceUid: "7", frameOfReferenceUid: "1.9" };
+  const drawn: Measurement = { ...ON_CUT, points: [{ x: 10, y: 5 }, { x: 70, y: 25 }] };
+  const away = (mm: number) => ({ ...plane, origin: pointAt({ ...plane, column: plane.normal }, 0, mm) });
+  const seen = seenOn(drawn, { image, lying: { plane: away(0.9), halfMm: 1 } })!;
+  assert.ok(seen.points.every(({ x, y }, at) => Math.abs(x - [5, 35][at]!) < 1e-6 && Math.abs(y - [10, 50][at]!) < 1e-6));
+  assert.equal(seenOn(drawn, { image, lying: { plane: away(1.1), halfMm: 1 } }), undefined);
+  assert.equal(seenOn(drawn, { image: { ...image, frameOfReferenceUid: "1.8" }, lying: { plane, halfMm: 1 } }), undefined);
+  // The other way round: in pixels of an image, on a cut of its volume.
+  const onImage: Measurement = { ...line("i"), image, points: [{ x: 5, y: 10 }, { x: 35, y: 50 }] };
+  const cut = { image: { ...image, sopInstanceUid: "9" }, slice: { plane: CUT, halfMm: 1 } };
+  const planeOf = ({ sopInstanceUid }: { readonly sopInstanceUid: string }) => (sopInstanceUid === "7" ? plane : undefined);
+  const onCut = seenOn(onImage, { ...cut, planeOf })!;
+  assert.ok(onCut.points.every(({ x, y }, at) => Math.abs(x - [10, 70][at]!) < 1e-6 && Math.abs(y - [5, 25][at]!) < 1e-6));
+  assert.deepEqual(onCut.plane, CUT);
+  assert.equal(seenOn({ ...onImage, image: { ...image, sopInstanceUid: "8" } }, { ...cut, planeOf }), undefined);
+  assert.deepEqual(seenOn(onImage, { image }), onImage);
 });
 
 test("units are codes of UCUM, as the server takes them", () => {

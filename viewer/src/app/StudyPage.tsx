@@ -139,9 +139,10 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     goTo(shape);
   };
   const goTo = (one: Measurement) => {
-    const place = notes.placeOf(one);
-    if (place && one.plane) stage.goToCut(place.set, one);
-    else if (place) stage.goTo(place.set, place.index);
+    const [place, image] = [notes.placeOf(one), notes.imageOf(one)];
+    // What lies in an image is shown there, but for who looks at cuts.
+    if (image && !(one.plane && isCut(layout()))) stage.goTo(image.set, image.index);
+    else if (place) stage.goToCut(place.set, one);
     // Keys are then for the image.
     main.focus();
   };

@@ -10,6 +10,7 @@ import { t } from "../i18n/language";
 import type { ImageReference, Measurement } from "../state/measurements";
 import { createReported } from "../state/reported";
 import { createSaving } from "../state/saving";
+import { imageWith } from "../state/space";
 import type { OpenStudy } from "../state/study";
 import { createKeyHand } from "../tools/keyhand";
 import { measuringOf } from "../tools/measuring";
@@ -54,16 +55,25 @@ export function createNotes(uid: string, study: OpenStudy, isLocal: boolean) {
     return placeOfImage(study.sets(), image.sopInstanceUid, image.frame);
   }
 
+  /** The image as it was taken that a measurement is seen on; undefined for one that lies across all of them. */
+  function imageOf(one: Measurement): Place | undefined {
+    const place = placeOf(one);
+    if (!place || !one.plane) return place;
+    const index = imageWith(one, place.set);
+    return index === undefined ? undefined : { set: place.set, index };
+  }
+
   return {
     measuring,
     saving,
     reported,
     keyHand: createKeyHand(measuring),
     placeOf,
+    imageOf,
     placeInWords(one: Measurement): string {
-      const place = placeOf(one);
-      if (place && one.plane) return t().measure.onCut(place.set.description || place.set.modality);
-      return place ? t().measure.place(place.set.description || place.set.modality, place.index + 1) : "";
+      const [place, image] = [placeOf(one), imageOf(one)];
+      if (place && !image) return t().measure.onCut(place.set.description || place.set.modality);
+      return image ? t().measure.place(image.set.description || image.set.modality, image.index + 1) : "";
     },
   };
 }

@@ -147,6 +147,8 @@ export function createCell() {
     rate,
     probed,
     element,
+    /** What it shows, or is about to show. */
+    stack: () => now?.stack,
     /** Undefined before it is mounted, and where the browser could not start it. */
     view: () => view,
     setRendering: (rendering: Rendering) => solid?.setRendering(rendering),

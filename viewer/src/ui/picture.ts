@@ -73,7 +73,7 @@ export async function paint(brush: Brush, twin: Twin, { at, size, dots }: Placed
   }
   if (shown.drawings) {
     paintLines(brush, view, twin, toPage, around);
-    const sight = sightOf({ shown: twin.shown, view: () => twin.view });
+    const sight = sightOf({ shown: twin.shown, view: () => twin.view, stack: () => around.stack });
     if (sight) {
       const toScreen = (point: ImagePoint) => {
         const place = sight.toScreen(point);
