@@ -185,10 +185,13 @@ def voxels(places: Grey, origin: tuple[float, ...], spacing: tuple[float, ...]) 
     return np.asarray((places - np.array(origin)) / np.array(spacing))[..., ::-1]
 
 
-def fused(cut: int, index: int, name: str, opacity: float, top_suv: float) -> tuple[Grey, Grey]:
+def fused(
+    cut: int, index: int, name: str, opacity: float, top_suv: float, *, inverted: bool
+) -> tuple[Grey, Grey]:
     """(rows, columns, 3) of what is to be seen, and where PET covers it: 1, 0, or NaN at its rim."""
     places = points(cut, index)
     ct = windowed(interpolated(anatomy().astype(float), voxels(places, CT_ORIGIN, CT_SPACING)).round(6))
+    ct = 255 - ct if inverted else ct
     uptake = interpolated(activity(), voxels(places, PET_ORIGIN, PET_SPACING)) * SUV
     level = np.clip(uptake / top_suv * 255, 0, 255)
     table = palette(name)
@@ -230,9 +233,16 @@ OVER_WINDOWS = f"{CELLS}.map((cell) => cell.querySelector('.over-window')?.inner
 
 
 def assert_fused(
-    page: Page, cut: int, index: int, name: str = "hotiron", opacity: float = 0.5, top: float = 10
+    page: Page,
+    cut: int,
+    index: int,
+    name: str = "hotiron",
+    opacity: float = 0.5,
+    top: float = 10,
+    *,
+    inverted: bool = False,
 ) -> None:
-    wanted, covered = fused(cut, index, name, opacity, top)
+    wanted, covered = fused(cut, index, name, opacity, top, inverted=inverted)
     x, y, z = CT_SPACING
     spacing = {AXIAL: (x, y), CORONAL: (x, z), SAGITTAL: (y, z)}[cut]
     shape = (wanted.shape[0], wanted.shape[1])
@@ -449,6 +459,56 @@ def test_colours_over_the_images_are_where_they_belong(page: Page, server: str) 
     for index in (7, 12):
         show_slice(page, AXIAL, index)
         assert_fused(page, AXIAL, index)
+
+
+def test_black_on_white_is_of_the_images_and_not_of_the_colours(page: Page, server: str) -> None:
+    open_series(page, server, CT)
+    page.key("9")
+    page.wait_until(f"{OVER_WINDOWS} === 'PT SUV 0–10'")
+    page.wait_until(NO_LONGER_LOADING)
+    show_slice(page, AXIAL, 12)
+    page.key("i")
+    page.wait_until("document.querySelector('[aria-label^=\"Invert\"]').ariaPressed === 'true'")
+    assert_fused(page, AXIAL, 12, inverted=True)
+    page.screenshot(ARTIFACTS / "fusion-inverted-desk.png")
+    page.key("7")
+    page.wait_until(f"{CELLS}.filter((cell) => cell.querySelector('.over-window')).length === 3")
+    page.wait_until(NO_LONGER_LOADING)
+    for cut, index in ((AXIAL, 12), (CORONAL, 18)):
+        show_slice(page, cut, index)
+        assert_fused(page, cut, index, inverted=True)
+    page.key("9")
+    page.wait_until(f"{SHOWN}.length === 4 && {OVER_WINDOWS} === '|||'")
+    page.wait_until(NO_LONGER_LOADING)
+    show_slice(page, AXIAL, 12)
+    x, y, _ = CT_SPACING
+    greys = 255 - windowed(anatomy()[12].astype(float))
+    assert_alike(colours_seen(page, AXIAL, greys.shape, (x, y))[..., 0], greys)  # type: ignore[arg-type]
+    page.key("i")
+    page.key("9")
+    page.wait_until(f"{OVER_WINDOWS}.startsWith('PT SUV 0–10|')")
+    page.wait_until(NO_LONGER_LOADING)
+    show_slice(page, AXIAL, 12)
+    assert_fused(page, AXIAL, 12)
+
+
+def test_a_turning_mip_is_seen_black_on_white(page: Page, server: str) -> None:
+    """Beside of the volume, too: the box that holds it is not seen."""
+    page.size(800, 400)  # without a graphics card a large picture takes seconds
+    open_series(page, server, PET)
+    page.key("8")
+    page.wait_until(f"{CELLS}[0].querySelector('.cut')?.innerText === '3D'", timeout_s=60)
+    page.wait_until(NO_LONGER_LOADING)
+    before = np.array(settled(page))
+    page.key("i")
+    page.wait_until("document.querySelector('[aria-label^=\"Invert\"]').ariaPressed === 'true'")
+    after = np.array(settled(page))
+    assert before.min() == 0 and before.max() > 100
+    assert np.percentile(np.abs(after - (255 - before)), 99) <= 2
+    page.screenshot(ARTIFACTS / "mip-inverted-desk.png")
+    page.key("i")
+    page.wait_until("document.querySelector('[aria-label^=\"Invert\"]').ariaPressed === 'false'")
+    assert np.percentile(np.abs(np.array(settled(page)) - before), 99) <= 2
 
 
 def test_ct_comes_under_the_pet_in_hand_and_goes_again(page: Page, server: str) -> None:

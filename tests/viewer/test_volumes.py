@@ -276,6 +276,9 @@ def test_a_volume_the_graphics_cannot_hold_is_refused_in_its_cells(page: Page, s
     page.screenshot(ARTIFACTS / "no-volume-4-desk.png")
 
 
+INVERTED = "(document.querySelector('[aria-label^=\"Invert\"]').ariaPressed === 'true')"
+
+
 def choose_slab(page: Page, projection: str, thickness: str) -> None:
     page.click("[aria-label=Slab]")
     for words in (projection, thickness):
@@ -300,6 +303,22 @@ def test_slabs_show_what_numpy_projects(page: Page, server: str, projection: str
     assert_alike(seen(page, AXIAL, cut.shape, SPACING[:2]), windowed(cut))
     assert page.evaluate(f"{CELLS}[0].querySelector('.cut').innerText") == f"Axial · {projection}"
     page.screenshot(ARTIFACTS / f"slab-{projection}-desk.png")
+    page.key("i")
+    page.wait_until(INVERTED)
+    assert_alike(seen(page, AXIAL, cut.shape, SPACING[:2]), 255 - windowed(cut))
+    page.screenshot(ARTIFACTS / f"slab-{projection}-inverted-desk.png")
+    # In another window, on another slice, and then in black on white no more.
+    page.key("3")
+    page.key("ArrowDown")
+    page.wait_until(f"{WINDOWS}[0] === 'W 2500 L 480'")
+    after = project(volume()[10:21].astype(float), axis=0)
+    assert_alike(seen(page, AXIAL, cut.shape, SPACING[:2]), 255 - windowed(after, 480, 2500))
+    page.key("i")
+    page.wait_until(f"!{INVERTED}")
+    assert_alike(seen(page, AXIAL, cut.shape, SPACING[:2]), windowed(after, 480, 2500))
+    page.key("1")
+    page.key("ArrowUp")
+    page.wait_until(f"{WINDOWS}[0] === 'W 400 L 40'")
     choose = "[...document.querySelectorAll('.slab-menu .segment')].find((one) => one.innerText === 'Slice')"
     page.click("[aria-label=Slab]")
     page.wait_until(f"{choose} && ({choose}.click() ?? true)")

@@ -220,22 +220,23 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     const isUnder = stack()?.id === pair.under.id;
     const volume = volumeOf(pair.under);
     if (isCut(layout())) {
-      const { point, window } = pointed();
-      setBeginnings([{ id: pair.under.id, at: { point, window: isUnder ? window : undefined } }]);
+      const { point, ...look } = pointed();
+      setBeginnings([{ id: pair.under.id, at: isUnder ? { point, ...look } : { point } }]);
       setLayout(fusedCuts(pair.under.id, pair.over.id));
     } else if (isVolume(volume)) {
       const shown = view();
       if (shown && stack()) lookedAt.set(stack()!.id, { window: shown.window ?? undefined, inverted: shown.inverted });
       const at = standing(pair.under.id);
-      setBeginnings([{ id: pair.under.id, cell: layout().active, at: isUnder ? at : { ...at, window: undefined, inverted: undefined } }]);
+      const own = isUnder ? at : { ...at, window: undefined, inverted: undefined };
+      setBeginnings([{ id: pair.under.id, cell: layout().active, at: own }]);
       setLayout(laidInPlace(layout(), pair.under.id, ownCut(volume), pair.over.id));
     }
   }
 
-  /** The place and the window of what is in view. */
+  /** The place and the greys of what is in view. */
   function pointed(): Beginning {
     const now = view();
-    return { point: now ? centreOf(now) : undefined, window: now?.window ?? undefined };
+    return { point: now ? centreOf(now) : undefined, window: now?.window ?? undefined, inverted: now?.inverted };
   }
 
   function setFusion(look: FusionLook): void {
@@ -275,14 +276,13 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
   let withoutCuts: Layout = ONE_CELL;
   function togglePlanes(): void {
     const shown = stack();
-    const now = view();
     const goes = isCut(layout());
     if (!shown) return void (goes && setLayout(withoutCuts));
     if (!goes && !isSeenAsVolume()) return;
     const whole = seenCells(layout()).find((index) => !layout().cells[index]?.cut);
     const taken = goes ? cells[whole ?? layout().active] : active();
     const from = taken?.shown();
-    const at: Beginning = { index: from?.index, point: from ? centreOf(from) : undefined, window: now?.window ?? undefined };
+    const at: Beginning = { ...pointed(), index: from?.index, point: from ? centreOf(from) : undefined };
     const { over } = layout().cells[layout().active] ?? {};
     setBeginnings([{ id: shown.id, at }]);
     if (!goes) withoutCuts = layout();

@@ -26,7 +26,7 @@ export async function localPicture(stack: Stack, study: string, most: number): P
       slope: isScaled ? 1 : frame.rescaleSlope,
       intercept: isScaled ? 0 : frame.rescaleIntercept,
       window: frame.windows[0],
-      inverted: frame.photometricInterpretation === "MONOCHROME1",
+      inverted: frame.isInverse,
       aspect: (frame.spacingMm ? frame.spacingMm[0] / frame.spacingMm[1] : frame.pixelAspect) || 1,
     },
     most,

@@ -38,6 +38,8 @@ interface Look {
   readonly opened: number;
   readonly rendering: Rendering;
   readonly window: Window;
+  /** Of the greatest values alone: the other renderings are lit bodies. */
+  readonly inverted: boolean;
   readonly crop: Crop;
 }
 
@@ -130,7 +132,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       frameNumber: 0,
       instance,
       window: look.rendering in CT_PRESETS ? null : look.window,
-      inverted: false,
+      inverted: isInverted(look),
       edges: edgeLetters(right, down),
       pixelsPerMm,
       magnification: pixelsPerMm * volume.spacing[0],
@@ -155,11 +157,14 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     draw();
   }
 
-  function paint(part: Partial<Pick<Look, "rendering" | "window">>): void {
+  function paint(part: Partial<Pick<Look, "rendering" | "window" | "inverted">>): void {
     if (!look) return;
     look = { ...look, ...part };
     const actor = volumes.actor();
-    if (actor) render(actor, look.rendering, look.window);
+    if (actor) render(actor, look.rendering, look.window, isInverted(look));
+    // Else the box that holds the body would be seen turning.
+    const ground = isInverted(look) ? 1 : 0;
+    viewport.getRenderer().setBackground([ground, ground, ground]);
     draw();
   }
 
@@ -190,6 +195,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       opened: 0,
       rendering: renderings[0]!,
       window: beginning.window ? meantWindow(beginning.window, frame) : window,
+      inverted: beginning.inverted ?? false,
       crop: WHOLE,
     };
     cut(WHOLE);
@@ -257,7 +263,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     rotate: () => look && change({ right: opposite(look.down), down: look.right }),
     // A mirrored body would be another one: it is turned to its other side instead.
     flip: () => look && change({ right: opposite(look.right) }),
-    invert: () => undefined,
+    invert: () => look?.rendering === "greatest" && paint({ inverted: !look.inverted }),
     reset: () => shown && beginWith(shown, {}),
     play(framesPerSecond, onStop) {
       stop();
@@ -292,7 +298,9 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
   };
 }
 
-function render(actor: Types.VolumeActor, rendering: Rendering, window: Window): void {
+const isInverted = ({ rendering, inverted }: Look): boolean => inverted && rendering === "greatest";
+
+function render(actor: Types.VolumeActor, rendering: Rendering, window: Window, inverted: boolean): void {
   const { COMPOSITE, MAXIMUM_INTENSITY_BLEND } = Enums.BlendModes;
   (actor.getMapper() as unknown as { setBlendMode(mode: Enums.BlendModes): void }).setBlendMode(
     rendering === "greatest" ? MAXIMUM_INTENSITY_BLEND : COMPOSITE,
@@ -306,15 +314,17 @@ function render(actor: Types.VolumeActor, rendering: Rendering, window: Window):
   property.setDiffuse(0.9);
   property.setSpecular(0.2);
   property.setSpecularPower(10);
-  paintActor(actor, paintingOf(rendering, window));
+  paintActor(actor, paintingOf(rendering, window, inverted));
 }
 
 /** What of a window is seen, as shares of it: greys, or the browns of tissue. */
-function paintingOf(rendering: Rendering, window: Window): Painting {
+function paintingOf(rendering: Rendering, window: Window, inverted: boolean): Painting {
   const [low, high] = endsOf(window);
   const at = (share: number) => low + share * (high - low);
-  if (rendering === "greatest")
-    return { colours: [[low, 0, 0, 0], [high, 1, 1, 1]], opacities: [[low, 1], [high, 1]] };
+  if (rendering === "greatest") {
+    const [least, most] = inverted ? [1, 0] : [0, 1];
+    return { colours: [[low, least, least, least], [high, most, most, most]], opacities: [[low, 1], [high, 1]] };
+  }
   if (rendering === "window")
     return { colours: [[low, 0, 0, 0], [high, 1, 1, 1]], opacities: [[low, 0], [high, 0.8]] };
   return {
