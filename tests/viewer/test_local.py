@@ -20,6 +20,12 @@ from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.fileset import FileSet
 
 from chromium import PHONE, Page, open_page
+from gantry.dataset.part10 import read_part10
+from gantry.pixels.decode import decode
+from gantry.pixels.display.render import Rendering, to_picture
+from gantry.pixels.encapsulation import frame_table
+from gantry.pixels.image import ImageHeader
+from gantry.pixels.transcode import stored_frame
 from gantry.toolkit.example import example_study
 from image_values import image_object, made, reading
 from relay import Relay, relayed
@@ -335,6 +341,75 @@ def colour_cases() -> Iterator[tuple[str, bytes, np.ndarray[Any, Any]]]:
     packed = np.packbits(bits, bitorder="little").tobytes()
     single = _with(image_object(bits[None]), BitsAllocated=1, BitsStored=1, HighBit=0, PixelData=packed)
     yield "bits", single, np.repeat(bits[..., None] * 255, 3, axis=2)
+
+
+def presented_cases() -> Iterator[tuple[str, bytes]]:
+    """Files of which a window does not say how they are seen, of 12 bits in 16."""
+    y, x = np.mgrid[:40, :40]
+    ramp = ((x + y) * 4095 // 78).astype(np.uint16)
+    usual: dict[str, Any] = {"BitsStored": 12, "HighBit": 11, "WindowCenter": 2000, "WindowWidth": 3000}
+
+    def one(**more: Any) -> bytes:
+        return image_object(ramp[None], **(usual | more))
+
+    curve = [_table([256, 0, 16], (np.linspace(0, 1, 256) ** 2 * 65535).astype("<u2"))]
+    eight = [_table([256, 0, 8], np.arange(256)[::-1].astype(np.uint8))]
+    voi = [_table([4096, 0, 16], (np.linspace(1, 0, 4096) ** 3 * 65535).astype("<u2"))]
+    yield "presentation LUT", one(PresentationLUTSequence=curve)
+    yield "presentation LUT of bytes", one(PresentationLUTSequence=eight)
+    yield "small is white", one(PresentationLUTSequence=curve, PhotometricInterpretation="MONOCHROME1")
+    yield "both tables", one(PresentationLUTSequence=curve, VOILUTSequence=voi)
+    yield "sigmoid", one(PresentationLUTSequence=eight, VOILUTFunction="SIGMOID", PixelPaddingValue=0)
+    tables = np.random.default_rng(5).integers(0, 65536, (3, 500)).astype("<u2")
+    colours: dict[str, Any] = {}
+    for name, table in zip(("Red", "Green", "Blue"), tables, strict=True):
+        colours[f"{name}PaletteColorLookupTableDescriptor"] = [500, 3000, 16]
+        colours[f"{name}PaletteColorLookupTableData"] = table.tobytes()
+    for presentation in ("COLOR", "MIXED"):
+        yield f"supplemental, {presentation}", one(PixelPresentation=presentation, **colours)
+    rescaled = {"RescaleSlope": 0.5, "RescaleIntercept": -100, "WindowCenter": 700}
+    yield "supplemental, rescaled", one(PixelPresentation="MIXED", **rescaled, **colours)
+    yield "supplemental, packed", made(one(PixelPresentation="COLOR", **colours), "rle")[0]
+
+
+def _table(descriptor: list[int], entries: np.ndarray[Any, Any]) -> Dataset:
+    table = Dataset()
+    table.add_new("LUTDescriptor", "US", descriptor)
+    table.add_new("LUTData", "OW", entries.tobytes())
+    return table
+
+
+def rendered(file: bytes) -> np.ndarray[Any, Any]:
+    """What the server renders of a file, (rows, columns, 3)."""
+    meta, ds = read_part10(file)
+    header, table = ImageHeader.from_dataset(ds), frame_table(ds)
+    assert table is not None
+    frame = decode(stored_frame(ds, table, 0), meta.transfer_syntax_uid, header)
+    photometric = frame.header.photometric_interpretation
+    picture = to_picture(frame.pixels, photometric, frame.header, Rendering())
+    return np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
+
+
+def test_what_takes_more_than_a_window_is_seen_as_the_server_renders_it(page: Page, tmp_path: Path) -> None:
+    cases = {}
+    for series, (name, file) in enumerate(presented_cases(), 1):
+        uid = f"{STUDY}.{series}"
+        ds = reading(file)
+        ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.SOPInstanceUID = STUDY, uid, f"{uid}.1"
+        ds.SeriesNumber, ds.SeriesDescription, ds.Modality = series, name, "OT"
+        whole = part10(ds, ds.file_meta.TransferSyntaxUID)
+        (tmp_path / str(series)).write_bytes(whole)
+        cases[name] = rendered(whole)
+    open_files(page, "input[aria-label='Files to read here']", sorted(tmp_path.iterdir()))
+    page.wait_until(READ)
+    open_local(page)
+    page.wait_until(f"document.querySelectorAll('.rail img.shown').length === {len(cases)}")
+    for name, seen in cases.items():
+        drawn = np.array(page.evaluate(THUMBNAIL.replace("NAME", json.dumps(name))), np.uint8)
+        away = np.abs(drawn.reshape(*seen.shape[:2], 4)[..., :3].astype(int) - seen)
+        assert away.max() <= 1, (name, away.max())
+    assert len({seen.tobytes() for seen in cases.values()}) >= len(cases) - 3
+    page.screenshot(ARTIFACTS / "local-presented.png")
 
 
 def _with(file: bytes, **attributes: Any) -> bytes:

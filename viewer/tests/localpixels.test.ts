@@ -4,6 +4,7 @@ import { DicomError } from "../src/dicom/bytes";
 import { codeStream, frameSpans, offsetsOf } from "../src/dicom/fragments";
 import { describeFrame } from "../src/dicom/frame";
 import type { DicomObject } from "../src/dicom/model";
+import { presentedGreys, supplemented } from "../src/dicom/presented";
 import { smallPicture } from "../src/dicom/smallpicture";
 import {
   coloured,
@@ -154,4 +155,15 @@ test("numbers of 32 and 64 bits are read in both orders of bytes, rescaled, and 
   assert.throws(() => floatValues(bytes(4, true, 1), singles, true), DicomError);
   // Of integers beside them, the integers are taken.
   assert.equal(describeFrame({ "7FE00010": { vr: "OW" }, "7FE00008": { vr: "OF" } } as DicomObject, 1).floatBits, undefined);
+});
+
+test("grey goes through the window, the Presentation LUT or polarity, and is coloured from the palette's first value on", () => {
+  const voi = { center: 50, width: 100, voiFunction: "LINEAR_EXACT" } as const;
+  const table = { first: 0, entries: Uint16Array.of(65535, 0, 65535), top: 65535 };
+  assert.deepEqual([...presentedGreys([-5, 50, 100, NaN], { voi, table: undefined, inverted: false })], [0, 128, 255, 0]);
+  assert.deepEqual([...presentedGreys([-5, 50, 100, NaN], { voi, table: undefined, inverted: true })], [255, 128, 0, 255]);
+  assert.deepEqual([...presentedGreys([0, 50, 100], { voi, table, inverted: true })], [255, 0, 255]);
+  assert.deepEqual([...presentedGreys([49, 50], { voi: { center: 50, width: 1, voiFunction: "LINEAR" }, table: undefined, inverted: false })], [0, 255]);
+  const palette = (value: number) => ({ first: 10, entries: Uint8Array.of(value, value + 1) });
+  assert.deepEqual([...supplemented(Uint8Array.of(7, 7), [9, 11], [palette(1), palette(3), palette(5)])], [7, 7, 7, 2, 4, 6]);
 });

@@ -32,6 +32,9 @@ export function tableShown(image: Types.IImage, range: Types.VOIRange | undefine
   return range.lower === own.lower && range.upper === own.upper ? table : undefined;
 }
 
+/** The table in place of a first window. */
+export const voiTableOf = (image: object): LookupTable | undefined => asides.get(image)?.voiTable;
+
 export const embeddedPlane = (image: object, group: number): Mask | undefined => asides.get(image)?.planes.get(group);
 
 export interface Source {
@@ -58,7 +61,7 @@ export async function graded(
   return withVoi(fromStored(stored, frame, modality), instance, frame, voiTable, planes);
 }
 
-async function tableOf(item: DicomObject | undefined, isSigned: boolean): Promise<LookupTable | undefined> {
+export async function tableOf(item: DicomObject | undefined, isSigned: boolean): Promise<LookupTable | undefined> {
   return item && lookupTable(item, await bytesOf(item[TAG.lutData]), isSigned);
 }
 

@@ -10,7 +10,9 @@ import { numberOfFrames, type FrameDescription } from "../dicom/frame";
 import { codeStream, frameSpans, offsetsOf, type Span } from "../dicom/fragments";
 import { inflated } from "../dicom/inflate";
 import { readLocalReference, type LocalReference } from "../dicom/localref";
-import { TAG, numbers, type DicomElement, type DicomObject } from "../dicom/model";
+import { TAG, items, numbers, text, type DicomElement, type DicomObject } from "../dicom/model";
+import { presentedGreys, supplemented } from "../dicom/presented";
+import { storedValue } from "../dicom/storedbits";
 import {
   coloured,
   expandedSegments,
@@ -33,11 +35,12 @@ import {
   EXPLICIT_LITTLE,
   IMPLICIT_LITTLE,
 } from "../dicom/syntaxes";
+import { voiFunctionOf } from "../dicom/voi";
 import { t } from "../i18n/language";
 import { bytesOf } from "../api/bulk";
 import { contentOf, localBytes } from "../api/localfiles";
 import { pictureImage } from "./colourimage";
-import { graded } from "./graded";
+import { graded, tableOf, voiTableOf, type Source } from "./graded";
 import { frameImage } from "./greyimage";
 import { knownFrame, transferSyntaxOf, valuesIdOf } from "./imageids";
 
@@ -119,7 +122,40 @@ const NATIVE: ReadonlySet<string> = new Set([
 /** By the workers, and graded as frames from the server are; `read` anew each time, as workers keep what they are given. */
 async function decoded(imageId: string, read: () => Promise<Uint8Array>, syntax: string, options: Options): Promise<Types.IImage> {
   const unscaled = async () => await image(imageId, await read(), syntax, { ...options, preScale: { enabled: false } });
-  return await graded(await image(imageId, await read(), syntax, options), knownFrame(imageId)!, unscaled);
+  const found = knownFrame(imageId)!;
+  const made = await graded(await image(imageId, await read(), syntax, options), found, unscaled);
+  if (made.color || !needsMoreThanWindow(found)) return made;
+  return await presented(imageId, made, await unscaled());
+}
+
+/** Whether a window alone does not say how it is to be seen. */
+function needsMoreThanWindow({ instance, frame }: Source): boolean {
+  return items(instance, TAG.presentationLutSequence).length > 0 || isSupplemental(instance, frame);
+}
+
+function isSupplemental(instance: DicomObject, frame: FrameDescription): boolean {
+  const isPartlyColour = ["COLOR", "MIXED"].includes(text(instance, TAG.pixelPresentation) ?? "");
+  return isPartlyColour && frame.photometricInterpretation === "MONOCHROME2";
+}
+
+/** The picture that a file with a Presentation LUT or a supplemental palette asks for. */
+async function presented(imageId: string, made: Types.IImage, unscaled: Types.IImage): Promise<Types.IImage> {
+  const { instance, frame } = knownFrame(imageId)!;
+  const stored = Float64Array.from(unscaled.getPixelData(), (word) => storedValue(frame, word));
+  const { rescaleSlope: slope, rescaleIntercept: intercept } = frame;
+  const values = made.preScale?.scaled === true ? made.getPixelData() : stored.map((value) => value * slope + intercept);
+  const own = { center: Number(made.windowCenter), width: Number(made.windowWidth), voiFunction: voiFunctionOf(made.voiLUTFunction) };
+  const table = await tableOf(items(instance, TAG.presentationLutSequence)[0], false);
+  const greys = presentedGreys(values, { voi: voiTableOf(made) ?? own, table, inverted: frame.isInverse });
+  const [first, last] = frame.padding ?? [Infinity, -Infinity];
+  stored.forEach((value, at) => {
+    if (value >= first && value <= last) greys[at] = 0;
+  });
+  const littleEndian = transferSyntaxOf(imageId) !== EXPLICIT_BIG;
+  const rgb = isSupplemental(instance, frame)
+    ? supplemented(greys, stored, await palettes(instance, littleEndian))
+    : rgbOfGrey(greys);
+  return pictureImage(imageId, rgb, frame.columns, frame.rows);
 }
 
 async function image(imageId: string, bytes: Uint8Array, syntax: string, options: Options): Promise<Types.IImage> {
