@@ -121,15 +121,17 @@ const NATIVE: ReadonlySet<string> = new Set([
 
 /** By the workers, and graded as frames from the server are; `read` anew each time, as workers keep what they are given. */
 async function decoded(imageId: string, read: () => Promise<Uint8Array>, syntax: string, options: Options): Promise<Types.IImage> {
-  const unscaled = async () => await image(imageId, await read(), syntax, { ...options, preScale: { enabled: false } });
+  const asStored = { ...options, preScale: { enabled: false } };
   const found = knownFrame(imageId)!;
-  const made = await graded(await image(imageId, await read(), syntax, options), found, unscaled);
-  if (made.color || !needsMoreThanWindow(found)) return made;
-  return await presented(imageId, made, await unscaled());
+  // Under another id, since one that was made a picture of is said to hold colours from then on, by whomever it is read.
+  if (needsMoreThanWindow(found)) return await presented(imageId, await image(valuesIdOf(imageId), await read(), syntax, asStored));
+  const unscaled = async () => await image(imageId, await read(), syntax, asStored);
+  return await graded(await image(imageId, await read(), syntax, options), found, unscaled);
 }
 
 /** Whether a window alone does not say how it is to be seen. */
 function needsMoreThanWindow({ instance, frame }: Source): boolean {
+  if (frame.samplesPerPixel !== 1) return false;
   return items(instance, TAG.presentationLutSequence).length > 0 || isSupplemental(instance, frame);
 }
 
@@ -139,9 +141,11 @@ function isSupplemental(instance: DicomObject, frame: FrameDescription): boolean
 }
 
 /** The picture that a file with a Presentation LUT or a supplemental palette asks for. */
-async function presented(imageId: string, made: Types.IImage, unscaled: Types.IImage): Promise<Types.IImage> {
-  const { instance, frame } = knownFrame(imageId)!;
-  const stored = Float64Array.from(unscaled.getPixelData(), (word) => storedValue(frame, word));
+async function presented(imageId: string, words: Types.IImage): Promise<Types.IImage> {
+  const found = knownFrame(imageId)!;
+  const { instance, frame } = found;
+  const stored = Float64Array.from(words.getPixelData(), (word) => storedValue(frame, word));
+  const made = await graded(words, found, () => Promise.resolve(words));
   const { rescaleSlope: slope, rescaleIntercept: intercept } = frame;
   const values = made.preScale?.scaled === true ? made.getPixelData() : stored.map((value) => value * slope + intercept);
   const own = { center: Number(made.windowCenter), width: Number(made.windowWidth), voiFunction: voiFunctionOf(made.voiLUTFunction) };

@@ -451,6 +451,7 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
     uptake,
     turned: false,
     straightened: null,
+    isForming: false,
     over: null,
     crop: null,
   };
