@@ -6,25 +6,32 @@ import type { Types } from "@cornerstonejs/core";
 import { createImage } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame } from "../api/dicomweb";
 import { ApiError } from "../api/http";
+import { isHtj2k, isWhole } from "../dicom/htj2k";
 import { TAG, items, text } from "../dicom/model";
 import { isStreamOf } from "../dicom/stream";
 import { colourImage, readableCanvas } from "./colourimage";
+import { early, type OnEarly } from "./early";
 import { graded } from "./graded";
 import { framePath, isRendered, knownFrame, needsServer, noteRendered } from "./imageids";
 import { frameOf } from "./transport";
 
-type Options = Record<string, unknown>;
+export interface Options extends Record<string, unknown> {
+  /** Nobody waits for it yet. */
+  readonly ahead?: boolean;
+  /** Is given the picture in small, in the size of the whole, where that can be had from the first bytes. */
+  readonly onEarly?: OnEarly | undefined;
+}
 
 export function loadFrame(imageId: string, options: Options = {}): { promise: Promise<Types.IImage>; cancelFn: () => void } {
   const cancelling = new AbortController();
   return { promise: load(imageId, options, cancelling.signal), cancelFn: () => cancelling.abort() };
 }
 
-async function load(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
+async function load(imageId: string, { onEarly, ...options }: Options, signal: AbortSignal): Promise<Types.IImage> {
   if (isRendered(imageId) || onlyServerDecodes(imageId)) return await loadRendered(imageId, signal);
   try {
     const found = knownFrame(imageId);
-    const image = await decoded(imageId, options, signal);
+    const image = await decoded(imageId, options, signal, onEarly);
     // Its own words, since the loader notes in them what it did.
     return found ? await graded(image, found, () => decoded(imageId, { ...options, preScale: { enabled: false } }, signal)) : image;
   } catch (error) {
@@ -39,12 +46,14 @@ async function load(imageId: string, options: Options, signal: AbortSignal): Pro
 /** Float Pixel Data and Double Float Pixel Data (PS3.3 C.7.6.24, C.7.6.25). */
 const FLOATS = ["7FE00008", "7FE00009"];
 
-async function decoded(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
-  const { bytes, transferSyntaxUid } = await frameOf(imageId, options["ahead"] !== true, signal);
+async function decoded(imageId: string, options: Options, signal: AbortSignal, onEarly?: OnEarly): Promise<Types.IImage> {
+  const onBeginning = onEarly && early(imageId, onEarly, signal);
+  const { bytes, transferSyntaxUid } = await frameOf(imageId, options.ahead !== true, signal, onBeginning);
   const frame = knownFrame(imageId)?.frame;
   // In which form a frame comes is only known when it has come; those of one series may differ.
   if (needsServer(transferSyntaxUid)) throw new Error("no decoder here is right");
   if (frame && !isStreamOf(transferSyntaxUid, bytes, frame)) throw new Error("no stream of this image");
+  if (isHtj2k(transferSyntaxUid) && !isWhole(bytes)) throw new Error("the stream ends before its picture does");
   const how = { ...options, transferPixelData: true };
   const image = (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
   if (frame && image.getPixelData().length !== frame.rows * frame.columns * image.numberOfComponents) {

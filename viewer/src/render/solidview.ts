@@ -130,6 +130,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       instance,
       window: look.rendering in CT_PRESETS ? null : look.window,
       inverted: false,
+      coming: null,
       edges: edgeLetters(right, down),
       pixelsPerMm,
       magnification: pixelsPerMm * volume.spacing[0],

@@ -1,11 +1,13 @@
 /** How frames are asked for: as stored or compressed, of the browser's cache or of the server, now or later. */
-import { fetchFrame, type FrameBytes } from "../api/frames";
+import { fetchFrame, fetchFrameBeginning, fetchFrameRest, type FrameBeginning, type FrameBytes, type FrameWish } from "../api/frames";
 import { isUnchanged, metadataTag } from "../api/dicomweb";
 import type { Stack } from "../dicom/displaysets";
+import { isHtj2k } from "../dicom/htj2k";
 import { remember, remembered } from "../i18n/kept";
+import { firstBytes } from "../state/beginnings";
 import { createKeptSeries } from "../state/keptseries";
 import { createLinkSpeed } from "../state/linkspeed";
-import { framePath, noteStoredSyntax, storedSyntax } from "./imageids";
+import { framePath, knownFrame, noteStoredSyntax, storedSyntax } from "./imageids";
 
 const UNCOMPRESSED = new Set(["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"]);
 
@@ -63,14 +65,37 @@ export async function keepStack(stack: Stack, study: string): Promise<void> {
   }
 }
 
-export async function frameOf(imageId: string, urgent: boolean, signal: AbortSignal): Promise<FrameBytes> {
-  const compressed = UNCOMPRESSED.has(storedSyntax(imageId) ?? "") && speed.isSlow();
+/** What is done with the first bytes of a frame, before the rest has come. */
+export type OnBeginning = (begun: FrameBeginning) => void;
+
+/** `onBeginning` is told of the first bytes where a picture in small can be made of them and it pays. */
+export async function frameOf(imageId: string, urgent: boolean, signal: AbortSignal, onBeginning?: OnBeginning): Promise<FrameBytes> {
   const path = framePath(imageId);
-  const askedAt = performance.now();
-  const frame = await fetchFrame(path, { compressed, unchanged: unchanged.has(imageId), urgent, signal });
-  const { byteLength } = frame.bytes;
-  if (!cameFromCache(path, byteLength)) speed.note(byteLength, askedAt, performance.now());
-  noteSlowness(speed.isSlow());
+  const stored = storedSyntax(imageId);
+  const compressed = speed.isSlow() && (stored === undefined || UNCOMPRESSED.has(stored));
+  const wish: FrameWish = { compressed, unchanged: unchanged.has(imageId), urgent, signal };
+  const size = knownFrame(imageId)?.frame;
+  // What the browser's cache has whole is had at once.
+  const mayBegin = size && !wish.unchanged && (compressed || stored === undefined || isHtj2k(stored));
+  const first = mayBegin ? firstBytes(size, speed.expected()) : undefined;
+  const frame = onBeginning && first ? await inTwo(path, wish, first, onBeginning) : await timed(path, () => fetchFrame(path, wish));
   if (!compressed) noteStoredSyntax(imageId, frame.transferSyntaxUid);
+  return frame;
+}
+
+async function inTwo(path: string, wish: FrameWish, first: number, onBeginning: OnBeginning): Promise<FrameBytes> {
+  const begun = await timed(path, () => fetchFrameBeginning(path, wish, first));
+  if (begun.bytes.length >= begun.total) return begun;
+  if (isHtj2k(begun.transferSyntaxUid)) onBeginning(begun);
+  return await timed(path, () => fetchFrameRest(path, wish, begun), begun.bytes.length);
+}
+
+/** What is fetched, by which the speed of the link is known; `held` bytes of it were here before. */
+async function timed<Fetched extends FrameBytes>(path: string, fetching: () => Promise<Fetched>, held = 0): Promise<Fetched> {
+  const askedAt = performance.now();
+  const frame = await fetching();
+  const came = frame.bytes.length - held;
+  if (!cameFromCache(path, came)) speed.note(came, askedAt, performance.now());
+  noteSlowness(speed.isSlow());
   return frame;
 }

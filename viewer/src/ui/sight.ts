@@ -28,5 +28,6 @@ export function sightOf(cell: Pick<Cell, "shown" | "view">): Sight | undefined {
     toImage: (at) => view.imagePointAt(at),
     toScreen: (point) => view.placeOfImagePoint(point),
     pixels: () => view.pixels(shown.index),
+    isComing: shown.coming !== null,
   };
 }
