@@ -8,15 +8,14 @@ export function isHere(imageId: string): boolean {
   return cache.getImage(imageId) !== undefined;
 }
 
-/** How many wait for an image. */
+/** How many wait for an image that is on its way: a stack and a volume may want the same. */
 const waiting = new Map<string, number>();
 
 /** Resolves once it is in the cache. `ahead`: nobody waits for it yet. `onEarly` may be given a picture of it before. */
 export async function bring(imageId: string, ahead: boolean, onEarly?: OnEarly): Promise<void> {
-  if (!cache.getImageLoadObject(imageId) && isHere(imageId)) return;
   waiting.set(imageId, (waiting.get(imageId) ?? 0) + 1);
   try {
-    await coming(imageId, ahead, onEarly);
+    await brought(imageId, ahead, onEarly);
   } finally {
     const left = waiting.get(imageId)! - 1;
     if (left > 0) waiting.set(imageId, left);
@@ -24,22 +23,22 @@ export async function bring(imageId: string, ahead: boolean, onEarly?: OnEarly):
   }
 }
 
-async function coming(imageId: string, ahead: boolean, onEarly: OnEarly | undefined): Promise<unknown> {
-  const known = cache.getImageLoadObject(imageId);
-  if (known) return await known.promise;
+async function brought(imageId: string, ahead: boolean, onEarly: OnEarly | undefined): Promise<void> {
+  const coming = cache.getImageLoadObject(imageId);
+  if (coming) {
+    await coming.promise;
+    return;
+  }
+  if (isHere(imageId)) return;
   const options = { ahead, useRGBA: false };
   const isOfServer = imageId.startsWith(`${SCHEME}:`);
   const loading = isOfServer
     ? loadFrame(imageId, { ...options, onEarly })
     : { promise: imageLoader.loadImage(imageId, options as never), cancelFn() {} };
-  return await cache.putImageLoadObject(imageId, loading as never);
+  await cache.putImageLoadObject(imageId, loading as never);
 }
 
+/** One of those who wait for it no longer wants it; it goes on coming for others. */
 export function cancel(imageId: string): void {
-  imageLoader.cancelLoadImage(imageId);
-}
-
-/** Of one that somebody waits for and wants no more; whoever else waits for it is given it. */
-export function abandon(imageId: string): void {
-  if (waiting.get(imageId) === 1) cancel(imageId);
+  if ((waiting.get(imageId) ?? 0) <= 1) imageLoader.cancelLoadImage(imageId);
 }

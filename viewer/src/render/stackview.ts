@@ -16,7 +16,7 @@ import { canSubtract } from "../dicom/subtraction";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
-import { abandon, bring, isHere } from "./bring";
+import { bring, cancel, isHere } from "./bring";
 import { halvingsIn, putEarly, takeBackEarly, type Showing } from "./early";
 import { wordsOf } from "./localframe";
 import { embeddedPlane } from "./graded";
@@ -123,7 +123,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     if (imageIds.length === 0) return Promise.resolve();
     if (target !== before) prefetch?.around(target, target > before ? 1 : -1);
     // Seen already, if not in all detail: whoever goes on does not wait for the rest.
-    if (earlyShown !== undefined && earlyShown !== imageIds[target]) abandon(earlyShown);
+    if (earlyShown !== undefined && earlyShown !== imageIds[target]) cancel(earlyShown);
     if (isHere(imageIds[target]!)) return showTarget(generation);
     // One at a time: who scrolls on over a slow link wants none of those that were passed.
     following ??= follow().finally(() => {
@@ -148,7 +148,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     try {
       await bring(imageId, false, (image) => {
         if (own !== generation || showingEarly) return;
-        if (index !== target) return abandon(imageId);
+        if (index !== target) return cancel(imageId);
         earlyShown = imageId;
         putEarly(imageId, image);
         showingEarly = put(index, own);
@@ -448,6 +448,7 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
     uptake,
     turned: false,
     straightened: null,
+    isForming: false,
     over: null,
     crop: null,
   };
