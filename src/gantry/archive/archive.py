@@ -16,6 +16,7 @@ from typing import Any
 
 from gantry.archive import delete as acts_on
 from gantry.archive.acts import ActEntry
+from gantry.archive.backup.listing import Point, point
 from gantry.archive.blobs.files import INCOMING
 from gantry.archive.blocks import Blocks
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
@@ -446,6 +447,10 @@ class Archive:
             self._committer.take_index(rebuilt.index)
         self._signal.committed(self._committer.last_change)
         return rebuilt
+
+    def point(self) -> Point:
+        """What there is at this moment, for a backup; see `gantry.archive.backup`. Raises StorageError."""
+        return point(self._committer, self._disk)
 
     # --- within ----------------------------------------------------------------------------------
 

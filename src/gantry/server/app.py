@@ -16,6 +16,7 @@ from gantry.dicomweb.capabilities import WADL
 from gantry.dicomweb.rendering import MP4, PICTURE_TYPES
 from gantry.server.answers import Answers
 from gantry.server.asgi import BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY, App
+from gantry.server.backup_api import JSON_LINES, BackupDoor
 from gantry.server.bulk import BulkRetrievals, BulkValues
 from gantry.server.bulk_parts import BulkParts
 from gantry.server.bulk_pixels import ReadPicture
@@ -377,6 +378,15 @@ def _archive_api(archive: Archive, feed: Feed, health: Health) -> list[Route]:
         _get("/api/conflicts", conflicts.list, "Objects in contradiction", tag, json, page, found),
         _get("/api/health", health.health, "Whether the archive works", tag, json, (), (200, 503)),
         _get("/api/stats", health.stats, "Counts", tag, json, (), ok),
+        _get(
+            "/api/backup-list",
+            BackupDoor(archive).list,
+            "All versions there are and the files that hold them, for gantry backup",
+            tag,
+            (JSON_LINES,),
+            (),
+            (200, 500),
+        ),
         _get(
             "/api/dictionary",
             dictionary,
