@@ -35,6 +35,7 @@ class SqlIndex:
         self._epoch = migrate.prepare_file(path)
         self._writing = threading.RLock()
         self._ingest = Ingest(path)
+        self._ingest.rederive_if_older()
         self._readers = Readers(path)
         self._finder = Finder(self._readers)
 
