@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ from gantry.archive.query import FindResult, Query, TextQuery
 from gantry.archive.records import InstanceKey, Location, Origin
 from gantry.archive.reindex import Progress, Rebuilt, no_progress, reindex
 from gantry.archive.retrieve import Retriever
+from gantry.archive.scrub import Pace, Scrubber
 from gantry.archive.space import Space
 from gantry.archive.startup import start
 from gantry.archive.store import Keeper
@@ -113,6 +114,13 @@ class Archive:
         )
         self._retriever = Retriever(disk, started.damage)
         self._bundles = Bundles(disk, clock, self._retriever, self.locate)
+        self._listeners_of_damage: list[Callable[[], None]] = []
+        self.damage_state = 0
+        """A number that goes up whenever bytes that may have been read are damaged, or replaced."""
+        self._scrubber = Scrubber(
+            disk, self._committer, started.damage, self._names, self._require_room, self._spoiled
+        )
+        self._damage = started.damage
         self._verifier = Verifier(disk, index_files, self._committer, self._journal, started.damage)
 
     @classmethod
@@ -436,6 +444,39 @@ class Archive:
         self._committer.catch_up()
         return self._verifier.verify(repair=repair, rows=rows, progress=progress)
 
+    def versions_after(self, after: int) -> list[tuple[int, VersionRow]]:
+        """See `Index.versions_after`."""
+        return self.index.versions_after(after)
+
+    def look_at(self, location: Location, pace: Pace) -> str | None:
+        """Compare the file of an object with its digests, and refuse it to everybody if it is damaged.
+
+        See `Scrubber.look`. Raises StorageError where that cannot be noted durably.
+        """
+        try:
+            return self._scrubber.look(location, pace)
+        except OSError as error:
+            raise storage_error(error) from error
+
+    def damaged(self) -> Mapping[str, str]:
+        """Paths of objects that are known to be damaged, and what is wrong with each."""
+        return self._damage.all()
+
+    def damaged_objects(self) -> list[Location]:
+        """Those of them that can be healed. Raises StorageError."""
+        return self._scrubber.damaged()
+
+    def heal(self, location: Location, offer: Path) -> bool:
+        """Take the file `offer` for a damaged object, if it has its bytes; see `Scrubber.heal`.
+
+        Raises ReadOnly, OutOfSpace, StorageError.
+        """
+        return self._scrubber.heal(location, offer)
+
+    def listen_for_damage(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when what was made of stored bytes must be forgotten; in any thread."""
+        self._listeners_of_damage.append(listener)
+
     def reindex(self, progress: Progress = no_progress) -> Rebuilt:
         """Make the index anew from the folder alone; commits wait. Raises ReadOnly, StorageError."""
         with self._committer.alone():
@@ -453,6 +494,12 @@ class Archive:
         return point(self._committer, self._disk)
 
     # --- within ----------------------------------------------------------------------------------
+
+    def _spoiled(self, location: Location) -> None:
+        self.damage_state += 1
+        self._bundles.forget(location.key)
+        for listener in self._listeners_of_damage:
+            listener()
 
     def _told(self, committed: Committed) -> None:
         self._journal.follow(self._committer.index, committed.changes, certain=committed.certain)

@@ -63,6 +63,17 @@ class Images:
         self._open: OrderedDict[bytes, _Object] = OrderedDict()
         self._lock = threading.Lock()
 
+    def forget(self) -> None:
+        """Hold nothing of any object: the bytes of one were damaged, or are others now."""
+        self._headers.clear()
+        self._facts.clear()
+        with self._lock:
+            opened = list(self._open.values())
+            self._open.clear()
+        for held in opened:
+            with held.lock:
+                held.close()
+
     def must_be_opened(self, location: Location) -> bool:
         """Whether only the object itself tells how many frames it has."""
         return location.pixel is None and _is_deflated(location)

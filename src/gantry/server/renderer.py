@@ -64,6 +64,7 @@ class Renderer:
         self._flights = Flights[bytes]()
         self._writes: set[asyncio.Future[None]] = set()
         self._threads = ThreadPoolExecutor(max(1, os.cpu_count() or 1), "gantry-pictures")
+        archive.listen_for_damage(self._forget)
 
     async def picture(
         self,
@@ -84,6 +85,12 @@ class Renderer:
                 key, lambda: self._make(key, location, frame, asked, media_type, state)
             )
         return picture
+
+    def _forget(self) -> None:
+        self.images.forget()
+        self._kept.clear()
+        if self.renditions is not None:
+            self.renditions.clear()
 
     async def plain(self, location: Location, frame: int, asked: RenderingParameters, side: int) -> bytes:
         """The picture as PNM, no side longer than `side`; not kept. Raises as `picture`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -26,6 +25,7 @@ from gantry.archive.disk import Disk, write_all
 from gantry.archive.incoming import storage_error
 from gantry.archive.lost_found import set_aside
 from gantry.archive.records import Location
+from gantry.archive.stored_digests import StoredDigests
 from gantry.errors import CallerError, Corrupt, NotFound, StorageError
 
 FILES = "files"
@@ -171,10 +171,10 @@ class Store:
     def check(self, content: Content, path: str) -> None:
         """Read the file that was at `path`, and compare its digests. Raises Corrupt, naming ours."""
         name = f"{FILES}/{content.name}"
-        digests = _Digests(content)
+        digests = StoredDigests(content.offset)
         for block in _readable(self.disk, name):
             digests.update(block)
-        if not digests.agree:
+        if not _agree(digests, content):
             raise Corrupt(f"{name} does not hold the bytes of {path}")
 
     def find(self, location: Location) -> str | None:
@@ -198,12 +198,12 @@ def copy_checked(source: Disk, path: str, target: Disk, staged: str, content: Co
     Raises Corrupt where they differ or cannot be read, OSError of `target`; then no new file is left.
     """
     file = target.create(staged)
-    digests = _Digests(content)
+    digests = StoredDigests(content.offset)
     try:
         for block in _readable(source, path):
             digests.update(block)
             write_all(file, [block])
-        if not digests.agree:
+        if not _agree(digests, content):
             raise Corrupt(f"{path} does not hold the bytes that were acknowledged")
         sync_file(file)
     except (OSError, StorageError):
@@ -214,26 +214,9 @@ def copy_checked(source: Disk, path: str, target: Disk, staged: str, content: Co
     file.close()
 
 
-class _Digests:
-    """Compares bytes that come in pieces with what they should be."""
-
-    def __init__(self, content: Content) -> None:
-        self._content = content
-        self._meta = hashlib.sha256()
-        self._dataset = hashlib.sha256()
-        self._seen = 0
-
-    def update(self, block: bytes) -> None:
-        cut = max(0, min(self._content.offset - self._seen, len(block)))
-        self._meta.update(memoryview(block)[:cut])
-        self._dataset.update(memoryview(block)[cut:])
-        self._seen += len(block)
-
-    @property
-    def agree(self) -> bool:
-        content = self._content
-        found = self._seen, self._meta.hexdigest(), self._dataset.hexdigest()
-        return found == (content.size, content.meta, content.dataset)
+def _agree(digests: StoredDigests, content: Content) -> bool:
+    found = digests.size, digests.meta.hexdigest(), digests.dataset.hexdigest()
+    return found == (content.size, content.meta, content.dataset)
 
 
 def _blocks(disk: Disk, path: str) -> Iterator[bytes]:

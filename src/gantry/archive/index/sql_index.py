@@ -84,6 +84,10 @@ class SqlIndex:
         """See `Index.all_versions`."""
         return places.all_versions(self._readers)
 
+    def versions_after(self, after: int) -> list[tuple[int, VersionRow]]:
+        """See `Index.versions_after`."""
+        return places.versions_after(self._readers, after)
+
     def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
         """See `Index.changes`."""
         return feed.changes(self._readers, after, limit)
