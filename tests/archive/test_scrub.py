@@ -102,19 +102,39 @@ def test_n14_a_file_cut_grown_or_gone_is_found(simulation: Simulation, size: int
     assert look_at_all(simulation.archive)[location.path] == f"wrong size: {size}"
 
 
-def test_damage_is_told_to_listeners_and_the_next_start(simulation: Simulation) -> None:
-    told: list[int] = []
-    simulation.archive.listen_for_damage(lambda: told.append(simulation.archive.damage_state))
+def test_damage_is_known_to_the_next_start_and_told_by_the_identity(simulation: Simulation) -> None:
     location = one(simulation)
+    identities = [location.identity]
+    assert identities == [location.dataset_sha256]
     simulation.disk.flip_bit(location.path, 4000)
     for _ in range(2):
         look_at_all(simulation.archive)
-    assert told == [1]
+    assert simulation.archive.damage_state == 1
+    identities.append(one(simulation).identity)
     assert [found.path for found in simulation.archive.damaged_objects()] == [location.path]
     simulation.restart()
     assert list(simulation.archive.damaged()) == [location.path]
     with pytest.raises(Corrupt):
         simulation.archive.read(location)
+    assert one(simulation).identity == identities[1]
+    simulation.disk.flip_bit(location.path, 4000)
+    look_at_all(simulation.archive)
+    identities.append(one(simulation).identity)
+    assert len(set(identities)) == 3  # what was made of it in between is not taken for what it is
+    simulation.restart()
+    assert one(simulation).identity == identities[2]
+    assert one(simulation, 3).identity == one(simulation, 3).dataset_sha256
+
+
+def test_what_an_earlier_release_knew_to_be_damaged_is_known(simulation: Simulation) -> None:
+    path = one(simulation).path
+    simulation.restart()
+    file = simulation.disk.create("damaged.json")
+    file.write([b'{"%b":"wrong digest: 00"}' % path.encode()])
+    file.close()
+    assert dict(simulation.archive.damaged()) == {path: "wrong digest: 00"}
+    assert look_at_all(simulation.archive)[path] == ""
+    assert simulation.archive.damaged() == {}
 
 
 def test_damage_that_cannot_be_noted_is_refused_all_the_same(simulation: Simulation) -> None:

@@ -74,11 +74,18 @@ def test_n14_nothing_that_was_made_of_rotten_bytes_outlives_them(tmp_path: Path,
         rotting.write(bytes(b ^ 0x11 for b in file[-64:-40]))
     with web_served(tmp_path / "archive", pictures=True) as web:
         rotten = answers(web, 200)
+        tags = {way: web.http.get(way, headers={"accept": WAYS[way]}).headers["etag"] for way in WAYS}
         assert not [way for way, body in rotten.items() if body == first[way]]
         assert web.archive.look_at(location, lambda _: True)
         refused = answers(web, 410)
         assert not [way for way, body in refused.items() if b"Wrong" in body or body == rotten[way]]
         assert web.archive.heal(location, copy)
+        for way, tag in tags.items():  # a client that holds what was rotten is not told to keep it
+            answer = web.http.get(way, headers={"accept": WAYS[way], "if-none-match": tag})
+            assert answer.status_code == 200, way
+            assert answer.headers["etag"] != tag
+            again = web.http.get(way, headers={"accept": WAYS[way], "if-none-match": answer.headers["etag"]})
+            assert again.status_code == 304, way
         here, there = b":%d/" % web.port, b":%d/" % port
         assert {way: body.replace(here, there) for way, body in answers(web, 200).items()} == first
     assert path.read_bytes() == file

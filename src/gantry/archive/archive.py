@@ -113,14 +113,13 @@ class Archive:
             stop_writing=self._committer.stop_writing,
         )
         self._retriever = Retriever(disk, started.damage)
-        self._bundles = Bundles(disk, clock, self._retriever, self.locate)
-        self._listeners_of_damage: list[Callable[[], None]] = []
-        self.damage_state = 0
-        """A number that goes up whenever bytes that may have been read are damaged, or replaced."""
-        self._scrubber = Scrubber(
-            disk, self._committer, started.damage, self._names, self._require_room, self._spoiled
-        )
         self._damage = started.damage
+        self._bundles = Bundles(disk, clock, self._retriever, self.locate)
+        self.damage_state = 0
+        """A number that goes up when an object is found damaged, and before a healed one can be read."""
+        self._scrubber = Scrubber(
+            disk, self._committer, started.damage, self._names, self._require_room, self._turned
+        )
         self._verifier = Verifier(disk, index_files, self._committer, self._journal, started.damage)
 
     @classmethod
@@ -274,7 +273,7 @@ class Archive:
         version: int | None = None,
     ) -> list[Location]:
         """Objects by UID: the current ones, or version `version` of each; empty where there are none."""
-        return self.index.locate(study_uid, series_uid, sop_uid, version)
+        return self._damage.told_apart(self.index.locate(study_uid, series_uid, sop_uid, version))
 
     def versions(self, key: InstanceKey) -> list[VersionRow]:
         """All versions of an instance, oldest first."""
@@ -473,10 +472,6 @@ class Archive:
         """
         return self._scrubber.heal(location, offer)
 
-    def listen_for_damage(self, listener: Callable[[], None]) -> None:
-        """Call `listener` when what was made of stored bytes must be forgotten; in any thread."""
-        self._listeners_of_damage.append(listener)
-
     def reindex(self, progress: Progress = no_progress) -> Rebuilt:
         """Make the index anew from the folder alone; commits wait. Raises ReadOnly, StorageError."""
         with self._committer.alone():
@@ -495,11 +490,9 @@ class Archive:
 
     # --- within ----------------------------------------------------------------------------------
 
-    def _spoiled(self, location: Location) -> None:
+    def _turned(self, location: Location) -> None:
         self.damage_state += 1
-        self._bundles.forget(location.key)
-        for listener in self._listeners_of_damage:
-            listener()
+        self._bundles.changed([location.key])
 
     def _told(self, committed: Committed) -> None:
         self._journal.follow(self._committer.index, committed.changes, certain=committed.certain)

@@ -92,14 +92,6 @@ class Bundles:
                 for place in [place for place in self._held if place[0] == series] if self._held else ():
                     self._held_bytes -= len(self._held.pop(place).packed)
 
-    def forget(self, key: InstanceKey) -> None:
-        """Forget what may have been made of bytes of this instance that were damaged, on disk as well."""
-        self.changed([key])
-        try:
-            self.tidy(0)
-        except OSError as error:
-            _log.warning("metadata bundles could not be removed: %s", error.strerror)
-
     def quiet(self, for_s: float) -> list[Series]:
         """Series that changed, but not for so many seconds; each is told once, so that it can be prepared.
 
@@ -209,6 +201,6 @@ def _tag(form: str, locations: Sequence[Location]) -> str:
     digest = hashlib.sha256(form.encode())
     for location in locations:
         digest.update(location.key.sop_uid.encode())
-        digest.update(location.dataset_sha256)
+        digest.update(location.identity)
         digest.update(location.transfer_syntax_uid.encode())
     return digest.hexdigest()[:32]

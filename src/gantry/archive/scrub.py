@@ -50,8 +50,8 @@ Pace = Callable[[int], bool]
 class Scrubber:
     """Looks and heals, for one archive; one thread at a time.
 
-    `spoiled` is called when bytes that somebody may have read turn out to be damaged, and when they are
-    replaced, before anybody can read them again: what was made of them must be forgotten.
+    `turned` is called when an object was found damaged, and both before and after a whole one can be read
+    again: who holds its file open, or what was made of it whatever its `Location.identity`, lets go of it.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class Scrubber:
         damage: Damage,
         names: Iterator[int],
         require_room: Callable[[int], None],
-        spoiled: Callable[[Location], None],
+        turned: Callable[[Location], None],
     ) -> None:
         self._disk = disk
         self._committer = committer
         self._damage = damage
         self._names = names
         self._require_room = require_room
-        self._spoiled = spoiled
+        self._turned = turned
 
     # --- look ------------------------------------------------------------------------------------
 
@@ -91,12 +91,16 @@ class Scrubber:
             try:
                 self._damage.note_one(location.path, why)
             finally:
-                self._spoiled(location)
+                self._turned(location)
         elif known and not why:
             _log.warning("%s was damaged (%s), and is whole again", location.path, known)
-            self._spoiled(location)
-            self._damage.note_one(location.path, "")
+            self._is_whole(location)
         return why
+
+    def _is_whole(self, location: Location) -> None:
+        self._turned(location)
+        self._damage.note_one(location.path, "")
+        self._turned(location)
 
     def _compared(self, location: Location, pace: Pace) -> str | None:
         digests = StoredDigests(location.dataset_offset)
@@ -174,8 +178,7 @@ class Scrubber:
         above = make_folders(self._disk, folder)
         self._disk.rename(staged, path)
         sync_folders(self._disk, [LOST_FOUND, folder, *above])
-        self._spoiled(location)
-        self._damage.note_one(path, "")
+        self._is_whole(location)
         _log.warning("%s is healed; the damaged file is %s", path, aside or "gone")
 
     def _staged(self, location: Location, offer: str, staged: str) -> bool:

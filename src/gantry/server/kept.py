@@ -28,12 +28,6 @@ class Kept(Generic[_Value]):
             self._held.move_to_end(key)
             return self._held[key]
 
-    def clear(self) -> None:
-        """Hold nothing any more."""
-        with self._lock:
-            self._held.clear()
-            self._total = 0
-
     def put(self, key: object, value: _Value) -> None:
         """Hold a value, in place of an earlier one."""
         with self._lock:

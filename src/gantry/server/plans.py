@@ -176,6 +176,8 @@ class Plans:
                 # refused, because the number goes up before a healed object can be read.
                 self._damage_state = self._archive.damage_state
                 self._files.close()
+                self._ready.clear()
+                return None
             file = self._files.open(ready.file)
         except (OSError, StorageError):
             return None

@@ -64,7 +64,6 @@ class Renderer:
         self._flights = Flights[bytes]()
         self._writes: set[asyncio.Future[None]] = set()
         self._threads = ThreadPoolExecutor(max(1, os.cpu_count() or 1), "gantry-pictures")
-        archive.listen_for_damage(self._forget)
 
     async def picture(
         self,
@@ -85,12 +84,6 @@ class Renderer:
                 key, lambda: self._make(key, location, frame, asked, media_type, state)
             )
         return picture
-
-    def _forget(self) -> None:
-        self.images.forget()
-        self._kept.clear()
-        if self.renditions is not None:
-            self.renditions.clear()
 
     async def plain(self, location: Location, frame: int, asked: RenderingParameters, side: int) -> bytes:
         """The picture as PNM, no side longer than `side`; not kept. Raises as `picture`."""
@@ -248,6 +241,6 @@ def digest_of(
     """What a rendition is kept by: the bytes it is made of, what was asked, and the pipeline."""
     digest = hashlib.sha256(repr((PIPELINE, asked, media_type, *more)).encode())
     for location, frame in frames:
-        digest.update(location.dataset_sha256)
+        digest.update(location.identity)
         digest.update(b"%d %s " % (frame, location.transfer_syntax_uid.encode()))
     return digest.hexdigest()

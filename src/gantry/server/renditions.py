@@ -85,16 +85,6 @@ class Renditions:
         self._used(key)
         return path
 
-    def clear(self) -> None:
-        """Keep nothing any more: what it was made of may have been damaged."""
-        with self._lock:
-            entries = self._entries_locked()
-            for key in entries:
-                with suppress(OSError):
-                    self._path(key).unlink()
-            entries.clear()
-            self._total = 0
-
     def temporary(self) -> Path:
         """A new place to write to. Raises OSError, also where free space is kept for objects."""
         self._folder.mkdir(parents=True, exist_ok=True)

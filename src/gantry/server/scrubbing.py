@@ -32,10 +32,6 @@ SAVE_EVERY_S = 30.0
 LEAST_BYTES = 64 << 10
 """What an object counts at least: opening a file and looking up its row cost as much as reading that."""
 
-HEAL_AFTER_S = 25.0
-"""How long after it was found a damaged object is healed: what was being made of its bytes meanwhile (a frame
-is decoded within 20 s) is over by then, and is forgotten with all that was made before."""
-
 HEAL_AGAIN_S = 3600.0
 """How long after no copy was to be had all are asked again."""
 
@@ -67,7 +63,6 @@ class Scrubbing:
     every_s: float
     copies: Sequence[Copies]
     folder: Path
-    heal_after_s: float = HEAL_AFTER_S
     state: ScrubState = field(default_factory=lambda: ScrubState(datetime.now(UTC)))
     _stop: threading.Event = field(default_factory=threading.Event)
     _due: dict[str, tuple[float, Location]] = field(default_factory=dict)
@@ -139,7 +134,7 @@ class Scrubbing:
         self.state.objects += 1
         self.state.size_bytes += location.file_size
         if found:
-            self._due.setdefault(location.path, (time.monotonic() + self.heal_after_s, location))
+            self._due.setdefault(location.path, (time.monotonic(), location))
         return True
 
     def _paced(self, size: int) -> bool:
@@ -189,7 +184,7 @@ class Scrubbing:
     # --- heal ------------------------------------------------------------------------------------
 
     def _find_due(self) -> None:
-        """What is known to be damaged, by an earlier run or by `gantry verify`; nobody reads it any more."""
+        """What is known to be damaged, by an earlier run or by `gantry verify`."""
         try:
             for location in self.archive.damaged_objects():
                 self._due.setdefault(location.path, (time.monotonic(), location))

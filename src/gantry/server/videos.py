@@ -44,7 +44,6 @@ class VideoRetrievals:
     def __init__(self, holdings: Holdings) -> None:
         self._holdings = holdings
         self._media_types = lru_cache(maxsize=_REMEMBERED)(self._look)
-        holdings.archive.listen_for_damage(self._media_types.cache_clear)
 
     async def played(
         self,
