@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createKeptSeries } from "../src/state/keptseries";
-import { farness, nextWanted, windowAround } from "../src/state/order";
+import { coarseToFine, farness, nearestHere, nextWanted, windowAround } from "../src/state/order";
 
 function order(length: number, at: number, direction: 1 | -1, most = length): number[] {
   const found: number[] = [];
@@ -55,4 +55,20 @@ test("what is not understood is as nothing", () => {
   for (const text of ["{", "7", '[["a"]]', "[null]", '[["a",1]]']) {
     assert.equal(createKeptSeries({ read: () => text, write() {} }).isKept("a", "1"), false);
   }
+});
+
+test("a volume comes in passes that halve its gaps, each image once", () => {
+  assert.deepEqual(coarseToFine(12, 6, 4), [[6, 2, 10], [4, 8, 0], [5, 7, 3, 9, 1, 11]]);
+  for (const [length, at, widest] of [[1, 0, 16], [5, 2, 16], [250, 125, 16], [33, 32, 8]] as const) {
+    const all = coarseToFine(length, at, widest).flat();
+    assert.equal(all[0], at);
+    assert.deepEqual(all.slice().sort((a, b) => a - b), Array.from({ length }, (_, index) => index));
+  }
+  assert.equal(coarseToFine(250, 125, 16)[0]!.length, 15);
+});
+
+test("where an image has not come the nearest one stands, the earlier of two", () => {
+  const here = [..."..x...x."].map((one) => one === "x");
+  assert.deepEqual(nearestHere(here), [2, 2, 2, 2, 2, 6, 6, 6]);
+  assert.deepEqual(nearestHere([false, false]), [undefined, undefined]);
 });

@@ -103,8 +103,14 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
   async function begin(first: DisplaySet, { series, instance, frame, window }: Link): Promise<void> {
     if (![series, instance, frame, window].some(Boolean) && (await hang(first))) return;
     const opened = series ? await study.openSeries(series) : first;
+    const place = () => (instance ? placeOfImage(study.sets(), instance) : undefined);
+    // An image that is named without its series is looked for in all of them.
+    for (const other of instance && !series ? study.state().series : []) {
+      if (study.find(instance!) || place()) break;
+      await study.openSeries(other.uid);
+    }
     const named = study.find(instance ?? null);
-    const held = named || !instance ? undefined : placeOfImage(study.sets(), instance);
+    const held = named ? undefined : place();
     const set = named ?? held?.set ?? opened ?? first;
     show(set.id, 0, { index: held?.index ?? (frame && frame - 1), window });
   }

@@ -329,6 +329,7 @@ export const de: Messages = {
     loading: "Volumen wird geladen …",
     cuts: { axial: "Axial", coronal: "Koronal", sagittal: "Sagittal", solid: "3D" },
     turned: "gedreht",
+    forming: "grob, bis alle Bilder da sind",
     straightened: (degrees) => `Gantrykippung von ${degrees}° aufgerichtet`,
     rendering: {
       title: "Darstellung",

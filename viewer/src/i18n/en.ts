@@ -320,6 +320,7 @@ export const en = {
     loading: "Loading the volume…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", solid: "3D" },
     turned: "turned",
+    forming: "coarse until all images are here",
     straightened: (degrees: string) => `gantry tilt of ${degrees}° straightened`,
     rendering: {
       title: "Rendering",

@@ -327,6 +327,7 @@ export const es: Messages = {
     loading: "Cargando el volumen…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagital", solid: "3D" },
     turned: "girado",
+    forming: "aproximado hasta que lleguen todas las imágenes",
     straightened: (degrees) => `inclinación del gantry de ${degrees}° enderezada`,
     rendering: {
       title: "Representación",

@@ -330,6 +330,7 @@ export const fr: Messages = {
     loading: "Chargement du volume…",
     cuts: { axial: "Axial", coronal: "Coronal", sagittal: "Sagittal", solid: "3D" },
     turned: "tourné",
+    forming: "grossier jusqu’à l’arrivée de toutes les images",
     straightened: (degrees) => `inclinaison du statif de ${degrees}° redressée`,
     rendering: {
       title: "Rendu",

@@ -331,6 +331,7 @@ export const ja: Messages = {
     loading: "ボリュームを読み込んでいます…",
     cuts: { axial: "横断", coronal: "冠状断", sagittal: "矢状断", solid: "3D" },
     turned: "回転",
+    forming: "全画像の読み込みまで粗い表示",
     straightened: (degrees) => `ガントリー傾斜 ${degrees}° を補正`,
     rendering: {
       title: "レンダリング",

@@ -295,6 +295,7 @@ export const zh: Messages = {
     loading: "正在加载容积…",
     cuts: { axial: "横断面", coronal: "冠状面", sagittal: "矢状面", solid: "3D" },
     turned: "已旋转",
+    forming: "图像全部到达前为粗略显示",
     straightened: (degrees) => `已校直机架倾斜 ${degrees}°`,
     rendering: {
       title: "渲染",

@@ -7,8 +7,22 @@ export function isHere(imageId: string): boolean {
   return cache.getImage(imageId) !== undefined;
 }
 
+/** How many wait for an image that is on its way: a stack and a volume may want the same. */
+const waiting = new Map<string, number>();
+
 /** Resolves once it is in the cache. `ahead`: nobody waits for it yet. */
 export async function bring(imageId: string, ahead: boolean): Promise<void> {
+  waiting.set(imageId, (waiting.get(imageId) ?? 0) + 1);
+  try {
+    await brought(imageId, ahead);
+  } finally {
+    const left = waiting.get(imageId)! - 1;
+    if (left > 0) waiting.set(imageId, left);
+    else waiting.delete(imageId);
+  }
+}
+
+async function brought(imageId: string, ahead: boolean): Promise<void> {
   const coming = cache.getImageLoadObject(imageId);
   if (coming) {
     await coming.promise;
@@ -21,6 +35,7 @@ export async function bring(imageId: string, ahead: boolean): Promise<void> {
   await cache.putImageLoadObject(imageId, loading as never);
 }
 
+/** One of those who wait for it no longer wants it; it goes on coming for others. */
 export function cancel(imageId: string): void {
-  imageLoader.cancelLoadImage(imageId);
+  if ((waiting.get(imageId) ?? 0) <= 1) imageLoader.cancelLoadImage(imageId);
 }

@@ -33,7 +33,8 @@ interface Wanted {
 
 export type Cell = ReturnType<typeof createCell>;
 
-export function createCell() {
+/** `whole`: shows nothing before all of it has come, and so nothing that becomes another picture by itself. */
+export function createCell({ whole = false } = {}) {
   const [shown, setShown] = createSignal<ShownView | null>(null);
   const [progress, setProgress] = createSignal<Progress | null>(null);
   const [failure, setFailure] = createSignal<LoadFailure | null>(null);
@@ -57,9 +58,22 @@ export function createCell() {
       setShown(next);
     },
     onProgress: setProgress,
-    onFailure: setFailure,
-    onRefusal: setRefusal,
+    onFailure(next) {
+      leaveVolume();
+      setFailure(next);
+    },
+    onRefusal(next) {
+      leaveVolume();
+      setRefusal(next);
+    },
   };
+
+  /** A volume is seen whole or not at all; of a stack, one image may be missing. */
+  function leaveVolume(): void {
+    if (kind === "stack") return;
+    setProgress(null);
+    setShown(null);
+  }
 
   /** Resolves when it is shown, or says why it is not. */
   async function show(
@@ -116,7 +130,7 @@ export function createCell() {
     const { createVolumeView } = await loadVolumeView();
     const box = element();
     if (!box || kind !== "volume" || view) return;
-    const made: VolumeView = createVolumeView(box, listener);
+    const made: VolumeView = createVolumeView(box, listener, whole);
     made.setFusion(fusion);
     [view, volume] = [made, made];
     showNow = async () => {

@@ -138,7 +138,7 @@ async function fetchOne(imageId: string): Promise<"here" | "failed" | "unreachab
   }
 }
 
-/** Brings all of them. Fails with the first that fails, whose id is then `imageId` of what is thrown. */
+/** Brings all of them, in this order. Fails with the first that fails, whose id is then `imageId` of what is thrown. */
 export async function fetchAll(imageIds: readonly string[], onProgress: (progress: Progress) => void): Promise<void> {
   const left = [...imageIds];
   let loaded = 0;

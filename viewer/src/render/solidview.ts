@@ -143,6 +143,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       uptake: shown.uptake,
       turned: false,
       straightened: volume.tilt?.degrees ?? null,
+      isForming: false,
       over: null,
       crop: { faces: look.crop, edges: cropEdges(volume, look.crop) },
     });

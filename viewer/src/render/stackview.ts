@@ -409,6 +409,7 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
     uptake,
     turned: false,
     straightened: null,
+    isForming: false,
     over: null,
     crop: null,
   };

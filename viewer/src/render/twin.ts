@@ -57,7 +57,7 @@ export async function createTwin(model: Model, size: Size, fit: Fit, signal: Abo
   box.style.width = `${size.width / dots}px`;
   box.style.height = `${size.height / dots}px`;
   document.body.append(box);
-  const cell = createCell();
+  const cell = createCell({ whole: true });
   const unmount = cell.mount(box);
   const dispose = () => {
     unmount();

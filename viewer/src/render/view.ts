@@ -47,6 +47,8 @@ export interface ShownView {
   readonly turned: boolean;
   /** By how many degrees the gantry was tilted, where its images were straightened for this. */
   readonly straightened: number | null;
+  /** Of a volume whose images still come: where one has not, the nearest one is seen. */
+  readonly isForming: boolean;
   /** What is laid over it. */
   readonly over: ShownOver | null;
   /** Of a solid thing: the box that is seen of it, and the ends of the box's edges in the patient. */

@@ -2,14 +2,17 @@
  * Volumes on the graphics card: each is made once however many cells cut it, and let go of with the
  * last of them. Its voxels are those of the images in the cache, which stay there as long.
  */
-import { ImageVolume, cache, getShouldUseCPURendering, utilities, volumeLoader, type Types } from "@cornerstonejs/core";
+import { cache, getShouldUseCPURendering, volumeLoader, type Types } from "@cornerstonejs/core";
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
 import type { DicomObject } from "../dicom/model";
 import { windowBetween } from "../dicom/presets";
 import { uprightLayer } from "../dicom/upright";
 import { isVolume, tooLarge, volumeOf, type NoVolume, type Tilt, type Volume } from "../dicom/volume";
+import { coarseToFine } from "../state/order";
+import { isHere } from "./bring";
 import { cacheBudgetBytes } from "./engine";
+import { MAKERS, discard, formVolume, holds, type Forming, type VoxelType } from "./forming";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
 import { wordsOf } from "./localframe";
 import { NotFetched, SHARE_OF_CACHE, fetchAll, type Progress } from "./prefetch";
@@ -18,7 +21,9 @@ import type { StackViewListener } from "./view";
 
 export interface HeldVolume {
   readonly id: string;
-  /** What one voxel holds, in the unit of the image; undefined outside of the volume. */
+  /** Whether all of its images are here. */
+  readonly isWhole: boolean;
+  /** What one voxel holds, in the unit of the image; undefined outside of the volume, and where it has not come. */
   valueAt(voxel: readonly [number, number, number]): number | undefined;
   /** From the least to the greatest value. */
   readonly whole: Window;
@@ -26,11 +31,22 @@ export interface HeldVolume {
 
 interface Held {
   users: number;
-  readonly listeners: Set<(progress: Progress) => unknown>;
+  readonly listeners: Set<HeldListener>;
   readonly made: Promise<HeldVolume | NoVolume>;
+  /** What can be drawn of it while its images come. */
+  forming: HeldVolume | undefined;
+}
+
+interface HeldListener {
+  onProgress(progress: Progress): unknown;
+  /** More of its images are in what can be drawn. */
+  onForming(held: HeldVolume): unknown;
 }
 
 const held = new Map<string, Held>();
+
+/** Images between those that come first; a volume of fewer is not drawn before it is whole. */
+const WIDEST_GAP = 16;
 
 /** How much of the cache one volume may take: the rest is for the stacks looked at before. */
 function mostBytes(): number {
@@ -53,19 +69,26 @@ function hold(
   id: string,
   volume: Volume,
   imageIds: readonly string[],
-  onProgress: (progress: Progress) => unknown,
+  listener: HeldListener,
 ): Holding {
   const entry = held.get(id) ?? begin(id, volume, imageIds);
   entry.users += 1;
-  entry.listeners.add(onProgress);
+  entry.listeners.add(listener);
+  const { forming } = entry;
+  if (forming) queueMicrotask(() => entry.listeners.has(listener) && listener.onForming(forming));
   return {
     made: entry.made,
     letGo() {
-      entry.listeners.delete(onProgress);
+      entry.listeners.delete(listener);
       entry.users -= 1;
       if (entry.users > 0) return;
       if (held.get(id) === entry) held.delete(id);
-      void entry.made.then(() => held.has(id) || discard(id), () => undefined);
+      const discarded = () => {
+        if (held.has(id)) return;
+        discard(id);
+        discard(widened(id));
+      };
+      void entry.made.then(discarded, discarded);
     },
   };
 }
@@ -94,8 +117,11 @@ export function volumesOf(viewport: Types.IVolumeViewport, listener: VolumeListe
     else if (viewport.getActor(OVER)) viewport.removeVolumeActors([OVER], false);
   };
   return {
-    /** Undefined where there is no volume, and where another was asked for meanwhile. */
-    async take(stack: Stack, study: string): Promise<Taken | undefined> {
+    /**
+     * Undefined where there is no volume, and where another was asked for meanwhile. `onForming` hears of what can
+     * be drawn before, each time that there is more of it; where values have no window it hears nothing.
+     */
+    async take(stack: Stack, study: string, onForming?: (taken: Taken) => void): Promise<Taken | undefined> {
       const own = (generation += 1);
       takeAway();
       const volume = volumeOf(stack);
@@ -104,23 +130,43 @@ export function volumesOf(viewport: Types.IVolumeViewport, listener: VolumeListe
       const imageIds = imageIdsOf(stack, study);
       const inOrder = volume.order.map((index) => imageIds[index]!);
       const before = letGo;
-      const holding = hold(volumeId(inOrder, volume), volume, inOrder, (progress) => own === generation && listener.onProgress(progress));
+      const middle = () => knownFrame(inOrder[inOrder.length >> 1]!)!;
+      let placed: { readonly id: string; readonly done: Promise<unknown> } | undefined;
+      /** Whether it is still wanted once it is in the viewport. */
+      const place = async ({ id }: HeldVolume): Promise<boolean> => {
+        if (placed?.id !== id) placed = { id, done: viewport.setVolumes([{ volumeId: id }]) };
+        await placed.done;
+        return own === generation;
+      };
+      const holding = hold(volumeId(inOrder, volume), volume, inOrder, {
+        onProgress: (progress) => own === generation && listener.onProgress(progress),
+        async onForming(forming) {
+          if (!onForming || own !== generation || middle().frame.windows.length === 0) return;
+          if ((await place(forming)) && !isMade) onForming({ volume, held: forming, ...middle() });
+        },
+      });
+      let isMade = false;
       letGo = holding.letGo;
       before();
       try {
         const found = await holding.made;
+        isMade = true;
         if (own !== generation) return undefined;
-        if ("why" in found) return void listener.onRefusal(found);
+        if ("why" in found) {
+          takeAway();
+          return void listener.onRefusal(found);
+        }
         if (over) {
           await viewport.addVolumes([{ volumeId: found.id, actorUID: OVER, visibility: true }]);
           // It is this that gives it the planes between which a slice is drawn.
           viewport.resetCamera();
         }
-        if (!over) await viewport.setVolumes([{ volumeId: found.id }]);
-        if (own !== generation) return undefined;
-        return { volume, held: found, ...knownFrame(inOrder[inOrder.length >> 1]!)! };
+        if (over ? own !== generation : !(await place(found))) return undefined;
+        return { volume, held: found, ...middle() };
       } catch (error) {
+        isMade = true;
         if (own !== generation) return undefined;
+        takeAway();
         if (!(error instanceof NotFetched)) throw error;
         return void listener.onFailure({
           index: imageIds.indexOf(error.imageId),
@@ -151,97 +197,110 @@ const OVER = "over";
 
 function begin(id: string, volume: Volume, imageIds: readonly string[]): Held {
   const listeners: Held["listeners"] = new Set();
-  const made = make(id, volume, imageIds, (progress) => {
-    for (const listener of listeners) listener(progress);
+  const made = make(id, volume, imageIds, {
+    onProgress(progress) {
+      for (const listener of listeners) listener.onProgress(progress);
+    },
+    onForming(forming) {
+      entry.forming = forming;
+      for (const listener of listeners) listener.onForming(forming);
+    },
   });
-  const entry: Held = { users: 0, listeners, made };
+  const entry: Held = { users: 0, listeners, made, forming: undefined };
   held.set(id, entry);
   // What failed is tried anew by the next who asks.
-  made.catch(() => held.get(id) === entry && held.delete(id));
+  made.catch(() => {
+    if (held.get(id) !== entry) return;
+    held.delete(id);
+    discard(id);
+  });
   return entry;
-}
-
-function discard(id: string): void {
-  const volume = cache.getVolume(id);
-  if (!volume) return;
-  volume.vtkOpenGLTexture.releaseGraphicsResources();
-  cache.removeVolumeLoadObject(id);
-  // Layers that were made for this volume alone are of use to nobody else.
-  for (const imageId of volume.imageIds) if (imageId.startsWith(id)) cache.removeImageLoadObject(imageId, { force: true });
 }
 
 async function make(
   id: string,
   volume: Volume,
   imageIds: readonly string[],
-  onProgress: (progress: Progress) => void,
+  { onProgress, onForming }: HeldListener,
 ): Promise<HeldVolume | NoVolume> {
   if (getShouldUseCPURendering()) throw new Error("this browser gives no WebGL 2");
-  await fetchAll(imageIds, onProgress);
+  const forming = formingOf(id, volume, imageIds, onForming);
+  const passes = coarseToFine(imageIds.length, imageIds.length >> 1, volume.tilt ? 1 : WIDEST_GAP);
+  const ends = new Set(passes.slice(0, -1).map((_, index) => passes.slice(0, index + 1).flat().length));
+  await fetchAll(
+    passes.flat().map((index) => imageIds[index]!),
+    (progress) => {
+      onProgress(progress);
+      if (ends.has(progress.loaded)) forming.take();
+    },
+  );
   if (imageIds.some(isRendered)) return { why: "colour" };
   const images = imageIds.map((imageId) => cache.getImage(imageId)).filter((image) => image !== undefined);
   if (images.length < imageIds.length) throw new Error("other volumes that are open fill the memory");
   if (!images.every(isScaled)) return { why: "unscaled" };
   const { dimensions } = volume;
-  const least = images.reduce((value, image) => Math.min(value, image.minPixelValue), Infinity);
-  const most = images.reduce((value, image) => Math.max(value, image.maxPixelValue), -Infinity);
-  const bytes = dimensions[0] * dimensions[1] * dimensions[2] * MAKERS[typeOf(images, least, most)].BYTES_PER_ELEMENT;
+  const [least, most] = rangeOf(images);
+  const type = typeOf(images, least, most);
+  const bytes = dimensions[0] * dimensions[1] * dimensions[2] * MAKERS[type].BYTES_PER_ELEMENT;
   if (volume.tilt && !cache.getVolume(id) && !cache.isCacheable(bytes))
     return { why: "large", megabytes: Math.ceil(bytes / 1e6), mostMegabytes: Math.floor(cache.getBytesAvailable() / 1e6) };
-  const voxelManager = volume.tilt
-    ? await straightened(id, { ...volume, tilt: volume.tilt }, images, least, typeOf(images, least, most))
-    : putImages(id, volume, imageIds, typeOf(images, least, most));
+  const whole = windowBetween(least, most > least ? most : least + 1);
+  if (volume.tilt) {
+    const voxels = await straightened(id, { ...volume, tilt: volume.tilt }, images, least, type);
+    return { id, isWhole: true, valueAt: valueAt(volume, voxels), whole };
+  }
+  return { ...forming.end(type, least, most), isWhole: true, whole };
+}
+
+/** Draws of a volume what has come, in a type of voxels that those which come later may not fit. */
+function formingOf(id: string, volume: Volume, imageIds: readonly string[], onForming: HeldListener["onForming"]) {
+  let forming: Forming | undefined;
+  const held = (now: Forming, heldId: string): HeldVolume => {
+    const at = valueAt(volume, now.voxels);
+    return {
+      id: heldId,
+      isWhole: false,
+      valueAt: (voxel) => (isHere(imageIds[voxel[2]] ?? "") ? at(voxel) : undefined),
+      whole: windowBetween(0, 1),
+    };
+  };
   return {
-    id,
-    valueAt([i, j, k]) {
-      const isInside = [i, j, k].every((at, axis) => at >= 0 && at < dimensions[axis]!);
-      const value: unknown = isInside ? voxelManager.getAtIJK(i, j, k) : undefined;
-      return typeof value === "number" ? value : undefined;
+    take(): void {
+      const images = imageIds.map((imageId) => cache.getImage(imageId)).filter((image) => image !== undefined);
+      if (images.length === 0 || imageIds.some(isRendered) || !images.every(isScaled)) return;
+      forming ??= formVolume(id, volume, imageIds, likelyType(images));
+      forming.take();
+      onForming(held(forming, id));
     },
-    whole: windowBetween(least, most > least ? most : least + 1),
+    /** Of all images, whose values lie between these. */
+    end(type: VoxelType, least: number, most: number): HeldVolume {
+      const fits = forming !== undefined && holds(forming.type, least, most, type);
+      const heldId = forming && !fits ? widened(id) : id;
+      if (!forming || !fits) forming = formVolume(heldId, volume, imageIds, type);
+      forming.take();
+      return held(forming, heldId);
+    },
   };
 }
 
-type Manager = Types.IImageVolume["voxelManager"];
+/** What a volume is called that was made anew because its first images did not tell how wide its values are. */
+const widened = (id: string) => `${id}:wide`;
 
-/** The voxels of the images themselves. */
-function putImages(
-  id: string,
-  { dimensions, spacing, origin, axes, frameOfReferenceUid }: Volume,
-  imageIds: readonly string[],
-  dataType: string,
-): NonNullable<Manager> {
-  const voxelManager = utilities.VoxelManager.createImageVolumeVoxelManager({
-    dimensions: [...dimensions],
-    imageIds: [...imageIds],
-    numberOfComponents: 1,
-    id,
-  });
-  if (!cache.getVolume(id)) {
-    const properties = {
-      volumeId: id,
-      dataType,
-      metadata: { FrameOfReferenceUID: frameOfReferenceUid },
-      dimensions: [...dimensions],
-      spacing: [...spacing],
-      origin: [...origin],
-      direction: axes.flat(),
-      imageIds: [...imageIds],
-      // Without these, its default window is looked for in an image that is fetched anew.
-      referencedImageIds: [...imageIds],
-      voxelManager,
-      numberOfComponents: 1,
-    };
-    const volume = new ImageVolume(properties as unknown as Types.ImageVolumeProps);
-    cache.putVolumeSync(id, volume);
-    // Else the first picture is drawn from an empty texture.
-    volume.modified();
-  }
-  return voxelManager as unknown as NonNullable<Manager>;
+function valueAt({ dimensions }: Volume, voxels: Forming["voxels"]): HeldVolume["valueAt"] {
+  return ([i, j, k]) => {
+    const isInside = [i, j, k].every((at, axis) => at >= 0 && at < dimensions[axis]!);
+    const value: unknown = isInside ? voxels.getAtIJK(i, j, k) : undefined;
+    return typeof value === "number" ? value : undefined;
+  };
 }
 
-const MAKERS = { Uint8Array, Int16Array, Uint16Array, Float32Array } as const;
-type VoxelType = keyof typeof MAKERS;
+function rangeOf(images: readonly Types.IImage[]): readonly [least: number, most: number] {
+  return [
+    images.reduce((value, image) => Math.min(value, image.minPixelValue), Infinity),
+    images.reduce((value, image) => Math.max(value, image.maxPixelValue), -Infinity),
+  ];
+}
+
 /** So long may a page not answer while layers are made. */
 const TURN_MS = 12;
 
@@ -255,7 +314,7 @@ async function straightened(
   images: readonly Types.IImage[],
   outside: number,
   dataType: VoxelType,
-): Promise<NonNullable<Manager>> {
+): Promise<Forming["voxels"]> {
   const known = cache.getVolume(id);
   if (known?.voxelManager) return known.voxelManager;
   const { dimensions, spacing, origin, axes, frameOfReferenceUid } = volume;
@@ -285,6 +344,12 @@ async function straightened(
 function isScaled({ imageId, preScale }: Types.IImage): boolean {
   const frame = knownFrame(imageId)?.frame;
   return preScale?.scaled === true || (frame?.rescaleSlope === 1 && frame.rescaleIntercept === 0);
+}
+
+/** The type of all, by some: small values of wider pixels are likely to be followed by larger ones. */
+function likelyType(images: readonly Types.IImage[]): VoxelType {
+  const type = typeOf(images, ...rangeOf(images));
+  return type === "Uint8Array" && (knownFrame(images[0]!.imageId)?.frame.bitsStored ?? 8) > 8 ? "Int16Array" : type;
 }
 
 /** Images of one series come in the smallest type that holds each; the volume's holds all of them. */

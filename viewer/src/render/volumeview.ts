@@ -84,7 +84,8 @@ const BLENDING: Readonly<Record<Projection, Enums.BlendModes>> = {
 
 let viewports = 0;
 
-export function createVolumeView(element: HTMLDivElement, listener: StackViewListener): VolumeView {
+/** `whole`: nothing is shown before all of it has come. */
+export function createVolumeView(element: HTMLDivElement, listener: StackViewListener, whole: boolean): VolumeView {
   const engine = renderingEngine();
   const viewportId = `volume-${(viewports += 1)}`;
   engine.enableElement({
@@ -99,6 +100,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
   let look: Look | undefined;
   let cutting: Cutting | undefined;
   let wantedSlab: Slab | null = null;
+  let shows = 0;
   let over: Over | undefined;
   let fusion: FusionLook = FIRST_LOOK;
   let known: { readonly shown: Shown; readonly look: Look; readonly pixels: Pixels } | undefined;
@@ -181,7 +183,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
   }
 
   function tell(right: Vector3, down: Vector3, pixelsPerMm: number): void {
-    const { volume, cut, frame, instance, uptake } = shown!;
+    const { volume, cut, held, frame, instance, uptake } = shown!;
     const at = plane();
     const centre = pointAt(at, (at.columns - 1) / 2, (at.rows - 1) / 2);
     listener.onView({
@@ -214,6 +216,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       uptake,
       turned: look!.turned !== null,
       straightened: volume.tilt?.degrees ?? null,
+      isForming: !held.isWhole,
       over: shownOver(),
       crop: null,
     });
@@ -332,15 +335,20 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       stop();
       [shown, look, cutting, over] = [undefined, undefined, undefined, undefined];
       upper.drop();
-      const taken = await volumes.take(stack, study);
-      if (!taken) return;
-      const { volume, held, frame, instance } = taken;
-      const windows = frame.windows[0] ?? held.whole;
-      const straight = straightCutting(volume, cut);
-      shown = { volume, straight, cut, held, frame, instance, windows, uptake: uptakeOf(stack) };
-      beginWith(shown, beginning);
-      setSlab(null);
-      paint({ window: look!.window });
+      const take = ({ volume, held, frame, instance }: Taken) => {
+        const isFirst = shown === undefined;
+        const windows = frame.windows[0] ?? held.whole;
+        const straight = straightCutting(volume, cut);
+        shown = { volume, straight, cut, held, frame, instance, windows, uptake: uptakeOf(stack) };
+        if (isFirst) beginWith(shown, beginning);
+        setSlab(wantedSlab);
+        paint({ window: look!.window });
+      };
+      wantedSlab = null;
+      const own = (shows += 1);
+      const taken = await volumes.take(stack, study, whole ? undefined : take);
+      if (taken) take(taken);
+      else if (own === shows) [shown, look, cutting] = [undefined, undefined, undefined];
     },
     setSlab,
     turnPlane,
@@ -367,7 +375,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       return { x, y };
     },
     placeOfImagePoint: ({ x, y }) => (look ? placeOf(pointAt(plane(), x, y)) : undefined),
-    pixels: (index) => (look?.index === index ? pixels() : undefined),
+    pixels: (index) => (look?.index === index && shown?.held.isWhole ? pixels() : undefined),
     placeOf: (point) => (look ? placeOf(point) : { x: 0, y: 0 }),
     probe(at) {
       if (!shown || !look) return undefined;

@@ -49,3 +49,32 @@ export function windowAround(length: number, at: number, direction: Direction, m
   }
   return [from, to];
 }
+
+/** Each index once, in passes: every `widest`-th from `at`, then those halfway between them, and so on to the last gaps. */
+export function coarseToFine(length: number, at: number, widest: number): readonly (readonly number[])[] {
+  const passes: number[][] = [];
+  for (let [gap, before] = [widest, 0]; gap >= 1; [before, gap] = [gap, Math.floor(gap / 2)]) {
+    const pass: number[] = [];
+    for (let index = at % gap; index < length; index += gap) {
+      if (before === 0 || (index - at) % before !== 0) pass.push(index);
+    }
+    passes.push(pass.sort((a, b) => Math.abs(a - at) - Math.abs(b - at)));
+  }
+  return passes;
+}
+
+/** For each index the nearest one that is here, the earlier of two; undefined for all where none is. */
+export function nearestHere(isHere: readonly boolean[]): readonly (number | undefined)[] {
+  const nearest: (number | undefined)[] = [];
+  let last: number | undefined;
+  isHere.forEach((here, index) => {
+    if (here) last = index;
+    nearest.push(last);
+  });
+  for (let [index, next] = [isHere.length - 1, undefined as number | undefined]; index >= 0; index -= 1) {
+    if (isHere[index]) next = index;
+    const before = nearest[index];
+    if (next !== undefined && (before === undefined || next - index < index - before)) nearest[index] = next;
+  }
+  return nearest;
+}
