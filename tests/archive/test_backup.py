@@ -19,7 +19,7 @@ from gantry.archive.backup.store import Store
 from gantry.archive.backup.take import Taken, take
 from gantry.archive.clock import SimClock
 from gantry.archive.let_go import Superseded
-from gantry.archive.outcome import NewVersion
+from gantry.archive.outcome import NewVersion, Refused
 from gantry.archive.records import InstanceKey
 from gantry.archive.sim import PowerCut, SimDisk
 from gantry.archive.sim_index import SimIndexFiles
@@ -357,6 +357,34 @@ def test_n19_what_the_log_cannot_give_its_file_keeps_a_point_from_being_taken(si
     simulation.disk.fail_often(1.0, errno.EIO)
     with pytest.raises(StorageError, match="still wait"):
         simulation.archive.point()
+
+
+def test_n06_n19_an_archive_that_may_not_write_any_more_is_backed_up(simulation: Simulation) -> None:
+    archive = simulation.archive
+    archive.settle()
+    before = len(archive.locate())
+    incoming = archive.begin(SCANNER)
+    incoming.write(part10(7, 1, 1))
+    calls = len(simulation.disk.log)
+    with simulated() as rehearsal:
+        fill(rehearsal)
+        rehearsal.archive.settle()
+        other = rehearsal.archive.begin(SCANNER)
+        other.write(part10(7, 1, 1))
+        at = len(rehearsal.disk.log)
+        other.finish()
+        steps = rehearsal.disk.log[at:]
+    simulation.disk.fail(1 + next(n for n, call in enumerate(steps) if call.startswith("sync log/")))
+    assert isinstance(incoming.finish(), Refused), simulation.disk.log[calls:]
+    assert archive.read_only
+    target = SimDisk()
+    taken = back_up(simulation, target)
+    assert taken.lost == []
+    other_simulation, restored = brought_back(target)
+    assert restored.is_whole
+    assert len(other_simulation.archive.locate()) == before
+    assert other_simulation.archive.verify().is_clean
+    other_simulation.end()
 
 
 # --- the list ------------------------------------------------------------------------------------------
