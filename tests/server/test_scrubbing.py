@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -154,3 +156,8 @@ def test_a_peer_that_says_nothing_does_not_keep_the_server_from_ending(
 
 def test_a_backup_that_is_not_there_has_nothing(archive: Archive, tmp_path: Path) -> None:
     assert BackupCopies(tmp_path / "none").fetch(location_of(archive, 1), tmp_path, never) is None
+
+
+def test_a_server_loads_no_web_client_until_it_asks_for_a_copy() -> None:
+    probe = "import sys; import gantry.server.run; sys.exit('httpx' in sys.modules)"
+    subprocess.run([sys.executable, "-c", probe], check=True)

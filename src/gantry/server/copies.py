@@ -20,7 +20,6 @@ from gantry.archive.scrub import MAX_HEAD_BYTES
 from gantry.client import scu
 from gantry.client.connection import Options, Peer, connect
 from gantry.client.sinks import OUT_OF_RESOURCES, STORED, Arriving, Reception, Verdict
-from gantry.client.web import WebClient
 from gantry.dimse.negotiation import ProposedContext
 from gantry.errors import ConnectError, NotFound
 from gantry.settings import RemoteAe, Settings
@@ -70,6 +69,9 @@ class WebCopies:
         return self.url
 
     def fetch(self, location: Location, folder: Path, is_over: IsOver) -> Path | None:
+        # Loads httpx, a quarter of a second of each start, for what most servers never need.
+        from gantry.client.web import WebClient
+
         sink = _OneFile(folder, location.file_size + MAX_HEAD_BYTES)
 
         async def run() -> None:
