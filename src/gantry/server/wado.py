@@ -228,7 +228,7 @@ def _head(boundary: str, item: _Sent, base: str, *, first: bool) -> bytes:
 def _tag_of_all(sent: Sequence[_Sent]) -> str:
     digest = hashlib.sha256()
     for item in sent:
-        digest.update(item.location.dataset_sha256)
+        digest.update(item.location.identity)
         digest.update(item.location.meta_sha256)
         digest.update((item.offer.transfer_syntax or "").encode())
     return f'"{digest.hexdigest()[:32]}-parts"'
