@@ -108,7 +108,11 @@ def difference(page: Page, address: str, file: bytes, frame: int = 1) -> Differe
     shown = page.evaluate("document.querySelector('.viewport').dataset.frame") or frame
     assert page.evaluate("document.querySelector('.viewport').dataset.instance") in (ds.SOPInstanceUID, None)
     path = f"/dicom-web{series}/instances/{ds.SOPInstanceUID}/frames/{shown}"
-    script = _COMPARE.replace("SPACING", json.dumps(spacing(ds))).replace("PATH", json.dumps(path))
-    script = script.replace("SIZE", json.dumps([int(ds.Rows), int(ds.Columns)]))
-    found = page.evaluate(script)
+    return compare(page, path, spacing(ds), [int(ds.Rows), int(ds.Columns)])
+
+
+def compare(page: Page, path: str, spacing: list[float], size: list[int]) -> Difference | None:
+    """What is shown now, against the rendition of the frame with this path; `size` is rows and columns."""
+    script = _COMPARE.replace("SPACING", json.dumps(spacing)).replace("PATH", json.dumps(path))
+    found = page.evaluate(script.replace("SIZE", json.dumps(size)))
     return None if "refused" in found else Difference(**found)

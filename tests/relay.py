@@ -14,19 +14,23 @@ _REQUEST = re.compile(rb"(?:^|\r\n)((?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \
 
 @dataclass
 class Relay:
-    """`requests` as method and path, in order; `sent_bytes` is all that came from the browser, heads included."""
+    """`requests` as method and path, in order; `sent_bytes` is all that came from the browser, heads included.
+
+    Bytes of `replaced` are sent on as others of the same length.
+    """
 
     address: str
+    replaced: tuple[bytes, bytes] = (b"", b"")
     requests: list[str] = field(default_factory=list)
     sent_bytes: int = 0
 
 
 @contextmanager
-def relayed(target: str) -> Iterator[Relay]:
+def relayed(target: str, replaced: tuple[bytes, bytes] = (b"", b"")) -> Iterator[Relay]:
     """A relay to an address as ``http://host:port``, gone at the end."""
     host, _, port = target.removeprefix("http://").partition(":")
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        relay = Relay(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        relay = Relay(f"http://127.0.0.1:{listener.getsockname()[1]}", replaced)
         threading.Thread(target=_accept, args=(listener, (host, int(port)), relay), daemon=True).start()
         yield relay
 
@@ -53,6 +57,8 @@ def _pump(source: socket.socket, sink: socket.socket, relay: Relay | None) -> No
             if relay is not None:
                 relay.sent_bytes += len(piece)
                 relay.requests.extend(found.decode("ascii") for found in _REQUEST.findall(piece))
+                if relay.replaced[0]:
+                    piece = piece.replace(*relay.replaced)
             sink.sendall(piece)
     for end in (source, sink):
         with suppress(OSError):

@@ -55,6 +55,17 @@ def test_peers_from_file_and_environment(tmp_path: Path) -> None:
     )
 
 
+def test_places_of_copies_are_read_in_their_order(tmp_path: Path) -> None:
+    places = ("/mnt/backup", "https://pacs.example/dicom-web", "WEST@10.0.0.1:104", "EAST")
+    file = tmp_path / "gantry.toml"
+    file.write_text(f'peers = ["EAST@pacs.example:11112"]\nheal_from = {list(places)!r}\n')
+    assert resolve(environment={}, config_file=file).settings.heal_from == places
+    peers = {"GANTRY_PEERS": "EAST@:6", "GANTRY_HEAL_FROM": ", ".join(places)}
+    assert resolve(environment=peers).settings.heal_from == places
+    with pytest.raises(SettingsError, match="NOBODY"):
+        resolve(environment={"GANTRY_HEAL_FROM": "NOBODY"})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -158,6 +158,7 @@ _LEAST = {
     "find_limit": 1,
     "max_object_bytes": 1,
     "reserve_bytes": 0,
+    "scrub_bytes_per_s": 0,
 }
 _CHOICES = {
     "same_uid": ("newest", "first", "reject"),
@@ -200,6 +201,17 @@ class Settings:
         (),
         "Rules of gantry compress, the first that fits counts; gantry compress --help says how they read.",
     )
+    scrub_bytes_per_s: int = _setting(
+        2_000_000, "Bytes a second that a server reads of its objects to compare digests; 0 for never."
+    )
+    scrub_every_s: float = _setting(
+        86400.0, "Seconds between beginning to read all objects and beginning again."
+    )
+    heal_from: tuple[str, ...] = _setting(
+        (),
+        "Where whole copies of damaged objects are: folders of gantry backup, roots of DICOMweb servers, "
+        "AET@HOST:PORT, or AE titles of peers, asked in this order.",
+    )
     cors_origins: tuple[str, ...] = _setting((), "Web origins that may call the DICOMweb API; * for any.")
     find_limit: int = _setting(10000, "Most results that one query answers.")
     log_level: str = _setting("info", "Least grave log lines: debug, info, warning or error.")
@@ -219,9 +231,13 @@ class Settings:
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-        for name in ("artim_timeout_s", "idle_timeout_s"):
+        for name in ("artim_timeout_s", "idle_timeout_s", "scrub_every_s"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be more than 0")
+        for copy in self.heal_from:
+            known = any(peer.aet == copy for peer in self.peers)
+            if not known and not copy.startswith(("http://", "https://", "/", "~")):
+                RemoteAe.parse(copy)
         for name in ("http", "dicom"):
             self._refuse_open_door(name)
 

@@ -39,6 +39,22 @@ def test_a_file_reads_as_it_was_written(disk: Disk) -> None:
     unmap(mapped)
 
 
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 1 << 20, (1 << 20) + 1, 3 << 20, (2 << 20) + 4096])
+def test_what_is_stored_is_read_to_its_end(disk: Disk, size: int) -> None:
+    data = bytes(range(256)) * (size // 256) + bytes(size % 256)
+    put(disk, "a", data)
+    assert b"".join(bytes(piece) for piece in disk.read_stored("a")) == data
+
+
+def test_reading_what_is_stored_can_be_broken_off(disk: Disk) -> None:
+    put(disk, "a", bytes(3 << 20))
+    pieces = disk.read_stored("a")
+    assert len(next(iter(pieces))) == 1 << 20
+    del pieces
+    with pytest.raises(FileNotFoundError):
+        next(iter(disk.read_stored("no")))
+
+
 def test_an_empty_file_can_be_mapped(disk: Disk) -> None:
     put(disk, "a", b"")
     assert len(disk.map("a")) == 0

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from gantry.archive.index import AddVersion, migrate
+from gantry.archive.index import AddRestore, AddTombstone, AddVersion, migrate
+from gantry.archive.index.derive import DERIVATION
+from gantry.archive.index.protocol import VersionChange
 from gantry.archive.index.sql_index import SqlIndex
+from gantry.archive.records import InstanceKey
 from gantry.errors import Corrupt, StorageError
-from index_records import record
+from index_records import at, element, record
 
 
 def shape_of(path: Path) -> dict[str, object]:
@@ -64,6 +69,99 @@ def test_an_index_of_the_first_form_is_brought_to_the_newest_when_it_is_opened(t
     assert index.stats().studies == 1
     index.close()
     assert shape_of(path) == shape_of(fresh)
+
+
+FORMS = Path(__file__).parent / "index_forms"
+
+
+def changes() -> list[VersionChange]:
+    """What the indexes in `FORMS` were told of, each by the code of its time."""
+    mueller = {"Alphabetic": "Müller^Jörg^^Dr.", "Ideographic": "山田^太郎", "Phonetic": "やまだ^たろう"}
+    irregular = {"00100040": element("CS", "F", "M"), "00100021": element("LO", "A", "B")}
+    without = {"patient_id": "", "name": "", "study_date": "", "accession": ""}
+    mr, act = InstanceKey("1.1", "1.1.2", "1.1.2.1"), "acts/0000000{}-20240101T000000Z.json".format
+    return [
+        AddVersion(record("1.1", "1.1.1", "1.1.1.1", tick=1, name=mueller), 1),
+        AddVersion(record("1.1", "1.1.1", "1.1.1.2", tick=2, name=mueller, number=2), 1),
+        AddVersion(record("1.1", "1.1.2", "1.1.2.1", tick=3, name=mueller, modality="MR"), 1),
+        AddVersion(record("1.1", "1.1.1", "1.1.1.1", tick=4, name="Mueller^Joerg", content=b"again"), 2),
+        AddVersion(record("1.1", "1.1.1", "1.1.1.1", tick=5, name="aside", content=b"aside"), 3, True),
+        AddVersion(record("1.2", "1.2.1", "1.2.1.1", tick=6, **without), 1),
+        AddVersion(record("1.1", "1.1.3", "1.1.3.1", tick=7, patient_id="other"), 1),
+        AddVersion(
+            record(
+                "1.3", "1.1.1", "1.3.1.1", tick=8, patient_id="P3", study_time="10", description="Chest  CT"
+            ),
+            1,
+        ),
+        AddVersion(record("1.3", "1.3.2", "1.3.2.1", tick=9, patient_id="P3", patient=irregular), 1),
+        AddVersion(record("1.4", "1.4.1", "1.4.1.1", tick=10, patient_id="P4", name="Gone^Case"), 1),
+        AddTombstone(InstanceKey("1.4", "1.4.1", "1.4.1.1"), 2, at(11), act=act(1)),
+        AddTombstone(mr, 2, at(12), act=act(2)),
+        AddRestore(mr, 3, 1, at(13), act=act(3)),
+    ]
+
+
+@pytest.mark.parametrize("form", sorted(path.stem for path in FORMS.glob("*.sql")))
+def test_an_index_of_each_earlier_form_becomes_what_a_new_one_is(form: str, tmp_path: Path) -> None:
+    """Of what is in `FORMS`: the first commit, the first migration (0001, before names were words), 0002."""
+    path = tmp_path / "index.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((FORMS / f"{form}.sql").read_text(encoding="utf-8"))
+        connection.execute("PRAGMA journal_mode=WAL")
+    fresh = SqlIndex(tmp_path / "fresh.sqlite")
+    for change in changes():
+        fresh.apply([change])
+    epochs = []
+    for _ in range(2):
+        index = SqlIndex(path)
+        assert index.check() == []
+        assert list(index.canonical_dump()) == list(fresh.canonical_dump())
+        assert index.changes() == fresh.changes()
+        epochs.append(index.epoch)
+        index.close()
+    assert len(set(epochs)) == 1  # followers of its feed need not start again
+    index = SqlIndex(path)
+    more = AddVersion(record("1.5", "1.5.1", "1.5.1.1", tick=20), 1)
+    assert index.apply([more]) == fresh.apply([more])
+    assert list(index.canonical_dump()) == list(fresh.canonical_dump())
+    index.close()
+    fresh.close()
+
+
+def test_rows_are_derived_as_the_number_of_the_derivation_says(tmp_path: Path) -> None:
+    """Where this fails, raise `DERIVATION`, so that indexes that exist are derived anew, and change the pair."""
+    index = SqlIndex(tmp_path / "index.sqlite")
+    index.apply(changes())
+    tables = ("patients", "studies", "series", "instances", "words", "modalities", "totals")
+    rows = [repr(sorted(row.items())) for row in index.canonical_dump() if row["table"] in tables]
+    index.close()
+    assert (DERIVATION, hashlib.sha256("\n".join(rows).encode()).hexdigest()[:16]) == (1, "49c289775d21ade9")
+
+
+def test_an_index_that_was_derived_in_another_way_is_derived_anew_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "index.sqlite"
+    index = SqlIndex(path)
+    index.apply(changes())
+    before = list(index.canonical_dump())
+    index.close()
+    for spoil in (
+        "UPDATE meta SET value = '0' WHERE name = 'derivation'",
+        "DELETE FROM meta WHERE name = 'derivation'",
+    ):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("DELETE FROM study_words WHERE kind > 1")
+            connection.execute("UPDATE studies SET patient_name = 'as before'")
+            connection.execute(spoil)
+            connection.commit()
+        for times in (1, 0):
+            caplog.clear()
+            index = SqlIndex(path)
+            assert list(index.canonical_dump()) == before
+            assert len([line for line in caplog.messages if "rows changed" in line]) == times
+            index.close()
 
 
 def test_the_newest_migration_is_the_one_that_new_files_are_stamped_with() -> None:

@@ -16,6 +16,7 @@ function sight(frame = 1, plane?: Plane): Sight {
     rows: 60,
     toImage: ({ x, y }) => ({ x: x / 3, y: y / 3 }),
     toScreen: ({ x, y }) => ({ x: x * 3, y: y * 3 }),
+    isComing: false,
     pixels: () => undefined,
   };
 }

@@ -6,12 +6,15 @@ test("nothing is known at first, but what the browser says", () => {
   assert.equal(createLinkSpeed().bytesPerSecond(), undefined);
   assert.equal(createLinkSpeed().isSlow(), false);
   assert.equal(createLinkSpeed(true).isSlow(), true);
+  assert.equal(createLinkSpeed().expected(), undefined);
+  assert.equal(createLinkSpeed(true).expected(), 500_000);
 });
 
 test("frames that come side by side count together", () => {
   const speed = createLinkSpeed(true);
   for (let n = 0; n < 5; n += 1) speed.note(1_000_000, 0, 100);
   assert.equal(speed.bytesPerSecond(), 50_000_000);
+  assert.equal(speed.expected(), 50_000_000);
   assert.equal(speed.isSlow(), false);
 });
 

@@ -100,6 +100,7 @@ const SIGHT: Sight = {
   rows: 100,
   toImage: ({ x, y }) => ({ x: x / 2, y: y / 2 }),
   toScreen: ({ x, y }) => ({ x: x * 2, y: y * 2 }),
+  isComing: false,
   pixels: () => ({ columns: 100, rows: 100, values: new Uint8Array(10_000).fill(3), slope: 1, intercept: 0, unit: "" }),
 };
 
@@ -188,4 +189,24 @@ test("a shape that is moved stays in its image", () => {
   measuring.carry(SIGHT, { x: -500, y: 40 });
   measuring.letGo(SIGHT, { x: -500, y: 40 });
   assert.equal(Math.min(...measuring.all().list[0]!.points.map(({ x }) => x)), -0.5);
+});
+
+test("what is drawn before the values have come is counted when they have, and is one step all the same", () => {
+  const measuring = createMeasuring();
+  const coming: Sight = { ...SIGHT, isComing: true, pixels: () => undefined };
+  measuring.take("ellipse", coming, { x: 20, y: 20 }, MOUSE_REACH);
+  measuring.carry(coming, { x: 80, y: 80 });
+  measuring.letGo(coming, { x: 80, y: 80 });
+  const means = () => measuring.all().list.map(({ statistics }) => statistics?.mean);
+  assert.deepEqual(means(), [undefined]);
+  measuring.recount(coming);
+  measuring.recount({ ...SIGHT, image: { ...IMAGE, sopInstanceUid: "2.25.9" } });
+  assert.deepEqual(means(), [undefined]);
+  measuring.recount(SIGHT);
+  assert.deepEqual(means(), [3]);
+  const counted = measuring.all();
+  measuring.recount(SIGHT);
+  assert.equal(measuring.all(), counted);
+  measuring.undo();
+  assert.deepEqual(means(), []);
 });

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 from gantry.archive import delete as acts_on
 from gantry.archive.acts import ActEntry
+from gantry.archive.backup.listing import Point, point
 from gantry.archive.blobs.files import INCOMING
 from gantry.archive.blocks import Blocks
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
@@ -39,6 +40,7 @@ from gantry.archive.query import FindResult, Query, TextQuery
 from gantry.archive.records import InstanceKey, Location, Origin
 from gantry.archive.reindex import Progress, Rebuilt, no_progress, reindex
 from gantry.archive.retrieve import Retriever
+from gantry.archive.scrub import Pace, Scrubber
 from gantry.archive.space import Space
 from gantry.archive.startup import start
 from gantry.archive.store import Keeper
@@ -111,7 +113,13 @@ class Archive:
             stop_writing=self._committer.stop_writing,
         )
         self._retriever = Retriever(disk, started.damage)
+        self._damage = started.damage
         self._bundles = Bundles(disk, clock, self._retriever, self.locate)
+        self.damage_state = 0
+        """A number that goes up when an object is found damaged, and before a healed one can be read."""
+        self._scrubber = Scrubber(
+            disk, self._committer, started.damage, self._names, self._require_room, self._turned
+        )
         self._verifier = Verifier(disk, index_files, self._committer, self._journal, started.damage)
 
     @classmethod
@@ -265,7 +273,7 @@ class Archive:
         version: int | None = None,
     ) -> list[Location]:
         """Objects by UID: the current ones, or version `version` of each; empty where there are none."""
-        return self.index.locate(study_uid, series_uid, sop_uid, version)
+        return self._damage.told_apart(self.index.locate(study_uid, series_uid, sop_uid, version))
 
     def versions(self, key: InstanceKey) -> list[VersionRow]:
         """All versions of an instance, oldest first."""
@@ -435,6 +443,35 @@ class Archive:
         self._committer.catch_up()
         return self._verifier.verify(repair=repair, rows=rows, progress=progress)
 
+    def versions_after(self, after: int) -> list[tuple[int, VersionRow]]:
+        """See `Index.versions_after`."""
+        return self.index.versions_after(after)
+
+    def look_at(self, location: Location, pace: Pace) -> str | None:
+        """Compare the file of an object with its digests, and refuse it to everybody if it is damaged.
+
+        See `Scrubber.look`. Raises StorageError where that cannot be noted durably.
+        """
+        try:
+            return self._scrubber.look(location, pace)
+        except OSError as error:
+            raise storage_error(error) from error
+
+    def damaged(self) -> Mapping[str, str]:
+        """Paths of objects that are known to be damaged, and what is wrong with each."""
+        return self._damage.all()
+
+    def damaged_objects(self) -> list[Location]:
+        """Those of them that can be healed. Raises StorageError."""
+        return self._scrubber.damaged()
+
+    def heal(self, location: Location, offer: Path) -> bool:
+        """Take the file `offer` for a damaged object, if it has its bytes; see `Scrubber.heal`.
+
+        Raises ReadOnly, OutOfSpace, StorageError.
+        """
+        return self._scrubber.heal(location, offer)
+
     def reindex(self, progress: Progress = no_progress) -> Rebuilt:
         """Make the index anew from the folder alone; commits wait. Raises ReadOnly, StorageError."""
         with self._committer.alone():
@@ -447,7 +484,15 @@ class Archive:
         self._signal.committed(self._committer.last_change)
         return rebuilt
 
+    def point(self) -> Point:
+        """What there is at this moment, for a backup; see `gantry.archive.backup`. Raises StorageError."""
+        return point(self._committer, self._disk)
+
     # --- within ----------------------------------------------------------------------------------
+
+    def _turned(self, location: Location) -> None:
+        self.damage_state += 1
+        self._bundles.changed([location.key])
 
     def _told(self, committed: Committed) -> None:
         self._journal.follow(self._committer.index, committed.changes, certain=committed.certain)

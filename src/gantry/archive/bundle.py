@@ -201,6 +201,6 @@ def _tag(form: str, locations: Sequence[Location]) -> str:
     digest = hashlib.sha256(form.encode())
     for location in locations:
         digest.update(location.key.sop_uid.encode())
-        digest.update(location.dataset_sha256)
+        digest.update(location.identity)
         digest.update(location.transfer_syntax_uid.encode())
     return digest.hexdigest()[:32]

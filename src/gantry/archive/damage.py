@@ -1,50 +1,92 @@
-"""Which objects `verify` found damaged, kept in a file so that a restart does not serve them again (N14)."""
+"""Which objects are known to be damaged, kept in a file so that a restart does not serve them again (N14).
+
+`verify` finds them, and the scrub of a server (`gantry.archive.scrub`). It is also kept how often each file
+turned from whole to damaged or back, so that caches tell apart what was made before and after.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 import msgspec
 
 from gantry.archive.blobs.files import INCOMING, sync_folders, write_durably
 from gantry.archive.disk import Disk
+from gantry.archive.records import Location
 
 _NAME = "damaged.json"
 
 
+class _Kept(msgspec.Struct, frozen=True):
+    damaged: Mapping[str, str]
+    turns: Mapping[str, int]
+
+
 class Damage:
-    """Paths of damaged objects, and what is wrong with each."""
+    """Paths of damaged objects, and what is wrong with each; for any number of threads."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
-        self._known: Mapping[str, str] = self._load()
+        self._lock = threading.Lock()
+        self._kept = self._load()
 
     def of(self, path: str) -> str:
         """What is wrong with the object at this path; empty when nothing is known to be."""
-        return self._known.get(path, "")
+        return self._kept.damaged.get(path, "")
 
-    def paths(self) -> tuple[str, ...]:
-        """All paths known to be damaged."""
-        return tuple(self._known)
+    def all(self) -> Mapping[str, str]:
+        """All paths known to be damaged, and what is wrong with each."""
+        return self._kept.damaged
+
+    def told_apart(self, locations: list[Location]) -> list[Location]:
+        """The same locations with the `turns` that their files took."""
+        turns = self._kept.turns
+        if not turns:
+            return locations
+        return [replace(one, turns=turns[one.path]) if one.path in turns else one for one in locations]
 
     def note(self, known: Mapping[str, str]) -> None:
         """Replace what is known, durably. Raises OSError."""
-        if known == self._known:
+        with self._lock:
+            self._replace(dict(known))
+
+    def note_one(self, path: str, why: str) -> None:
+        """Add one, durably; empty: it is damaged no more. Raises OSError."""
+        with self._lock:
+            known = {**self._kept.damaged, path: why}
+            if not why:
+                del known[path]
+            self._replace(known)
+
+    def _replace(self, known: dict[str, str]) -> None:
+        before = self._kept
+        if known == before.damaged:
             return
-        staged = f"{INCOMING}/{_NAME}"
+        turns = dict(before.turns)
+        for path in known.keys() ^ before.damaged.keys():
+            turns[path] = turns.get(path, 0) + 1
         # Refuse at once, even if it cannot be written down.
-        self._known = dict(known)
+        self._kept = _Kept(known, turns)
+        staged = f"{INCOMING}/{_NAME}"
         if self._disk.exists(staged):
             self._disk.unlink(staged)
-        write_durably(self._disk, staged, [msgspec.json.encode(dict(sorted(known.items())))])
+        write_durably(self._disk, staged, [msgspec.json.encode(self._kept, order="deterministic")])
         self._disk.replace(staged, _NAME)
         sync_folders(self._disk, [""])
 
-    def _load(self) -> dict[str, str]:
+    def _load(self) -> _Kept:
         if not self._disk.exists(_NAME):
-            return {}
+            return _Kept({}, {})
+        data = self._disk.read(_NAME)
         try:
-            return msgspec.json.decode(self._disk.read(_NAME), type=dict[str, str])
+            return msgspec.json.decode(data, type=_Kept)
         except msgspec.DecodeError:
-            # Derived: the next verify finds the same damage again.
-            return {}
+            pass
+        try:  # as the first release kept it
+            damaged = msgspec.json.decode(data, type=dict[str, str])
+        except msgspec.DecodeError:
+            # Derived: the next look at the objects finds the same damage again.
+            return _Kept({}, {})
+        return _Kept(damaged, dict.fromkeys(damaged, 1))

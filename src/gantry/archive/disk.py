@@ -36,6 +36,7 @@ BLOCK_BYTES = 4096
 """Where direct writes begin and end: the page of memory, and the sector of disks or a multiple of it."""
 # writev takes at most IOV_MAX buffers (1024 on Linux); more go in several calls.
 _MOST_BUFFERS = 1024
+_STORED_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,13 @@ class Disk(Protocol):
 
     def read_at(self, name: str, offset: int, length: int) -> bytes:
         """`length` bytes from `offset`, fewer where the file ends."""
+
+    def read_stored(self, name: str) -> Iterator[memoryview]:
+        """The whole file as the disk itself holds it, a megabyte at a time.
+
+        It is read past the page cache where that works, which hides what the disk has become. A piece is
+        good until the next is asked for.
+        """
 
     def map(self, name: str) -> Buffer:
         """The whole file as a buffer that need not be read at once; give it back with `unmap`."""
@@ -261,6 +269,24 @@ def _write_at(fd: int, buffers: Sequence[Buffer], offset: int) -> None:
         waiting = _after(buffers, taken)
 
 
+def _read_stored(path: str, size: int, *, direct: bool) -> Iterator[memoryview]:
+    """A file in pieces of `size` bytes; not `direct`: through the page cache, asked to drop it before."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_DIRECT if direct else 0))
+    try:
+        if not direct and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        # On a page, as direct reads want it; it goes with whoever looks at it last
+        view = memoryview(mmap.mmap(-1, size))
+        position = 0
+        while count := os.preadv(fd, [view], position):
+            yield view[:count]
+            position += count
+            if direct and count % BLOCK_BYTES:
+                return  # the end: direct reads stop at a multiple of a block anywhere else
+    finally:
+        os.close(fd)
+
+
 class _OsFile:
     __slots__ = ("_direct", "_fd")
 
@@ -341,6 +367,23 @@ class OsDisk:
             return data
         finally:
             os.close(fd)
+
+    def read_stored(self, name: str) -> Iterator[memoryview]:
+        path = self._path(name)
+        if hasattr(os, "O_DIRECT"):
+            pieces = _read_stored(path, _STORED_PIECE, direct=True)
+            try:
+                first = next(pieces, None)
+            except OSError as error:
+                # The file system does not know it (tmpfs), or wants other multiples
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                    raise
+            else:
+                if first is not None:
+                    yield first
+                    yield from pieces
+                return
+        yield from _read_stored(path, _STORED_PIECE, direct=False)
 
     def map(self, name: str) -> Buffer:
         fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)

@@ -10,16 +10,20 @@ from gantry.errors import StorageError
 
 
 class FolderLock:
-    """Holds an archive folder for this process. Raises StorageError where another one has it."""
+    """Holds an archive folder for this process. Raises StorageError where another one has it.
 
-    def __init__(self, folder: Path) -> None:
+    `busy` is what the error says then.
+    """
+
+    def __init__(self, folder: Path, busy: str = "") -> None:
         self._fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._fd)
             raise StorageError(
-                f"the archive in {folder} is in use by another process; stop it, or send objects to it"
+                busy
+                or f"the archive in {folder} is in use by another process; stop it, or send objects to it"
             ) from error
 
     def release(self) -> None:

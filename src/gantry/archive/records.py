@@ -10,6 +10,7 @@ of the same instance has a record of its own. UIDs and Patient IDs are compared 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -113,6 +114,19 @@ class Location:
     pixel: PixelLocation | None
     made_from: int = 0
     """The version that the bytes can be made from again, where they were let go; else 0."""
+    turns: int = 0
+    """How often the file was found damaged, and whole again, in all; see `identity`."""
+
+    @property
+    def identity(self) -> bytes:
+        """32 bytes by which caches, ours and those of clients, know what is made of the file.
+
+        The digest of the Data Set, and another one after each turn: what was made of damaged bytes, before
+        anybody knew, is never taken for what the whole ones give (N14).
+        """
+        if not self.turns:
+            return self.dataset_sha256
+        return hashlib.sha256(b"%b %d" % (self.dataset_sha256, self.turns)).digest()
 
 
 def _first_text(attributes: JsonModel, tag: str) -> str:

@@ -189,6 +189,12 @@ class SimDisk:
         with self.call(f"read_at {name}"):
             return bytes(self._file(name).data[offset : offset + length])
 
+    def read_stored(self, name: str) -> Iterator[memoryview]:
+        with self.call(f"read_stored {name}"):
+            data = memoryview(bytes(self._file(name).data))
+        for start in range(0, len(data), 1 << 20):
+            yield data[start : start + (1 << 20)]
+
     def map(self, name: str) -> Buffer:
         with self.call(f"map {name}"):
             return bytes(self._file(name).data)

@@ -16,6 +16,7 @@ from gantry.archive.blobs.files import (
     ACTS,
     LOST_FOUND,
     OBJECTS,
+    RESTORING,
     prepare_folders,
     sync_folders,
     wipe_incoming,
@@ -33,7 +34,7 @@ from gantry.archive.received import Journal, rows_after
 from gantry.archive.reindex import reindex
 from gantry.archive.renames import noted, wipe
 from gantry.archive.settle import other_in_folder, other_in_index, place_logged, settle
-from gantry.errors import Corrupt
+from gantry.errors import Corrupt, StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +53,10 @@ class Started:
 def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
     """Recover the folder and open its index. Raises StorageError."""
     try:
+        if disk.exists(RESTORING):
+            raise StorageError(
+                "a restore into this folder was broken off; the same `gantry restore` again goes on with it"
+            )
         prepare_folders(disk)
         wiped = wipe_incoming(disk)
         if wiped:
@@ -112,7 +117,7 @@ def _set_aside_orphan_acts(disk: Disk, index: Index, clock: Clock) -> None:
     """Acts come one after the other, so only the newest can be without rows."""
     moved = False
     for path in reversed(walk_files(disk, ACTS)):
-        if _is_known(disk, index, path):
+        if is_known_act(disk, index, path):
             break
         name = set_aside(disk, path, clock.now())
         _log.warning("an act that was never committed was set aside as %s", name)
@@ -121,7 +126,8 @@ def _set_aside_orphan_acts(disk: Disk, index: Index, clock: Clock) -> None:
         sync_folders(disk, [ACTS, LOST_FOUND])
 
 
-def _is_known(disk: Disk, index: Index, path: str) -> bool:
+def is_known_act(disk: Disk, index: Index, path: str) -> bool:
+    """Whether the index was told of an act; of one that cannot be read, nobody knows. Raises OSError."""
     try:
         entries = read_act(disk, path)
     except Corrupt:

@@ -14,7 +14,6 @@ file are dropped, and whole files without a row are adopted unless they compete 
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -32,6 +31,7 @@ from gantry.archive.lost_found import set_aside
 from gantry.archive.received import Journal
 from gantry.archive.records import Location
 from gantry.archive.reindex import Progress, fill, no_progress, reindex, versions_in_folder
+from gantry.archive.stored_digests import StoredDigests
 from gantry.errors import Corrupt
 
 MISSING_FILE = "missing file"
@@ -45,7 +45,6 @@ WRONG_ROW = "wrong row"
 MISSING_ROW = "missing row"
 
 _DAMAGE = (WRONG_SIZE, WRONG_DIGEST)
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,14 +268,10 @@ def _instance(path: str) -> tuple[str, str, str] | None:
 
 def _digests(disk: Disk, path: str, offset: int) -> tuple[bytes, bytes]:
     """SHA-256 of what stands before the Data Set, and of the Data Set."""
-    meta = hashlib.sha256(disk.read_at(path, 0, offset)).digest()
-    body = hashlib.sha256()
-    for start in itertools.count(offset, _BLOCK):
-        block = disk.read_at(path, start, _BLOCK)
-        body.update(block)
-        if len(block) < _BLOCK:
-            return meta, body.digest()
-    raise AssertionError("a file without end")
+    digests = StoredDigests(offset)
+    for piece in disk.read_stored(path):
+        digests.update(piece)
+    return digests.meta.digest(), digests.dataset.digest()
 
 
 def _difference(index: Index, fresh: Index) -> Iterator[tuple[str, dict[str, object]]]:

@@ -43,6 +43,8 @@ COMMANDS = {
     "present": ("present", "Write how images are to be seen: a presentation state."),
     "verify": ("verify", "Compare every stored byte and row with its digest."),
     "reindex": ("reindex", "Rebuild the index from the folder."),
+    "backup": ("backup", "Copy the archive, also while it is served; only what is new."),
+    "restore": ("restore", "Make an archive again of a backup."),
     "stats": ("stats", "Print how much the archive holds."),
     "example": ("example", "Store a small example study."),
     "completion": ("completion", "Print the completion script for a shell."),

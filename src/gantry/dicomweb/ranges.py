@@ -35,6 +35,15 @@ def parse_range(field: str | None, size: int) -> tuple[int, int] | None:
     return start, size if stop is None else min(stop + 1, size)
 
 
+def range_of_held(field: str | None, if_range: str | None, etag: str, size: int) -> tuple[int, int] | None:
+    """As `parse_range`, for a client that says what it holds (If-Range, RFC 9110 13.1.5).
+
+    Of what it does not hold, a range is no use to it: that is given whole. Dates name nothing here, since no
+    answer has Last-Modified. Raises WebRequestError 416.
+    """
+    return parse_range(field, size) if if_range is None or if_range.strip() == etag else None
+
+
 def _position(text: str) -> int | None:
     text = text.strip()
     if not text:

@@ -16,6 +16,7 @@ from gantry.dicomweb.capabilities import WADL
 from gantry.dicomweb.rendering import MP4, PICTURE_TYPES
 from gantry.server.answers import Answers
 from gantry.server.asgi import BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY, App
+from gantry.server.backup_api import JSON_LINES, BackupDoor
 from gantry.server.bulk import BulkRetrievals, BulkValues
 from gantry.server.bulk_parts import BulkParts
 from gantry.server.bulk_pixels import ReadPicture
@@ -28,7 +29,7 @@ from gantry.server.dictionary_api import dictionary
 from gantry.server.drafts_api import DraftDoor
 from gantry.server.frames import FrameRetrievals
 from gantry.server.generation import Generation
-from gantry.server.health import DicomDoor, Health
+from gantry.server.health import DicomDoor, Health, ScrubReport
 from gantry.server.holdings import Holdings
 from gantry.server.http import Handler
 from gantry.server.metadata import Metadata
@@ -134,12 +135,14 @@ def build_app(
     read_picture: ReadPicture | None = None,
     pages: Pages | None = None,
     dicom: DicomDoor | None = None,
+    scrub: ScrubReport | None = None,
 ) -> App:
     """The ASGI application over an archive.
 
     `renderer` makes pictures and decompresses frames (without it, rendered resources are answered 406),
     `transcode` makes other frames of them (without, compressed objects are had as stored), `read_picture`
-    reads PNG and GIF that are stored, `pages` is the viewer, `dicom` says where objects are sent to.
+    reads PNG and GIF that are stored, `pages` is the viewer, `dicom` says where objects are sent to, `scrub`
+    how far it is.
     """
     policy = policy or HttpPolicy()
     generation = Generation(archive)
@@ -164,7 +167,7 @@ def build_app(
         *_pictures(rendered),
         *_stores(StoreDoor(archive, policy, admission, read_picture), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
-        *_archive_api(archive, feed, Health(archive, dicom)),
+        *_archive_api(archive, feed, Health(archive, dicom, scrub)),
         *_measurements(drafts, ReportDoor(archive, policy, drafts)),
         *_wado_uri(UriService(holdings, whole, rendered, videos)),
         *_capabilities(capabilities),
@@ -376,7 +379,17 @@ def _archive_api(archive: Archive, feed: Feed, health: Health) -> list[Route]:
         _get("/api/changes", feed.changes, "The change feed, at once or as events", tag, events, wait, found),
         _get("/api/conflicts", conflicts.list, "Objects in contradiction", tag, json, page, found),
         _get("/api/health", health.health, "Whether the archive works", tag, json, (), (200, 503)),
+        _get("/api/damaged", health.damaged, "Objects that rot has damaged", tag, json, (), ok),
         _get("/api/stats", health.stats, "Counts", tag, json, (), ok),
+        _get(
+            "/api/backup-list",
+            BackupDoor(archive).list,
+            "All versions there are and the files that hold them, for gantry backup",
+            tag,
+            (JSON_LINES,),
+            (),
+            (200, 500),
+        ),
         _get(
             "/api/dictionary",
             dictionary,

@@ -19,7 +19,7 @@ from gantry.dataset.scan import DataSet
 from gantry.dataset.vr import element_vr
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
-from gantry.dicomweb.ranges import not_modified, parse_range
+from gantry.dicomweb.ranges import not_modified, range_of_held
 from gantry.dicomweb.wado import bulk_offers
 from gantry.errors import NotFound, WebRequestError
 from gantry.server.frames import FrameRetrievals
@@ -150,7 +150,7 @@ class BulkRetrievals:
             (b"content-disposition", b"attachment"),
             (b"accept-ranges", b"bytes"),
         ]
-        span = parse_range(request.header(b"range"), value.length)
+        span = range_of_held(request.header(b"range"), request.header(b"if-range"), tag, value.length)
         start, stop = span or (0, value.length)
         if span is not None:
             headers.append((b"content-range", f"bytes {start}-{stop - 1}/{value.length}".encode()))

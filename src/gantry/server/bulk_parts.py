@@ -180,7 +180,7 @@ def _bulk_paths(ds: DataSet) -> list[str]:
 def _tag(parts: Sequence[_Part]) -> str:
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part.location.dataset_sha256)
+        digest.update(part.location.identity)
         digest.update(part.location.meta_sha256)
         digest.update(f"{part.place} {accept.describe(part.form)}\n".encode())
     return f'"{digest.hexdigest()[:32]}-bulk"'

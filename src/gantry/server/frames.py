@@ -11,22 +11,27 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from gantry.archive.frames import StoredFrames
+from gantry.archive.frames import Span, StoredFrames
 from gantry.archive.records import Location
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
-from gantry.dicomweb.ranges import not_modified, parse_range
+from gantry.dicomweb.ranges import not_modified, range_of_held
 from gantry.dicomweb.wado import EXPLICIT_VR_LITTLE_ENDIAN, frame_offers, parse_frame_list, video_offers
 from gantry.errors import DataSetError, NotFound, WebRequestError
 from gantry.pixels.codecs.registry import can_decode
+from gantry.pixels.stretches import places
 from gantry.server.conversion import Conversion, Decode
 from gantry.server.holdings import Holdings, etag, instance_uri
 from gantry.server.http import Headers, Request, Response, new_boundary
+from gantry.server.kept import Kept
 from gantry.server.plans import Plan, Plans
 from gantry.server.videos import VideoRetrievals, video_frame
 from gantry.standard.transfer_syntaxes import is_video, transfer_syntax
 
 _REVALIDATE = (b"cache-control", b"private, no-cache")
+
+KEPT_BYTES = 64 << 20
+"""Frames that were made and are asked for by ranges: a viewer comes for the rest of one within seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class FrameRetrievals:
         self._conversion = conversion
         self._plans = plans
         self._videos = videos
+        self._made_for_ranges = Kept[bytes](KEPT_BYTES, len)
 
     async def frames(
         self, request: Request, study_uid: str, series_uid: str, sop_uid: str, numbers: str
@@ -145,7 +151,7 @@ class FrameRetrievals:
         if not_modified(request.header(b"if-none-match"), tag):
             return Response(304, b"", headers)
         if not found.offer.multipart:
-            return await self._bare(request, found, wanted[0], headers)
+            return await self._bare(request, found, wanted[0], tag, headers)
         boundary = new_boundary()
         headers.append((b"content-type", related_content_type(found.offer.media_type, boundary).encode()))
         root = root or instance_uri(request.base, found.location.key)
@@ -153,18 +159,47 @@ class FrameRetrievals:
         ready = await self._frame(found, wanted[0]) if wanted else None
         return Response(200, self._closed_parts(found, wanted, boundary, root, ready), headers)
 
-    async def _bare(self, request: Request, found: _Frames, frame: int, headers: Headers) -> Response:
-        data = await self._frame(found, frame)
+    async def _bare(
+        self, request: Request, found: _Frames, frame: int, tag: str, headers: Headers
+    ) -> Response:
         headers += [
             (b"content-type", found.content_type.encode()),
             (b"content-disposition", b"attachment"),
             (b"accept-ranges", b"bytes"),
         ]
-        span = parse_range(request.header(b"range"), len(data))
-        if span is None:
-            return Response(200, data, headers)
-        headers.append((b"content-range", f"bytes {span[0]}-{span[1] - 1}/{len(data)}".encode()))
-        return Response(206, memoryview(data)[span[0] : span[1]], headers)
+        field = request.header(b"range")
+        if field is None:
+            return Response(200, await self._frame(found, frame), headers)
+        held, spans = request.header(b"if-range"), self._stored_spans(found, frame)
+        data = None if spans else await self._frame_for_ranges(found, frame, tag)
+        size = sum(length for _, length in spans) if data is None else len(data)
+        span = range_of_held(field, held, tag, size)
+        start, stop = span or (0, size)
+        if span is not None:
+            headers.append((b"content-range", f"bytes {start}-{stop - 1}/{size}".encode()))
+        if data is None:
+            body: bytes | memoryview = await self._holdings.read_spans(
+                found.location, list(places(spans, start, stop))
+            )
+        else:
+            body = memoryview(data)[start:stop]
+        return Response(206 if span else 200, body, headers)
+
+    @staticmethod
+    def _stored_spans(found: _Frames, frame: int) -> Sequence[Span]:
+        """Where the frame lies that is sent as it is stored; none where it is made first."""
+        is_made = found.decoded or found.transcoded_to or found.table.is_stream
+        if is_made or not _is_plain(found.location, found.table, frame):
+            return ()
+        return found.table.spans(frame)
+
+    async def _frame_for_ranges(self, found: _Frames, frame: int, tag: str) -> bytes:
+        """A frame that is made, or was a moment ago: its entity tag names it and its form."""
+        data = self._made_for_ranges.get(tag)
+        if data is None:
+            data = await self._frame(found, frame)
+            self._made_for_ranges.put(tag, data)
+        return data
 
     async def _closed_parts(
         self, found: _Frames, wanted: Sequence[int], boundary: str, root: str, ready: bytes | None

@@ -9,16 +9,25 @@ from gantry import __version__
 from gantry.archive.archive import Archive
 from gantry.server.http import Request, Response, json_response
 
+MAX_DAMAGED = 1000
+"""More than that is a broken disk, and no list."""
+
+ScrubReport = Callable[[], dict[str, object]]
+"""Tells how far the scrub of the server is."""
+
 DicomDoor = Callable[[], tuple[str, int]]
 """Gives AE title and port of the DICOM listener, once it listens."""
 
 
 class Health:
-    """Answers ``/api/health`` and ``/api/stats``."""
+    """Answers ``/api/health``, ``/api/damaged`` and ``/api/stats``."""
 
-    def __init__(self, archive: Archive, dicom: DicomDoor | None = None) -> None:
+    def __init__(
+        self, archive: Archive, dicom: DicomDoor | None = None, scrub: ScrubReport | None = None
+    ) -> None:
         self._archive = archive
         self._dicom = dicom
+        self._scrub = scrub
 
     async def health(self, _request: Request) -> Response:
         """200 where objects can be stored and found; 503 where only reading works (N6)."""
@@ -27,10 +36,22 @@ class Health:
             "status": "read-only" if why else "ok",
             "reason": why,
             "version": __version__,
+            "damaged": len(self._archive.damaged()),
         }
+        if self._scrub is not None:
+            answer["scrub"] = self._scrub()
         if self._dicom is not None:
             answer["dicom"] = dict(zip(("aet", "port"), self._dicom(), strict=True))
         return json_response(answer, 503 if why else 200).with_header(b"cache-control", b"no-store")
+
+    async def damaged(self, _request: Request) -> Response:
+        """Objects whose bytes are not what was acknowledged, and which are refused until they are healed."""
+        known = sorted(self._archive.damaged().items())
+        answer = {
+            "count": len(known),
+            "damaged": [{"path": path, "reason": why} for path, why in known[:MAX_DAMAGED]],
+        }
+        return json_response(answer).with_header(b"cache-control", b"no-store")
 
     async def stats(self, _request: Request) -> Response:
         """What is visible, and all versions ever noted."""

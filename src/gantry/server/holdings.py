@@ -143,5 +143,5 @@ def instance_uri(base: str, key: InstanceKey) -> str:
 
 def etag(location: Location, form: str = "") -> str:
     """The entity tag of an object in one form: a digest of its bytes, so that it holds across restarts."""
-    digest = location.dataset_sha256[:12].hex() + location.meta_sha256[:4].hex()
+    digest = location.identity[:12].hex() + location.meta_sha256[:4].hex()
     return f'"{digest}{"-" if form else ""}{form}"'

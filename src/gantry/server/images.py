@@ -78,7 +78,7 @@ class Images:
 
     def header(self, location: Location, frame: int) -> ImageHeader:
         """The header of a frame, from 1. Raises DataSetError, Corrupt."""
-        key = (location.dataset_sha256, frame)
+        key = (location.identity, frame)
         header = self._headers.get(key)
         if header is None:
             with self._opened(location) as held:
@@ -112,11 +112,11 @@ class Images:
 
     def facts(self, location: Location) -> ObjectFacts:
         """What the object says of itself. Raises Corrupt."""
-        facts = self._facts.get(location.dataset_sha256)
+        facts = self._facts.get(location.identity)
         if facts is None:
             with self._opened(location) as held:
                 facts = _facts(held.ds)
-            self._facts.put(location.dataset_sha256, facts)
+            self._facts.put(location.identity, facts)
         return facts
 
     def durations_ms(self, location: Location) -> tuple[float, ...]:
@@ -134,7 +134,7 @@ class Images:
     @contextmanager
     def _opened(self, location: Location) -> Iterator[_Object]:
         """The object, open, and for this thread alone."""
-        key = location.dataset_sha256
+        key = location.identity
         while True:
             with self._lock:
                 held = self._open.setdefault(key, _Object())

@@ -161,7 +161,7 @@ def _bulk_uri(location: Location, base: str) -> Callable[[str, object], str]:
 def _tag(locations: Sequence[Location], form: str) -> str:
     digest = hashlib.sha256(form.encode())
     for location in locations:
-        digest.update(location.dataset_sha256)
+        digest.update(location.identity)
         digest.update(location.key.sop_uid.encode())
     return f'"{digest.hexdigest()[:32]}"'
 

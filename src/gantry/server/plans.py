@@ -100,6 +100,7 @@ class Plans:
         self._good_for = generation.current
         self._refreshing: asyncio.Task[None] | None = None
         self._files = OpenFiles(MAX_OPEN_FILES)
+        self._damage_state = archive.damage_state
 
     def generation(self) -> int:
         """Names the archive's present state; take it before looking anything up."""
@@ -170,6 +171,13 @@ class Plans:
             return None
         try:
             self._archive.refuse_damaged(ready.location)  # N14: it may have been found so since
+            if self._damage_state != self._archive.damage_state:
+                # Or have been healed, by another file of that name. Asked after it was found not to be
+                # refused, because the number goes up before a healed object can be read.
+                self._damage_state = self._archive.damage_state
+                self._files.close()
+                self._ready.clear()
+                return None
             file = self._files.open(ready.file)
         except (OSError, StorageError):
             return None

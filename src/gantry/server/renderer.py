@@ -241,6 +241,6 @@ def digest_of(
     """What a rendition is kept by: the bytes it is made of, what was asked, and the pipeline."""
     digest = hashlib.sha256(repr((PIPELINE, asked, media_type, *more)).encode())
     for location, frame in frames:
-        digest.update(location.dataset_sha256)
+        digest.update(location.identity)
         digest.update(b"%d %s " % (frame, location.transfer_syntax_uid.encode()))
     return digest.hexdigest()

@@ -26,12 +26,14 @@ from gantry.errors import ConnectError
 from gantry.server.app import build_app
 from gantry.server.asgi import App
 from gantry.server.compressing import Compressing
+from gantry.server.copies import copies_from
 from gantry.server.decoders import Decoders
 from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.listener import DicomServer, DimseOptions
 from gantry.server.policy import HttpPolicy
 from gantry.server.renderer import Renderer
 from gantry.server.renditions import Renditions
+from gantry.server.scrubbing import Scrubbing
 from gantry.settings import Address, Settings
 from gantry.toolkit.compress import checked_rules
 
@@ -91,6 +93,7 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
     try:
         dicom = DicomServer(archive, DimseOptions.from_settings(settings), decoders.run_frame())
         renderer = Renderer(archive, decoders, Renditions(settings.data, settings.reserve_bytes))
+        scrubbing = _scrubbing(archive, settings)
         app = build_app(
             archive,
             HttpPolicy.from_settings(settings),
@@ -98,6 +101,7 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
             transcode=decoders.transcode,
             read_picture=decoders.read_picture,
             dicom=lambda: (settings.aet, dicom.address.port),
+            scrub=scrubbing.report if scrubbing is not None else None,
         )
         # The arrivals of a server without rules are nobody's work.
         rules = checked_rules(settings.compress)
@@ -109,19 +113,27 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
         with _announced(running):
             answering = asyncio.create_task(http.run())
             preparing = asyncio.create_task(app.run_background(f"http://{http.address}"))
-            pressing = asyncio.create_task(compressing.run()) if compressing is not None else None
+            working = [asyncio.create_task(one.run()) for one in (compressing, scrubbing) if one is not None]
             try:
                 yield running
             finally:
                 preparing.cancel()
-                if compressing is not None:
-                    compressing.stop()
+                for one in (compressing, scrubbing):
+                    if one is not None:
+                        one.stop()
                 app.close()
                 http.stop()
-                await asyncio.gather(dicom.drain(), answering, *([pressing] if pressing else []))
+                await asyncio.gather(dicom.drain(), answering, *working)
     finally:
         await decoders.close()
         await asyncio.to_thread(archive.close)
+
+
+def _scrubbing(archive: Archive, settings: Settings) -> Scrubbing | None:
+    if not settings.scrub_bytes_per_s:
+        return None
+    rate, every_s, folder = settings.scrub_bytes_per_s, settings.scrub_every_s, settings.data / "cache"
+    return Scrubbing(archive, rate, every_s, copies_from(settings), folder)
 
 
 @contextmanager

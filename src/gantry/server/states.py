@@ -61,14 +61,14 @@ class States:
 
     def open(self, location: Location) -> State:
         """A state, to make pictures by. Raises DataSetError, Corrupt."""
-        digest = hashlib.sha256(location.dataset_sha256)
+        digest = hashlib.sha256(location.identity)
         if location.sop_class_uid != BLENDING:
             return State(location, digest.hexdigest())
         with self._archive.dataset(location) as ds:
             images = blending_sets(ds)[1]
         above = tuple((image, found) for image in images if (found := self._located(location, image)))
         for _, found in above:
-            digest.update(found.dataset_sha256)
+            digest.update(found.identity)
         return State(location, digest.hexdigest(), above)
 
     def shown(self, location: Location) -> Shown:

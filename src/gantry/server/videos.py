@@ -14,7 +14,7 @@ from gantry.archive.archive import Archive
 from gantry.archive.records import Location
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
-from gantry.dicomweb.ranges import not_modified, parse_range
+from gantry.dicomweb.ranges import not_modified, range_of_held
 from gantry.dicomweb.rendering import picture_offers
 from gantry.dicomweb.wado import media_types_of, playable_offers, video_offers
 from gantry.errors import DataSetError, NotFound
@@ -114,9 +114,7 @@ class VideoRetrievals:
             headers.append((b"content-type", related_content_type(form.media_type, boundary).encode()))
             body = await self._pieces(location, spans, 0, size, head, closing(boundary))
             return Response(200, body, headers, length=len(head) + size + len(closing(boundary)))
-        # RFC 9110 13.1.5: a range of what the client does not hold is no use to it
-        held = request.header(b"if-range")
-        span = parse_range(request.header(b"range"), size) if held in (None, tag) else None
+        span = range_of_held(request.header(b"range"), request.header(b"if-range"), tag, size)
         start, stop = span or (0, size)
         headers += [(b"content-type", content_type.encode()), (b"accept-ranges", b"bytes")]
         if span is not None:

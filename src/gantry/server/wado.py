@@ -16,7 +16,7 @@ from gantry.archive.index import Location
 from gantry.archive.open_object import OpenObject
 from gantry.dicomweb import accept
 from gantry.dicomweb.multipart import closing, part_head, related_content_type
-from gantry.dicomweb.ranges import not_modified, parse_range
+from gantry.dicomweb.ranges import not_modified, range_of_held
 from gantry.dicomweb.wado import instance_offers
 from gantry.server.conversion import Conversion
 from gantry.server.holdings import Holdings, etag, instance_uri
@@ -92,14 +92,14 @@ class Retrievals:
         if not_modified(request.header(b"if-none-match"), tag):
             return Response(304, b"", headers)
         if sent.as_stored:
-            return await self._stored(request, location, headers)
+            return await self._stored(request, location, tag, headers)
         size, body = await self._conversion.made(location, sent.syntax)
         return Response(200, body, headers, length=size)
 
-    async def _stored(self, request: Request, location: Location, headers: Headers) -> Response:
+    async def _stored(self, request: Request, location: Location, tag: str, headers: Headers) -> Response:
         headers.append(_RANGES)
         size = location.file_size
-        span = parse_range(request.header(b"range"), size)
+        span = range_of_held(request.header(b"range"), request.header(b"if-range"), tag, size)
         start, stop = span or (0, size)
         if span is not None:
             headers.append((b"content-range", f"bytes {start}-{stop - 1}/{size}".encode()))
@@ -228,7 +228,7 @@ def _head(boundary: str, item: _Sent, base: str, *, first: bool) -> bytes:
 def _tag_of_all(sent: Sequence[_Sent]) -> str:
     digest = hashlib.sha256()
     for item in sent:
-        digest.update(item.location.dataset_sha256)
+        digest.update(item.location.identity)
         digest.update(item.location.meta_sha256)
         digest.update((item.offer.transfer_syntax or "").encode())
     return f'"{digest.hexdigest()[:32]}-parts"'

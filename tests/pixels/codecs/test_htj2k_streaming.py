@@ -8,8 +8,10 @@ import imagecodecs
 import numpy as np
 import pytest
 
+from gantry.errors import DataSetError
 from gantry.pixels.codecs.codec import Compression
 from gantry.pixels.codecs.registry import NAMES
+from gantry.pixels.decode import decode_frame
 from gantry.pixels.transcode import plan_frames, transcode_frame
 from image_values import header, samples
 
@@ -72,3 +74,30 @@ def test_the_smallest_resolution_is_a_thumbnail(rows: int, columns: int, decompo
     assert coding_style(data) == (RPCL_ORDER, decompositions)
     assert max(rows, columns) / 2**decompositions <= 64
     assert (imagecodecs.htj2k_decode(data) == pixels).all()
+
+
+@pytest.mark.parametrize("name", ["htj2k-lossless", "htj2k-rpcl", "htj2k"])
+def test_b57_a_stream_that_is_cut_anywhere_is_an_error_and_no_picture(name: str) -> None:
+    image = header(rows=96, columns=128, bits_stored=12)
+    data, _ = encoded(name, 96, 128, bits_stored=12)
+    whole = decode_frame(data, NAMES[name], image)
+    if name != "htj2k":  # which OpenJPEG decodes, and it wants the last marker, too
+        assert (decode_frame(data[:-2], NAMES[name], image) == whole).all()
+    assert (decode_frame(data + b"\0", NAMES[name], image) == whole).all()
+    start = data.index(b"\xff\x90")
+    ends = [start + sum(tile_part_lengths(data)[:n]) for n in range(6)]
+    for cut in [*range(start, len(data) - 3, 211), *ends, len(data) - 3]:
+        with pytest.raises(DataSetError):
+            decode_frame(data[:cut], NAMES[name], image)
+
+
+def test_b57_a_stream_that_the_library_gives_up_is_an_error_and_no_picture() -> None:
+    """It cannot raise what goes wrong inside of it, and would give zeros."""
+    image = header(rows=96, columns=128, bits_stored=12)
+    data, _ = encoded("htj2k-lossless", 96, 128, bits_stored=12)
+    start, lengths = data.index(b"\xff\x90"), tile_part_lengths(data)
+    last = start + sum(lengths[:-1]) + 14
+    spoiled = data[:last] + b"\xff" * (len(data) - last - 2) + data[-2:]
+    with pytest.raises(DataSetError):
+        decode_frame(spoiled, NAMES["htj2k-lossless"], image)
+    assert (decode_frame(data, NAMES["htj2k-lossless"], image) == imagecodecs.htj2k_decode(data)).all()

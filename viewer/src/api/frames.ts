@@ -4,8 +4,11 @@ import { fetched } from "./http";
 
 /** Any stored transfer syntax. */
 const AS_STORED = "application/octet-stream; transfer-syntax=*";
-/** What the server makes of uncompressed frames where the link is the slowest part: HTJ2K, lossless. */
-const COMPRESSED = `image/jphc; transfer-syntax=1.2.840.10008.1.2.4.201, ${AS_STORED}; q=0.5`;
+/**
+ * Where the link is the slowest part: the picture format in which it is stored, and of uncompressed frames what the
+ * server makes first of them, which is HTJ2K, lossless, the picture in small at its beginning.
+ */
+const COMPRESSED = `image/*; transfer-syntax=*, ${AS_STORED}; q=0.5`;
 
 /** Uncompressed, decoded by the server where it is stored otherwise. */
 const DECODED = `application/octet-stream; transfer-syntax=${EXPLICIT_LITTLE}`;
@@ -28,12 +31,58 @@ export interface FrameWish {
 }
 
 export async function fetchFrame(path: string, wish: FrameWish): Promise<FrameBytes> {
-  const response = await fetched(path, {
-    headers: { Accept: wish.decoded ? DECODED : wish.compressed ? COMPRESSED : AS_STORED },
+  return await frameIn(await asked(path, wish));
+}
+
+/** The first bytes of a frame. */
+export interface FrameBeginning extends FrameBytes {
+  /** How many bytes the frame has. */
+  readonly total: number;
+  /** Names the frame that these are bytes of. */
+  readonly tag: string | null;
+}
+
+/** The first `length` bytes; all of them where there are no more, or the server gives no part. */
+export async function fetchFrameBeginning(path: string, wish: FrameWish, length: number): Promise<FrameBeginning> {
+  const response = await asked(path, wish, `bytes=0-${length - 1}`);
+  const frame = await frameIn(response);
+  const total = response.status === PARTIAL ? rangeOf(response)?.total : undefined;
+  return { ...frame, total: total ?? frame.bytes.length, tag: response.headers.get("etag") };
+}
+
+/** The whole frame; only what is missing is fetched, unless there is another frame by now. */
+export async function fetchFrameRest(path: string, wish: FrameWish, begun: FrameBeginning): Promise<FrameBytes> {
+  const { bytes, total, tag } = begun;
+  if (bytes.length >= total) return begun;
+  const response = await asked(path, wish, `bytes=${bytes.length}-${total - 1}`);
+  const rest = await frameIn(response);
+  if (response.status !== PARTIAL) return rest;
+  const range = rangeOf(response);
+  const isSame = tag !== null && response.headers.get("etag") === tag && range?.from === bytes.length && range.total === total;
+  if (!isSame || bytes.length + rest.bytes.length !== total) return await fetchFrame(path, { ...wish, unchanged: false });
+  const whole = new Uint8Array(total);
+  whole.set(bytes);
+  whole.set(rest.bytes, bytes.length);
+  return { bytes: whole, transferSyntaxUid: begun.transferSyntaxUid };
+}
+
+const PARTIAL = 206;
+
+function rangeOf(response: Response): { readonly from: number; readonly total: number } | undefined {
+  const [, from, total] = /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get("content-range") ?? "") ?? [];
+  return from === undefined ? undefined : { from: Number(from), total: Number(total) };
+}
+
+async function asked(path: string, wish: FrameWish, range?: string): Promise<Response> {
+  return await fetched(path, {
+    headers: { Accept: wish.decoded ? DECODED : wish.compressed ? COMPRESSED : AS_STORED, ...(range && { Range: range }) },
     signal: wish.signal ?? null,
     cache: wish.unchanged ? "force-cache" : "default",
     priority: wish.urgent ? "high" : "low",
   });
+}
+
+async function frameIn(response: Response): Promise<FrameBytes> {
   const named = /transfer-syntax="?([0-9.]+)/.exec(response.headers.get("content-type") ?? "")?.[1];
   return {
     bytes: new Uint8Array(await response.arrayBuffer()),

@@ -257,6 +257,7 @@ export const de: Messages = {
     thickness: (mm) => `Schicht ${mm} mm`,
     location: (mm) => `Position ${mm}`,
     window: (width, level) => `W ${width} L ${level}`,
+    coming: (n) => `Bisher nur 1/${n} der Auflösung`,
   },
   tools: {
     title: "Werkzeuge",

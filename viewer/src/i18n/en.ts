@@ -247,6 +247,7 @@ export const en = {
     thickness: (mm: string) => `${mm} mm thick`,
     location: (mm: string) => `at ${mm}`,
     window: (width: string, level: string) => `W ${width} L ${level}`,
+    coming: (n: number) => `Only 1/${n} of the detail so far`,
   },
   tools: {
     title: "Tools",

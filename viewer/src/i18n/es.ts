@@ -255,6 +255,7 @@ export const es: Messages = {
     thickness: (mm) => `grosor ${mm} mm`,
     location: (mm) => `posición ${mm}`,
     window: (width, level) => `W ${width} L ${level}`,
+    coming: (n) => `Por ahora solo 1/${n} del detalle`,
   },
   tools: {
     title: "Herramientas",

@@ -258,6 +258,7 @@ export const fr: Messages = {
     thickness: (mm) => `épaisseur ${mm} mm`,
     location: (mm) => `position ${mm}`,
     window: (width, level) => `W ${width} L ${level}`,
+    coming: (n) => `1/${n} du détail seulement pour l’instant`,
   },
   tools: {
     title: "Outils",

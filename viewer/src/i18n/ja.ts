@@ -259,6 +259,7 @@ export const ja: Messages = {
     thickness: (mm) => `スライス厚 ${mm} mm`,
     location: (mm) => `位置 ${mm}`,
     window: (width, level) => `WW ${width} WL ${level}`,
+    coming: (n) => `現在の解像度は 1/${n} のみ`,
   },
   tools: {
     title: "ツール",

@@ -223,6 +223,7 @@ export const zh: Messages = {
     thickness: (mm) => `层厚 ${mm} mm`,
     location: (mm) => `位置 ${mm}`,
     window: (width, level) => `窗宽 ${width} 窗位 ${level}`,
+    coming: (n) => `目前仅有 1/${n} 的细节`,
   },
   tools: {
     title: "工具",

@@ -1,5 +1,6 @@
 /** Brings images into Cornerstone's cache. Its own way leaves promises behind that nobody listens to. */
 import { cache, imageLoader } from "@cornerstonejs/core";
+import type { OnEarly } from "./early";
 import { SCHEME } from "./imageids";
 import { loadFrame } from "./loader";
 
@@ -10,11 +11,11 @@ export function isHere(imageId: string): boolean {
 /** How many wait for an image that is on its way: a stack and a volume may want the same. */
 const waiting = new Map<string, number>();
 
-/** Resolves once it is in the cache. `ahead`: nobody waits for it yet. */
-export async function bring(imageId: string, ahead: boolean): Promise<void> {
+/** Resolves once it is in the cache. `ahead`: nobody waits for it yet. `onEarly` may be given a picture of it before. */
+export async function bring(imageId: string, ahead: boolean, onEarly?: OnEarly): Promise<void> {
   waiting.set(imageId, (waiting.get(imageId) ?? 0) + 1);
   try {
-    await brought(imageId, ahead);
+    await brought(imageId, ahead, onEarly);
   } finally {
     const left = waiting.get(imageId)! - 1;
     if (left > 0) waiting.set(imageId, left);
@@ -22,7 +23,7 @@ export async function bring(imageId: string, ahead: boolean): Promise<void> {
   }
 }
 
-async function brought(imageId: string, ahead: boolean): Promise<void> {
+async function brought(imageId: string, ahead: boolean, onEarly: OnEarly | undefined): Promise<void> {
   const coming = cache.getImageLoadObject(imageId);
   if (coming) {
     await coming.promise;
@@ -31,7 +32,9 @@ async function brought(imageId: string, ahead: boolean): Promise<void> {
   if (isHere(imageId)) return;
   const options = { ahead, useRGBA: false };
   const isOfServer = imageId.startsWith(`${SCHEME}:`);
-  const loading = isOfServer ? loadFrame(imageId, options) : { promise: imageLoader.loadImage(imageId, options as never), cancelFn() {} };
+  const loading = isOfServer
+    ? loadFrame(imageId, { ...options, onEarly })
+    : { promise: imageLoader.loadImage(imageId, options as never), cancelFn() {} };
   await cache.putImageLoadObject(imageId, loading as never);
 }
 

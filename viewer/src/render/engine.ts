@@ -1,6 +1,7 @@
 /** Cornerstone3D, started once per page. */
-import { ContextPoolRenderingEngine, cache, imageLoader, init as initCore } from "@cornerstonejs/core";
+import { ContextPoolRenderingEngine, cache, imageLoader, init as initCore, utilities } from "@cornerstonejs/core";
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
+import { IMAGE_RETRIEVAL } from "./early";
 import { LOCAL_SCHEME, SCHEME } from "./imageids";
 import { loadFrame } from "./loader";
 import { loadLocalFrame } from "./localframe";
@@ -30,6 +31,7 @@ function start(): ContextPoolRenderingEngine {
   });
   imageLoader.registerImageLoader(SCHEME, loadFrame as never);
   imageLoader.registerImageLoader(LOCAL_SCHEME, loadLocalFrame as never);
+  utilities.imageRetrieveMetadataProvider.add("stack", IMAGE_RETRIEVAL as never);
   registerSubtraction();
   registerProvider();
   const { deviceMemory = 4 } = navigator as { deviceMemory?: number };

@@ -69,6 +69,15 @@ export function valuesIdOf(imageId: string): string {
   return id;
 }
 
+/** Another way to decode a known frame: nothing is cut off what its Bits Stored would not hold. */
+export function wideIdOf(imageId: string): string {
+  const id = `${imageId}/wide`;
+  const found = known.get(imageId)!;
+  const { bitsAllocated } = found.frame;
+  if (!known.has(id)) known.set(id, { ...found, frame: { ...found.frame, bitsStored: bitsAllocated, highBit: bitsAllocated - 1 } });
+  return id;
+}
+
 export function framePath(imageId: string): string {
   return imageId.slice(SCHEME.length + 1);
 }

@@ -7,17 +7,24 @@ import { createImage } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame } from "../api/dicomweb";
 import { ApiError } from "../api/http";
 import type { FrameBytes } from "../api/frames";
+import { isHtj2k, isWhole } from "../dicom/htj2k";
 import { TAG, items, text } from "../dicom/model";
 import { floatValues } from "../dicom/storedpixels";
 import { isStreamOf } from "../dicom/stream";
 import { EXPLICIT_LITTLE } from "../dicom/syntaxes";
 import { colourImage, readableCanvas, rgbImage } from "./colourimage";
+import { early, type OnEarly } from "./early";
 import { graded } from "./graded";
 import { frameImage } from "./greyimage";
 import { framePath, isRendered, knownFrame, needsServer, noteRendered, storedSyntax } from "./imageids";
-import { frameOf } from "./transport";
+import { decodedFrameOf, frameOf } from "./transport";
 
-type Options = Record<string, unknown>;
+export interface Options extends Record<string, unknown> {
+  /** Nobody waits for it yet. */
+  readonly ahead?: boolean;
+  /** Is given the picture in small, in the size of the whole, where that can be had from the first bytes. */
+  readonly onEarly?: OnEarly | undefined;
+}
 
 export function loadFrame(imageId: string, options: Options = {}): { promise: Promise<Types.IImage>; cancelFn: () => void } {
   const cancelling = new AbortController();
@@ -38,12 +45,14 @@ async function load(imageId: string, options: Options, signal: AbortSignal): Pro
 }
 
 /** The frame with its values, whoever decodes it. */
-async function valued(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
+async function valued(imageId: string, { onEarly, ...options }: Options, signal: AbortSignal): Promise<Types.IImage> {
+  const onBeginning = onEarly && early(imageId, onEarly, signal);
+  const asStored = () => frameOf(imageId, options.ahead !== true, signal, onBeginning);
   const found = knownFrame(imageId);
-  if (!found) return await image(imageId, await frameOf(imageId, isUrgent(options), signal), options);
+  if (!found) return await image(imageId, await asStored(), options);
   const { frame } = found;
   const isGrey = frame.samplesPerPixel === 1;
-  const byServer = () => frameOf(imageId, isUrgent(options), signal, true);
+  const byServer = () => decodedFrameOf(imageId, options.ahead !== true, signal);
   if (frame.floatBits !== undefined) {
     const values = floatValues((await byServer()).bytes, frame, true);
     if (!values) throw new Error("its numbers are larger than a picture here can hold");
@@ -56,10 +65,10 @@ async function valued(imageId: string, options: Options, signal: AbortSignal): P
   };
   // In which form a frame comes is only known when it has come; those of one series may differ.
   const isKnown = isGrey && needsServer(storedSyntax(imageId) ?? "");
-  const first = isKnown ? await byServer() : await frameOf(imageId, isUrgent(options), signal);
+  const first = isKnown ? await byServer() : await asStored();
   let waiting: FrameBytes | undefined = first;
   const asFirst = async () => {
-    const given = waiting ?? (await frameOf(imageId, isUrgent(options), signal, isKnown));
+    const given = waiting ?? (await (isKnown ? byServer() : frameOf(imageId, options.ahead !== true, signal)));
     waiting = undefined; // workers keep what they are given
     return given;
   };
@@ -77,13 +86,12 @@ async function valued(imageId: string, options: Options, signal: AbortSignal): P
   return rgbImage(imageId, bytes, frame.columns, frame.rows);
 }
 
-const isUrgent = (options: Options) => options["ahead"] !== true;
-
 const UNLIKE_HEADER = "not as many pixels as the header says";
 
 async function image(imageId: string, { bytes, transferSyntaxUid }: FrameBytes, options: Options): Promise<Types.IImage> {
   const frame = knownFrame(imageId)?.frame;
   if (frame && !isStreamOf(transferSyntaxUid, bytes, frame)) throw new Error("no stream of this image");
+  if (isHtj2k(transferSyntaxUid) && !isWhole(bytes)) throw new Error("the stream ends before its picture does");
   const how = { ...options, transferPixelData: true };
   const made = (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
   if (frame && made.getPixelData().length !== frame.rows * frame.columns * made.numberOfComponents) throw new Error(UNLIKE_HEADER);

@@ -13,16 +13,18 @@ export function magnifierOf(viewport: Types.IStackViewport, element: HTMLDivElem
   const viewportId = `lens-${(magnifiers += 1)}`;
   engine.enableElement({ viewportId, element, type: Enums.ViewportType.STACK, defaultOptions: { background: [0, 0, 0] } });
   const glass = engine.getViewport(viewportId) as Types.IStackViewport;
-  let imageId: string | undefined;
+  let shown: Types.IImage | undefined;
   let isGone = false;
   async function follow(at: Point, factor: number): Promise<void> {
     const wanted = viewport.getCurrentImageId();
     if (!wanted || !viewport.getDefaultActor()) return;
-    if (wanted !== imageId) {
-      imageId = wanted;
+    // The same image may be seen in small first.
+    const image = viewport.getCornerstoneImage();
+    if (image !== shown) {
+      shown = image;
       await glass.setStack([wanted], 0);
     }
-    if (isGone || wanted !== imageId) return;
+    if (isGone || image !== shown) return;
     const { voiRange, invert } = viewport.getProperties();
     glass.setProperties({ ...(voiRange && { voiRange }), ...(invert !== undefined && { invert }) });
     const camera = viewport.getCamera();

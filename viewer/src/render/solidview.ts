@@ -133,6 +133,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       instance,
       window: look.rendering in CT_PRESETS ? null : look.window,
       inverted: isInverted(look),
+      coming: null,
       edges: edgeLetters(right, down),
       pixelsPerMm,
       magnification: pixelsPerMm * volume.spacing[0],

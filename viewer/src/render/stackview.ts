@@ -16,7 +16,8 @@ import { canSubtract } from "../dicom/subtraction";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
 import type { Point } from "../tools/gestures";
 import { renderingEngine } from "./engine";
-import { bring, isHere } from "./bring";
+import { bring, cancel, isHere } from "./bring";
+import { halvingsIn, putEarly, takeBackEarly, type Showing } from "./early";
 import { wordsOf } from "./localframe";
 import { embeddedPlane } from "./graded";
 import { imageIdsOf, isRendered, knownFrame, plainId, subtractedId } from "./imageids";
@@ -63,6 +64,10 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   /** Whether the viewport knows of the stack; before its first image has come it shows nothing of it. */
   let isSet = false;
   let onBegun = () => {};
+  /** To be called when an image of the stack has come, all of it. */
+  let onCome = () => {};
+  /** What is seen of the image that is waited for, before all of it has come. */
+  let earlyShown: string | undefined;
   let hung: Hung | undefined;
   let playing: { cancel(): void; onStop(): void } | undefined;
 
@@ -146,6 +151,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     target = Math.max(0, Math.min(imageIds.length - 1, index));
     if (imageIds.length === 0) return Promise.resolve();
     if (target !== before) prefetch?.around(target, target > before ? 1 : -1);
+    // Seen already, if not in all detail: whoever goes on does not wait for the rest.
+    if (earlyShown !== undefined && earlyShown !== imageIds[target]) cancel(earlyShown);
     if (isHere(imageIds[target]!)) return showTarget(generation);
     // One at a time: who scrolls on over a slow link wants none of those that were passed.
     following ??= follow().finally(() => {
@@ -165,16 +172,37 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   /** What cannot be had is told; what is shown stays then, under its own number. */
   async function showTarget(own: number): Promise<void> {
     const index = target;
+    const imageId = imageIds[index]!;
+    let showingEarly: Promise<unknown> | undefined;
     try {
-      await bring(imageIds[index]!, false);
+      await bring(imageId, false, (image) => {
+        if (own !== generation || showingEarly) return;
+        if (index !== target) return cancel(imageId);
+        earlyShown = imageId;
+        putEarly(imageId, image);
+        showingEarly = put(index, own);
+      });
+      await showingEarly;
       if (own !== generation) return;
-      if (!isSet) await begin(index, own);
-      else if (index !== viewport.getCurrentImageIdIndex()) await viewport.setImageIdIndex(index);
       // It was told that another could not be had.
-      else told();
+      if (!(await put(index, own))) told();
+      onCome();
     } catch (error) {
       if (own === generation && index === target) listener.onFailure({ index, words: wordsOf(error) ?? unreachable(error), message: reason(error) });
+    } finally {
+      takeBackEarly(imageId);
+      if (earlyShown === imageId) earlyShown = undefined;
     }
+  }
+
+  /** Shows what there is of an image; false where that is shown already. */
+  async function put(index: number, own: number): Promise<boolean> {
+    const isShown = index === viewport.getCurrentImageIdIndex();
+    if (!isSet) await begin(index, own);
+    else if (!isShown) await viewport.setImageIdIndex(index);
+    else if (halvingsIn(viewport.getCornerstoneImage())) await showAgain(viewport);
+    else return false;
+    return true;
   }
 
   /** The first image of a stack decides how all are seen: where the camera is, and which window holds. */
@@ -205,6 +233,9 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
         if (beginning.stance) stand(beginning.stance);
         if (beginning.inverted !== undefined) viewport.setProperties({ invert: beginning.inverted });
         if (beginning.window) this.setWindow(beginning.window);
+      };
+      onCome = () => {
+        onCome = () => {};
         prefetch = prefetchStack(imageIds, target, bytesOf(imageIds[target]!), listener.onProgress, () => {
           void keepStack(stack, study);
         });
@@ -246,7 +277,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       const [x, y] = viewport.worldToCanvas(world as Types.Point3);
       return { x, y };
     },
-    pixels: (index) => (index === viewport.getCurrentImageIdIndex() ? pixels(viewport, suvFactor(uptake)) : undefined),
+    pixels: (index, evenEarly = false) =>
+      index === viewport.getCurrentImageIdIndex() ? pixels(viewport, suvFactor(uptake), evenEarly) : undefined,
     embedded: (group) => (viewport.getDefaultActor() ? embeddedPlane(viewport.getCornerstoneImage(), group) : undefined),
     probe: (at) => probe(viewport, at, suvFactor(uptake)),
     setWindow({ center, width, voiFunction = functionOf(viewport) }) {
@@ -361,6 +393,12 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   };
 }
 
+/** The image that is shown, as it is in the cache by now. */
+async function showAgain(viewport: Types.IStackViewport): Promise<void> {
+  const showing = viewport as unknown as Showing;
+  await showing.loadImages([viewport.getCurrentImageId()!], showing);
+}
+
 /** Resolves with the next picture of an element, which `draw` asks for. */
 export function drawnBy(element: HTMLDivElement, draw: () => void): Promise<void> {
   return new Promise((resolve) => {
@@ -443,6 +481,7 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
     magnification: pixelsPerUnit * (frame.spacingMm?.[1] ?? 1),
     plane: planeOf(frame),
     frameOfReferenceUid: text(instance, TAG.frameOfReferenceUid),
+    coming: halvingsIn(viewport.getCornerstoneImage()) ?? null,
     cut: null,
     stepMm: null,
     slab: null,
@@ -461,7 +500,7 @@ function probe(viewport: Types.IStackViewport, at: Point, factor: number | undef
   const imageId = viewport.getCurrentImageId();
   const frame = imageId ? knownFrame(imageId)?.frame : undefined;
   const shown = viewport.getImageData();
-  if (!imageId || !frame || !shown || isRendered(imageId)) return undefined;
+  if (!imageId || !frame || !shown || isRendered(imageId) || halvingsIn(viewport.getCornerstoneImage())) return undefined;
   const world = viewport.canvasToWorld([at.x, at.y]);
   const [column, row] = utilities.transformWorldToIndex(shown.imageData, world);
   if (column === undefined || row === undefined) return undefined;
@@ -476,12 +515,12 @@ function probe(viewport: Types.IStackViewport, at: Point, factor: number | undef
 }
 
 /** Where the uptake is known, that is what a region measures. */
-function pixels(viewport: Types.IStackViewport, factor: number | undefined): Pixels | undefined {
+function pixels(viewport: Types.IStackViewport, factor: number | undefined, evenEarly: boolean): Pixels | undefined {
   const imageId = viewport.getCurrentImageId();
   const frame = imageId ? knownFrame(imageId)?.frame : undefined;
   if (!imageId || !frame || !viewport.getDefaultActor() || isRendered(imageId)) return undefined;
   const image = viewport.getCornerstoneImage();
-  if (image.imageId !== imageId) return undefined;
+  if (image.imageId !== imageId || (!evenEarly && halvingsIn(image))) return undefined;
   const isScaled = image.color || image.preScale?.scaled === true;
   const values = image.getPixelData();
   return {

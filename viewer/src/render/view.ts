@@ -31,6 +31,8 @@ export interface ShownView {
   /** Where the image is in the patient, as far as its header tells. */
   readonly plane: Plane | undefined;
   readonly frameOfReferenceUid: string | undefined;
+  /** So often it is halved, until all of it has come; null once it has. Nothing is measured in it before. */
+  readonly coming: number | null;
   /** How the volume is cut that this is a slice of; null for an image as it was taken. */
   readonly cut: Seen | null;
   /** Between it and the next slice of the cut; null for an image as it was taken. */
@@ -143,8 +145,8 @@ export interface View {
   /** The point of the image that is seen there, and where one is seen; undefined while there is no image. */
   imagePointAt(at: Point): ImagePoint | undefined;
   placeOfImagePoint(point: ImagePoint): Point | undefined;
-  /** The values of an image while it is shown; undefined for what the server rendered. */
-  pixels(index: number): Pixels | undefined;
+  /** The values of an image while it is shown; undefined for what the server rendered, and before all have come if not `evenEarly`. */
+  pixels(index: number, evenEarly?: boolean): Pixels | undefined;
   /** An overlay that stands in bits of the pixels that are shown. */
   embedded?(group: number): Mask | undefined;
   probe(at: Point): Probed | undefined;

@@ -201,6 +201,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
         sliceLocationMm: look!.turned ? undefined : centre[ALONG[cut]],
       },
       frameNumber: 0,
+      coming: null,
       instance,
       window: look!.window,
       inverted: look!.inverted,

@@ -7,6 +7,8 @@ export interface LinkSpeed {
   note(bytes: number, askedAt: number, cameAt: number): void;
   /** Of all connections together; undefined until a few frames have come. */
   bytesPerSecond(): number | undefined;
+  /** The same, or what a link that is known to be slow may give at least. */
+  expected(): number | undefined;
   isSlow(): boolean;
 }
 
@@ -14,6 +16,7 @@ const REMEMBERED = 12;
 const ENOUGH = 3;
 /** About 64 Mbit/s: below it a frame of half the size comes sooner, though it is made first. */
 const SLOW_BYTES_PER_SECOND = 8e6;
+const SLOW_AT_LEAST = 5e5;
 
 export function createLinkSpeed(isKnownSlow = false): LinkSpeed {
   const came: { readonly bytes: number; readonly askedAt: number; readonly cameAt: number }[] = [];
@@ -31,6 +34,7 @@ export function createLinkSpeed(isKnownSlow = false): LinkSpeed {
       if (came.length > REMEMBERED) came.shift();
     },
     bytesPerSecond,
+    expected: () => bytesPerSecond() ?? (isKnownSlow ? SLOW_AT_LEAST : undefined),
     isSlow: () => (bytesPerSecond() ?? (isKnownSlow ? 0 : Infinity)) < SLOW_BYTES_PER_SECOND,
   };
 }

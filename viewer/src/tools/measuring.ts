@@ -47,6 +47,8 @@ export interface Sight extends Where {
   toImage(at: Point): ImagePoint | undefined;
   toScreen(point: ImagePoint): Point | undefined;
   pixels(): Pixels | undefined;
+  /** Its values are still on their way. */
+  readonly isComing: boolean;
 }
 
 /** How near a press must be, in pixels of the screen. */
@@ -106,6 +108,8 @@ export function createMeasuring() {
   const [carried, setCarried] = createSignal<Measurement | null>(null);
   let held: Carried | undefined;
   let pressed = false;
+  /** Drawn where values were still on their way. */
+  const uncounted = new Set<string>();
 
   /** All as they are seen now: what is carried where the hand has it, what is being drawn last. */
   const visible = (): readonly Measurement[] => {
@@ -149,6 +153,7 @@ export function createMeasuring() {
   function finish(drawing: Drawing, sight: Sight, id: string): void {
     setDrawn(null);
     const done = counted(shaped(drawing, sight, id), sight, Infinity);
+    if (sight.isComing) uncounted.add(id);
     setAll(add(all(), done));
     setSelected(done.id);
     setNaming(done.kind === "arrow" ? done.id : null);
@@ -188,6 +193,7 @@ export function createMeasuring() {
     setCarried(null);
     if (!moved) return;
     const { id, image, points, spacing, statistics, plane } = counted(moved, sight, Infinity);
+    if (sight.isComing) uncounted.add(id);
     setAll(change(all(), id, { image, points, spacing, statistics, plane }));
   }
 
@@ -300,6 +306,12 @@ export function createMeasuring() {
       select(hitAt(seenIn(sight), sight, at, FINGER_REACH, selected())?.id ?? null);
     },
     abandon,
+    /** Counts what was drawn here before the values came; it is no step that can be taken back. */
+    recount(sight: Sight): void {
+      if (sight.isComing || uncounted.size === 0) return;
+      const here = new Set(seenIn(sight).flatMap(({ id }) => (uncounted.delete(id) ? [id] : [])));
+      if (here.size > 0) setAll({ ...all(), list: all().list.map((one) => (here.has(one.id) ? counted(one, sight, Infinity) : one)) });
+    },
     /** Takes what was measured elsewhere, beside what is here; it is no step that can be taken back. */
     receive(list: readonly Measurement[]): void {
       const fresh = list.filter(({ id }) => !find(all(), id));

@@ -23,7 +23,7 @@ export function PlaneLayer(props: { readonly cell: Cell }): JSX.Element {
   const image = createMemo(() => {
     const shown = props.cell.shown();
     return shown && !shown.cut && shown.window ? shown : null;
-  }, null, { equals: (a, b) => a?.instance === b?.instance && a?.frameNumber === b?.frameNumber && a?.index === b?.index });
+  }, null, { equals: (a, b) => a?.instance === b?.instance && a?.frameNumber === b?.frameNumber && a?.index === b?.index && a?.coming === b?.coming });
 
   createEffect(
     on(image, (shown) => {
@@ -101,7 +101,7 @@ async function layersOf({ instance, frame, frameNumber, index }: ShownView, view
   const { rows, columns } = frame;
   const layers: Layer[] = [];
   if (frame.isInverse && frame.padding) {
-    const pixels = view.pixels(index);
+    const pixels = view.pixels(index, true);
     const [first, last] = frame.padding.map((value) => value * frame.rescaleSlope + frame.rescaleIntercept);
     if (pixels)
       layers.push({

@@ -195,6 +195,13 @@ export function StageCell(props: StageCellProps): JSX.Element {
     on([stack, cut, laid, inPlace], ([shown, along, over]) => void cell.show(shown, props.study, along, props.beginning, over)),
   );
 
+  createEffect(
+    on([shownInstance, () => cell.shown()?.frameNumber, () => cell.shown()?.coming], () => {
+      const sight = sightOf(cell);
+      if (sight) props.measuring.recount(sight);
+    }),
+  );
+
   const drop = (event: DragEvent) => {
     event.preventDefault();
     box.parentElement?.classList.remove("dropping");

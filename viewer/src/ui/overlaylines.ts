@@ -25,7 +25,7 @@ export interface OverlayCorners {
 
 /** Without an identity nothing tells the patient or the day. */
 export function overlayCorners(view: ShownView, stack: Stack, identity: Identity | null): OverlayCorners {
-  const { frame, cut, slab, window, uptake, turned, over, straightened, isForming } = view;
+  const { frame, cut, slab, window, uptake, turned, over, straightened, isForming, coming } = view;
   const factor = suvFactor(uptake);
   const patient: readonly OverlayLine[] = identity
     ? [
@@ -66,6 +66,7 @@ export function overlayCorners(view: ShownView, stack: Stack, identity: Identity
             },
           ]
         : []),
+      ...(coming ? [{ words: t().overlay.coming(2 ** coming), strong: true, kind: "coming" }] : []),
       ...(isForming ? [{ words: t().volume.forming, kind: "forming" }] : []),
       ...(straightened ? [{ words: t().volume.straightened(numberInWords(straightened, 1)), kind: "straightened" }] : []),
     ],

@@ -38,6 +38,8 @@ LOST_FOUND = "lost-found"
 CACHE = "cache"
 LOG = "log"
 DRAFTS = "drafts"
+RESTORING = "restoring.json"
+"""There while a backup is being restored into the folder, which is no archive yet."""
 FOLDERS = (OBJECTS, INCOMING, ACTS, RECEIVED, LOST_FOUND, CACHE, LOG, DRAFTS)
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -29,6 +29,10 @@ from gantry.archive.index.protocol import VersionKind
 from gantry.archive.index.sqlite import prepare, prepare_insert
 from gantry.archive.query import LevelAnswer
 
+DERIVATION = 1
+"""Which way rows are derived, as an index notes it. Raise it when the same version gives other columns or
+words: an index that notes another number derives all of its rows anew when it is opened."""
+
 _P, _ST, _SE, _I, _V = (
     schema.patients.c, schema.studies.c, schema.series.c, schema.instances.c, schema.versions.c,
 )  # fmt: skip
@@ -310,7 +314,7 @@ class Deriver:
 
     def everything(self) -> list[Drift]:
         """Derive all rows anew, from the bottom up; what was wrong before."""
-        drifts = [self.instance(row) for row in self._rows(_ALL_INSTANCES)]
+        drifts = [d for row in self._rows(_ALL_INSTANCES) if (d := self.instance(row)).columns]
         drifts += [self.series(row) for row in self._rows(_ALL_SERIES)]
         for row in self._rows(_ALL_STUDIES):
             drifts += self.study(row)

@@ -8,17 +8,18 @@ once, before the commit.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, literal_column, null, select, update
+from sqlalchemy import bindparam, delete, literal_column, null, select, text, update
 
 from gantry.archive.index import schema
 from gantry.archive.index.columns import instance_number, joined, microseconds
 from gantry.archive.index.conflicts import ConflictLog
-from gantry.archive.index.derive import ADD_MODALITY, TOTALS, Deriver, Drift, Totals
+from gantry.archive.index.derive import ADD_MODALITY, DERIVATION, TOTALS, Deriver, Drift, Totals
 from gantry.archive.index.parents import Parents, Rep, SeriesState, StudyState
 from gantry.archive.index.protocol import (
     AddRestore,
@@ -43,6 +44,8 @@ from gantry.archive.records import InstanceKey
 from gantry.errors import NotFound, StorageError
 from gantry.standard.query_keys import Level
 
+_log = logging.getLogger(__name__)
+
 _P, _ST, _SE, _I, _V, _T = (
     schema.patients.c, schema.studies.c, schema.series.c, schema.instances.c, schema.versions.c,
     schema.totals.c,
@@ -54,6 +57,10 @@ _FIND_SOP = prepare(
     .join(schema.studies, _ST.id == _SE.study_row)
     .where(_I.sop_uid == bindparam("sop_uid"))
 )
+_META = schema.meta.c
+_DERIVATION = prepare(select(_META.value).where(_META.name == text("'derivation'")))
+_FORGET_DERIVATION = prepare(delete(schema.meta).where(_META.name == text("'derivation'")))
+_NOTE_DERIVATION = prepare_insert(schema.meta, "name", "value")
 _LOOKUP = prepare(
     select(
         _I.id, _I.last_number, _I.version, _V.number, _V.dataset_sha256, _V.meta_sha256,
@@ -266,7 +273,19 @@ class Ingest:
         """Derive every row from the versions anew, in one transaction; what was wrong before."""
         with self._transaction() as parents:
             parents.forget_all()
-            return self._deriver.everything()
+            drifts = self._deriver.everything()
+            self._connection.execute(_FORGET_DERIVATION)
+            self._connection.execute(_NOTE_DERIVATION, ("derivation", str(DERIVATION)))
+            return drifts
+
+    def rederive_if_older(self) -> None:
+        """Derive anew what an earlier release derived in another way. Raises StorageError."""
+        with translated_errors("opening the index"):
+            row = self._connection.execute(_DERIVATION).fetchone()
+        if row is None or row[0] != str(DERIVATION):
+            _log.warning("the index was derived in another way; deriving its rows anew")
+            changed = self.rederive()
+            _log.warning("the index is derived anew: %d rows changed", len(changed))
 
     def _undo(self) -> None:
         """Roll back, and forget what was remembered of the rows."""

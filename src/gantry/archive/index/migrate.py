@@ -13,6 +13,7 @@ from pathlib import Path
 from sqlalchemy import bindparam, create_engine, insert, select
 
 from gantry.archive.index import schema
+from gantry.archive.index.derive import DERIVATION
 from gantry.archive.index.sqlite import connect_writer, prepare, translated_errors
 from gantry.errors import StorageError
 
@@ -71,6 +72,7 @@ def _create(path: Path) -> None:
 def fill(execute: object) -> None:
     """The rows that an empty index has."""
     execute(insert(schema.meta).values(name="epoch", value=uuid.uuid4().hex))  # type: ignore[operator]
+    execute(insert(schema.meta).values(name="derivation", value=str(DERIVATION)))  # type: ignore[operator]
     execute(insert(schema.totals).values(id=1))  # type: ignore[operator]
 
 

@@ -171,6 +171,11 @@ def versions(readers: Readers, key: InstanceKey) -> list[VersionRow]:
 def all_versions(readers: Readers) -> Iterator[VersionRow]:
     """See `Index.all_versions`."""
     after = 0
-    while rows := readers.fetch(_ALL_VERSIONS, (after,)):
-        after = rows[-1][18]
-        yield from map(_version_of, rows)
+    while rows := versions_after(readers, after):
+        after = rows[-1][0]
+        yield from (row for _, row in rows)
+
+
+def versions_after(readers: Readers, after: int) -> list[tuple[int, VersionRow]]:
+    """See `Index.versions_after`."""
+    return [(row[18], _version_of(row)) for row in readers.fetch(_ALL_VERSIONS, (after,))]

@@ -253,6 +253,9 @@ class Index(Protocol):
     def all_versions(self) -> Iterator[VersionRow]:
         """Every version of every instance, in the order in which they were noted."""
 
+    def versions_after(self, after: int) -> list[tuple[int, VersionRow]]:
+        """What `all_versions` gives after place `after` (0: from the first), some at a time, with places."""
+
     def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
         """The feed after `seq` `after`, oldest first."""
 

@@ -35,6 +35,7 @@ class SqlIndex:
         self._epoch = migrate.prepare_file(path)
         self._writing = threading.RLock()
         self._ingest = Ingest(path)
+        self._ingest.rederive_if_older()
         self._readers = Readers(path)
         self._finder = Finder(self._readers)
 
@@ -82,6 +83,10 @@ class SqlIndex:
     def all_versions(self) -> Iterator[VersionRow]:
         """See `Index.all_versions`."""
         return places.all_versions(self._readers)
+
+    def versions_after(self, after: int) -> list[tuple[int, VersionRow]]:
+        """See `Index.versions_after`."""
+        return places.versions_after(self._readers, after)
 
     def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
         """See `Index.changes`."""

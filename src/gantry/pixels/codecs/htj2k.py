@@ -13,10 +13,11 @@ from dataclasses import replace
 import imagecodecs
 import numpy as np
 
-from gantry.pixels.codecs.codec import Codec, Compression, Pixels, StreamFacts, cannot
+from gantry.pixels.codecs.codec import Codec, Compression, Pixels, StreamFacts, broken, cannot
 from gantry.pixels.codecs.jpeg import to_ratio
 from gantry.pixels.codecs.jpeg_2000 import look, noise_ratio, plan, signed_as_said
-from gantry.pixels.codecs.jpeg_2000_stream import read_codestream
+from gantry.pixels.codecs.jpeg_2000_stream import read_codestream, require_whole
+from gantry.pixels.codecs.unraised import unraised
 from gantry.pixels.image import ImageHeader
 from gantry.standard.transfer_syntaxes import HTJ2K, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL
 
@@ -31,7 +32,12 @@ def _decode(data: bytes, _: str, header: ImageHeader, __: StreamFacts | None) ->
     if read_codestream(data).is_reversible is False:
         # What quantization pushes past the range OpenJPH lets in again at the other end; OpenJPEG does not.
         return signed_as_said(np.asarray(imagecodecs.jpeg2k_decode(data)), header)
-    return signed_as_said(np.asarray(imagecodecs.htj2k_decode(data, planar=False)), header)
+    require_whole(data)
+    with unraised("imagecodecs._htj2k") as errors:
+        pixels = np.asarray(imagecodecs.htj2k_decode(data, planar=False))
+    if errors:
+        raise broken("the HTJ2K stream is damaged")
+    return signed_as_said(pixels, header)
 
 
 def _plan(syntax_uid: str, header: ImageHeader) -> ImageHeader:

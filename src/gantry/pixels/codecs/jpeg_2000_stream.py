@@ -10,6 +10,7 @@ from gantry.pixels.codecs.codec import broken
 
 _START: Final = b"\xff\x4f\xff\x51"
 _SIZ: Final = Struct(">HHIIIIIIIIH")
+_SOT: Final = Struct(">HHHIBB")
 _JP2: Final = b"\x00\x00\x00\x0cjP  "
 
 MAX_TILES: Final = 65_535
@@ -75,6 +76,36 @@ def read_codestream(data: bytes) -> Codestream:
         transform,
         reversible,
     )
+
+
+def require_whole(data: bytes) -> None:
+    """Raise DataSetError where a tile-part does not reach its end (ISO 15444-1 A.4.2).
+
+    Decoders of HTJ2K make a picture of what they are given, and do not tell what it lacks. A last marker that
+    is left out is none of the picture.
+    """
+    pos, last = _first_tile_part(data), False
+    while pos is not None and pos + _SOT.size <= len(data) and data[pos : pos + 2] == b"\xff\x90":
+        _, _, _, length, index, count = _SOT.unpack_from(data, pos)
+        if length == 0:  # it reaches to the end
+            return
+        if length < _SOT.size + 2:
+            raise broken("a tile-part of the JPEG 2000 stream has no length")
+        last = count in (0, index + 1)
+        pos += length
+    if pos is None or not (
+        data[pos : pos + 2] == b"\xff\xd9" or (last and pos in (len(data), len(data) - 1))
+    ):
+        raise broken("the JPEG 2000 stream ends before its picture does")
+
+
+def _first_tile_part(data: bytes) -> int | None:
+    pos = max(0, data.find(_START, 0, 1 << 16)) + 2
+    while data[pos : pos + 1] == b"\xff" and pos + 4 <= len(data):
+        if data[pos + 1] == 0x90:
+            return pos
+        pos += 2 + max(2, int.from_bytes(data[pos + 2 : pos + 4], "big"))
+    return None
 
 
 def _coding_style(data: bytes, start: int) -> tuple[bool | None, bool | None]:
