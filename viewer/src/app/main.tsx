@@ -1,5 +1,5 @@
 /** Starts the page. The viewer is a part of its own, fetched when a study is opened. */
-import { Show, Suspense, lazy } from "solid-js";
+import { Show, Suspense, createMemo, lazy } from "solid-js";
 import { render } from "solid-js/web";
 import "@fontsource-variable/inter/wght.css";
 import "../ui/styles/tokens.css";
@@ -15,7 +15,8 @@ import { localFiles } from "./localfiles";
 import { followHistory, place } from "./router";
 import { uploads } from "./uploads";
 
-const StudyPage = lazy(() => import("./StudyPage"));
+const fetchStudyPage = () => import("./StudyPage");
+const StudyPage = lazy(fetchStudyPage);
 const UploadPanel = lazy(() => import("../ui/UploadPanel"));
 const LanguageDialog = lazy(() => import("../ui/LanguageDialog"));
 const LocalPage = lazy(() => import("./LocalPage"));
@@ -26,12 +27,16 @@ function App() {
     const now = place();
     return now.page === "study" && !(now.isLocal && !localFiles()?.has(now.link.study)) ? now : undefined;
   };
+  /** A study that a link opens waits for nothing of the list. */
+  const wasListed = createMemo<boolean>((before) => before || place().page === "list", false);
   return (
     <>
       {/* The list stays as it was left while a study is open: search, rows and scroll position. */}
-      <div class="page" hidden={place().page !== "list"}>
-        <StudiesPage active={place().page === "list"} />
-      </div>
+      <Show when={wasListed()}>
+        <div class="page" hidden={place().page !== "list"}>
+          <StudiesPage active={place().page === "list"} />
+        </div>
+      </Show>
       <Show when={place().page !== "list" && !opened()}>
         <Suspense fallback={<div class="page" aria-busy="true" />}>
           <LocalPage />
@@ -63,11 +68,12 @@ function App() {
 /** The viewer's code comes while a list is looked at, so that opening a study waits for images only. */
 function fetchViewerWhenIdle(): void {
   const idle = globalThis.requestIdleCallback ?? ((work: () => void) => setTimeout(work, 1500));
-  idle(() => void import("./StudyPage"));
+  idle(() => void fetchStudyPage());
 }
 
 applyTheme();
 followHistory();
+if (place().page === "study") void fetchStudyPage();
 void speakChosen().then(() => render(() => <App />, document.getElementById("app")!));
 if (place().page !== "study") fetchViewerWhenIdle();
 keepShell();

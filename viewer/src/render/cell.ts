@@ -15,7 +15,15 @@ import type { SolidView } from "./solidview";
 import type { VolumeView } from "./volumeview";
 
 /** Cornerstone is most of the viewer's code: it comes while a picture that the server made is looked at. */
-const loadStackView = () => import("./stackview");
+const loadStackView = async () => {
+  const loaded = await import("./stackview");
+  isStarted = true;
+  return loaded;
+};
+/** Its start keeps the page from drawing for a third of a second. */
+let isStarted = false;
+/** So long a picture may take that would be drawn before. */
+const PICTURE_MS = 1000;
 const loadVolumeView = () => import("./volumeview");
 const loadSolidView = () => import("./solidview");
 
@@ -49,6 +57,7 @@ export function createCell({ whole = false } = {}) {
   let showNow: (() => Promise<unknown>) | undefined;
   let kind: "stack" | "volume" | "solid" | undefined;
   let loading: Promise<void> | undefined;
+  let pictured: Promise<unknown> | undefined;
   let now: Wanted | undefined;
   let fusion: FusionLook = FIRST_LOOK;
 
@@ -95,8 +104,13 @@ export function createCell({ whole = false } = {}) {
       leave();
       kind = wantedKind;
     }
-    loading ??= STARTS[wantedKind]();
+    loading ??= begun().then(STARTS[wantedKind]);
     await loading.then(() => showNow?.()).catch((error: unknown) => setCrash(error as Error));
+  }
+
+  async function begun(): Promise<void> {
+    if (isStarted || !pictured) return;
+    await Promise.race([pictured, new Promise((resolve) => setTimeout(resolve, PICTURE_MS))]);
   }
 
   /** Lets go of the viewport; another kind may take its place in the same element. */
@@ -174,6 +188,10 @@ export function createCell({ whole = false } = {}) {
     },
     /** Turns the plane that is cut along; see `VolumeView`. */
     turnPlane: (axis: Vector3, pivot: Vector3, angle: number) => volume?.turnPlane(axis, pivot, angle),
+    /** A picture of what is shown next; nothing is started before it is drawn, or cannot be had. */
+    pictureFirst(drawn: Promise<unknown>): void {
+      pictured = drawn;
+    },
     /** Takes an element of the page; the result lets go of it. */
     mount(box: HTMLDivElement): () => void {
       setElement(box);

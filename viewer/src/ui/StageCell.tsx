@@ -274,7 +274,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
       </Show>
       <Show when={stack() && !cell.shown() && !cell.failure() && !cell.refusal() && !cell.crash()}>
         <Show when={!props.cut && !isLocal(stack()!.frames[0]!.instance)} fallback={<p class="opening">{notYet(props.cut)}</p>}>
-          <FirstPicture stack={stack()!} study={props.study} beginning={props.beginning} />
+          <FirstPicture cell={cell} stack={stack()!} study={props.study} beginning={props.beginning} />
         </Show>
       </Show>
       <Show when={!props.set && !props.isOne}>
@@ -291,6 +291,7 @@ function notYet(cut: Seen | null): string {
 
 /** The image as the server renders it, until the one of which every value is known takes its place. */
 function FirstPicture(props: {
+  readonly cell: Cell;
   readonly stack: Stack;
   readonly study: string;
   readonly beginning: Beginning | undefined;
@@ -302,9 +303,21 @@ function FirstPicture(props: {
     return renderedPicture(path, props.beginning?.window);
   };
   const [isBroken, setBroken] = createSignal(false);
+  let drawn = () => {};
+  props.cell.pictureFirst(new Promise<void>((resolve) => (drawn = resolve)));
+  onCleanup(() => drawn());
   return (
     <Show when={!isBroken()} fallback={<p class="opening">{t().viewer.loading}</p>}>
-      <img class="first-picture" src={address()} alt="" onError={() => setBroken(true)} />
+      <img
+        class="first-picture"
+        src={address()}
+        alt=""
+        onLoad={() => requestAnimationFrame(() => setTimeout(drawn))}
+        onError={() => {
+          setBroken(true);
+          drawn();
+        }}
+      />
     </Show>
   );
 }
