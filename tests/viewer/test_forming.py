@@ -65,6 +65,16 @@ def values_along(page: Page, row: int) -> list[int | None]:
     return said
 
 
+MEASURED = f"[...{CELLS}[{CORONAL}].querySelectorAll('.measure-layer tspan')].map((one) => one.textContent).join('|')"
+
+
+def draw_ellipse(page: Page) -> None:
+    """In the coronal plane, around its middle."""
+    page.key("e")
+    page.drag(".cell:nth-child(2) .viewport", 60, 40)
+    page.wait_until(f"{MEASURED}.includes('mm')")
+
+
 @pytest.mark.parametrize("kind", WINDOW)
 def test_planes_are_seen_while_images_come(page: Page, server: str, kind: str) -> None:
     volume = cube(kind)
@@ -89,11 +99,16 @@ def test_planes_are_seen_while_images_come(page: Page, server: str, kind: str) -
         known = [(one, along[k]) for k, one in enumerate(said) if one is not None]
         assert len(known) >= COUNT // GAP
         assert all(one == value for one, value in known)
+        if kind == "plain":
+            draw_ellipse(page)
+            assert "Mean" not in page.evaluate(MEASURED)
     finally:
         link(page, -1)
     page.wait_until(f"!{CELLS}[{CORONAL}].querySelector('.forming')", 60)
     page.wait_until(NO_LONGER_LOADING)
     if kind == "plain":
+        # What was drawn before is counted now.
+        assert "Mean" in page.wait_until(f"{MEASURED}.includes('Mean') && {MEASURED}")
         assert_alike(seen(page, CORONAL, (COUNT, SIDE), (1, 1)), windowed(volume[::-1, SIDE // 2], *window))
         assert_alike(seen(page, AXIAL, (SIDE, SIDE), (1, 1)), windowed(volume[COUNT // 2], *window))
     else:

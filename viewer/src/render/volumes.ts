@@ -11,9 +11,9 @@ import { uprightLayer } from "../dicom/upright";
 import { isWholeValued } from "../dicom/voi";
 import { isVolume, tooLarge, volumeOf, type NoVolume, type Tilt, type Volume } from "../dicom/volume";
 import { coarseToFine } from "../state/order";
-import { isHere } from "./bring";
 import { cacheBudgetBytes } from "./engine";
 import { MAKERS, discard, formVolume, holds, type Forming, type VoxelType } from "./forming";
+import { isHere } from "./here";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
 import { wordsOf } from "./localframe";
 import { NotFetched, SHARE_OF_CACHE, fetchAll, type Progress } from "./prefetch";
@@ -131,6 +131,7 @@ export function volumesOf(viewport: Types.IVolumeViewport, listener: VolumeListe
       const imageIds = imageIdsOf(stack, study);
       const inOrder = volume.order.map((index) => imageIds[index]!);
       const before = letGo;
+      let isMade = false;
       const middle = () => knownFrame(inOrder[inOrder.length >> 1]!)!;
       let placed: { readonly id: string; readonly done: Promise<unknown> } | undefined;
       /** Whether it is still wanted once it is in the viewport. */
@@ -146,7 +147,6 @@ export function volumesOf(viewport: Types.IVolumeViewport, listener: VolumeListe
           if ((await place(forming)) && !isMade) onForming({ volume, held: forming, ...middle() });
         },
       });
-      let isMade = false;
       letGo = holding.letGo;
       before();
       try {
@@ -209,6 +209,9 @@ function begin(id: string, volume: Volume, imageIds: readonly string[]): Held {
   });
   const entry: Held = { users: 0, listeners, made, forming: undefined };
   held.set(id, entry);
+  // Who comes later is shown all of it at once.
+  const formed = () => (entry.forming = undefined);
+  made.then(formed, formed);
   // What failed is tried anew by the next who asks.
   made.catch(() => {
     if (held.get(id) !== entry) return;

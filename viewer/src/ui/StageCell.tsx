@@ -196,7 +196,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
   );
 
   createEffect(
-    on([shownInstance, () => cell.shown()?.frameNumber, () => cell.shown()?.coming], () => {
+    on([shownInstance, () => cell.shown()?.frameNumber, () => cell.shown()?.coming, () => cell.shown()?.isForming], () => {
       const sight = sightOf(cell);
       if (sight) props.measuring.recount(sight);
     }),

@@ -31,6 +31,6 @@ export function sightOf(cell: Pick<Cell, "shown" | "view" | "stack">): Sight | u
     toImage: (at) => view.imagePointAt(at),
     toScreen: (point) => view.placeOfImagePoint(point),
     pixels: () => view.pixels(shown.index),
-    isComing: shown.coming !== null,
+    isComing: shown.coming !== null || shown.isForming,
   };
 }
