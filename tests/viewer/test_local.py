@@ -117,6 +117,8 @@ def test_a_folder_is_read_and_nothing_of_it_is_sent(page: Page, relay: Relay, di
     page.wait_until(
         "performance.getEntriesByType('resource').some(({ name }) => name.includes('/StudyPage-'))"
     )
+    # The picture of the archive's own study is the list's, and may come late.
+    page.wait_until("document.querySelector('a.study img.shown')")
     asked, bytes_before = len(relay.requests), relay.sent_bytes
     read_folder(page, disc)
     assert page.evaluate("location.pathname") == "/local"
