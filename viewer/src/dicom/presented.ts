@@ -3,8 +3,15 @@
  * C.11.4), and in the colours of a supplemental palette (C.7.6.19), as the server makes it.
  */
 import { lookUp, type LookupTable } from "./lut";
+import { TAG, items, text, type DicomObject } from "./model";
 import { coloured, type Palette } from "./storedpixels";
 import type { Voi } from "./voi";
+
+/** Whether some of its grey values are colours of a supplemental palette (Pixel Presentation, PS3.3 C.8.16.2.1.1). */
+export const isPartlyColour = (instance: DicomObject): boolean =>
+  ["COLOR", "MIXED"].includes(text(instance, TAG.pixelPresentation) ?? "");
+
+export const hasPresentationLut = (instance: DicomObject): boolean => items(instance, TAG.presentationLutSequence).length > 0;
 
 export interface Presenting {
   readonly voi: LookupTable | Voi;

@@ -1,12 +1,9 @@
 /** Brings images into Cornerstone's cache. Its own way leaves promises behind that nobody listens to. */
 import { cache, imageLoader } from "@cornerstonejs/core";
 import type { OnEarly } from "./early";
+import { isHere } from "./here";
 import { SCHEME } from "./imageids";
 import { loadFrame } from "./loader";
-
-export function isHere(imageId: string): boolean {
-  return cache.getImage(imageId) !== undefined;
-}
 
 /** How many wait for an image that is on its way: a stack and a volume may want the same. */
 const waiting = new Map<string, number>();

@@ -2,7 +2,7 @@
  * A picture from the first bytes of a frame, shown until the rest has come: in small, in the size of the whole, so that
  * places, window and camera are those of what follows. Nothing is measured in it.
  */
-import { cache, utilities, type Types } from "@cornerstonejs/core";
+import { utilities, type Types } from "@cornerstonejs/core";
 import { createImage } from "@cornerstonejs/dicom-image-loader";
 import type { FrameBeginning } from "../api/frames";
 import { enlarged, type Values } from "../dicom/enlarge";
@@ -12,11 +12,10 @@ import { overlaysOf } from "../dicom/planes";
 import { storedRange } from "../dicom/storedbits";
 import { isStreamOf } from "../dicom/stream";
 import { graded } from "./graded";
+import { isHere } from "./here";
 import { knownFrame, wideIdOf } from "./imageids";
 
 export type OnEarly = (image: Types.IImage) => void;
-
-const isHere = (imageId: string) => cache.getImage(imageId) !== undefined;
 
 const halvingsOf = new WeakMap<object, number>();
 

@@ -5,6 +5,7 @@
 import { ImageVolume, cache, utilities, type Types } from "@cornerstonejs/core";
 import type { Volume } from "../dicom/volume";
 import { nearestHere } from "../state/order";
+import { isHere } from "./here";
 
 export const MAKERS = { Uint8Array, Int16Array, Uint16Array, Float32Array } as const;
 export type VoxelType = keyof typeof MAKERS;
@@ -42,7 +43,7 @@ export function formVolume(id: string, volume: Volume, imageIds: readonly string
     type,
     voxels: made.voxelManager!,
     take() {
-      nearestHere(imageIds.map((imageId) => cache.getImage(imageId) !== undefined)).forEach((from, index) => {
+      nearestHere(imageIds.map(isHere)).forEach((from, index) => {
         const wanted = imageIds[from ?? index]!;
         keepFor(id, imageIds[index]!);
         if (drawn[index] === wanted) return;

@@ -8,7 +8,7 @@ import { renderedFrame } from "../api/dicomweb";
 import { ApiError } from "../api/http";
 import type { FrameBytes } from "../api/frames";
 import { isHtj2k, isWhole } from "../dicom/htj2k";
-import { TAG, items, text } from "../dicom/model";
+import { hasPresentationLut, isPartlyColour } from "../dicom/presented";
 import { floatValues } from "../dicom/storedpixels";
 import { isStreamOf } from "../dicom/stream";
 import { EXPLICIT_LITTLE } from "../dicom/syntaxes";
@@ -103,8 +103,7 @@ function onlyServerShows(imageId: string): boolean {
   const found = knownFrame(imageId);
   if (!found) return false;
   const { frame, instance } = found;
-  const isPartlyColour = ["COLOR", "MIXED"].includes(text(instance, TAG.pixelPresentation) ?? "");
-  if (isPartlyColour || items(instance, TAG.presentationLutSequence).length > 0) return true;
+  if (isPartlyColour(instance) || hasPresentationLut(instance)) return true;
   const deepColour = frame.samplesPerPixel > 1 && frame.bitsAllocated > 8;
   return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1 || deepColour;
 }

@@ -10,8 +10,8 @@ import { numberOfFrames, type FrameDescription } from "../dicom/frame";
 import { codeStream, frameSpans, offsetsOf, type Span } from "../dicom/fragments";
 import { inflated } from "../dicom/inflate";
 import { readLocalReference, type LocalReference } from "../dicom/localref";
-import { TAG, items, numbers, text, type DicomElement, type DicomObject } from "../dicom/model";
-import { presentedGreys, supplemented } from "../dicom/presented";
+import { TAG, items, numbers, type DicomElement, type DicomObject } from "../dicom/model";
+import { hasPresentationLut, isPartlyColour, presentedGreys, supplemented } from "../dicom/presented";
 import { storedValue } from "../dicom/storedbits";
 import {
   coloured,
@@ -132,12 +132,11 @@ async function decoded(imageId: string, read: () => Promise<Uint8Array>, syntax:
 /** Whether a window alone does not say how it is to be seen. */
 function needsMoreThanWindow({ instance, frame }: Source): boolean {
   if (frame.samplesPerPixel !== 1) return false;
-  return items(instance, TAG.presentationLutSequence).length > 0 || isSupplemental(instance, frame);
+  return hasPresentationLut(instance) || isSupplemental(instance, frame);
 }
 
 function isSupplemental(instance: DicomObject, frame: FrameDescription): boolean {
-  const isPartlyColour = ["COLOR", "MIXED"].includes(text(instance, TAG.pixelPresentation) ?? "");
-  return isPartlyColour && frame.photometricInterpretation === "MONOCHROME2";
+  return isPartlyColour(instance) && frame.photometricInterpretation === "MONOCHROME2";
 }
 
 /** The picture that a file with a Presentation LUT or a supplemental palette asks for. */

@@ -5,8 +5,9 @@
 import { cache } from "@cornerstonejs/core";
 import { ApiError } from "../api/http";
 import { farness, nextWanted, windowAround, type Direction } from "../state/order";
-import { bring, cancel, isHere } from "./bring";
+import { bring, cancel } from "./bring";
 import { cacheBudgetBytes } from "./engine";
+import { isHere } from "./here";
 
 export interface Progress {
   readonly loaded: number;
