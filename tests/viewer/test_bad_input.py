@@ -259,7 +259,8 @@ def test_a_server_that_goes_away_and_comes_back(page: Page, server: str) -> None
     link = {"latency": 0, "downloadThroughput": 40_000, "uploadThroughput": 40_000}
     open_series(page, server, DAMAGED, "&frame=1")
     page.command("Network.emulateNetworkConditions", offline=False, **link)
-    page.wait_until(f"{SLICE} === '1 / {COUNT}'")
+    # The program comes over the same link.
+    page.wait_until(f"{SLICE} === '1 / {COUNT}'", 120)
     page.command("Network.emulateNetworkConditions", offline=True, **link)
     page.key("End")
     said = page.wait_until(NOTE)
