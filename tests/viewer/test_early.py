@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
 ROWS, COLUMNS, COUNT = 1024, 1280, 4
 STUDY, WARM, BROKEN = f"{ROOT}.21", f"{ROOT}.22", f"{ROOT}.23"
 AS_STORED, SPOILED, PLAIN, CUT = 1, 2, 3, 4
-BYTES_A_SECOND = 400_000
+BYTES_A_SECOND, FASTER = 60_000, 400_000
 COMING = "document.querySelector('.corner .coming')?.innerText"
 CAME = (
     "performance.getEntriesByType('resource').filter((one) => one.name.endsWith(PATH))"
@@ -84,22 +84,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def slow(page: Page, address: str) -> Iterator[None]:
-    """A link of a few Mbit/s, as the browser knows from before, and nothing in its cache but the program."""
+def slow(page: Page, address: str, bytes_a_second: int = BYTES_A_SECOND) -> Iterator[None]:
+    """A link that takes a quarter of a minute for the rest of an image, so that a busy machine can look at what came
+    first; the browser knows from before that it is slow, and has nothing in its cache but the program."""
     page.command("Network.clearBrowserCache")
     # The decoder is to be there, as it is on every day but the first.
     page.go(f"{address}/view/{WARM}")
     page.wait_until(SLICE)
     page.evaluate("localStorage.setItem('gantry.slow-link', '1')")
-    page.evaluate("localStorage.setItem('gantry.slow-link', '1')")
-    conditions = {"offline": False, "uploadThroughput": BYTES_A_SECOND}
-    page.command(
-        "Network.emulateNetworkConditions", latency=20, downloadThroughput=BYTES_A_SECOND, **conditions
-    )
+    link(page, bytes_a_second, 20)
     try:
         yield
     finally:
-        page.command("Network.emulateNetworkConditions", latency=0, downloadThroughput=-1, **conditions)
+        link(page, -1)
+
+
+def link(page: Page, bytes_a_second: int, latency: int = 0) -> None:
+    """What is asked for from here on comes so fast (-1: as it can); what is on its way comes at once."""
+    page.command(
+        "Network.emulateNetworkConditions", offline=False, latency=latency,
+        downloadThroughput=bytes_a_second, uploadThroughput=bytes_a_second,
+    )  # fmt: skip
 
 
 def frame_bytes(address: str, series: int, number: int, accept: str) -> bytes:
@@ -145,6 +150,7 @@ def test_the_first_image_is_seen_from_its_first_bytes(
         assert sum(first) < whole / 5, (first, whole)
         assert probed(page, 300, 300) == ""
         window = page.evaluate("document.querySelector('.corner .window').innerText")
+        link(page, -1)
         page.wait_until(f"!({COMING})", 60)
         assert page.evaluate("document.querySelector('.corner .window').innerText") == window
     all_parts = came(page, series, 2)
@@ -174,6 +180,7 @@ def test_whoever_scrolls_on_sees_the_next_from_its_first_bytes(page: Page, serve
         page.key("ArrowDown")
         page.wait_until(f"{COMING} && {SLICE} === '2 / {COUNT}'", 60)
         page.screenshot(ARTIFACTS / "early-scrolled.png")
+        link(page, -1)
         page.wait_until(f"!({COMING}) && {SLICE} === '2 / {COUNT}'", 60)
         page.key("ArrowUp")
         page.wait_until(f"!({COMING}) && {SLICE} === '1 / {COUNT}'", 60)
@@ -189,6 +196,7 @@ def test_what_is_measured_early_is_counted_when_all_has_come(page: Page, server:
         page.screenshot(ARTIFACTS / "early-measured.png")
         assert page.evaluate(COMING)
         assert "HU" not in page.evaluate(MEASURED)
+        link(page, -1)
         page.wait_until(f"!({COMING})", 60)
     page.wait_until(f"({MEASURED}).includes('HU')", 10)
     page.screenshot(ARTIFACTS / "early-counted.png")
@@ -198,7 +206,7 @@ def test_what_is_measured_early_is_counted_when_all_has_come(page: Page, server:
 def test_what_lacks_its_rest_is_never_shown_as_if_it_were_whole(
     page: Page, tmp_path: Path, series: int
 ) -> None:
-    with filled(tmp_path, [broken(series), warm()]) as address, slow(page, address):
+    with filled(tmp_path, [broken(series), warm()]) as address, slow(page, address, FASTER):
         page.go(f"{address}/view/{BROKEN}?series={BROKEN}.{series}")
         page.wait_until(COMING, 60)
         page.wait_until("document.querySelector('.stage-note')", 60)
@@ -211,7 +219,7 @@ def test_what_lacks_its_rest_is_never_shown_as_if_it_were_whole(
 
 
 def test_a_server_that_gives_no_ranges_gives_the_whole(page: Page, server: str) -> None:
-    with relayed(server, (b"\r\nRange: ", b"\r\nX-Rng: ")) as relay, slow(page, relay.address):
+    with relayed(server, (b"\r\nRange: ", b"\r\nX-Rng: ")) as relay, slow(page, relay.address, FASTER):
         page.go(f"{relay.address}/view/{STUDY}?series={STUDY}.{AS_STORED}&frame=2")
         page.wait_until(SLICE, 60)
         assert not page.evaluate(COMING)
