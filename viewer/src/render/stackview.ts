@@ -483,6 +483,7 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
     plane: planeOf(frame),
     frameOfReferenceUid: text(instance, TAG.frameOfReferenceUid),
     coming: halvingsIn(viewport.getCornerstoneImage()) ?? null,
+    reduced: null,
     cut: null,
     stepMm: null,
     slab: null,
@@ -509,10 +510,10 @@ function probe(viewport: Types.IStackViewport, at: Point, factor: number | undef
   if (column < 0 || row < 0 || column >= image.columns || row >= image.rows) return undefined;
   const held = image.voxelManager?.getAtIJK(column, row, 0);
   if (held === undefined || held === null) return undefined;
-  if (typeof held !== "number") return { column, row, values: [...held].slice(0, 3), unit: "", suvFactor: undefined };
+  if (typeof held !== "number") return { column, row, values: [...held].slice(0, 3), unit: "", suvFactor: undefined, isMean: false };
   const isScaled = image.preScale?.scaled === true;
   const value = isScaled ? held : held * frame.rescaleSlope + frame.rescaleIntercept;
-  return { column, row, values: [value], unit: unitOf(frame), suvFactor: factor };
+  return { column, row, values: [value], unit: unitOf(frame), suvFactor: factor, isMean: false };
 }
 
 /** Where the uptake is known, that is what a region measures. */

@@ -1,0 +1,183 @@
+"""What does not fit a device's memory is reduced and said to be so; what is measured in it lies where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from chromium import Page
+from serving import ROOT
+from slices import Grey, assert_alike, hover, place_of, seen, show_slice, windowed
+from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
+
+STUDY = f"{ROOT}.61"
+COLUMNS, ROWS, SLICES = 128, 96, 64
+SPACING = (1.25, 1.25, 2.0)  # x, y, z in mm
+ORIGIN = np.array([-20.0, -30.0, 100.0])
+AXIAL, CORONAL, SAGITTAL, STACK = range(4)
+# In MiB. A volume may take 0.7 of it at 4 bytes a voxel: 3 MiB whole, 0.75 MiB halved, 0.19 MiB halved twice.
+ENOUGH, HALF, QUARTER = "64", "4", "1"
+
+
+def volume() -> Grey:
+    """(z, y, x) in HU: waves that differ along each axis, under noise that halving takes away."""
+    z, y, x = np.mgrid[:SLICES, :ROWS, :COLUMNS]
+    noise = np.random.default_rng(61).integers(-20, 20, z.shape)
+    return np.asarray((40 + 90 * np.sin(x / 9) + 60 * np.sin(y / 7 + 1) + 40 * np.cos(z / 5) + noise).round())
+
+
+def halved(cube: Grey, times: int = 1) -> Grey:
+    """Means of squares in each slice, as whole numbers."""
+    side = 2**times
+    squares = cube.reshape(SLICES, ROWS // side, side, COLUMNS // side, side)
+    return np.floor(squares.mean(axis=(2, 4)) + 0.5)
+
+
+def place(column: float, row: float, number: int) -> Grey:
+    """The middle of a pixel, in mm of the patient."""
+    return np.asarray(ORIGIN + np.multiply(SPACING, (column, row, number)))
+
+
+def objects() -> Iterator[bytes]:
+    for k, values in enumerate(volume()):
+        yield ct_image(
+            (values + 1024).astype(np.uint16), STUDY, 1, k + 1,
+            ImagePositionPatient=[float(mm) for mm in place(0, 0, k)],
+            PixelSpacing=[SPACING[1], SPACING[0]], RescaleIntercept=-1024, SeriesDescription="even",
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with filled(tmp_path_factory.mktemp("archive"), objects()) as address:
+        yield address
+
+
+def opened(page: Page, server: str, mebibytes: str, series: int = 1) -> None:
+    page.evaluate(f"localStorage.setItem('gantry.memory-mib', '{mebibytes}')")
+    page.go(f"{server}/view/{STUDY}?series={STUDY}.{series}")
+    page.wait_until(SLICE)
+    page.wait_until(NO_LONGER_LOADING)
+
+
+def planes(page: Page, server: str, mebibytes: str) -> None:
+    opened(page, server, mebibytes)
+    page.key("7")
+    page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4")
+    page.wait_until(NO_LONGER_LOADING)
+
+
+SAID = f"{CELLS}.map((cell) => cell.querySelector('.reduced')?.innerText ?? '')"
+
+
+@pytest.mark.parametrize(("mebibytes", "times"), [(HALF, 1), (QUARTER, 2)])
+def test_a_volume_over_the_budget_is_reduced_and_says_so(
+    page: Page, server: str, mebibytes: str, times: int
+) -> None:
+    planes(page, server, mebibytes)
+    by = 2**times
+    assert page.evaluate(SAID) == [f"Reduced for this device: 1/{by} of the detail"] * 3 + [""]
+    small = halved(volume(), times)
+    show_slice(page, AXIAL, 20)
+    shape = (ROWS // by, COLUMNS // by)
+    assert_alike(seen(page, AXIAL, shape, (SPACING[0] * by, SPACING[1] * by)), windowed(small[20]))
+    show_slice(page, CORONAL, 9)
+    shape = (SLICES, COLUMNS // by)
+    shown = seen(page, CORONAL, shape, (SPACING[0] * by, SPACING[2]))
+    assert_alike(shown, windowed(small[::-1, 9, :]))
+    page.screenshot(ARTIFACTS / f"reduced-{by}-desk.png")
+    # The pointer says what a voxel is: the mean of pixels, and not a value that was stored.
+    hover(page, place_of(page, CORONAL, (11, 30), shape, (SPACING[0] * by, SPACING[2])))
+    wanted = f"11, 30: mean {small[SLICES - 1 - 30, 9, 11]:.0f} HU"
+    page.wait_until(f"{CELLS}[{CORONAL}].querySelector('.probe').innerText === '{wanted}'")
+
+
+def test_with_memory_enough_it_is_exact_and_nothing_is_said(page: Page, server: str) -> None:
+    planes(page, server, ENOUGH)
+    assert page.evaluate(SAID) == [""] * 4
+    show_slice(page, CORONAL, 40)
+    shown = seen(page, CORONAL, (SLICES, COLUMNS), (SPACING[0], SPACING[2]))
+    assert_alike(shown, windowed(volume()[::-1, 40, :]))
+    hover(page, place_of(page, CORONAL, (50, 30), (SLICES, COLUMNS), (SPACING[0], SPACING[2])))
+    wanted = f"50, 30: {volume()[SLICES - 1 - 30, 40, 50]:.0f} HU"
+    page.wait_until(f"{CELLS}[{CORONAL}].querySelector('.probe').innerText === '{wanted}'")
+
+
+STATUS = "document.querySelector('.stage > .unseen[role=status]').textContent"
+WORDS = (
+    "[...document.querySelectorAll('.cell:not(.hidden):nth-child(CELL) .measure-layer g:not(.reported) tspan')]"
+    ".map((one) => one.textContent)"
+)
+
+
+def press(page: Page, key: str, times: int = 1, *, shift: bool = False) -> None:
+    for _ in range(times):
+        for kind in ("rawKeyDown", "keyUp"):
+            page.command("Input.dispatchKeyEvent", type=kind, key=key, modifiers=8 * shift)
+
+
+def cross_to(page: Page, column: int, row: int) -> None:
+    """Moves the cross of the keys to a pixel of the picture, from 0."""
+    page.wait_until(f"{STATUS}.startsWith('Column')")
+    words = page.evaluate(STATUS).split(".")[0].replace(",", "").split()
+    for by, keys in (
+        (column + 1 - int(words[1]), ("ArrowRight", "ArrowLeft")),
+        (row + 1 - int(words[3]), ("ArrowDown", "ArrowUp")),
+    ):
+        press(page, keys[by < 0], abs(by) // 10, shift=True)
+        press(page, keys[by < 0], abs(by) % 10)
+    page.wait_until(f"{STATUS}.startsWith('Column {column + 1}, row {row + 1}')")
+
+
+def saved(page: Page, server: str) -> list[dict[str, Any]]:
+    press(page, "u")
+    page.wait_until("document.querySelector('.measure-panel footer p')?.innerText === 'Saved'")
+    press(page, "u")
+    found: list[dict[str, Any]] = httpx.get(f"{server}/api/studies/{STUDY}/draft").json()["measurements"]
+    return found
+
+
+def draw(page: Page, key: str, *ends: tuple[int, int]) -> None:
+    press(page, key)
+    press(page, "Enter")
+    for column, row in ends:
+        cross_to(page, column, row)
+        press(page, "Enter")
+
+
+def test_a_line_on_a_reduced_plane_is_as_long_and_lies_where_it_lies(page: Page, server: str) -> None:
+    httpx.delete(f"{server}/api/studies/{STUDY}/draft")
+    planes(page, server, HALF)
+    show_slice(page, CORONAL, 9)
+    # Reduced pixels are 2.5 mm wide: 40 of them.
+    draw(page, "d", (5, 30), (45, 30))
+    words = WORDS.replace("CELL", str(CORONAL + 1))
+    page.wait_until(f"{words}.length === 1")
+    assert page.evaluate(words) == ["100.0 mm"]
+    (kept,) = saved(page, server)
+    assert kept["values"][0]["value"] == pytest.approx(100, abs=1e-6)
+    # The middle of each square of pixels: half a pixel beside that of the first of them.
+    ends = [place(2 * column + 0.5, 2 * 9 + 0.5, SLICES - 1 - 30) for column in (5, 45)]
+    assert np.allclose(kept["points3d"], ends, atol=1e-4)
+    page.screenshot(ARTIFACTS / "reduced-measured-desk.png")
+    # Of an area, its size is told, and no statistics of values that are means.
+    draw(page, "q", (50, 30), (58, 40))
+    page.wait_until(f"{words}.length === 2")
+    assert page.evaluate(f"{words}[1]") == f"{8 * 2.5 * 10 * 2:.1f} mm²"
+    httpx.delete(f"{server}/api/studies/{STUDY}/draft")
+
+
+def test_a_solid_and_a_series_of_thin_slices_are_reduced_too(page: Page, server: str) -> None:
+    page.size(800, 400)
+    opened(page, server, HALF)
+    page.key("8")
+    page.wait_until(f"{CELLS}[0].querySelector('.cut')?.innerText === '3D'", timeout_s=60)
+    page.wait_until(NO_LONGER_LOADING)
+    assert page.evaluate(SAID) == ["Reduced for this device: 1/2 of the detail"]
+    page.screenshot(ARTIFACTS / "reduced-solid.png")
