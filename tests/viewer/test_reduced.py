@@ -51,6 +51,25 @@ def objects() -> Iterator[bytes]:
             ImagePositionPatient=[float(mm) for mm in place(0, 0, k)],
             PixelSpacing=[SPACING[1], SPACING[0]], RescaleIntercept=-1024, SeriesDescription="even",
         )  # fmt: skip
+    yield long_image()
+
+
+LONG, WIDE, BLOCK = 6000, 5000, 250
+FINE = 0.1  # mm between pixels of the long image
+
+
+def blocks() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """(rows, columns) of the blocks that the long image is made of: each another grey than those beside it."""
+    rows, columns = np.mgrid[: LONG // BLOCK, : WIDE // BLOCK]
+    return (20 + (rows * 53 + columns * 31) % 200).astype(np.uint8)
+
+
+def long_image() -> bytes:
+    pixels = np.kron(blocks(), np.ones((BLOCK, BLOCK), np.uint8))
+    return ct_image(
+        pixels, STUDY, 2, 1, Modality="DX", SOPClassUID="1.2.840.10008.5.1.4.1.1.1.1", SeriesDescription="long",
+        PixelSpacing=[FINE, FINE], WindowCenter=128, WindowWidth=256, RescaleType=None,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +200,44 @@ def test_a_solid_and_a_series_of_thin_slices_are_reduced_too(page: Page, server:
     page.wait_until(NO_LONGER_LOADING)
     assert page.evaluate(SAID) == ["Reduced for this device: 1/2 of the detail"]
     page.screenshot(ARTIFACTS / "reduced-solid.png")
+
+
+def lines(page: Page) -> list[tuple[float, float]]:
+    """Ends of the lines that are drawn in the first cell, on the page."""
+    return [
+        (x, y)
+        for x, y in page.evaluate(
+            "(() => { const box = document.querySelector('.viewport').getBoundingClientRect();"
+            " return [...document.querySelectorAll('.cell:not(.hidden) .measure-layer g path')].slice(-1).flatMap((path) => {"
+            " const end = path.getTotalLength(); return [0, end].map((at) => path.getPointAtLength(at))"
+            ".map(({ x, y }) => [box.x + x, box.y + y]); }); })()"
+        )
+    ]
+
+
+def test_a_frame_over_the_budget_is_shown_as_the_server_renders_it(page: Page, server: str) -> None:
+    httpx.delete(f"{server}/api/studies/{STUDY}/draft")
+    opened(page, server, "64", series=2)
+    page.wait_until(f"{SAID}[0] === 'Reduced for this device: 1/4 of the detail'")
+    page.screenshot(ARTIFACTS / "reduced-frame-desk.png")
+    shape = blocks().shape
+    shown = seen(page, 0, (shape[0], shape[1]), (1, 1))
+    assert np.abs(shown - blocks()).max() <= 2
+    draw(page, "d", (1000, 2000), (2000, 2000))
+    words = WORDS.replace("CELL", "1")
+    page.wait_until(f"{words}.length === 1")
+    assert page.evaluate(words) == ["100.0 mm"]
+    (kept,) = saved(page, server)
+    assert kept["values"][0]["value"] == pytest.approx(100, abs=1e-6)
+    ends = [place_of(page, 0, at, (LONG, WIDE), (1, 1)) for at in ((1000, 2000), (2000, 2000))]
+    assert np.allclose(sorted(lines(page)), sorted(ends), atol=0.6)
+    page.screenshot(ARTIFACTS / "reduced-frame-measured-desk.png")
+    httpx.delete(f"{server}/api/studies/{STUDY}/draft")
+
+
+def test_a_frame_that_fits_is_shown_with_its_values(page: Page, server: str) -> None:
+    opened(page, server, "1024", series=2)
+    page.wait_until("document.querySelector('.corner.bottom-right .window')")
+    assert page.evaluate(SAID) == [""]
+    hover(page, place_of(page, 0, (1000, 2000), (LONG, WIDE), (1, 1)))
+    page.wait_until(f"document.querySelector('.probe').innerText.endsWith(': {blocks()[8, 4]}')")

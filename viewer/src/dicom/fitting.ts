@@ -1,6 +1,6 @@
 /** How far a volume must be reduced for a device to hold it, by its memory and by its graphics. */
 import type { Stack } from "./displaysets";
-import { UNREDUCED, type Reduction } from "./reduction";
+import { UNREDUCED, halved, type Reduction } from "./reduction";
 import { FEWEST, isVolume, volumeOf, type NoVolume, type Volume } from "./volume";
 
 const MEGABYTE = 1_000_000;
@@ -53,4 +53,24 @@ function further({ dimensions, spacing }: Volume, { halvings, every }: Reduction
   if (layers > LONGEST_SIDE) return skipping;
   const isCoarse = Math.max(spacing[0], spacing[1]) > COARSEST * spacing[2];
   return isCoarse ? (skipping ?? halving) : (halving ?? skipping);
+}
+
+/** In the size in which most are decoded; more, and they would be 32-bit numbers all the same. */
+const BYTES_DECODED = 4;
+
+interface Room {
+  readonly bytes: number;
+  readonly pixels: number;
+  readonly side: number;
+}
+
+/** How often a frame must be halved to be shown in so much room. */
+export function halvingsFor({ rows, columns }: { readonly rows: number; readonly columns: number }, room: Room): number {
+  const fits = (halvings: number) => {
+    const [wide, high] = [halved(columns, halvings), halved(rows, halvings)];
+    return wide * high * BYTES_DECODED <= room.bytes && wide * high <= room.pixels && Math.max(wide, high) <= room.side;
+  };
+  let halvings = 0;
+  while (!fits(halvings) && Math.max(halved(columns, halvings), halved(rows, halvings)) > 1) halvings += 1;
+  return halvings;
 }

@@ -86,3 +86,30 @@ export function meansOf<Kind extends Voxels>(
   }
   return made;
 }
+
+/** A picture of a frame in another size than its own. */
+export interface Resized {
+  readonly columns: number;
+  readonly rows: number;
+  /** Pixels of the frame for each of the picture's, across and down. */
+  readonly by: { readonly x: number; readonly y: number };
+}
+
+interface At {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** A place in the picture as one in the frame, both in pixels from the middle of the first. */
+export function inFrame({ x, y }: At, { by }: Resized): At {
+  return { x: (x + 0.5) * by.x - 0.5, y: (y + 0.5) * by.y - 0.5 };
+}
+
+export function inPicture({ x, y }: At, { by }: Resized): At {
+  return { x: (x + 0.5) / by.x - 0.5, y: (y + 0.5) / by.y - 0.5 };
+}
+
+/** How often a picture is halved against its frame, about; 0 for one that is only stretched. */
+export function halvingsOf({ by }: Resized): number {
+  return Math.max(0, Math.round(Math.log2(Math.min(by.x, by.y))));
+}

@@ -1,6 +1,7 @@
 /** The memory of this device, and what is taken of it for long. Knows nothing of Cornerstone: parts of the page ask, too. */
 import type { Stack } from "../dicom/displaysets";
-import { bytesOnCard, fittingVolume } from "../dicom/fitting";
+import { bytesOnCard, fittingVolume, halvingsFor } from "../dicom/fitting";
+import type { FrameDescription } from "../dicom/frame";
 import type { NoVolume, Volume } from "../dicom/volume";
 import { remembered } from "../i18n/kept";
 import { memoryBudget } from "../state/memory";
@@ -29,6 +30,8 @@ export function volumeHere(stack: Stack): Volume | NoVolume {
   return fittingVolume(stack, mostVolumeBytes);
 }
 
+type FrameSize = Pick<FrameDescription, "rows" | "columns">;
+
 interface Reservation {
   readonly firstImage: string;
   readonly bytes: number;
@@ -50,4 +53,33 @@ export function bytesForStack(imageIds: ReadonlySet<string>, stacks: number): nu
   let taken = 0;
   for (const { firstImage, bytes } of reservations.values()) if (!imageIds.has(firstImage)) taken += bytes;
   return (SHARE_OF_CACHE * Math.max(0, budgetBytes - taken)) / Math.max(1, stacks);
+}
+
+/** While a frame is decoded, several copies of it are in memory. */
+const SHARE_OF_FRAME = 0.25;
+/** Canvases of more are refused by some browsers; a picture by the server is put on one. */
+const MOST_CANVAS_PIXELS = 1 << 24;
+/** Where the graphics do not tell. */
+const USUAL_SIDE = 4096;
+
+let longest: number | undefined;
+
+function longestSide(): number {
+  if (longest !== undefined) return longest;
+  const context = new OffscreenCanvas(1, 1).getContext("webgl2");
+  const told: unknown = context?.getParameter(context.MAX_TEXTURE_SIZE);
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return (longest = typeof told === "number" ? told : USUAL_SIDE);
+}
+
+/** How often this device must halve a frame to show it with its values. */
+export const frameHalvings = (frame: FrameSize): number => halvingsWithin(frame, Infinity);
+
+/** How often a picture of it must be, in colours. */
+export const pictureHalvings = (frame: FrameSize): number => halvingsWithin(frame, MOST_CANVAS_PIXELS);
+
+function halvingsWithin(frame: FrameSize, pixels: number): number {
+  // All graphics take sides of this size; to ask for more takes longer than a first picture should.
+  const side = Math.max(frame.rows, frame.columns) <= USUAL_SIDE ? USUAL_SIDE : longestSide();
+  return halvingsFor(frame, { bytes: budgetBytes * SHARE_OF_FRAME, pixels, side });
 }

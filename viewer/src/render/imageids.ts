@@ -6,7 +6,7 @@
  */
 import { instancePath } from "../api/dicomweb";
 import { describeFrame, type FrameDescription } from "../dicom/frame";
-import { halvedFrame } from "../dicom/reduction";
+import { halvedFrame, type Resized } from "../dicom/reduction";
 import { sopInstanceUid, type Stack } from "../dicom/displaysets";
 import { TAG, text, type DicomObject } from "../dicom/model";
 import { isLocal } from "../api/localfiles";
@@ -110,6 +110,20 @@ export function transferSyntaxOf(imageId: string): string | undefined {
 /** From now on this frame is a colour picture that the server made. */
 export function noteRendered(imageId: string): void {
   rendered.add(imageId);
+}
+
+const resized = new Map<string, Resized>();
+
+/** From now on the picture of this frame has another size than the frame. */
+export function noteResized(imageId: string, size: { readonly columns: number; readonly rows: number }, by?: Resized["by"]): void {
+  const { rows, columns } = known.get(imageId)!.frame;
+  if (size.columns === columns && size.rows === rows) return void resized.delete(imageId);
+  resized.set(imageId, { ...size, by: by ?? { x: columns / size.columns, y: rows / size.rows } });
+}
+
+/** Undefined where it has the size of the frame. */
+export function resizedOf(imageId: string | undefined): Resized | undefined {
+  return imageId === undefined ? undefined : resized.get(plainId(imageId));
 }
 
 export function isRendered(imageId: string): boolean {

@@ -3,10 +3,13 @@ import { Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, t
 import { instancePath, renderedPicture } from "../api/dicomweb";
 import { framesPerSecond } from "../dicom/cine";
 import { firstIndex, sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
+import { describeFrame } from "../dicom/frame";
 import { isKind } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
+import { halved } from "../dicom/reduction";
 import type { Seen } from "../dicom/volume";
 import { t } from "../i18n/language";
+import { pictureHalvings } from "../render/budget";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/view";
 import { isLocal } from "../api/localfiles";
@@ -300,7 +303,10 @@ function FirstPicture(props: {
     const { frames, seriesUid } = props.stack;
     const { instance, number } = frames[firstIndex(props.stack, props.beginning?.index)]!;
     const path = `${instancePath(props.study, seriesUid, sopInstanceUid(instance))}/frames/${number}`;
-    return renderedPicture(path, props.beginning?.window);
+    const { rows, columns } = describeFrame(instance, number);
+    const halvings = pictureHalvings({ rows, columns });
+    const size = halvings > 0 ? { width: halved(columns, halvings), height: halved(rows, halvings) } : undefined;
+    return renderedPicture(path, { window: props.beginning?.window, size });
   };
   const [isBroken, setBroken] = createSignal(false);
   let drawn = () => {};
