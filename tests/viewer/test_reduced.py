@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 
 from chromium import Page
 from serving import ROOT
@@ -52,8 +53,12 @@ def objects() -> Iterator[bytes]:
             PixelSpacing=[SPACING[1], SPACING[0]], RescaleIntercept=-1024, SeriesDescription="even",
         )  # fmt: skip
     yield long_image()
+    noise = np.random.default_rng(62)
+    for number in range(1, MANY + 1):
+        yield ct_image(noise.integers(0, 4000, (512, 512)).astype(np.uint16), STUDY, 3, number)
 
 
+MANY = 160  # images of 0.5 MiB
 LONG, WIDE, BLOCK = 6000, 5000, 250
 FINE = 0.1  # mm between pixels of the long image
 
@@ -66,6 +71,8 @@ def blocks() -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def long_image() -> bytes:
     pixels = np.kron(blocks(), np.ones((BLOCK, BLOCK), np.uint8))
+    middle = pixels[LONG // 2 - 100 : LONG // 2 + 100, WIDE // 2 - 100 : WIDE // 2 + 100]
+    middle[:, ::2], middle[:, 1::2] = 10, 240  # which no smaller picture shows
     return ct_image(
         pixels, STUDY, 2, 1, Modality="DX", SOPClassUID="1.2.840.10008.5.1.4.1.1.1.1", SeriesDescription="long",
         PixelSpacing=[FINE, FINE], WindowCenter=128, WindowWidth=256, RescaleType=None,
@@ -235,9 +242,61 @@ def test_a_frame_over_the_budget_is_shown_as_the_server_renders_it(page: Page, s
     httpx.delete(f"{server}/api/studies/{STUDY}/draft")
 
 
+def stripes(page: Page, name: str) -> float:
+    """How much the columns in the middle of the first cell differ, in greys of a screenshot."""
+    page.screenshot(ARTIFACTS / name)
+    x, y = page.middle_of(".viewport")
+    greys = np.asarray(Image.open(ARTIFACTS / name).convert("L"), dtype=np.float64)
+    return float(greys[round(y) - 40 : round(y) + 40, round(x) - 40 : round(x) + 40].mean(axis=0).std())
+
+
+def test_a_piece_of_it_is_sharp_where_it_is_looked_at_closely(page: Page, server: str) -> None:
+    opened(page, server, "64", series=2)
+    page.wait_until(f"{SAID}[0] === 'Reduced for this device: 1/4 of the detail'")
+    for kind in ("keyDown", "keyUp"):  # pixel for pixel
+        page.command("Input.dispatchKeyEvent", type=kind, key="!", code="Digit1", modifiers=8)
+    page.wait_until(f"document.querySelector('.detail-layer')?.complete && {SAID}[0] === ''")
+    assert stripes(page, "reduced-frame-close-desk.png") > 100
+    # Moved with the picture; what comes into sight is fetched anew.
+    page.drag(".viewport", 300, 200)
+    page.wait_until(f"{SAID}[0] === ''")
+    page.key("0")
+    page.wait_until(f"{SAID}[0] === 'Reduced for this device: 1/4 of the detail'")
+    assert stripes(page, "reduced-frame-whole-desk.png") < 100
+
+
 def test_a_frame_that_fits_is_shown_with_its_values(page: Page, server: str) -> None:
     opened(page, server, "1024", series=2)
     page.wait_until("document.querySelector('.corner.bottom-right .window')")
     assert page.evaluate(SAID) == [""]
     hover(page, place_of(page, 0, (1000, 2000), (LONG, WIDE), (1, 1)))
     page.wait_until(f"document.querySelector('.probe').innerText.endsWith(': {blocks()[8, 4]}')")
+
+
+def held(page: Page) -> float:
+    """What arrays of the page hold, in MiB, once what nobody uses is let go of."""
+    page.command("HeapProfiler.collectGarbage")
+    return float(page.command("Runtime.getHeapUsage")["backingStorageSize"]) / 2**20
+
+
+def scrolled_through(page: Page, server: str, mebibytes: str) -> list[float]:
+    """Memory while a series is scrolled through, every 20 images."""
+    opened(page, server, mebibytes, series=3)
+    page.key("Home")
+    page.wait_until(f"{SHOWN}[0] === '1 / {MANY}'")
+    found = []
+    for number in range(2, MANY + 1):
+        page.key("ArrowDown")
+        page.wait_until(f"{SHOWN}[0] === '{number} / {MANY}'")
+        if number % 20 == 0:
+            found.append(held(page))
+    return found
+
+
+def test_a_long_series_never_takes_more_than_the_budget(page: Page, server: str) -> None:
+    opened(page, server, "16", series=2)
+    before = held(page)
+    within = scrolled_through(page, server, "16")
+    assert max(within) - before < 16 + 8, f"{within}, {before} before"  # frames that are decoded just now, too
+    without = scrolled_through(page, server, "1024")
+    assert without[-1] - before > MANY / 2 * 0.9, "the measure sees what is kept"

@@ -77,13 +77,16 @@ export async function renderedFrame(framePath: string, size?: PictureSize, signa
 export interface PictureWish {
   readonly window?: { readonly center: number; readonly width: number } | undefined;
   readonly size?: PictureSize | undefined;
+  /** What of the image is shown, in its pixels; only with a size. */
+  readonly region?: { readonly left: number; readonly top: number; readonly columns: number; readonly rows: number } | undefined;
 }
 
 /** The address of such a picture for an <img>, by the object's own window or another. */
-export function renderedPicture(framePath: string, { window, size }: PictureWish = {}): string {
+export function renderedPicture(framePath: string, { window, size, region }: PictureWish = {}): string {
+  const part = region ? [region.left, region.top, region.columns, region.rows] : [];
   const asked = [
     ...(window ? [`window=${window.center},${window.width},linear`] : []),
-    ...(size ? [`viewport=${size.width},${size.height}`] : []),
+    ...(size ? [`viewport=${[size.width, size.height, ...part].join(",")}`] : []),
   ];
   return `${framePath}/rendered${asked.length > 0 ? `?${asked.join("&")}` : ""}`;
 }

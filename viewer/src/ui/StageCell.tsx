@@ -23,6 +23,7 @@ import { CineBar } from "./CineBar";
 import { ErrorNote, Progress } from "./controls";
 import { CropBox } from "./CropMenu";
 import { CrossLines } from "./CrossLines";
+import { DetailLayer } from "./DetailLayer";
 import { KeyCross } from "./KeyCross";
 import { Lens } from "./Lens";
 import { MeasureLayer } from "./MeasureLayer";
@@ -88,6 +89,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
     const shown = cell.shown();
     return shown ? sopInstanceUid(shown.instance) : undefined;
   };
+  const [detail, setDetail] = createSignal<number | null>(null);
   const sheet = () => (props.set?.kind === "sheet" ? props.set : undefined);
   const cell = props.cell;
   const drags: Readonly<Record<HandTool, (delta: Point, at: Point) => void>> = {
@@ -238,6 +240,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
         onContextMenu={(event) => event.preventDefault()}
       />
       <Show when={stack() && cell.shown()}>
+        <DetailLayer cell={cell} study={props.study} onDetail={setDetail} />
         <Show when={props.overlays}>
           <PlaneLayer cell={cell} />
         </Show>
@@ -250,7 +253,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
           <Lens cell={cell} box={box} onClose={props.onLensClosed} />
         </Show>
         <Overlay
-          view={cell.shown()!}
+          view={asSharp(cell.shown()!, detail())}
           stack={stack()!}
           identity={props.identity}
           bare={props.bare}
@@ -286,6 +289,12 @@ export function StageCell(props: StageCellProps): JSX.Element {
       <CellErrors cell={cell} />
     </section>
   );
+}
+
+/** What is said of an image of which the piece that is seen is sharper, or as sharp as it is. */
+function asSharp(view: ShownView, halvings: number | null): ShownView {
+  if (halvings === null) return view;
+  return { ...view, reduced: halvings > 0 ? { halvings, every: 1 } : null };
 }
 
 function notYet(cut: Seen | null): string {
