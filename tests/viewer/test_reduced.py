@@ -297,6 +297,39 @@ def test_a_long_series_never_takes_more_than_the_budget(page: Page, server: str)
     opened(page, server, "16", series=2)
     before = held(page)
     within = scrolled_through(page, server, "16")
-    assert max(within) - before < 16 + 8, f"{within}, {before} before"  # frames that are decoded just now, too
+    assert max(within) - before < 16 + 8, (
+        f"{within}, {before} before"
+    )  # frames that are decoded just now, too
     without = scrolled_through(page, server, "1024")
     assert without[-1] - before > MANY / 2 * 0.9, "the measure sees what is kept"
+
+
+@pytest.fixture
+def drawing(page: Page) -> Iterator[str]:
+    """An expression for the WebGL contexts that the page's pictures are drawn with, the last one last."""
+    source = (
+        "window.drawing = []; const given = HTMLCanvasElement.prototype.getContext;"
+        " HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
+        " const context = given.call(this, kind, ...more);"
+        " if (kind === 'webgl2' && context && !window.drawing.includes(context)) window.drawing.push(context);"
+        " return context; };"
+    )
+    added = page.command("Page.addScriptToEvaluateOnNewDocument", source=source)["identifier"]
+    yield "window.drawing.filter((one) => !one.isContextLost())"
+    page.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added)
+
+
+def test_graphics_that_give_up_draw_anew_with_smaller_volumes(page: Page, server: str, drawing: str) -> None:
+    planes(page, server, ENOUGH)
+    show_slice(page, CORONAL, 40)
+    before = page.evaluate(f"{SHOWN}[{STACK}]")
+    lose = f"{drawing}.map((one) => one.getExtension('WEBGL_lose_context').loseContext()).length"
+    assert page.evaluate(lose) >= 1
+    page.wait_until(f"{SAID}.join() === 'X,X,X,'".replace("X", "Reduced for this device: 1/2 of the detail"))
+    page.wait_until("document.querySelector('.cell [role=status]')?.innerText.includes('drawn anew')")
+    page.screenshot(ARTIFACTS / "reduced-drawn-anew-desk.png")
+    assert page.evaluate(f"{SHOWN}[{STACK}]") == before
+    page.wait_until(NO_LONGER_LOADING)
+    assert page.evaluate(f"{SHOWN}[{CORONAL}]").startswith("21 / ")  # at the same place
+    shown = seen(page, CORONAL, (SLICES, COLUMNS // 2), (SPACING[0] * 2, SPACING[2]))
+    assert_alike(shown, windowed(halved(volume())[::-1, 20, :]))

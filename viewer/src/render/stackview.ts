@@ -15,8 +15,10 @@ import { cross, dot, edgeLetters, edgeLettersFromNames, type EdgeLetters } from 
 import { halvingsOf, inFrame, inPicture, type Reduction, type Resized } from "../dicom/reduction";
 import { canSubtract } from "../dicom/subtraction";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
+import { t } from "../i18n/language";
+import { isOutOfMemory } from "../state/memory";
 import type { Point } from "../tools/gestures";
-import { renderingEngine } from "./engine";
+import { disable, renderingEngine, watchLoss } from "./engine";
 import { bring, cancel } from "./bring";
 import { halvingsIn, putEarly, takeBackEarly, type Showing } from "./early";
 import { embeddedPlane } from "./graded";
@@ -89,6 +91,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   ];
   for (const name of watched) element.addEventListener(name, told);
   resized.observe(element);
+  const stopWatching = watchLoss(() => listener.onLost());
 
   function stop(): void {
     playing?.cancel();
@@ -190,7 +193,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       if (!(await put(index, own))) told();
       onCome();
     } catch (error) {
-      if (own === generation && index === target) listener.onFailure({ index, words: wordsOf(error) ?? unreachable(error), message: reason(error) });
+      if (own === generation && index === target) listener.onFailure({ index, words: wordsOf(error) ?? unreachable(error) ?? noMemory(error), message: reason(error) });
     } finally {
       takeBackEarly(imageId);
       if (earlyShown === imageId) earlyShown = undefined;
@@ -393,7 +396,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       prefetch?.stop();
       resized.disconnect();
       for (const name of watched) element.removeEventListener(name, told);
-      engine.disableElement(viewportId);
+      stopWatching();
+      disable(engine, viewportId);
     },
   };
 }
@@ -451,6 +455,10 @@ function bytesOf(imageId: string): number {
 /** What is wrong is not the image then. */
 function unreachable(error: unknown): string | undefined {
   return error instanceof ApiError && error.status === 0 ? `${error.message} ${error.advice}` : undefined;
+}
+
+function noMemory(error: unknown): string | undefined {
+  return isOutOfMemory(error) ? t().errors.noMemory : undefined;
 }
 
 export function reason(error: unknown): string {
