@@ -242,6 +242,45 @@ def test_a_frame_over_the_budget_is_shown_as_the_server_renders_it(page: Page, s
     httpx.delete(f"{server}/api/studies/{STUDY}/draft")
 
 
+WINDOW = "document.querySelector('.corner.bottom-right .window').innerText"
+
+
+def assert_windowed(page: Page) -> None:
+    """The long image is seen in the window that is said, within what 8 bits of the server's picture round."""
+    words = page.evaluate(WINDOW).split()
+    wanted = windowed(blocks(), float(words[3]), float(words[1]))
+    for _ in range(40):
+        shown = seen(page, 0, wanted.shape, (1, 1))
+        if np.abs(shown - wanted).max() <= 2:
+            return
+    raise AssertionError(f"{words}: up to {np.abs(shown - wanted).max()} greys away")
+
+
+def test_a_reduced_frame_has_a_window_that_the_server_sets(page: Page, server: str) -> None:
+    page.evaluate("localStorage.setItem('gantry.memory-mib', '64')")
+    page.go(f"{server}/view/{STUDY}?series={STUDY}.2&window=60,81")
+    page.wait_until(f"{SAID}[0] === 'Reduced for this device: 1/4 of the detail'")
+    page.wait_until(f"{WINDOW} === 'W 81 L 60'")
+    assert_windowed(page)
+    page.drag(".viewport", 60, 25)
+    page.wait_until(f"{WINDOW} !== 'W 81 L 60'")
+    assert_windowed(page)
+    page.screenshot(ARTIFACTS / "reduced-frame-windowed-desk.png")
+    # What is looked at closely is in the same window: the middle block of four, beside the stripes.
+    for kind in ("keyDown", "keyUp"):
+        page.command("Input.dispatchKeyEvent", type=kind, key="!", code="Digit1", modifiers=8)
+    page.wait_until(f"document.querySelector('.detail-layer')?.complete && {SAID}[0] === ''")
+    name = "reduced-frame-windowed-close-desk.png"
+    stripes(page, name)
+    x, y = page.middle_of(".viewport")
+    grey = np.asarray(Image.open(ARTIFACTS / name).convert("L"))[round(y) - 150, round(x) - 150]
+    words = page.evaluate(WINDOW).split()
+    assert abs(float(grey) - float(windowed(blocks(), float(words[3]), float(words[1]))[11, 9])) <= 2
+    page.key("0")
+    page.wait_until(f"{WINDOW} === 'W 256 L 128'")
+    assert_windowed(page)
+
+
 def stripes(page: Page, name: str) -> float:
     """How much the columns in the middle of the first cell differ, in greys of a screenshot."""
     page.screenshot(ARTIFACTS / name)
