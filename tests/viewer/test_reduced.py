@@ -214,8 +214,11 @@ def test_it_is_said_on_a_phone(page: Page, server: str) -> None:
     page.size(*PHONE, touch=True)
     opened(page, server, HALF)
     page.key("7")
-    page.wait_until(f"{SAID}.filter((words) => words.endsWith('1/2 of the detail')).length > 0")
+    page.wait_until(f"{SAID}.filter((words) => words.endsWith('1/2 of the detail')).length === 3")
     page.wait_until(NO_LONGER_LOADING)
+    # Seen, with all of its words, however small the cell is.
+    whole = "[...document.querySelectorAll('.reduced')].map((one) => one.offsetHeight > 0 && one.scrollWidth <= one.offsetWidth)"
+    assert page.evaluate(whole) == [True] * 3
     page.screenshot(ARTIFACTS / "reduced-phone.png")
 
 
