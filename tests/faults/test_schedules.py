@@ -220,9 +220,10 @@ def links(dice: random.Random) -> LinkFaults:
     """One direction of a connection: most are well, some break, some go silent, at any byte."""
     kind = dice.choice(("well", "well", "well", "breaks", "silent"))
     at = dice.choice((dice.randint(0, 600), dice.randint(0, 20_000), dice.randint(0, 2_000_000)))
+    most_piece = dice.choice((37, 2000, 1 << 16)) if at < 20_000 else 1 << 16
     return LinkFaults(
-        most_piece=dice.choice((37, 2000, 1 << 16)) if at < 20_000 else 1 << 16,
-        slowest_s=dice.choice((0.0, 0.02)),
+        most_piece=most_piece,
+        slowest_s=dice.choice((0.0, 0.02)) if most_piece > 1000 else 0.0,
         breaks_after=at if kind == "breaks" else None,
         silent_after=at if kind == "silent" else None,
     )
