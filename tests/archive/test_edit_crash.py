@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,10 @@ from gantry.archive.records import InstanceKey
 from gantry.archive.sim import PowerCut
 from gantry.errors import GantryError
 from stored_objects import SCANNER, Simulation, part10, simulated, uid
+
+pytestmark = pytest.mark.slow  # more than unit tests may take; make test runs it
+
+SEEDS = int(os.environ.get("GANTRY_SEEDS", "16"))
 
 Seen = tuple[dict[InstanceKey, bytes], list[str]]
 
@@ -33,9 +38,7 @@ def split(archive: Archive) -> None:
 
 
 def merge(archive: Archive) -> None:
-    archive.edit(
-        request("merge", Target(patient=Patient("P1")), into=Target(patient=Patient("P2"))), SCANNER
-    )
+    archive.edit(request("merge", Target(patient=Patient("P1")), into=Target(patient=Patient("P2"))), SCANNER)
 
 
 def reject(archive: Archive) -> None:
@@ -87,7 +90,7 @@ def assert_all_or_none(simulation: Simulation, before: Seen, after: Seen) -> boo
     state = seen(archive)
     took_place = without_times(state) == without_times(after)
     assert took_place or state == before
-    assert [f for f in archive.verify().findings] == []
+    assert archive.verify().is_clean
     assert not [name for name in simulation.disk.file_names() if name.startswith("incoming/")]
     rows = list(archive.index.canonical_dump())
     archive.reindex()
@@ -96,21 +99,20 @@ def assert_all_or_none(simulation: Simulation, before: Seen, after: Seen) -> boo
     return took_place
 
 
-def stops(total: int) -> Iterator[int]:
-    return iter(range(1, total + 1))
+def stops(total: int, every: int) -> Iterator[int]:
+    """Calls at which something happens: the usual run takes each of them in one variant or another."""
+    step = 1 if SEEDS > 16 else every
+    return iter(range(1, total + 1, step))
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-@pytest.mark.parametrize("ending", ["power", "kill"])
-@pytest.mark.parametrize("index", ["kept", "lost"])
-def test_n04_an_edit_that_is_broken_off_took_place_or_not_at_all(
-    kind: str, ending: str, index: str
-) -> None:
+@pytest.mark.parametrize(("ending", "index"), [("power", "kept"), ("kill", "kept"), ("power", "lost")])
+def test_n04_an_edit_that_is_broken_off_took_place_or_not_at_all(kind: str, ending: str, index: str) -> None:
     edit = KINDS[kind]
     total, before, after = ends(edit)
     assert total > 8
     outcomes = set()
-    for k in stops(total):
+    for k in stops(total, 2 if index == "lost" else 1):
         with simulated(seed=k) as simulation:
             filled(simulation)
             simulation.disk.cut_at(k)
@@ -119,7 +121,7 @@ def test_n04_an_edit_that_is_broken_off_took_place_or_not_at_all(
             if ending == "power":
                 simulation.power_cut()
             else:
-                simulation.disk.heal()
+                simulation.disk.killed()
                 simulation.kill()
             if index == "lost":
                 for file in simulation.folder.iterdir():
@@ -129,18 +131,17 @@ def test_n04_an_edit_that_is_broken_off_took_place_or_not_at_all(
             if not took_place:
                 edit(simulation.archive)
                 assert without_times(seen(simulation.archive)) == without_times(after)
-    assert outcomes == {False, True} or ending == "power"
+    assert False in outcomes
+    assert True in outcomes or ending == "power"
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC], ids=["EIO", "ENOSPC"])
 @pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
-def test_n05_an_edit_whose_disk_fails_took_place_or_not_at_all(
-    kind: str, error: int, answered: bool
-) -> None:
+def test_n05_an_edit_whose_disk_fails_took_place_or_not_at_all(kind: str, error: int, answered: bool) -> None:
     edit = KINDS[kind]
     total, before, after = ends(edit)
-    for k in stops(total):
+    for k in stops(total, 3):
         with simulated(seed=k) as simulation:
             filled(simulation)
             simulation.disk.fail(k, error, after=answered)

@@ -242,18 +242,22 @@ def _events(
         for entry in act.entries
         if entry.kind is ActKind.EDIT
     }
+    # An edited object may have been let go since, and then only that act is there
+    nothing: tuple[int, ActEntry | None] = (0, None)
     for path in walk_files(disk, OBJECTS):
         name = parse_object_path(path)
         if name is None:
             skipped.append((path, "not the name of an object"))
         elif path not in left_out:
-            number, entry = edited.get(path, (0, None))
+            number, entry = edited.get(path, nothing)
             yield _Event((name.study, name.series, name.sop), name.version, path, None, number, entry)
     for path, act in acts.items():
         if path in left_out:
             continue
         number = act_number(path) if act.head is not None else 0
         for one in act.entries:
+            if one.kind is ActKind.LET_GO:
+                number = edited.get(one.path, nothing)[0]
             if one.kind is not ActKind.EDIT:
                 yield _Event(_names_of(one.key), one.number, path, one, number)
 
@@ -369,7 +373,8 @@ def _change(folder: Folder, event: _Event) -> IndexChange | str:
     if entry is not None and entry.kind is ActKind.LET_GO:
         if entry.record is None:
             return "it does not say what was let go"
-        return AddVersion(entry.record, entry.number, entry.aside, event.path, entry.restores)
+        record, number = entry.record, entry.number
+        return AddVersion(record, number, entry.aside, event.path, entry.restores, event.edit)
     if entry is not None and entry.kind is not ActKind.REFERENCE:
         return index_change(entry, event.path, event.edit)
     disk = folder.disk

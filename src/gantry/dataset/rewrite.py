@@ -2,9 +2,9 @@
 
 Elements are copied with their headers, as they lie in the bytes, whatever lengths and padding they have;
 pixels are never looked at. What is written anew: the attributes that are changed; sequences that hold a UID
-to be replaced, or text in another character set (they get defined lengths); group lengths of groups in
-which something changes are left out, which are retired and would be wrong. Only where elements come twice
-or out of order, so that a copy would not say what the original did, each is written anew, in order.
+to be replaced, or text in another character set (their Items get defined lengths); group lengths of groups
+in which something changes are left out, which are retired and would be wrong. Only where elements come
+twice or out of order, so that a copy would not say what the original did, each is written anew, in order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Final
 
 from gantry.dataset.charset import CHARSET_VRS, UTF_8, decode_text
-from gantry.dataset.encode import encode_element
+from gantry.dataset.encode import encode_element, element_header
 from gantry.dataset.layout import ITEM, LONG_VRS, SEQUENCE_DELIMITER, UNDEFINED
 from gantry.dataset.reencode import encoded_element
 from gantry.dataset.scan import Buffer, DataSet, Element
@@ -156,7 +156,16 @@ def _names_charset(raw: bytes, ds: DataSet) -> bool:
 
 
 def _sequence(ds: DataSet, tag: int, changes: Changes, syntax: TransferSyntax) -> bytes:
-    return encode_element(tag, "SQ", b"".join(items(ds, tag, changes, syntax)), syntax)
+    content = b"".join(items(ds, tag, changes, syntax))
+    if not ds.elements[tag][4]:
+        return encode_element(tag, "SQ", content, syntax)
+    # In Implicit VR its undefined length may be all that says that an unknown element is a sequence
+    end = Struct("<HHL" if syntax.little_endian else ">HHL")
+    return (
+        element_header(tag, "SQ", UNDEFINED, syntax)
+        + content
+        + end.pack(SEQUENCE_DELIMITER >> 16, SEQUENCE_DELIMITER & 0xFFFF, 0)
+    )
 
 
 def items(ds: DataSet, tag: int, changes: Changes, syntax: TransferSyntax) -> Iterator[bytes]:
@@ -176,6 +185,8 @@ def _item_elements(item: DataSet, changes: Changes, syntax: TransferSyntax) -> I
             continue  # one term for all of it, at the top: Items inherit it (PS3.5 7.5.3)
         element = item.elements[tag]
         anew = _anew(item, element, changes, syntax)
+        if anew is None and element[4] and element[1] == "SQ":
+            anew = _sequence(item, tag, changes, syntax)
         if anew is not None:
             yield anew
         else:

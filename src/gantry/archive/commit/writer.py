@@ -99,6 +99,8 @@ class Writer:
             for entry in entries:
                 if entry.kind is ActKind.EDIT:
                     one = made[entry.key]
+                    # Before: a call that fails may have done its work
+                    batch.published.append(entry.path)
                     self._publisher.publish(one.staged, entry.path, batch)
                     record = one.record.placed(entry.path, entry.at)
                     batch.changes.append(AddVersion(record, entry.number, edit=number))

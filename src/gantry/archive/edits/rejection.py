@@ -54,7 +54,7 @@ def note(
     zone = at.astimezone()
     date, time = f"{zone:%Y%m%d}", f"{zone:%H%M%S.%f}"
     model: JsonModel = {
-        **{tag: header.get(tag, _EMPTY[tag]) for tag in _TAKEN if tag in header or tag in _EMPTY},
+        **{tag: header.get(tag) or _EMPTY[tag] for tag in _TAKEN if tag in header or tag in _EMPTY},
         "00080012": _text("DA", date),
         "00080013": _text("TM", time),
         "00080016": _text("UI", KEY_OBJECT_SELECTION),
@@ -67,7 +67,7 @@ def note(
         "00081111": {"vr": "SQ"},
         "0020000D": _text("UI", study),
         "0020000E": _text("UI", key.series_uid),
-        "00200011": {"vr": "IS"},
+        "00200011": _text("IS", "1"),
         "00200013": _text("IS", "1"),
         "0040A040": _text("CS", "CONTAINER"),
         "0040A043": _code(code, CODES[code]),
