@@ -121,6 +121,10 @@ class SimDisk:
             after._used = sum(len(f.data) for f in _files(after._root))
             return after
 
+    def killed(self) -> None:
+        """It was the process that ended at the call, not the power: what it wrote is all there."""
+        self._cut, self._cut_at = False, None
+
     def flip_bit(self, name: str, bit: int) -> None:
         """Rot: turn one bit of a file, durably, without anybody having written."""
         with self._lock:
