@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Final
 
 from gantry.dataset.charset import CHARSET_VRS, UTF_8, decode_text
-from gantry.dataset.encode import encode_element, element_header
+from gantry.dataset.encode import element_header, encode_element
 from gantry.dataset.layout import ITEM, LONG_VRS, SEQUENCE_DELIMITER, UNDEFINED
 from gantry.dataset.reencode import encoded_element
 from gantry.dataset.scan import Buffer, DataSet, Element
