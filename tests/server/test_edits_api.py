@@ -72,7 +72,7 @@ def test_an_edit_is_seen_at_once_by_search_metadata_and_retrieve(web: WebServed)
     assert b"Doe^Jane" in earlier.content
     assert b"Doe^John" not in earlier.content
     changes = web.http.get("/api/changes").json()["changes"]
-    assert [change["kind"] for change in changes][-3:] == ["new_version"] * 3
+    assert [change["kind"] for change in changes][-3:] == ["new-version"] * 3
     versions = web.http.get(one.replace("/dicom-web", "/api/versions")).json()
     assert [(row["version"], row["current"]) for row in versions] == [(1, False), (2, True)]
 

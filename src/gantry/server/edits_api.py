@@ -19,11 +19,10 @@ from gantry.archive.acts import ActEntry, ActKind, AttributeChange
 from gantry.archive.archive import Archive
 from gantry.archive.edits.model import MAX_SHOWN_INSTANCES, EditDone, EditRequest, Preview, Progress
 from gantry.archive.index import EditFilter, EditRow
-from gantry.archive.records import InstanceKey
+from gantry.archive.records import InstanceKey, Origin
 from gantry.dicomweb.parameters import single, split_query, unsigned
 from gantry.dicomweb.paths import require_uid
 from gantry.errors import WebRequestError
-from gantry.server.delete import origin_of
 from gantry.server.drafts_api import read_json
 from gantry.server.http import Request, Response, json_response
 from gantry.server.outcome import RETRY_AFTER_S
@@ -133,6 +132,11 @@ class EditDoor:
             yield reached
         finally:
             del self._running[number]
+
+
+def origin_of(request: Request) -> Origin:
+    """By which door an edit came, as the archive notes it."""
+    return Origin(peer=request.peer, via="api")
 
 
 def _flag(request: Request, name: str) -> bool:
