@@ -45,6 +45,7 @@ from gantry.server.reports_api import ReportDoor
 from gantry.server.routes import Parameter, Route, RouteTable
 from gantry.server.stow import Admission, StoreDoor
 from gantry.server.studies_api import StudyList
+from gantry.server.study_pages import StudyPages
 from gantry.server.uploads import Uploads
 from gantry.server.videos import VideoRetrievals
 from gantry.server.wado import Retrievals
@@ -146,6 +147,7 @@ def build_app(
     how far it is.
     """
     policy = policy or HttpPolicy()
+    pages = pages or Pages()
     generation = Generation(archive)
     holdings = Holdings(archive)
     metadata = Metadata(archive, holdings)
@@ -174,7 +176,7 @@ def build_app(
         *_wado_uri(UriService(holdings, whole, rendered, videos)),
         *_capabilities(capabilities),
         *document.routes(),
-        *_page(pages or Pages()),
+        *_page(pages, StudyPages(pages, archive, WEB)),
     ]
     document.describe(routes)
     capabilities.describe(routes, WEB)
@@ -473,12 +475,14 @@ def _capabilities(capabilities: Capabilities) -> list[Route]:
     ]
 
 
-def _page(pages: Pages) -> list[Route]:
+def _page(pages: Pages, studies: StudyPages) -> list[Route]:
     tag, html = "The page", ("text/html",)
     routes = [
         _get("/", pages.index, "The viewer", tag, html, (), (200, 304)),
-        Route("GET", "/studies/{path}", pages.index, "The viewer, at a study", tag, html, tail=True),
-        Route("GET", "/view/{path}", pages.index, "The viewer, at an image of a study", tag, html, tail=True),
+        Route("GET", "/studies/{path}", studies.open, "The viewer, at a study", tag, html, tail=True),
+        Route(
+            "GET", "/view/{path}", studies.open, "The viewer, at an image of a study", tag, html, tail=True
+        ),
         Route("GET", "/local", pages.index, "The viewer, at files read on the device itself", tag, html),
         Route(
             "GET", "/local/{path}", pages.index, "The viewer, at a study of such files", tag, html, tail=True
