@@ -163,8 +163,10 @@ def index_change(entry: ActEntry, act: str, edit: int = 0) -> AddTombstone | Add
 
 def edit_change(head: EditHead, entries: Sequence[ActEntry], act: str) -> AddEdit:
     """What the index is told of an edit as a whole."""
+    # One that moved has two entries, here and there
+    objects = len({entry.key.sop_uid for entry in entries})
     row = EditRow(
-        act_number(act), act, head.kind, head.at, head.who, head.why, head.origin, head.reverts, len(entries)
+        act_number(act), act, head.kind, head.at, head.who, head.why, head.origin, head.reverts, objects
     )
     keys = [entry.key for entry in entries]
     keys += [entry.source[0] for entry in entries if entry.source is not None]

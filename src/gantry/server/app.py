@@ -27,6 +27,7 @@ from gantry.server.conversion import Conversion, TranscodeFrame
 from gantry.server.delete import Deletions
 from gantry.server.dictionary_api import dictionary
 from gantry.server.drafts_api import DraftDoor
+from gantry.server.edits_api import EditDoor
 from gantry.server.frames import FrameRetrievals
 from gantry.server.generation import Generation
 from gantry.server.health import DicomDoor, Health, ScrubReport
@@ -169,6 +170,7 @@ def build_app(
         *_pictures(rendered),
         *_stores(StoreDoor(archive, policy, admission, read_picture), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
+        *_edits(EditDoor(archive, policy)),
         *_archive_api(archive, feed, Health(archive, dicom, scrub)),
         *_measurements(drafts, ReportDoor(archive, policy, drafts)),
         *_wado_uri(UriService(holdings, whole, rendered, videos)),
@@ -356,6 +358,34 @@ def _deletions(acts: Deletions) -> list[Route]:
         (200, 404),
     )
     return [*deletes, *restores, versions]
+
+
+def _edits(edits: EditDoor) -> list[Route]:
+    tag, json = "Edit, with a history", (accept.JSON,)
+    dry = Parameter("dry_run", "true: only say which objects and attributes would change.", "boolean")
+    force = Parameter("force", "true: go back also over what came later.", "boolean")
+    listed = (
+        Parameter("patient", "Patient ID."),
+        Parameter("issuer", "Issuer of the Patient ID; of any if absent."),
+        Parameter("study", "Study Instance UID."),
+        Parameter("series", "Series Instance UID; needs study."),
+        Parameter("instance", "SOP Instance UID; needs series."),
+        Parameter("before", "Number before which to go on.", "integer"),
+        Parameter("limit", "Most entries to answer.", "integer"),
+    )
+    refused = (400, 404, 409, 413, 415, 503, 507)
+    return [
+        Route(
+            "POST", "/api/edits", edits.edit, "Modify, merge, move, split, reject, delete: all or none", tag,
+            json, json, (dry,), (200, 201, *refused),
+        ),
+        _get("/api/edits", edits.list, "The history, newest first", tag, json, listed, (200, 400)),
+        _get("/api/edits/{edit}", edits.one, "One edit, with what changed", tag, json, (), (200, 400, 404)),
+        Route(
+            "POST", "/api/edits/{edit}/revert", edits.revert, "Undo an edit, by another one", tag, json, json,
+            (dry, force), (200, 201, *refused),
+        ),
+    ]  # fmt: skip
 
 
 def _archive_api(archive: Archive, feed: Feed, health: Health) -> list[Route]:

@@ -159,7 +159,7 @@ def _check_value(tag: int, vr: str, value: object) -> None:
     try:
         validate_value(vr, text, config.RAISE)
     except (ValueError, TypeError, OverflowError) as error:
-        raise DataSetError(f"{str(value)[:64]!r} is no value of VR {vr}", tag=tag) from error
+        raise DataSetError(f"this is no value of VR {vr} (PS3.5 6.2)", tag=tag) from error
 
 
 def _name(level: Level) -> str:

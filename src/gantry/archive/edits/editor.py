@@ -23,6 +23,7 @@ from gantry.archive.disk import Disk
 from gantry.archive.edits.build import About, Changed, Rewrite, changed, make
 from gantry.archive.edits.model import (
     Concerned,
+    EditConflict,
     EditDone,
     EditKind,
     EditRefused,
@@ -174,7 +175,7 @@ class Editor:
         for location in sources:
             current = known[location.key]
             if current.deleted or current.object_number != location.number:
-                raise EditRefused(f"{location.key.sop_uid} has changed meanwhile: try again")
+                raise EditConflict(f"{location.key.sop_uid} has changed meanwhile: try again")
         entries: list[ActEntry] = []
         for one in ready:
             entries += _entries_of(one, known, at, origin)
@@ -234,7 +235,7 @@ class Editor:
         deleted = [one for one in index.lookup(chosen).values() if one.deleted and one.object_number]
         found = [one for one in deleted if was_deleted(index, one)]
         if not found and deleted:
-            raise EditRefused(f"edit {deleted[0].edit} took it away: revert that")
+            raise EditConflict(f"edit {deleted[0].edit} took it away: revert that")
         if not found:
             raise NotFound("there is nothing deleted to restore")
         return found
@@ -295,7 +296,7 @@ class Editor:
                 raise NotFound(f"{entry.key.sop_uid} of edit {undone.row.number} is not there any more")
             now = 0 if current.deleted else current.object_number
             if now != _left_by(entry) and not force:
-                raise EditRefused(self._came_later(undone.row, entry, current))
+                raise EditConflict(self._came_later(undone.row, entry, current))
             if now == entry.was:
                 continue
             if entry.was:
@@ -309,7 +310,7 @@ class Editor:
             turned = tuple(AttributeChange(one.tag, one.after, one.before) for one in entry.changes)
             entries.append(replace(back, was=now, changes=turned))
         if not entries:
-            raise EditRefused(f"all is as it was before edit {undone.row.number}")
+            raise EditConflict(f"all is as it was before edit {undone.row.number}")
         return entries
 
     def _came_later(self, row: EditRow, entry: ActEntry, current: CurrentVersion) -> str:
@@ -361,7 +362,7 @@ class _Guarded:
 
 def _require_something(concerned: Sequence[object]) -> None:
     if not concerned:
-        raise EditRefused("all is as wanted already: nothing would change")
+        raise EditConflict("all is as wanted already: nothing would change")
 
 
 def _entries_of(
@@ -371,7 +372,7 @@ def _entries_of(
     target = known.get(one.key)
     moved = one.key != one.source.key
     if moved and target is not None and not target.deleted:
-        raise EditRefused(f"there is an instance {one.key.sop_uid} already where it is to go")
+        raise EditConflict(f"there is an instance {one.key.sop_uid} already where it is to go")
     number = target.last_number + 1 if target is not None else 1
     was = 0 if moved else one.source.number
     yield ActEntry(

@@ -43,7 +43,11 @@ class EditKind(Enum):
 
 
 class EditRefused(CallerError):
-    """What was asked for cannot be done to what there is now; nothing was changed."""
+    """What was asked for cannot be done; nothing was changed."""
+
+
+class EditConflict(EditRefused):
+    """What there is now stands against it; something else was done meanwhile, or before."""
 
 
 class Patient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,15 @@ from typing import Final, Protocol
 from gantry.archive.edits import attributes as of
 from gantry.archive.edits.attributes import Wanted
 from gantry.archive.edits.build import Rewrite
-from gantry.archive.edits.model import MAX_OBJECTS, EditKind, EditRefused, EditRequest, Patient, Target
+from gantry.archive.edits.model import (
+    MAX_OBJECTS,
+    EditConflict,
+    EditKind,
+    EditRefused,
+    EditRequest,
+    Patient,
+    Target,
+)
 from gantry.archive.index import Index
 from gantry.archive.query import MAX_RESULTS, Query
 from gantry.archive.records import JsonModel, Location
@@ -109,7 +117,7 @@ class Planner:
         assert into.patient is not None
         wanted = self._identification(into.patient)
         if wanted is None:
-            raise NotFound(f"there is no patient {into.patient.id} to merge into")
+            raise NotFound("there is no such patient to merge into")
         return Plan(self._each(target, wanted), of_patient=target.patient, reason=COERCE)
 
     def _move(self, request: EditRequest) -> Plan:
@@ -122,10 +130,10 @@ class Planner:
         of.require_level(said, Level.PATIENT)
         wanted = self._identification(into.patient)
         if wanted is not None and said:
-            raise EditRefused(f"patient {into.patient.id} is known, and is as it is")
+            raise EditConflict("the patient is known here, and is as it is")
         if wanted is None:
             if of.PATIENT_NAME not in said:
-                raise EditRefused(f"patient {into.patient.id} is new here: say its PatientName")
+                raise EditRefused("the patient is new here: say its PatientName")
             wanted = {tag: {"vr": vr} for tag, vr in ((0x00100030, "DA"), (0x00100040, "CS"))}
             wanted |= _identity(into.patient) | said
         return Plan(self._each(request.target, wanted))
@@ -226,10 +234,11 @@ class Planner:
         return None
 
     def _new_study(self, former: str, uid: str) -> dict[str, str]:
+        of.parsed({"StudyInstanceUID": uid})  # says what is wrong with it
         if uid == former:
-            raise EditRefused("the study has this UID already")
+            raise EditConflict("the study has this UID already")
         if self.index.locate(uid):
-            raise EditRefused(f"there is a study {uid} already; merge-studies puts studies together")
+            raise EditConflict(f"there is a study {uid} already; merge-studies puts studies together")
         return {former: uid}
 
 
