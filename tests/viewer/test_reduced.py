@@ -297,6 +297,8 @@ def test_a_long_series_never_takes_more_than_the_budget(page: Page, server: str)
     opened(page, server, "16", series=2)
     before = held(page)
     within = scrolled_through(page, server, "16")
-    assert max(within) - before < 16 + 8, f"{within}, {before} before"  # frames that are decoded just now, too
+    assert max(within) - before < 16 + 8, (
+        f"{within}, {before} before"
+    )  # frames that are decoded just now, too
     without = scrolled_through(page, server, "1024")
     assert without[-1] - before > MANY / 2 * 0.9, "the measure sees what is kept"
