@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,7 @@ def test_what_came_over_dicom_is_counted_and_tells_of_nobody(tmp_path: Path) -> 
     assert found["process_resident_memory_bytes", ()] > 0
     for secret in ("Secret", "Sally", "SEC-77", "1.2.826"):
         assert secret not in text
+    assert not {"Secret", "Sally", "SEC-77"} & set(re.findall(r"[\w-]+", log))
     assert "association=1 peer=" in log
 
 
