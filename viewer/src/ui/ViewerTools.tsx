@@ -33,6 +33,8 @@ export interface ViewerToolsProps {
   /** All attributes are read beside the image. */
   readonly info: boolean;
   readonly lens: boolean;
+  /** The study is kept here, and what was edited of it is known. */
+  readonly hasHistory: boolean;
   /** Less its mask; null where nothing says what to subtract. */
   readonly subtracted: boolean | null;
   /** What files draw over their pixels is seen. */
@@ -227,6 +229,9 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="overlays" command="overlays" run={props.run} checked={props.overlays} />
           </Show>
           <CommandItem icon="info" command="info" run={props.run} />
+          <Show when={props.hasHistory}>
+            <CommandItem icon="history" command="history" run={props.run} />
+          </Show>
           <CommandItem icon="copy" command="copyLink" run={props.run} />
           <Show when={!props.disabled}>
             <CommandItem icon="download" command="exportSeen" run={props.run} />
