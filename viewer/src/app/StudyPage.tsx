@@ -160,7 +160,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     toggleHelp: () => setKeysShown((value) => !value),
     copyLink: () => void copyLink(),
     // What is only on this device has none.
-    showHistory: () => void (local ? say(t().history.local, LONG_MS) : setHistoryShown(true)),
+    showHistory: () => setHistoryShown(!local),
     toggleCrop() {
       if (cropOpen()) return void setCropOpen(false);
       if (view()?.cut !== "solid") stage.toggleSolid();

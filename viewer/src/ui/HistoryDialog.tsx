@@ -36,7 +36,7 @@ export default function HistoryDialog(props: HistoryDialogProps): JSX.Element {
     setUndoing(null);
     setChanged(true);
     await refetch();
-    setSaid(t().history.undone(edit.edit));
+    setSaid(listed([String(edit.edit), t().history.kinds.revert]));
   };
   return (
     <dialog
@@ -52,12 +52,12 @@ export default function HistoryDialog(props: HistoryDialogProps): JSX.Element {
       <header class="history-head">
         <h2>{t().history.title}</h2>
         <p role="status">{said()}</p>
-        <button type="button" class="tool" aria-label={t().history.close} title={t().history.close} onClick={() => dialog.close()}>
+        <button type="button" class="tool" aria-label={t().exporting.close} title={t().exporting.close} onClick={() => dialog.close()}>
           <Icon name="close" />
         </button>
       </header>
       <div class="history-body">
-        <Switch fallback={<p class="aside">{t().history.coming}</p>}>
+        <Switch fallback={<p class="aside">{t().list.coming}</p>}>
           <Match when={problem()} keyed>
             {(error) => <ErrorNote error={error} onRetry={() => void refetch()} />}
           </Match>
@@ -101,7 +101,7 @@ function OneEdit(props: OneEditProps): JSX.Element {
     return reverts === null ? "" : t().history.undoes(reverts);
   };
   return (
-    <article class="edit" classList={{ past: props.edit.revertedBy !== null }} aria-label={t().history.number(props.edit.edit)}>
+    <article class="edit" classList={{ past: props.edit.revertedBy !== null }}>
       <header>
         <h3>
           <span class="edit-number">{props.edit.edit}</span>{" "}
@@ -187,7 +187,7 @@ function AskWhy(props: OneEditProps): JSX.Element {
           <Icon name="undo" /> {t().history.confirm(props.edit.objects)}
         </button>
         <button type="button" class="button" onClick={() => props.onAsk(false)}>
-          {t().history.cancel}
+          {t().exporting.cancel}
         </button>
       </div>
       <Show when={problem()} keyed>

@@ -228,7 +228,7 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             </Show>
             <CommandItem icon="overlays" command="overlays" run={props.run} checked={props.overlays} />
           </Show>
-          <CommandItem icon="info" command="info" run={props.run} />
+          <CommandItem icon="info" command="info" run={props.run} inBar />
           <Show when={props.hasHistory}>
             <CommandItem icon="history" command="history" run={props.run} />
           </Show>
@@ -315,6 +315,8 @@ function WindowItem(props: WindowItemProps): JSX.Element {
 interface CommandItemProps {
   /** Of no use where there are no keys. */
   readonly byKey?: boolean;
+  /** A button of its own where there is room for it. */
+  readonly inBar?: boolean;
   readonly icon: IconName;
   readonly command: CommandId;
   readonly run: (command: CommandId) => void;
@@ -326,7 +328,7 @@ function CommandItem(props: CommandItemProps): JSX.Element {
   return (
     <DropdownMenu.Item
       class="menu-item"
-      classList={{ "by-key": props.byKey === true }}
+      classList={{ "by-key": props.byKey === true, "in-bar": props.inBar === true }}
       onSelect={() => props.run(props.command)}
     >
       <Icon name={props.icon} />
