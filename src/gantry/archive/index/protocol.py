@@ -93,7 +93,7 @@ class EditRow:
     """One edit as lists show it; all else of it is in its act.
 
     `number` is that of its act, which rises with time. `reverts` is the number of the edit that it undoes,
-    else 0, and `reverted_by` that of the edit that undid it. `objects` counts its instances.
+    else 0, and `reverted_by` that of the edit that undid it. `objects` counts the instances concerned.
     """
 
     number: int
