@@ -99,7 +99,7 @@ def test_an_edit_is_undone_after_its_reason_and_the_page_shows_what_is_now(page:
     first, second, _ = page.evaluate(SHOWN)
     assert "undoes 2" in first
     assert "undone by 3" in second
-    assert page.evaluate("document.querySelector('.history [role=status]').innerText") == "Edit 2 is undone."
+    assert page.evaluate("document.querySelector('.history [role=status]').innerText") == "2 · Undone"
     assert page.evaluate(f"{EDITS}[1].querySelector('header .button')") is None
     page.evaluate("window.isOfBefore = true")
     page.click(".history-head .tool")

@@ -46,8 +46,8 @@ def command(
     """Reject studies that are past the time for which they are kept (IHE IOCM, 113039).
 
     A rule is a text: go older=10y modality=CT|MR, or keep modality=MG. Age counts from the Study Date; a
-    study without one, and one that no rule fits, stays. What goes is hidden, with a note; gantry revert shows it
-    again, and no byte is removed. For an archive that is not served. The exit code is 1 when a study could
+    study without one, and one that no rule fits, stays. What goes is hidden, with a note; gantry revert shows
+    it again, and no byte is removed. For an archive that is not served. The exit code is 1 when a study could
     not be rejected.
     """
     from gantry.toolkit.retention import RetentionRule, due, let_expire

@@ -21,6 +21,7 @@ from gantry.archive.commit.committer import Committer
 from gantry.archive.commit.writer import Made
 from gantry.archive.delete import was_deleted
 from gantry.archive.disk import Disk
+from gantry.archive.edits.attributes import ISSUER, PATIENT_ID
 from gantry.archive.edits.build import About, Changed, Rewrite, changed, make
 from gantry.archive.edits.model import (
     MAX_OBJECTS,
@@ -47,7 +48,7 @@ from gantry.archive.edits.rejection import (
 )
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import CurrentVersion, EditRow
-from gantry.archive.records import OTHER_FORM, InstanceKey, Location, Origin
+from gantry.archive.records import OTHER_FORM, InstanceKey, JsonModel, Location, Origin
 from gantry.archive.retrieve import Retriever
 from gantry.archive.store import examine_file
 from gantry.errors import Corrupt, NotFound, ReadOnly
@@ -235,7 +236,7 @@ class Editor:
     def _note(
         self, plan: Plan, why: str, at: datetime, origin: Origin, staged: list[str]
     ) -> tuple[ActEntry, Made]:
-        header = self._retriever.header(plan.hidden[0])
+        header = self._header(plan.hidden)
         key, data = note(header, plan.hidden, plan.code, why, at, (new_uid(), new_uid()))
         name = f"{INCOMING}/edit-{next(self._names)}"
         staged.append(name)
@@ -248,12 +249,21 @@ class Editor:
 
     def _patients(self, hidden: Sequence[Location]) -> list[tuple[str, str]]:
         """The patients of studies, by what an object of each says."""
-        first = {location.key.study_uid: location for location in reversed(hidden)}
-        found = []
-        for location in first.values():
-            with self._retriever.dataset(location) as ds:
-                found.append((ds.text(0x00100020) or "", ds.text(0x00100021) or ""))
-        return found
+        found: dict[str, tuple[str, str]] = {}
+        for location in hidden:
+            study = location.key.study_uid
+            if study in found:
+                continue
+            with suppress(Corrupt), self._retriever.dataset(location) as ds:  # the next may be whole
+                found[study] = ds.text(PATIENT_ID) or "", ds.text(ISSUER) or ""
+        return list(found.values())
+
+    def _header(self, hidden: Sequence[Location]) -> JsonModel:
+        """The attributes of the first object that is not damaged. Raises Corrupt where all are."""
+        for location in hidden:
+            with suppress(Corrupt):
+                return self._retriever.header(location)
+        raise Corrupt("none of the objects can be read, which a note of rejection would say what they are of")
 
     # --- restored and undone ---------------------------------------------------------------------
 
