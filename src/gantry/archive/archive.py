@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -418,6 +418,10 @@ class Archive:
         OutOfSpace, StorageError.
         """
         return self._editor.edit(request, origin, progress)
+
+    def reject_by(self, note: Location, codes: Container[str]) -> EditDone | None:
+        """Hide what a note of rejection that came names; see `Editor.reject_by`."""
+        return self._editor.reject_by(note, codes)
 
     def preview_edit(self, request: EditRequest, progress: Progress = no_progress) -> Preview:
         """What an edit would do. Raises as `edit`."""

@@ -32,6 +32,7 @@ from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.listener import DicomServer, DimseOptions
 from gantry.server.metrics import Metrics
 from gantry.server.policy import HttpPolicy
+from gantry.server.rejecting import Rejecting
 from gantry.server.renderer import Renderer
 from gantry.server.renditions import Renditions
 from gantry.server.scrubbing import Scrubbing
@@ -111,6 +112,8 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
         # The arrivals of a server without rules are nobody's work.
         rules = checked_rules(settings.compress)
         compressing = Compressing(archive, rules, settings.data / "cache") if rules else None
+        codes = frozenset(settings.hide_rejected)
+        rejecting = Rejecting(archive, codes, settings.data / "cache") if codes else None
         http = _HttpServer(app, settings.http)
         http.listen()
         await dicom.start()
@@ -118,14 +121,14 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
         with _announced(running):
             answering = asyncio.create_task(http.run())
             preparing = asyncio.create_task(app.run_background(f"http://{http.address}"))
-            working = [asyncio.create_task(one.run()) for one in (compressing, scrubbing) if one is not None]
+            beside = [one for one in (compressing, scrubbing, rejecting) if one is not None]
+            working = [asyncio.create_task(one.run()) for one in beside]
             try:
                 yield running
             finally:
                 preparing.cancel()
-                for one in (compressing, scrubbing):
-                    if one is not None:
-                        one.stop()
+                for one in beside:
+                    one.stop()
                 app.close()
                 http.stop()
                 await asyncio.gather(dicom.drain(), answering, *working)
