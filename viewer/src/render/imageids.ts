@@ -165,7 +165,8 @@ export function noteStoredSyntax(imageId: string, syntax: string): void {
   if (!stored.has(seriesOf(imageId))) stored.set(seriesOf(imageId), syntax);
 }
 
-const JPEG_EXTENDED = "1.2.840.10008.1.2.4.51";
+/** JPEG Extended, and the retired forms of 12 bits (spectral selection, full progression). */
+const JPEG_OF_12_BITS = /^1\.2\.840\.10008\.1\.2\.4\.5[1-6]$/;
 
-/** Whether the server must decode it: JPEG Extended with 12 bits, or of colours that its header names otherwise. */
-export const needsServer = (syntax: string): boolean => syntax === JPEG_EXTENDED;
+/** Whether the server must decode it: JPEG that may have 12 bits, or colours that its header names otherwise. */
+export const needsServer = (syntax: string): boolean => JPEG_OF_12_BITS.test(syntax);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gantry.archive.acts import ActEntry
+from gantry.archive.acts import ActEntry, EditHead
 from gantry.archive.commit.arrival import Arrival
 from gantry.archive.index.protocol import CurrentVersion, IndexChange
 from gantry.archive.outcome import Outcome
@@ -22,11 +22,15 @@ class Batch:
     changes: list[IndexChange] = field(default_factory=list)
     acts: list[ActEntry] = field(default_factory=list)
     act: str = ""
+    # Of an edit
+    head: EditHead | None = None
     folders: set[str] = field(default_factory=set)
     published: list[str] = field(default_factory=list)
     # Instances as they will be after this batch, and all object versions of those looked at closely.
     state: dict[InstanceKey, CurrentVersion] = field(default_factory=dict)
     kept: dict[InstanceKey, dict[tuple[bytes, str], int]] = field(default_factory=dict)
+    # Instances of which an edit made what is current, or what is current in another form
+    edited: set[InstanceKey] = field(default_factory=set)
     # Object versions whose bytes are gone, and the ones that they can be made from again
     let_go: dict[tuple[InstanceKey, int], int] = field(default_factory=dict)
     # Object versions whose bytes are known to be damaged

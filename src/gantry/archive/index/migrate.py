@@ -17,7 +17,7 @@ from gantry.archive.index.derive import DERIVATION
 from gantry.archive.index.sqlite import connect_writer, prepare, translated_errors
 from gantry.errors import StorageError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test compares it with the scripts."""
 
 _EPOCH = prepare(select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name")))
