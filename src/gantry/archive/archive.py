@@ -374,6 +374,13 @@ class Archive:
         """Counts, cheap at any size."""
         return self.index.stats()
 
+    def free_bytes(self) -> int:
+        """Room on the disk, of which `reserve_bytes` is kept free. Raises StorageError."""
+        try:
+            return self._disk.free_space()
+        except OSError as error:
+            raise storage_error(error) from error
+
     # --- delete ----------------------------------------------------------------------------------
 
     def delete(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from gantry import __version__
 from gantry.archive.archive import Archive
-from gantry.server.http import Request, Response, json_response
+from gantry.server.http import TEXT_TYPE, Request, Response, json_response
 
 MAX_DAMAGED = 1000
 """More than that is a broken disk, and no list."""
@@ -44,6 +44,15 @@ class Health:
             answer["dicom"] = dict(zip(("aet", "port"), self._dicom(), strict=True))
         return json_response(answer, 503 if why else 200).with_header(b"cache-control", b"no-store")
 
+    async def lives(self, _request: Request) -> Response:
+        """200 as long as the process answers at all: whoever hears nothing may start it anew."""
+        return _word(200, "ok")
+
+    async def is_ready(self, _request: Request) -> Response:
+        """200 where objects can be stored and found; 503 and why, where nobody should be sent here."""
+        why = self._archive.read_only
+        return _word(503, why) if why else _word(200, "ok")
+
     async def damaged(self, _request: Request) -> Response:
         """Objects whose bytes are not what was acknowledged, and which are refused until they are healed."""
         known = sorted(self._archive.damaged().items())
@@ -67,3 +76,8 @@ class Health:
             "last_change": stats.last_change,
         }
         return json_response(answer).with_header(b"cache-control", b"no-store")
+
+
+def _word(status: int, text: str) -> Response:
+    headers = [(b"content-type", TEXT_TYPE), (b"cache-control", b"no-store")]
+    return Response(status, f"{text}\n".encode(), headers)

@@ -30,6 +30,7 @@ from gantry.server.copies import copies_from
 from gantry.server.decoders import Decoders
 from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.listener import DicomServer, DimseOptions
+from gantry.server.metrics import Metrics
 from gantry.server.policy import HttpPolicy
 from gantry.server.rejecting import Rejecting
 from gantry.server.renderer import Renderer
@@ -92,7 +93,10 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
     archive = await asyncio.to_thread(Archive.open, settings.data, archive_options(settings))
     decoders = Decoders()
     try:
-        dicom = DicomServer(archive, DimseOptions.from_settings(settings), decoders.run_frame())
+        metrics = Metrics()
+        dicom = DicomServer(
+            archive, DimseOptions.from_settings(settings), decoders.run_frame(), metrics=metrics
+        )
         renderer = Renderer(archive, decoders, Renditions(settings.data, settings.reserve_bytes))
         scrubbing = _scrubbing(archive, settings)
         app = build_app(
@@ -103,6 +107,7 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
             read_picture=decoders.read_picture,
             dicom=lambda: (settings.aet, dicom.address.port),
             scrub=scrubbing.report if scrubbing is not None else None,
+            metrics=metrics,
         )
         # The arrivals of a server without rules are nobody's work.
         rules = checked_rules(settings.compress)

@@ -219,6 +219,7 @@ export const de: Messages = {
       message: `Bild ${number(image)} kann nicht angezeigt werden.`,
       advice: "Andere Bilder sind nicht betroffen. Bitte erneut versuchen oder die Datei mit einem anderen Programm öffnen.",
     }),
+    noMemory: "Diesem Gerät fehlt gerade der Speicher dafür. Zeigen Sie weniger Bilder zugleich, oder schließen Sie andere Tabs, und versuchen Sie es erneut.",
     noViewer: {
       message: "Dieser Browser konnte den Viewer nicht starten.",
       advice: "Bitte die Seite neu laden oder einen anderen Browser verwenden.",
@@ -290,6 +291,7 @@ export const de: Messages = {
     detail: (n) => `1/${n} der Auflösung`,
     images: (n) => `1 von ${n} Bildern`,
     mean: (value) => `Mittel ${value}`,
+    recovered: "Die Grafik dieses Geräts ist ausgefallen; das Bild wurde neu gezeichnet.",
   },
   tools: {
     title: "Werkzeuge",

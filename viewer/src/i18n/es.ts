@@ -216,6 +216,7 @@ export const es: Messages = {
       message: `No se puede mostrar la imagen ${number(image)}.`,
       advice: "Las demás imágenes no están afectadas. Vuelva a intentarlo, o abra el archivo con otro programa.",
     }),
+    noMemory: "A este dispositivo le falta memoria ahora. Muestre menos imágenes a la vez, o cierre otras pestañas, e inténtelo de nuevo.",
     noViewer: {
       message: "Este navegador no pudo iniciar el visor.",
       advice: "Recargue la página, o ábrala en otro navegador.",
@@ -288,6 +289,7 @@ export const es: Messages = {
     detail: (n) => `1/${n} del detalle`,
     images: (n) => `1 de cada ${n} imágenes`,
     mean: (value) => `media ${value}`,
+    recovered: "Los gráficos de este dispositivo fallaron; la imagen se volvió a dibujar.",
   },
   tools: {
     title: "Herramientas",

@@ -220,6 +220,7 @@ export const fr: Messages = {
       message: `L’image ${number(image)} ne peut pas être affichée.`,
       advice: "Les autres images ne sont pas touchées. Réessayez, ou ouvrez le fichier dans un autre programme.",
     }),
+    noMemory: "Cet appareil manque de mémoire pour l’instant. Affichez moins d’images à la fois, ou fermez d’autres onglets, puis réessayez.",
     noViewer: {
       message: "Ce navigateur n’a pas pu lancer la visionneuse.",
       advice: "Rechargez la page, ou ouvrez-la dans un autre navigateur.",
@@ -291,6 +292,7 @@ export const fr: Messages = {
     detail: (n) => `1/${n} du détail`,
     images: (n) => `1 image sur ${n}`,
     mean: (value) => `moyenne ${value}`,
+    recovered: "Le système graphique de cet appareil a lâché ; l’image a été redessinée.",
   },
   tools: {
     title: "Outils",

@@ -221,6 +221,7 @@ export const ja: Messages = {
       message: `画像${number(image)}を表示できません。`,
       advice: "ほかの画像に影響はありません。もう一度試すか、別のソフトウェアで開いてください。",
     }),
+    noMemory: "この端末のメモリが不足しています。同時に表示する画像を減らすか、他のタブを閉じてから、もう一度お試しください。",
     noViewer: {
       message: "このブラウザーではビューアーを起動できませんでした。",
       advice: "ページを再読み込みするか、別のブラウザーで開いてください。",
@@ -292,6 +293,7 @@ export const ja: Messages = {
     detail: (n) => `解像度 1/${n}`,
     images: (n) => `${n} 枚に 1 枚`,
     mean: (value) => `平均 ${value}`,
+    recovered: "この端末のグラフィックスが停止したため、画像を描き直しました。",
   },
   tools: {
     title: "ツール",
