@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chromium import Page
+from chromium import PHONE, Page
 from serving import ROOT
 from slices import Grey, assert_alike, hover, place_of, seen, show_slice, windowed
 from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled
@@ -199,7 +200,7 @@ def test_a_line_on_a_reduced_plane_is_as_long_and_lies_where_it_lies(page: Page,
     httpx.delete(f"{server}/api/studies/{STUDY}/draft")
 
 
-def test_a_solid_and_a_series_of_thin_slices_are_reduced_too(page: Page, server: str) -> None:
+def test_a_solid_is_reduced_too(page: Page, server: str) -> None:
     page.size(800, 400)
     opened(page, server, HALF)
     page.key("8")
@@ -207,6 +208,18 @@ def test_a_solid_and_a_series_of_thin_slices_are_reduced_too(page: Page, server:
     page.wait_until(NO_LONGER_LOADING)
     assert page.evaluate(SAID) == ["Reduced for this device: 1/2 of the detail"]
     page.screenshot(ARTIFACTS / "reduced-solid.png")
+
+
+def test_it_is_said_on_a_phone(page: Page, server: str) -> None:
+    page.size(*PHONE, touch=True)
+    opened(page, server, HALF)
+    page.key("7")
+    page.wait_until(f"{SAID}.filter((words) => words.endsWith('1/2 of the detail')).length === 3")
+    page.wait_until(NO_LONGER_LOADING)
+    # Seen, with all of its words, however small the cell is.
+    whole = "[...document.querySelectorAll('.reduced')].map((one) => one.offsetHeight > 0 && one.scrollWidth <= one.offsetWidth)"
+    assert page.evaluate(whole) == [True] * 3
+    page.screenshot(ARTIFACTS / "reduced-phone.png")
 
 
 def lines(page: Page) -> list[tuple[float, float]]:
@@ -302,6 +315,33 @@ def test_a_piece_of_it_is_sharp_where_it_is_looked_at_closely(page: Page, server
     page.key("0")
     page.wait_until(f"{SAID}[0] === 'Reduced for this device: 1/4 of the detail'")
     assert stripes(page, "reduced-frame-whole-desk.png") < 100
+
+
+def pressed(element: str) -> str:
+    """A condition that presses an element as soon as it is there."""
+    return f"(() => {{ const one = {element}; one?.click(); return one; }})()"
+
+
+def test_a_file_on_the_device_is_halved_here_and_keeps_its_window(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    (tmp_path / "long.dcm").write_bytes(long_image())
+    page.evaluate("localStorage.setItem('gantry.memory-mib', '64')")
+    page.go(server)
+    field = "input[aria-label='Folder to read here']"
+    page.wait_until(pressed("[...document.querySelectorAll('.open-button')].find((one) => one.offsetWidth)"))
+    page.wait_until(f'document.querySelector("{field}")')
+    page.choose_files(field, [tmp_path])
+    page.wait_until("document.querySelector('.local-study') && !document.querySelector('.local-reading')")
+    page.wait_until(pressed("document.querySelector('.local-study')"))
+    page.wait_until(f"{SAID}[0] === 'Reduced for this device: 1/4 of the detail'")
+    assert_windowed(page)
+    hover(page, place_of(page, 0, (1001, 2001), (LONG, WIDE), (1, 1)))
+    page.wait_until(f"document.querySelector('.probe').innerText === '1001, 2001: mean {blocks()[8, 4]}'")
+    page.drag(".viewport", 60, 25)
+    page.wait_until(f"{WINDOW} !== 'W 256 L 128'")
+    assert_windowed(page)
+    page.screenshot(ARTIFACTS / "reduced-local-desk.png")
 
 
 def test_a_frame_that_fits_is_shown_with_its_values(page: Page, server: str) -> None:

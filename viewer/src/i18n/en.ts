@@ -209,7 +209,7 @@ export const en = {
       message: `Image ${number(image)} cannot be shown.`,
       advice: "Other images are not affected. Try again, or open the file in another program.",
     }),
-    noMemory: "This device has too little memory for it now. Show fewer images at once, or close other tabs, and try again.",
+    noMemory: "Too little memory is free. Close other tabs or viewports, and try again.",
     noViewer: {
       message: "This browser could not start the viewer.",
       advice: "Reload the page, or open it in another browser.",
@@ -281,7 +281,7 @@ export const en = {
     detail: (n: number) => `1/${n} of the detail`,
     images: (n: number) => `1 of ${n} images`,
     mean: (value: string) => `mean ${value}`,
-    recovered: "The graphics of this device gave up; the image was drawn anew.",
+    recovered: "The graphics gave up; the image was drawn anew.",
   },
   tools: {
     title: "Tools",

@@ -119,7 +119,7 @@ const resized = new Map<string, Resized>();
 export function noteResized(imageId: string, size: { readonly columns: number; readonly rows: number }, by?: Resized["by"]): void {
   const { rows, columns } = known.get(imageId)!.frame;
   if (size.columns === columns && size.rows === rows) return void resized.delete(imageId);
-  resized.set(imageId, { ...size, by: by ?? { x: columns / size.columns, y: rows / size.rows } });
+  resized.set(imageId, { rows: size.rows, columns: size.columns, by: by ?? { x: columns / size.columns, y: rows / size.rows } });
 }
 
 /** Undefined where it has the size of the frame. */

@@ -4,7 +4,7 @@
  */
 import type { Types } from "@cornerstonejs/core";
 import { createImage } from "@cornerstonejs/dicom-image-loader";
-import { renderedFrame, type PictureSize } from "../api/dicomweb";
+import { renderedFrame, type PictureSize } from "../api/renditions";
 import { ApiError } from "../api/http";
 import type { FrameBytes } from "../api/frames";
 import { isHtj2k, isWhole } from "../dicom/htj2k";

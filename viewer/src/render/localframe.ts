@@ -39,15 +39,28 @@ import { voiFunctionOf } from "../dicom/voi";
 import { t } from "../i18n/language";
 import { bytesOf } from "../api/bulk";
 import { contentOf, localBytes } from "../api/localfiles";
+import { frameHalvings } from "./budget";
 import { pictureImage } from "./colourimage";
 import { graded, tableOf, voiTableOf, type Source } from "./graded";
 import { frameImage } from "./greyimage";
-import { knownFrame, transferSyntaxOf, valuesIdOf } from "./imageids";
+import { halvedImage } from "./halving";
+import { knownFrame, noteResized, transferSyntaxOf, valuesIdOf } from "./imageids";
 
 type Options = Record<string, unknown>;
 
 export function loadLocalFrame(imageId: string, options: Options = {}): { promise: Promise<Types.IImage> } {
-  return { promise: load(imageId, options).catch(inWords) };
+  return { promise: load(imageId, options).then((image) => fitted(imageId, image)).catch(inWords) };
+}
+
+/** Nobody is there to make it smaller than this device itself. */
+function fitted(imageId: string, image: Types.IImage): Types.IImage {
+  const { frame } = knownFrame(imageId)!;
+  const halvings = image.color ? 0 : frameHalvings(frame);
+  if (halvings === 0) return image;
+  const small = halvedImage(imageId, image, frame, halvings);
+  const by = 2 ** halvings;
+  noteResized(imageId, small, { x: by, y: by });
+  return small;
 }
 
 /** Why a frame of a file cannot be had, in words for whoever looks at it. */

@@ -3,12 +3,9 @@
  * decoded whole and let go of at once, so that no more than a few are in memory together.
  */
 import { cache, imageLoader, type Types } from "@cornerstonejs/core";
-import type { FrameDescription } from "../dicom/frame";
-import { meansOf } from "../dicom/reduction";
-import type { Voxels } from "../dicom/upright";
-import { MAKERS } from "./forming";
-import { greyImage } from "./greyimage";
-import { LOCAL_SCHEME, REDUCED, halvingsOfId, knownFrame, plainId } from "./imageids";
+import { halvingsOf } from "../dicom/reduction";
+import { halvedImage } from "./halving";
+import { LOCAL_SCHEME, REDUCED, halvingsOfId, knownFrame, plainId, resizedOf } from "./imageids";
 import { loadFrame } from "./loader";
 import { loadLocalFrame } from "./localframe";
 
@@ -30,27 +27,9 @@ function loadWhole(imageId: string, options: object): { promise: Promise<Types.I
 function reduced(imageId: string, image: Types.IImage): Types.IImage {
   // No volume is made of pictures.
   if (image.color) return { ...image, imageId };
-  const halvings = halvingsOfId(imageId);
-  const { frame } = knownFrame(imageId)!;
-  const means = meansOf(voxelsOf(image), image, halvings, isNone(image, frame));
-  const size = { rows: frame.rows, columns: frame.columns, height: frame.rows, width: frame.columns };
-  const by = 2 ** halvings;
-  const { preScale, slope, intercept } = image;
-  // What an image was decoded from would keep all of its values.
-  const spacing = { rowPixelSpacing: image.rowPixelSpacing * by, columnPixelSpacing: image.columnPixelSpacing * by };
-  return greyImage({ ...image, ...size, ...spacing }, means, { imageId, preScale, slope, intercept, imageFrame: undefined });
-}
-
-function voxelsOf(image: Types.IImage): Voxels {
-  const values = image.getPixelData();
-  return values.constructor.name in MAKERS ? (values as Voxels) : Float32Array.from(values);
-}
-
-/** Padding is no value that a mean could be of (PS3.3 C.7.5.1.1.2). */
-function isNone(image: Types.IImage, { padding, modalityLut, rescaleSlope, rescaleIntercept }: FrameDescription) {
-  if (!padding || modalityLut) return () => false;
-  const [slope, intercept] = image.preScale?.scaled === true ? [rescaleSlope, rescaleIntercept] : [1, 0];
-  const ends = padding.map((value) => value * slope + intercept);
-  const [least, most] = [Math.min(...ends), Math.max(...ends)];
-  return (value: number) => value >= least && value <= most;
+  const whole = plainId(imageId);
+  // One that is too large for this device comes halved.
+  const halvings = halvingsOfId(imageId) - (resizedOf(whole) ? halvingsOf(resizedOf(whole)!) : 0);
+  if (halvings < 0) throw new Error("out of memory");
+  return halvedImage(imageId, image, knownFrame(whole)!.frame, halvings);
 }

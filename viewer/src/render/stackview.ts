@@ -399,7 +399,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       viewport.resetCamera();
       viewport.render();
       hang();
-      if (isPicture() && chosen) renderIn(undefined);
+      if (isPicture() && chosenWindow(imageIds[target]!)) renderIn(undefined);
     },
     play(framesPerSecond, onStop) {
       stop();
@@ -599,7 +599,10 @@ function probe(viewport: Types.IStackViewport, at: Point, factor: number | undef
   if (typeof held !== "number") return { column, row, values: [...held].slice(0, 3), unit: "", suvFactor: undefined, isMean: false };
   const isScaled = image.preScale?.scaled === true;
   const value = isScaled ? held : held * frame.rescaleSlope + frame.rescaleIntercept;
-  return { column, row, values: [value], unit: unitOf(frame), suvFactor: factor, isMean: false };
+  const resized = resizedOf(imageId);
+  const at0 = resized ? inFrame({ x: column, y: row }, resized) : { x: column, y: row };
+  const place = { column: Math.floor(at0.x), row: Math.floor(at0.y) };
+  return { ...place, values: [value], unit: unitOf(frame), suvFactor: factor, isMean: resized !== undefined };
 }
 
 /** Where the uptake is known, that is what a region measures. */
@@ -608,7 +611,8 @@ function pixels(viewport: Types.IStackViewport, factor: number | undefined, even
   const frame = imageId ? knownFrame(imageId)?.frame : undefined;
   if (!imageId || !frame || !viewport.getDefaultActor() || isRendered(imageId)) return undefined;
   const image = viewport.getCornerstoneImage();
-  if (image.imageId !== imageId || (!evenEarly && halvingsIn(image))) return undefined;
+  // Of means, there are no statistics.
+  if (image.imageId !== imageId || resizedOf(imageId) || (!evenEarly && halvingsIn(image))) return undefined;
   const isScaled = image.color || image.preScale?.scaled === true;
   const values = image.getPixelData();
   return {

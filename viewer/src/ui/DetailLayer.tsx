@@ -1,6 +1,7 @@
 /** The piece of a reduced image that is looked at closely, sharp, as the server renders it. */
 import { Show, createEffect, createMemo, createSignal, on, onCleanup, type JSX } from "solid-js";
-import { instancePath, renderedPicture } from "../api/dicomweb";
+import { instancePath } from "../api/dicomweb";
+import { renderedPicture } from "../api/renditions";
 import { isLocal } from "../api/localfiles";
 import { covers, pieceFor, type Piece } from "../dicom/detail";
 import { sopInstanceUid } from "../dicom/displaysets";

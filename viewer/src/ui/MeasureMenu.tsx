@@ -7,6 +7,7 @@ import { commandWords, keyShown } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
 import { ToolButton } from "./controls";
 import { Icon, type IconName } from "./icons";
+import "./toolicons";
 
 export const KIND_ICONS: Readonly<Record<Kind, IconName>> = {
   length: "ruler",

@@ -1,6 +1,7 @@
 /** What the file draws over its pixels: overlay planes, shutter, and padding that must stay black. */
 import { Show, createEffect, createMemo, createSignal, on, onCleanup, type JSX } from "solid-js";
 import { bytesOf } from "../api/bulk";
+import { isLocal } from "../api/localfiles";
 import { coveredBy, overlayMask, overlaysOf, paint, shutterOf, type Mask } from "../dicom/planes";
 import type { Rgb } from "../dicom/cielab";
 import { t } from "../i18n/language";
@@ -63,8 +64,8 @@ export function PlaneLayer(props: { readonly cell: Cell }): JSX.Element {
 }
 
 /** What the server makes has them in it, and of a cut nothing tells them. */
-function isDrawnOver({ cut, window, reduced }: ShownView): boolean {
-  return !cut && window !== null && !reduced;
+function isDrawnOver({ cut, window, reduced, instance }: ShownView): boolean {
+  return !cut && window !== null && (!reduced || isLocal(instance));
 }
 
 function drawLayers(canvas: HTMLCanvasElement, layers: readonly Layer[], { rows, columns }: ShownView["frame"]): void {
@@ -102,8 +103,13 @@ export function lieOfPixels({ frame }: ShownView, view: View): readonly [number,
   ];
 }
 
-async function layersOf({ instance, frame, frameNumber, index }: ShownView, view: View): Promise<readonly Layer[]> {
+async function layersOf({ instance, frame, frameNumber, index, reduced }: ShownView, view: View): Promise<readonly Layer[]> {
   const { rows, columns } = frame;
+  if (reduced) {
+    // A picture of them would take as much as that of the image.
+    if (overlaysOf(instance, frameNumber, frame).length > 0 || shutterOf(instance, frameNumber)) throw new Error("too large");
+    return [];
+  }
   const layers: Layer[] = [];
   if (frame.isInverse && frame.padding) {
     const pixels = view.pixels(index, true);

@@ -1,6 +1,7 @@
 /** One cell of the stage: an image with its overlay, or a sheet to read, or room for one. */
 import { Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
-import { instancePath, renderedPicture } from "../api/dicomweb";
+import { instancePath } from "../api/dicomweb";
+import { renderedPicture } from "../api/renditions";
 import { framesPerSecond } from "../dicom/cine";
 import { firstIndex, sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
 import { describeFrame } from "../dicom/frame";

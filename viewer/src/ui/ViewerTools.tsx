@@ -16,6 +16,7 @@ import { ToolButton } from "./controls";
 import { CropMenu } from "./CropMenu";
 import { FusionMenu } from "./FusionMenu";
 import { Icon, type IconName } from "./icons";
+import "./toolicons";
 import { showLanguages } from "./languages";
 import { LayoutMenu } from "./LayoutMenu";
 import { MeasureMenu } from "./MeasureMenu";
