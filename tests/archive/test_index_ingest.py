@@ -370,12 +370,12 @@ def test_a_full_disk_is_said_so_and_nothing_is_applied(index: SqlIndex) -> None:
     from gantry.errors import OutOfSpace
 
     index.apply([AddVersion(record(sop="1"), 1)])
-    pages = index._ingest._connection.execute("PRAGMA page_count").fetchone()[0]
-    index._ingest._connection.execute(f"PRAGMA max_page_count={pages + 2}")
+    pages = index._ingest._connection.raw.execute("PRAGMA page_count").fetchone()[0]
+    index._ingest._connection.raw.execute(f"PRAGMA max_page_count={pages + 2}")
     with pytest.raises(OutOfSpace):
         index.apply([AddVersion(record(sop=f"9.{i}", tick=i), 1) for i in range(500)])
     assert index.stats().instances == 1
-    index._ingest._connection.execute("PRAGMA max_page_count=1000000")
+    index._ingest._connection.raw.execute("PRAGMA max_page_count=1000000")
     index.apply([AddVersion(record(sop=f"9.{i}", tick=i), 1) for i in range(500)])
     assert index.stats().instances == 501
     assert index.check() == []
@@ -454,6 +454,6 @@ def test_closing_leaves_one_file_that_is_the_index(tmp_path: Path) -> None:
 
 
 def test_commits_are_durable_by_the_settings_of_the_writer(index: SqlIndex) -> None:
-    connection: sqlite3.Connection = index._ingest._connection
+    connection: sqlite3.Connection = index._ingest._connection.raw
     assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL

@@ -48,13 +48,13 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlIndex]:
 def issued(index: SqlIndex, query: Query) -> list[str]:
     """All statements that answering takes, those that only look how common something is included."""
     statements: list[str] = []
-    with index._readers.raw_snapshot() as connection:
-        connection.set_trace_callback(statements.append)
+    with index._readers.snapshot() as snapshot:
+        snapshot.raw.set_trace_callback(statements.append)
     try:
         index.find(query)
     finally:
-        with index._readers.raw_snapshot() as connection:
-            connection.set_trace_callback(None)
+        with index._readers.snapshot() as snapshot:
+            snapshot.raw.set_trace_callback(None)
     return [text for text in statements if text.startswith("SELECT")]
 
 
@@ -165,7 +165,8 @@ def test_whether_text_is_irregular_is_not_asked_of_every_study(
     ]
     assert probes
     for probe in probes:
-        plan = [row[3] for row in index._readers.fetch(f"EXPLAIN QUERY PLAN {probe}")]
+        with index._readers.raw() as session:
+            plan = [row[3] for row in session.raw.execute(f"EXPLAIN QUERY PLAN {probe}")]
         assert all("SEARCH" in step or "ix_studies_irregular" in step for step in plan), plan
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import bindparam, delete, literal_column, null, select, text, update
@@ -19,6 +18,7 @@ from sqlalchemy import bindparam, delete, literal_column, null, select, text, up
 from gantry.archive.index import schema
 from gantry.archive.index.columns import instance_number, joined, microseconds
 from gantry.archive.index.conflicts import ConflictLog
+from gantry.archive.index.database import Writer
 from gantry.archive.index.derive import ADD_MODALITY, DERIVATION, TOTALS, Deriver, Drift, Totals
 from gantry.archive.index.parents import Parents, Rep, SeriesState, StudyState
 from gantry.archive.index.protocol import (
@@ -32,13 +32,7 @@ from gantry.archive.index.protocol import (
     VersionKind,
     at_once,
 )
-from gantry.archive.index.sqlite import (
-    begin_writing,
-    connect_writer,
-    prepare,
-    prepare_insert,
-    translated_errors,
-)
+from gantry.archive.index.statements import prepare, prepare_insert
 from gantry.archive.query import LevelAnswer, serialise
 from gantry.archive.records import InstanceKey
 from gantry.errors import NotFound, StorageError
@@ -193,33 +187,28 @@ _FIRST_OF_PATIENT = prepare(
 class Ingest:
     """The writing side of the index. One thread at a time, which the caller sees to."""
 
-    def __init__(self, path: Path) -> None:
-        self._connection = connect_writer(path)
-        self._execute = self._connection.execute
-        self._data_version = -1
+    def __init__(self, writer: Writer) -> None:
+        self._connection = writer
+        self._execute = writer.execute
         self._conflicts = ConflictLog(self._connection)
         self._parents: Parents | None = None
         self._start()
 
     def close(self) -> None:
-        """Carry the log over into the file, so that the file alone is the index, and close the connection."""
-        with translated_errors("closing the index"):
-            try:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            finally:
-                self._connection.close()
+        """Close the connection."""
+        with self._connection.translated_errors("closing the index"):
+            self._connection.close()
 
     # -- asking -------------------------------------------------------------------------------------------
 
     def lookup(self, keys: Iterable[InstanceKey]) -> dict[InstanceKey, CurrentVersion]:
         """See `Index.lookup`."""
-        found = {}
-        with translated_errors("looking up instances"):
-            for key in keys:
-                row = self._execute(_LOOKUP, (key.sop_uid, key.series_uid, key.study_uid)).fetchone()
-                if row is not None:
-                    found[key] = self._current(key, row)
-        return found
+        asked = list(keys)
+        with self._connection.translated_errors("looking up instances"):
+            rows = self._connection.first_rows(
+                _LOOKUP, [(key.sop_uid, key.series_uid, key.study_uid) for key in asked]
+            )
+            return {key: self._current(key, row) for key, row in zip(asked, rows, strict=True) if row}
 
     def _current(self, key: InstanceKey, row: tuple[Any, ...]) -> CurrentVersion:
         instance_row, last_number, version, *of_version = row
@@ -253,16 +242,16 @@ class Ingest:
         """One durable transaction; when it fails, everything remembered of the rows is forgotten."""
         committed = False
         try:
-            with translated_errors("writing the index"):
-                version = begin_writing(self._connection)
-                if version != self._data_version or self._parents is None:
-                    self._data_version, self._parents = version, Parents(self._connection, self._conflicts)
+            with self._connection.translated_errors("writing the index"):
+                if self._connection.begin() or self._parents is None:
+                    self._parents = Parents(self._connection, self._conflicts)
                 parents = self._parents
                 self._start()
                 yield parents
                 self._write_totals()
+                self._connection.flush()
                 ready()
-                self._connection.execute("COMMIT")
+                self._connection.commit()
                 committed = True
                 parents.end_transaction()
         finally:
@@ -280,7 +269,7 @@ class Ingest:
 
     def rederive_if_older(self) -> None:
         """Derive anew what an earlier release derived in another way. Raises StorageError."""
-        with translated_errors("opening the index"):
+        with self._connection.translated_errors("opening the index"):
             row = self._connection.execute(_DERIVATION).fetchone()
         if row is None or row[0] != str(DERIVATION):
             _log.warning("the index was derived in another way; deriving its rows anew")
@@ -290,9 +279,8 @@ class Ingest:
     def _undo(self) -> None:
         """Roll back, and forget what was remembered of the rows."""
         self._parents = None
-        if self._connection.in_transaction:
-            with translated_errors("rolling back"):
-                self._connection.execute("ROLLBACK")
+        with self._connection.translated_errors("rolling back"):
+            self._connection.rollback()
 
     def _start(self) -> None:
         self._totals = Totals()

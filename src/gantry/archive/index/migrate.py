@@ -14,7 +14,8 @@ from sqlalchemy import bindparam, create_engine, insert, select
 
 from gantry.archive.index import schema
 from gantry.archive.index.derive import DERIVATION
-from gantry.archive.index.sqlite import connect_writer, prepare, translated_errors
+from gantry.archive.index.sqlite import connect_writer, translated_errors
+from gantry.archive.index.statements import prepare
 from gantry.errors import StorageError
 
 HEAD = "0002"
@@ -37,7 +38,7 @@ def prepare_file(path: Path) -> str:
                 _create(path)
             elif revision != HEAD:
                 upgrade(path, revision)
-            epoch: str = connection.execute(_EPOCH, ("epoch",)).fetchone()[0]
+            epoch: str = connection.execute(_EPOCH.sqlite, ("epoch",)).fetchone()[0]
             return epoch
         finally:
             connection.close()

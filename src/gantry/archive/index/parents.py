@@ -8,7 +8,6 @@ has written, and for the rows concerned whenever they were derived anew.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -17,7 +16,8 @@ from sqlalchemy import bindparam, func, select
 from gantry.archive.index import schema
 from gantry.archive.index.columns import modality_of, parted, series_number, study_columns, study_words
 from gantry.archive.index.conflicts import ConflictLog
-from gantry.archive.index.sqlite import prepare, prepare_insert
+from gantry.archive.index.database import Session
+from gantry.archive.index.statements import prepare, prepare_insert
 from gantry.archive.query import LevelAnswer, serialise
 from gantry.archive.records import JsonModel, ObjectRecord
 from gantry.standard.query_keys import Level
@@ -75,19 +75,25 @@ class SeriesState:
     lists_changed: bool = False
 
 
+_NUMBERED = (
+    "patients", "studies", "series", "instances", "versions", "study_facts", "series_facts", "changes",
+)  # fmt: skip
+_HIGHEST = prepare(
+    select(
+        *(
+            select(func.max(*schema.metadata.tables[name].primary_key.columns)).scalar_subquery()
+            for name in _NUMBERED
+        )
+    )
+)
+
+
 class RowIds:
     """Hands out row ids, so that rows can refer to each other before they exist; safe with one writer."""
 
-    _TABLES = (
-        "patients", "studies", "series", "instances", "versions", "study_facts", "series_facts", "changes",
-    )  # fmt: skip
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._next: dict[str, int] = {}
-        for name in self._TABLES:
-            (key,) = schema.metadata.tables[name].primary_key.columns
-            highest = connection.execute(prepare(select(func.max(key)))).fetchone()[0]
-            self._next[name] = (highest or 0) + 1
+    def __init__(self, session: Session) -> None:
+        highest = session.execute(_HIGHEST).fetchone()
+        self._next = {name: (row or 0) + 1 for name, row in zip(_NUMBERED, highest, strict=True)}
 
     def take(self, table: str) -> int:
         """The id of the next row of `table`."""
@@ -177,11 +183,11 @@ def digest_of(answer: LevelAnswer) -> bytes:
 class Parents:
     """Finds or makes the study and series rows of an object."""
 
-    def __init__(self, connection: sqlite3.Connection, conflicts: ConflictLog) -> None:
-        self._execute = connection.execute
-        self._many = connection.executemany
+    def __init__(self, session: Session, conflicts: ConflictLog) -> None:
+        self._execute = session.execute
+        self._many = session.executemany
         self._conflicts = conflicts
-        self.ids = RowIds(connection)
+        self.ids = RowIds(session)
         self._studies: dict[tuple[str, str, str, str], StudyState] = {}
         self._series: dict[tuple[int, str], SeriesState] = {}
         self.used_studies: dict[int, StudyState] = {}
