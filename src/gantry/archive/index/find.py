@@ -8,7 +8,8 @@ are opened, is limited; an answer that was cut short says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -208,19 +209,20 @@ class Finder:
         kept: list[Found] = []
         matched = examined = beyond = 0
         stopped = False
-        for values in _stream(snapshot, statement.limit(MAX_EXAMINED + 1)):
-            examined += 1
-            full = matched > end
-            beyond += full
-            if examined > MAX_EXAMINED or (full and (not page.want_total or beyond > MAX_COUNTED)):
-                stopped = True
-                break
-            one = assembler.row(values)
-            if not _fits(one, plan, files):
-                continue
-            matched += 1
-            if page.offset < matched <= end:
-                kept.append(one)
+        with closing(_stream(snapshot, statement.limit(MAX_EXAMINED + 1))) as candidates:
+            for values in candidates:
+                examined += 1
+                full = matched > end
+                beyond += full
+                if examined > MAX_EXAMINED or (full and (not page.want_total or beyond > MAX_COUNTED)):
+                    stopped = True
+                    break
+                one = assembler.row(values)
+                if not _fits(one, plan, files):
+                    continue
+                matched += 1
+                if page.offset < matched <= end:
+                    kept.append(one)
         rows = [self._with_file(one, plan, files) for one in kept]
         cut_short = files.exhausted or (stopped and matched <= end)
         total = matched if page.want_total and not stopped and not files.exhausted else None
@@ -275,10 +277,11 @@ def _fits(found: Found, plan: Plan, files: _Files) -> bool:
     return True
 
 
-def _stream(snapshot: Snapshot, statement: Select[Any]) -> Iterator[Any]:
+def _stream(snapshot: Snapshot, statement: Select[Any]) -> Generator[Any]:
     streamed = statement.execution_options(stream_results=True, max_row_buffer=_CHUNK)
-    for chunk in snapshot.select(streamed).partitions(_CHUNK):
-        yield from chunk
+    with snapshot.select(streamed) as found:
+        for chunk in found.partitions(_CHUNK):
+            yield from chunk
 
 
 def _page(limit: int | None, offset: int) -> tuple[int, int]:

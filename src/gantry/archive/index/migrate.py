@@ -10,7 +10,7 @@ import sqlite3
 import uuid
 from pathlib import Path
 
-from sqlalchemy import bindparam, create_engine, insert, select
+from sqlalchemy import Connection, bindparam, create_engine, insert, select
 
 from gantry.archive.index import schema
 from gantry.archive.index.derive import DERIVATION
@@ -21,7 +21,7 @@ from gantry.errors import StorageError
 HEAD = "0002"
 """The newest migration; a test compares it with the scripts."""
 
-_EPOCH = prepare(select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name")))
+EPOCH = prepare(select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name")))
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
@@ -38,7 +38,7 @@ def prepare_file(path: Path) -> str:
                 _create(path)
             elif revision != HEAD:
                 upgrade(path, revision)
-            epoch: str = connection.execute(_EPOCH.sqlite, ("epoch",)).fetchone()[0]
+            epoch: str = connection.execute(EPOCH.sqlite, ("epoch",)).fetchone()[0]
             return epoch
         finally:
             connection.close()
@@ -56,18 +56,23 @@ def _revision(connection: sqlite3.Connection) -> str | None:
 
 
 def _create(path: Path) -> None:
-    engine = create_engine("sqlite://", creator=lambda: _transactional(path))
+    engine = create_engine("sqlite://", creator=lambda: connect_writer(path))
     with engine.begin() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        schema.metadata.create_all(connection)
-        connection.exec_driver_sql(
-            "CREATE TABLE IF NOT EXISTS alembic_version "
-            "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
-        )
-        if connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar() == 0:
-            connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{HEAD}')")
-            fill(connection.execute)
+        create(connection)
     engine.dispose()
+
+
+def create(connection: Connection) -> None:
+    """Make the tables in their newest form, in a transaction that excludes all others."""
+    schema.metadata.create_all(connection)
+    connection.exec_driver_sql(
+        "CREATE TABLE IF NOT EXISTS alembic_version "
+        "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    if connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar() == 0:
+        connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{HEAD}')")
+        fill(connection.execute)
 
 
 def fill(execute: object) -> None:
@@ -77,12 +82,17 @@ def fill(execute: object) -> None:
     execute(insert(schema.totals).values(id=1))  # type: ignore[operator]
 
 
-def _transactional(path: Path) -> sqlite3.Connection:
-    return connect_writer(path)
-
-
 def upgrade(path: Path, revision: str = "base") -> None:
     """Run the migrations that are missing."""
+    engine = create_engine("sqlite://", creator=lambda: connect_writer(path))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        run(connection, revision)
+    engine.dispose()
+
+
+def run(connection: Connection, revision: str = "base") -> None:
+    """Run the migrations that an index of this form lacks. Raises StorageError for an unknown form."""
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -92,9 +102,5 @@ def upgrade(path: Path, revision: str = "base") -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision != "base" and revision not in known:
         raise StorageError(f"the index has form {revision}, which this release does not know")
-    engine = create_engine("sqlite://", creator=lambda: _transactional(path))
-    with engine.begin() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    engine.dispose()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -11,11 +11,15 @@ branch_labels = None
 depends_on = None
 
 
+_IRREGULAR = sa.text("issuer IS NULL OR sex IS NULL OR study_time IS NULL OR description IS NULL")
+
+
 def upgrade() -> None:
     op.create_index(
         "ix_studies_irregular",
         "studies",
         ["study_time"],
         unique=False,
-        sqlite_where=sa.text("issuer IS NULL OR sex IS NULL OR study_time IS NULL OR description IS NULL"),
+        sqlite_where=_IRREGULAR,
+        postgresql_where=_IRREGULAR,
     )

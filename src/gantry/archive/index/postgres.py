@@ -1,0 +1,472 @@
+"""All that is particular to PostgreSQL: connections, their settings, and what its errors mean.
+
+One connection of each node writes. A transaction begins by locking the row of `totals`, which every one of
+them changes: so writers of all nodes come one after the other, row ids and the numbers of the feed have no
+gaps and follow the order of the commits, and who wrote last is known by that row. The statements of a
+transaction are sent without waiting for each other's answers, as far as nobody asks for what they found.
+
+Readers come from a pool that is bounded; a snapshot is a transaction in REPEATABLE READ. Every statement of
+the code is prepared once for each connection. A connection that broke is made anew when it is next needed;
+while the server cannot be reached nobody waits for it longer than `CONNECT_S`, and who comes between two
+attempts is refused at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.adapt import AdaptersMap
+from psycopg.pq import TransactionStatus
+from psycopg.types.numeric import Int8Dumper, IntLoader
+from psycopg.types.string import StrDumperUnknown
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+from sqlalchemy import Connection, Engine, Executable, Result, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from gantry.archive.index.database import Parameters
+from gantry.archive.index.statements import Prepared, postgresql
+from gantry.errors import Corrupt, OutOfSpace, SettingsError, StorageError, Unreachable
+
+CONNECT_S = 5
+"""How long a server may take to answer before it counts as away."""
+FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
+"""Between attempts to reach a server that is away: doubled each time, as far as the last."""
+LOCK_S = 10
+"""How long to wait for another node to end its transaction, as for another process with SQLite."""
+IDLE_S = 60
+"""After how long a server ends the transaction of a node that does not go on with it: all others wait."""
+READERS = 8
+"""Connections for reading, unless the setting says otherwise."""
+PREPARED = 400
+"""Statements kept prepared by a connection; the code has about a hundred."""
+
+_T = TypeVar("_T")
+
+_SETTINGS = {
+    "application_name": "gantry",
+    "synchronous_commit": "on",
+    "lock_timeout": f"{LOCK_S}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_S}s",
+    "timezone": "UTC",
+}
+# Who was sent away by the server, or never reached it
+_AWAY = ("08", "57P01", "57P02", "57P03", "53300")
+_KINDS: tuple[tuple[str, type[StorageError]], ...] = (
+    ("53100", OutOfSpace),  # disk_full
+    ("XX001", Corrupt),  # data_corrupted
+    ("XX002", Corrupt),  # index_corrupted
+)
+# The lock is on a row that every transaction changes, so its `xmin` names who wrote last. Where the index was
+# superseded there is no such row any more, also for who was waiting for it.
+_BEGIN = "SELECT xmin::text::bigint, txid_current() & 4294967295 FROM totals WHERE id = 1 FOR UPDATE"
+
+
+class _TextDumper(StrDumperUnknown):
+    """Text without NUL, which PostgreSQL does not have; no text of a Data Set has this in its place.
+
+    Columns that are compared never hold NUL (see `columns`), so that what is asked with one finds nothing.
+    """
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "\U0010ffff") if "\0" in obj else obj)
+
+
+class _WholeLoader(IntLoader):
+    """A `numeric` is a sum of whole numbers."""
+
+
+def _adapters() -> AdaptersMap:
+    adapters = AdaptersMap(psycopg.adapters)
+    adapters.register_dumper(str, _TextDumper)
+    # One type for all, so that a statement is prepared once; columns of truth are small numbers
+    adapters.register_dumper(int, Int8Dumper)
+    adapters.register_dumper(bool, _TruthDumper)
+    adapters.register_loader("numeric", _WholeLoader)
+    return adapters
+
+
+class _TruthDumper(Int8Dumper):
+    def dump(self, obj: Any) -> Any:
+        return super().dump(int(obj))
+
+
+_ADAPTERS = _adapters()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A database, from a URL that libpq reads; `name` is the schema that tells our tables from others'.
+
+    The password is in `conninfo` alone, and in no text that is made of this.
+    """
+
+    conninfo: str
+    name: str
+
+    @classmethod
+    def parse(cls, url: str) -> Server:
+        """Read ``postgresql://USER:PASSWORD@HOST:PORT/DATABASE?schema=NAME``. Raises SettingsError."""
+        base, mark, query = url.partition("?")
+        words = query.split("&") if mark else []
+        names = [word.removeprefix("schema=") for word in words if word.startswith("schema=")]
+        rest = "&".join(word for word in words if not word.startswith("schema="))
+        name = names[-1] if names else "gantry"
+        if not name.isidentifier() or not name.isascii() or name != name.lower() or len(name) > 40:
+            raise SettingsError("the schema of an index is named by 1 to 40 small letters, digits and _")
+        conninfo = f"{base}?{rest}" if rest else base
+        try:
+            psycopg.conninfo.conninfo_to_dict(conninfo)
+        except psycopg.Error:
+            # What libpq says of it may hold the password
+            raise SettingsError("index is no URL that PostgreSQL understands") from None
+        return cls(conninfo, name)
+
+    def __repr__(self) -> str:
+        return f"Server({self!s})"
+
+    def __str__(self) -> str:
+        known = psycopg.conninfo.conninfo_to_dict(self.conninfo)
+        return f"postgresql://{known.get('host', '')}/{known.get('dbname', '')}?schema={self.name}"
+
+    def connect(self, schema: str) -> psycopg.Connection[Any]:
+        """A connection whose tables are those of one schema. Raises psycopg.Error."""
+        return psycopg.connect(self.conninfo, **connection_options(schema))
+
+
+def connection_options(schema: str) -> dict[str, Any]:
+    """What all our connections have in common."""
+    settings = {**_SETTINGS, "search_path": schema}
+    return {
+        "autocommit": True,  # transactions are begun and ended by the caller
+        "context": _ADAPTERS,
+        "connect_timeout": CONNECT_S,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "prepare_threshold": 5,
+        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
+    }
+
+
+@contextmanager
+def translated_errors(doing: str) -> Iterator[None]:
+    """Turn PostgreSQL's errors into ours; `doing` says at what step."""
+    try:
+        yield
+    except (PoolTimeout, PoolClosed) as error:
+        raise Unreachable(f"{doing}: no connection to PostgreSQL is free or can be made") from error
+    except (psycopg.Error, DBAPIError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        raise _kind(cause)(f"{doing}: {_first_line(cause)}") from error
+
+
+def _kind(cause: object) -> type[StorageError]:
+    code = getattr(cause, "sqlstate", None)
+    if code is None:
+        return Unreachable if isinstance(cause, psycopg.OperationalError) else StorageError
+    if code.startswith(_AWAY):
+        return Unreachable
+    return dict(_KINDS).get(code, StorageError)
+
+
+def _first_line(cause: object) -> str:
+    return str(cause).strip().partition("\n")[0]
+
+
+class Outage:
+    """Whether a server is away, and when it is worth trying again. Shared by all connections of an index."""
+
+    def __init__(self) -> None:
+        self._wait = FIRST_RETRY_S
+        self._until = 0.0
+        self._why = ""
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the last attempt failed, and another is not due yet."""
+        return bool(self._why) and time.monotonic() < self._until
+
+    def begins(self, why: str) -> None:
+        """An attempt failed."""
+        self._why = why
+        self._until = time.monotonic() + self._wait
+        self._wait = min(2 * self._wait, LAST_RETRY_S)
+
+    def ends(self) -> None:
+        """A connection was made."""
+        self._wait, self._why = FIRST_RETRY_S, ""
+
+    def connected(self, connect: Callable[[], psycopg.Connection[Any]]) -> psycopg.Connection[Any]:
+        """A connection made, unless an attempt failed a moment ago. Raises Unreachable, psycopg.Error."""
+        if self.lasts:
+            raise Unreachable(f"PostgreSQL is away: {self._why}")
+        try:
+            made = connect()
+        except psycopg.OperationalError as error:
+            self.begins(_first_line(error))
+            raise
+        self.ends()
+        return made
+
+
+class _PostgresSession:
+    """A connection for prepared statements."""
+
+    def __init__(self, raw: psycopg.Connection[Any]) -> None:
+        raw.prepared_max = PREPARED
+        self.raw = raw
+
+    def execute(self, statement: Prepared, parameters: Parameters = ()) -> psycopg.Cursor[Any]:
+        """See `Session.execute`."""
+        return self.raw.execute(statement.postgresql, parameters, prepare=True)
+
+    def executemany(self, statement: Prepared, rows: Iterable[Parameters]) -> None:
+        """See `Session.executemany`."""
+        for row in rows:
+            self.execute(statement, row)
+
+    def first_rows(self, statement: Prepared, rows: Sequence[Parameters]) -> list[Any]:
+        """See `Session.first_rows`."""
+        if len(rows) == 1:
+            return [self.execute(statement, rows[0]).fetchone()]
+        with self.raw.pipeline():
+            return [found.fetchone() for found in [self.execute(statement, row) for row in rows]]
+
+
+class PostgresWriter:
+    """The one connection of this node that writes; made anew when it broke."""
+
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], outage: Outage) -> None:
+        self._connect = connect
+        self._outage = outage
+        self._session: _PostgresSession | None = None
+        self._pipeline: AbstractContextManager[Any] | None = None
+        self._transaction = self._last_transaction = -1
+        self._connected()
+
+    def _connected(self) -> _PostgresSession:
+        session = self._session
+        if session is None or session.raw.closed:
+            session = self._session = _PostgresSession(self._outage.connected(self._connect))
+        return session
+
+    def execute(self, statement: Prepared, parameters: Parameters = ()) -> psycopg.Cursor[Any]:
+        """See `Session.execute`. Outside of a transaction, a connection that proves broken is made anew."""
+        if self._pipeline is not None:
+            assert self._session is not None, "a transaction has a connection"
+            return self._session.execute(statement, parameters)
+        return self._again(lambda session: session.execute(statement, parameters))
+
+    def executemany(self, statement: Prepared, rows: Iterable[Parameters]) -> None:
+        """See `Session.executemany`."""
+        for row in rows:
+            self.execute(statement, row)
+
+    def first_rows(self, statement: Prepared, rows: Sequence[Parameters]) -> list[Any]:
+        """See `Session.first_rows`."""
+        return self._again(lambda session: session.first_rows(statement, rows))
+
+    def _again(self, do: Callable[[_PostgresSession], _T]) -> _T:
+        session = self._connected()
+        try:
+            return do(session)
+        except psycopg.OperationalError:
+            if not session.raw.closed:
+                raise
+        # It was broken before, as after a restart of the server; nothing was asked of the new one yet
+        return do(self._connected())
+
+    def begin(self) -> bool:
+        """See `Writer.begin`."""
+        return self._again(self._begin)
+
+    def _begin(self, session: _PostgresSession) -> bool:
+        pipeline = session.raw.pipeline()
+        pipeline.__enter__()
+        self._pipeline = pipeline
+        try:
+            session.raw.execute("BEGIN")
+            row = session.raw.execute(_BEGIN, prepare=True).fetchone()
+        except psycopg.Error:
+            self.rollback()
+            raise
+        if row is None:
+            self.rollback()
+            raise StorageError("the index was made anew meanwhile, and another has taken its place")
+        before, self._transaction = row
+        return bool(before != self._last_transaction)
+
+    def flush(self) -> None:
+        """See `Writer.flush`."""
+        if self._pipeline is not None:
+            pipeline, self._pipeline = self._pipeline, None
+            pipeline.__exit__(None, None, None)
+
+    def commit(self) -> None:
+        """See `Writer.commit`."""
+        self.flush()
+        assert self._session is not None, "a transaction has a connection"
+        self._session.raw.execute("COMMIT")
+        self._last_transaction = self._transaction
+
+    def rollback(self) -> None:
+        """See `Writer.rollback`."""
+        self._last_transaction = -1
+        with suppress(psycopg.Error):  # what failed in it was told when it failed
+            self.flush()
+        if self._session is None or self._session.raw.closed:
+            return
+        if self._session.raw.info.transaction_status is not TransactionStatus.IDLE:
+            self._session.raw.execute("ROLLBACK")
+
+    def translated_errors(self, doing: str) -> AbstractContextManager[None]:
+        """See `Writer.translated_errors`."""
+        return translated_errors(doing)
+
+    def close(self) -> None:
+        """See `Writer.close`."""
+        if self._session is not None:
+            self._session.raw.close()
+
+
+class PostgresSnapshot(_PostgresSession):
+    """A connection whose statements all see the same state."""
+
+    def __init__(self, connection: Connection) -> None:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, psycopg.Connection)
+        super().__init__(raw)
+        self._connection = connection
+        self.is_open = True
+
+    def select(self, statement: Executable) -> Result[Any]:
+        """See `Snapshot.select`."""
+        return self._connection.execute(statement)
+
+
+class PostgresReaders:
+    """A bounded pool of connections for reading.
+
+    A thread that asks while it holds a snapshot is answered from that: it must not wait for a second
+    connection that others like it hold.
+    """
+
+    def __init__(self, server: Server, schema: str, count: int, outage: Outage) -> None:
+        self._outage = outage
+        self._held = threading.local()
+        self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
+            server.conninfo,
+            kwargs=connection_options(schema),
+            min_size=1,
+            max_size=count,
+            open=False,
+            close_returns=True,  # so SQLAlchemy gives them back
+            reconnect_timeout=2 * LAST_RETRY_S,
+            name=f"index {schema}",
+        )
+        self._pool.open()
+        self._engine = engine_over(self._taken, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def fetch(self, statement: Prepared, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """See `Readers.fetch`."""
+        try:
+            return self._fetched(statement, parameters)
+        except Unreachable:
+            if self._outage.lasts:
+                raise
+        self._drop_broken()
+        return self._fetched(statement, parameters)
+
+    def _fetched(self, statement: Prepared, parameters: Parameters) -> list[tuple[Any, ...]]:
+        with self.raw() as session:
+            return session.execute(statement, parameters).fetchall()
+
+    @contextmanager
+    def raw(self) -> Iterator[_PostgresSession]:
+        """See `Readers.raw`."""
+        with translated_errors("reading the index"):
+            held: PostgresSnapshot | None = getattr(self._held, "snapshot", None)
+            if held is not None and held.is_open:
+                yield held
+                return
+            connection = self._taken()
+            try:
+                yield _PostgresSession(connection)
+            finally:
+                self._pool.putconn(connection)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[PostgresSnapshot]:
+        """See `Readers.snapshot`."""
+        with translated_errors("reading the index"), self._transaction() as connection:
+            snapshot = self._held.snapshot = PostgresSnapshot(connection)
+            try:
+                yield snapshot
+            finally:
+                snapshot.is_open = False
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        connection = self._engine.connect()
+        try:
+            try:
+                connection.begin()
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                connection.close()
+                self._drop_broken()
+                connection = self._engine.connect()
+                connection.begin()
+            yield connection
+        finally:
+            connection.close()
+
+    def _taken(self) -> psycopg.Connection[Any]:
+        """A connection of the pool. Raises PoolTimeout, when none is free for long or the server is away."""
+        try:
+            taken = self._pool.getconn(timeout=FIRST_RETRY_S if self._outage.lasts else CONNECT_S)
+        except PoolTimeout:
+            self._outage.begins("it gives no connection")
+            raise
+        self._outage.ends()
+        return taken
+
+    def _drop_broken(self) -> None:
+        """Have connections that broke while nobody used them made anew, as after a restart of the server."""
+        with suppress(PoolClosed):
+            self._pool.check()
+
+    def explain(self, statement: Executable) -> list[str]:
+        """See `Readers.explain`."""
+        with self.snapshot() as snapshot:
+            compiled = statement.compile(  # type: ignore[attr-defined]
+                dialect=postgresql(), compile_kwargs={"render_postcompile": True}
+            )
+            values = [compiled.params[name] for name in compiled.positiontup or ()]
+            return [line for (line,) in snapshot.raw.execute(f"EXPLAIN {compiled}", values)]
+
+    def close(self) -> None:
+        """See `Readers.close`."""
+        self._engine.dispose()
+        self._pool.close()
+
+
+def engine_over(connect: Callable[[], psycopg.Connection[Any]], begin: str) -> Engine:
+    """SQLAlchemy over connections of ours, whose transactions begin with `begin`."""
+    engine = create_engine(
+        "postgresql+psycopg://", creator=connect, poolclass=NullPool, use_native_hstore=False
+    )
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
