@@ -27,7 +27,7 @@ MIGRATION_LOCK = "2s"
 """How long a migration waits for a table, and all who come after it with it, before it lets them pass."""
 MIGRATION_TRIES = 30
 _PAUSE_S = 1.0
-_MAKING = 4726_0001
+MAKING = 4726_0001
 """The advisory lock of whoever makes or changes tables: SQL has no other way to wait for a table to be."""
 
 
@@ -45,7 +45,7 @@ class PostgresSchema:
         with translated_errors("opening the index"), self._connect() as connection:
             # Of the session, not of a transaction: a migration may take several
             connection.execute("SET lock_timeout = 0")
-            connection.execute("SELECT pg_advisory_lock(%s)", (_MAKING,))
+            connection.execute("SELECT pg_advisory_lock(%s)", (MAKING,))
             connection.execute(f"SET lock_timeout = '{MIGRATION_LOCK}'")
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {self._schema}")
             revision = self._revision(connection)
