@@ -35,7 +35,7 @@ from gantry.archive.index.protocol import (
 from gantry.archive.index.statements import prepare, prepare_insert
 from gantry.archive.query import LevelAnswer, serialise
 from gantry.archive.records import InstanceKey
-from gantry.errors import NotFound, StorageError
+from gantry.errors import NotFound, Raced
 from gantry.standard.query_keys import Level
 
 _log = logging.getLogger(__name__)
@@ -288,9 +288,14 @@ class Ingest:
         self._dirty_series: dict[int, StudyState] = {}
         self._dirty_studies: dict[int, StudyState] = {}
         self._patients_to_check: dict[int, StudyState] = {}
+        self._unknown: set[str] = set()
 
     def _apply(self, changes: Sequence[IndexChange], parents: Parents) -> int:
         last = 0
+        # All at once, because the answer of a database far away takes longer than what it answers
+        sop_uids = list({change.record.key.sop_uid for change in changes if isinstance(change, AddVersion)})
+        known = self._connection.first_rows(_FIND_SOP, [(uid,) for uid in sop_uids])
+        self._unknown = {uid for uid, row in zip(sop_uids, known, strict=True) if row is None}
         for change in changes:
             if isinstance(change, AddVersion):
                 last = self._add_version(change, parents)
@@ -310,6 +315,9 @@ class Ingest:
 
     def _instance(self, key: InstanceKey, at: int) -> tuple[int, int | None, int] | None:
         """Row, visible version and last number of an instance; notes a SOP UID that is also elsewhere."""
+        if key.sop_uid in self._unknown:  # whoever asks adds it
+            self._unknown.remove(key.sop_uid)
+            return None
         rows = self._execute(_FIND_SOP, (key.sop_uid,)).fetchall()
         if not rows:
             return None
@@ -533,6 +541,4 @@ class Ingest:
 
 def _check_number(key: InstanceKey, number: int, last_number: int) -> None:
     if number <= last_number:
-        raise StorageError(
-            f"instance {key.sop_uid} has version {last_number} already, so {number} cannot follow"
-        )
+        raise Raced(f"instance {key.sop_uid} has version {last_number} already, so {number} cannot follow")

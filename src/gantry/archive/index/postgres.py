@@ -234,8 +234,8 @@ class _PostgresSession:
 
     def first_rows(self, statement: Prepared, rows: Sequence[Parameters]) -> list[Any]:
         """See `Session.first_rows`."""
-        if len(rows) == 1:
-            return [self.execute(statement, rows[0]).fetchone()]
+        if len(rows) < 2:
+            return [self.execute(statement, row).fetchone() for row in rows]
         with self.raw.pipeline():
             return [found.fetchone() for found in [self.execute(statement, row) for row in rows]]
 
@@ -259,8 +259,7 @@ class PostgresWriter:
 
     def execute(self, statement: Prepared, parameters: Parameters = ()) -> psycopg.Cursor[Any]:
         """See `Session.execute`. Outside of a transaction, a connection that proves broken is made anew."""
-        if self._pipeline is not None:
-            assert self._session is not None, "a transaction has a connection"
+        if self._pipeline is not None and self._session is not None:
             return self._session.execute(statement, parameters)
         return self._again(lambda session: session.execute(statement, parameters))
 
@@ -271,6 +270,8 @@ class PostgresWriter:
 
     def first_rows(self, statement: Prepared, rows: Sequence[Parameters]) -> list[Any]:
         """See `Session.first_rows`."""
+        if self._pipeline is not None and self._session is not None:
+            return self._session.first_rows(statement, rows)
         return self._again(lambda session: session.first_rows(statement, rows))
 
     def _again(self, do: Callable[[_PostgresSession], _T]) -> _T:
