@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from gantry import __version__
 from gantry.archive.archive import Archive
+from gantry.errors import Unreachable
 from gantry.server.http import Request, Response, json_response
 
 MAX_DAMAGED = 1000
@@ -30,10 +31,14 @@ class Health:
         self._scrub = scrub
 
     async def health(self, _request: Request) -> Response:
-        """200 where objects can be stored and found; 503 where only reading works (N6)."""
-        why = self._archive.read_only
+        """200 where objects can be stored and found; 503 where they cannot (N6), or the index is away."""
+        why, status = self._archive.read_only, "read-only"
+        try:
+            await asyncio.to_thread(self._archive.reach_index)
+        except Unreachable as error:
+            why, status = why or str(error), "no index"
         answer: dict[str, object] = {
-            "status": "read-only" if why else "ok",
+            "status": status if why else "ok",
             "reason": why,
             "version": __version__,
             "damaged": len(self._archive.damaged()),

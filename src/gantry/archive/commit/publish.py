@@ -49,6 +49,7 @@ class Publisher:
             self._prepare_folder(folder, batch)
             self._rename(staged, path)
         batch.published.append(path)
+        batch.staged[path] = staged
         batch.folders.add(folder)
 
     def write_act(self, batch: Batch) -> None:
@@ -74,9 +75,25 @@ class Publisher:
             with suppress(OSError):
                 self._disk.unlink(path)
         if batch.act:
-            self._void_acts.append(batch.act)
-            with suppress(OSError):
-                self._remove_void_acts()
+            self.void(batch.act)
+
+    def void(self, act: str) -> None:
+        """Remove an act that was not done."""
+        self._void_acts.append(act)
+        with suppress(OSError):
+            self._remove_void_acts()
+
+    def take_back(self, batch: Batch) -> bool:
+        """Give what the batch published its temporary names again; whether all of it has them."""
+        try:
+            for path in reversed(batch.published):
+                self._disk.rename(path, batch.staged[path])
+                batch.published.remove(path)
+        except OSError:
+            return False
+        finally:
+            self.withdraw(batch)
+        return True
 
     def close(self) -> None:
         """All that was named is committed."""

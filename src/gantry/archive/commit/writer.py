@@ -16,10 +16,13 @@ from gantry.archive.commit.publish import Publisher
 from gantry.archive.commit.rows import Rows
 from gantry.archive.commit.writable import Writable
 from gantry.archive.disk import Disk
-from gantry.archive.incoming import refusal_for, storage_error
+from gantry.archive.incoming import refusal_for, refusal_of, storage_error
 from gantry.archive.index.protocol import IndexChange
 from gantry.archive.outcome import Reason, Refused
-from gantry.errors import OutOfSpace, ReadOnly, StorageError
+from gantry.errors import Raced, ReadOnly, StorageError
+
+MOST_RACES = 20
+"""How often a batch is done anew because another node has changed what it was about."""
 
 
 class Writer:
@@ -36,26 +39,33 @@ class Writer:
 
     def write(self, arrivals: Sequence[Arrival], *, is_logged: bool = False) -> None:
         """Give arrivals their files, rows and outcomes. What `is_logged` was answered before."""
-        batch = Batch(is_logged)
+        try:
+            for _ in range(MOST_RACES):
+                batch = Batch(is_logged)
+                if self._wrote(arrivals, batch):
+                    return
+        finally:
+            # Whatever else went wrong, nobody may wait for ever or take silence for success.
+            refuse(arrivals, Refused(Reason.STORAGE, Reason.STORAGE.value))
+
+    def _wrote(self, arrivals: Sequence[Arrival], batch: Batch) -> bool:
+        """Whether the arrivals have what they came for, or a refusal; False where another was faster."""
         try:
             self._write(arrivals, batch)
         except SyncFailed as error:
             self._writable.end(str(error))
             refuse(arrivals, Refused(Reason.READ_ONLY, self._writable.ended))
         except ReadOnly as error:
-            refuse(arrivals, Refused(Reason.READ_ONLY, str(error)))
+            refuse(arrivals, refusal_of(error))
         except OSError as error:
             self._publisher.withdraw(batch)
             refuse(arrivals, refusal_for(error))
-        except OutOfSpace as error:
-            self._publisher.withdraw(batch)
-            refuse(arrivals, Refused(Reason.OUT_OF_SPACE, str(error)))
+        except Raced:
+            return not self._publisher.take_back(batch)
         except StorageError as error:
             self._publisher.withdraw(batch)
-            refuse(arrivals, Refused(Reason.STORAGE, f"{Reason.STORAGE.value} ({error})"))
-        finally:
-            # Whatever else went wrong, nobody may wait for ever or take silence for success.
-            refuse(arrivals, Refused(Reason.STORAGE, Reason.STORAGE.value))
+            refuse(arrivals, refusal_of(error))
+        return True
 
     def act(self, entries: Sequence[ActEntry]) -> None:
         """Do what an act says, as one act. Raises ReadOnly, StorageError."""
@@ -64,7 +74,7 @@ class Writer:
         try:
             self._publisher.write_act(batch)
             self._publisher.sync(batch)
-            applied = self._rows.add(batch)
+            applied = self._rows.add(batch, void=self._publisher.void)
         except SyncFailed as error:
             self._writable.end(str(error))
             raise ReadOnly(self._writable.ended) from error
@@ -82,6 +92,7 @@ class Writer:
         self._publisher.close()
 
     def _write(self, arrivals: Sequence[Arrival], batch: Batch) -> None:
+        self._writable.settle()
         if not batch.is_logged:
             self._writable.require()
             self._publisher.begin_batch()
@@ -109,10 +120,10 @@ class Writer:
         """
         self._publisher.write_act(batch)
         if self._writable.ended:
-            return self._rows.add(batch)  # logged, and nothing is promised of it
+            return self._rows.add(batch, void=self._publisher.void)  # logged, and nothing is promised of it
         syncing = beside(self._syncs, self._publisher.sync, batch)
         try:
-            return self._rows.add(batch, syncing.result)
+            return self._rows.add(batch, syncing.result, void=self._publisher.void)
         finally:
             failure = syncing.exception()
             if isinstance(failure, SyncFailed):

@@ -35,7 +35,7 @@ from gantry.archive.index.protocol import (
 from gantry.archive.index.statements import prepare, prepare_insert
 from gantry.archive.query import LevelAnswer, serialise
 from gantry.archive.records import InstanceKey
-from gantry.errors import NotFound, Raced
+from gantry.errors import NotFound, Raced, StorageError, Unreachable
 from gantry.standard.query_keys import Level
 
 _log = logging.getLogger(__name__)
@@ -251,12 +251,20 @@ class Ingest:
                 self._write_totals()
                 self._connection.flush()
                 ready()
-                self._connection.commit()
+                self._commit()
                 committed = True
                 parents.end_transaction()
         finally:
             if not committed:
                 self._undo()
+
+    def _commit(self) -> None:
+        try:
+            with self._connection.translated_errors("committing to the index"):
+                self._connection.commit()
+        except Unreachable as error:
+            # Whether it took place is not known, unlike where the connection was lost before
+            raise StorageError(str(error)) from error
 
     def rederive(self) -> list[Drift]:
         """Derive every row from the versions anew, in one transaction; what was wrong before."""
