@@ -584,3 +584,18 @@ def test_deleted_studies_do_not_come_back_as_irregular(database: Database) -> No
         result = index.find(Query(Level.STUDY, keys, want_total=True))
         assert ([row.study_uid for row in result.rows], result.total) == (["1.1"], 1)
     index.close()
+
+
+def test_text_that_is_longer_than_any_may_be_is_stored_and_found(database: Database) -> None:
+    long = "Ä語" * 500
+    index = SqlIndex(database)
+    strange = {"00100020": element("LO", long), "00100021": element("LO", f"{long}X")}
+    odd = record("1.1", "1", "1", patient=strange, accession=long, name=long, modality=long)
+    index.apply([AddVersion(odd, 1)])
+    index.apply([AddVersion(record("1.2", "2", "2", tick=1, name=long[:-1], accession="A"), 1)])
+    for keys in ({"00100020": element("LO", long)}, {"00100010": element("PN", long)}):
+        assert [row.study_uid for row in index.find(Query(Level.STUDY, keys)).rows] == ["1.1"]
+    found = index.find(Query(Level.STUDY, {"00080050": element("SH", f"{long[:50]}*")}, want_total=True))
+    assert [row.study_uid for row in found.rows] == ["1.1"]
+    assert index.check() == []
+    index.close()

@@ -29,7 +29,7 @@ from gantry.archive.index.protocol import VersionKind
 from gantry.archive.index.statements import Prepared, prepare, prepare_insert
 from gantry.archive.query import LevelAnswer
 
-DERIVATION = 1
+DERIVATION = 2
 """Which way rows are derived, as an index notes it. Raise it when the same version gives other columns or
 words: an index that notes another number derives all of its rows anew when it is opened."""
 

@@ -14,7 +14,14 @@ from hashlib import blake2b
 from sqlalchemy import bindparam, func, select
 
 from gantry.archive.index import schema
-from gantry.archive.index.columns import modality_of, parted, series_number, study_columns, study_words
+from gantry.archive.index.columns import (
+    indexed,
+    modality_of,
+    parted,
+    series_number,
+    study_columns,
+    study_words,
+)
 from gantry.archive.index.conflicts import ConflictLog
 from gantry.archive.index.database import Session
 from gantry.archive.index.statements import prepare, prepare_insert
@@ -373,5 +380,5 @@ def _study_key(record: ObjectRecord) -> tuple[str, str, str, str]:
     """Patient ID, issuer, scope and Study UID: an empty Patient ID is a patient of its own for each study."""
     patient_id = record.patient_id
     if patient_id:
-        return patient_id, record.issuer, "", record.key.study_uid
+        return indexed(patient_id), indexed(record.issuer), "", record.key.study_uid
     return "", "", record.key.study_uid, record.key.study_uid
