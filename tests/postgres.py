@@ -110,19 +110,16 @@ class PostgresServer:
                 return
 
     def kill(self) -> None:
-        """Kill all of its processes at once, as a power cut would, and wait until they are gone."""
+        """End it without a word to anybody, as ``pg_ctl stop -m immediate`` does, and wait until it is gone."""
         assert self._process is not None
-        # Its children end by themselves when the one above them is gone, but not at once
         self._process.send_signal(signal.SIGQUIT)
         self._process.wait()
         self._process = None
 
     def stop(self) -> None:
-        """Stop it for good."""
+        """Stop it for good; nobody needs what it holds."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait()
-            self._process = None
+            self.kill()
         shutil.rmtree(self._folder)
 
     def _run(self, program: str, *arguments: str) -> None:

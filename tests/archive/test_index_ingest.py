@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from gantry.archive.records import InstanceKey
 from gantry.errors import NotFound, StorageError
 from gantry.standard.query_keys import Level
 from index_records import CT_IMAGE, at, element, record
+from postgres import PostgresServer, database_at
 from support import examples
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -145,6 +147,18 @@ def test_n12_replayed_in_order_an_index_is_equal_row_by_row(chosen: list[Step], 
     changes = history(chosen)
     batches = [changes[i : i + size] for i in range(0, len(changes), size)]
     assert dump_after([[change] for change in changes]) == dump_after(batches)
+
+
+@pytest.mark.peer
+@examples(15)
+@given(st.lists(steps, max_size=30))
+def test_n12_rows_in_postgresql_are_those_in_sqlite(postgres: PostgresServer, chosen: list[Step]) -> None:
+    batches = [[change] for change in history(chosen)]
+    with closing(SqlIndex(database_at(postgres.fresh_url()))) as index:
+        for batch in batches:
+            index.apply(batch)
+        assert index.check() == []
+        assert list(index.canonical_dump()) == dump_after(batches)
 
 
 @examples(40)
