@@ -83,7 +83,25 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        self._process = subprocess.Popen(
+        self._process = self._started()
+        import psycopg
+
+        end = time.monotonic() + _START_S
+        while True:
+            try:
+                psycopg.connect(self.url, connect_timeout=2).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+                if self._process.poll() is not None:
+                    # what a killed one left behind is still ending, and holds its memory
+                    self._process = self._started()
+            else:
+                return
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             [
                 self._programs / "postgres", "-D", str(self._data), "-p", str(self.port),
                 "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
@@ -96,23 +114,11 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        import psycopg
 
-        end = time.monotonic() + _START_S
-        while True:
-            try:
-                psycopg.connect(self.url, connect_timeout=2).close()
-            except psycopg.OperationalError:
-                if time.monotonic() > end or self._process.poll() is not None:
-                    raise
-                time.sleep(0.05)
-            else:
-                return
-
-    def kill(self) -> None:
+    def kill(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """End it without a word to anybody, as ``pg_ctl stop -m immediate`` does, and wait until it is gone."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGQUIT)
+        self._process.send_signal(how)
         self._process.wait()
         self._process = None
 

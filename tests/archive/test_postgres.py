@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +27,7 @@ from gantry.archive.outcome import NewVersion, Reason, Refused, Stored
 from gantry.archive.query import Query
 from gantry.errors import Raced, SettingsError, StorageError, Unreachable
 from gantry.standard.query_keys import Level
+from gantry_process import start
 from index_records import element, record
 from postgres import PostgresServer, database_at
 from stored_objects import SCANNER, key_of, part10, uid
@@ -142,6 +144,70 @@ def test_no_word_of_ours_holds_the_password(postgres: PostgresServer, tmp_path: 
         assert "hunter2" not in f"{told.value!r} {told.value}"
 
 
+# -- forms ------------------------------------------------------------------------------------------------
+
+
+def shape_of(postgres: PostgresServer, schema: str) -> list[tuple[Any, ...]]:
+    """Columns and indexes, however they were made; two that are alike have the same words."""
+    with psycopg.connect(postgres.url) as connection:
+        columns = connection.execute(
+            "SELECT table_name, column_name, data_type, collation_name, is_nullable, column_default "
+            "FROM information_schema.columns WHERE table_schema = %s",
+            (schema,),
+        ).fetchall()
+        indexes = connection.execute(
+            "SELECT tablename, indexname, indexdef, '', '', '' FROM pg_indexes WHERE schemaname = %s",
+            (schema,),
+        ).fetchall()
+    return sorted(tuple(str(word).replace(schema, "") for word in row) for row in columns + indexes)
+
+
+def test_migrations_lead_to_the_schema(postgres: PostgresServer) -> None:
+    fresh, migrated = (Server.parse(postgres.fresh_url()) for _ in range(2))
+    PostgresSchema(fresh, fresh.name).prepare()
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {migrated.name}")
+    database = PostgresSchema(migrated, migrated.name)
+    database._migrate("base")
+    assert shape_of(postgres, migrated.name) == shape_of(postgres, fresh.name)
+    with closing(SqlIndex(database)) as index:
+        index.apply([AddVersion(record(), 1)])
+        assert index.check() == []
+
+
+def test_an_index_is_migrated_while_others_write_to_it(postgres: PostgresServer) -> None:
+    server = Server.parse(postgres.fresh_url())
+    database = PostgresSchema(server, server.name)
+    with closing(SqlIndex(database)) as index, server.connect(server.name) as other:
+        index.apply([AddVersion(record(), 1)])
+        before = shape_of(postgres, server.name)
+        other.execute("DROP INDEX ix_studies_irregular")
+        other.execute("UPDATE alembic_version SET version_num = '0001'")
+        other.execute("BEGIN")  # a node in the middle of a long transaction
+        other.execute("UPDATE studies SET study_time = study_time")
+        migrating = threading.Thread(target=database.prepare)
+        migrating.start()
+        time.sleep(0.5)
+        assert migrating.is_alive()
+        assert len(index.find(Query(Level.STUDY, {})).rows) == 1
+        index.apply([AddVersion(record("1.9", "1.9.1", "1.9.1.1", tick=1, patient_id="P9"), 1)])
+        assert migrating.is_alive()
+        other.execute("COMMIT")
+        migrating.join()
+        assert shape_of(postgres, server.name) == before
+        assert index.check() == []
+
+
+def test_b80_an_index_of_a_later_release_is_refused(postgres: PostgresServer) -> None:
+    server = Server.parse(postgres.fresh_url())
+    database = PostgresSchema(server, server.name)
+    database.prepare()
+    with server.connect(server.name) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StorageError, match="9999"):
+        SqlIndex(database)
+
+
 # -- many nodes -------------------------------------------------------------------------------------------
 
 
@@ -160,7 +226,11 @@ def test_four_nodes_write_to_one_index_at_once(postgres: PostgresServer) -> None
     try:
         for node in nodes:
             assert node.stdout is not None and node.stdout.readline() == "ready\n"
-        told = [node.communicate("go\n", timeout=100)[0] for node in nodes]
+        for node in nodes:
+            assert node.stdin is not None
+            node.stdin.write("go\n")
+            node.stdin.flush()
+        told = [node.communicate(timeout=100)[0] for node in nodes]
         assert [node.returncode for node in nodes] == [0] * NODES
     finally:
         for node in nodes:
@@ -176,7 +246,7 @@ def test_four_nodes_write_to_one_index_at_once(postgres: PostgresServer) -> None
         assert len(rows) == len(set(rows)) == stats.versions
         contested = [number for key, number in rows if key.study_uid == "9.2"]
         assert len(contested) == NODES * EACH
-        assert stats.patients == NODES + 2
+        assert stats.patients == NODES + 1
         (shared,) = index.find(Query(Level.STUDY, {"0020000D": element("UI", "9.1")})).rows
         assert shared.study_counts is not None and shared.study_counts.instances == NODES * EACH
 
@@ -286,10 +356,10 @@ def test_n03_a_database_killed_while_objects_come_in_costs_nothing_that_was_ackn
         for sender in senders:
             sender.start()
         try:
-            for _ in range(2):
+            for how in (signal.SIGQUIT, signal.SIGKILL):
                 before = len(kept)
                 until(lambda: len(kept) > before + 60)  # noqa: B023 - asked within the round
-                own_server.kill()
+                own_server.kill(how)
                 away = len(refused)
                 until(lambda: len(refused) > away + 3)  # noqa: B023
                 with pytest.raises(Unreachable):
@@ -370,3 +440,42 @@ def test_an_act_of_which_nobody_knows_whether_it_was_committed_is_found_out(
         assert isinstance(outcome, Stored)
         assert archive.verify().is_clean
     assert len(list((tmp_path / "acts").iterdir())) == 1
+
+
+def test_a_server_says_that_its_index_is_away_and_goes_on_when_it_is_back(
+    own_server: PostgresServer, tmp_path: Path
+) -> None:
+    url = own_server.fresh_url().replace("gantry@", "gantry:hunter2@")
+    server = start(tmp_path / "data", index=url, index_connections=4)
+    try:
+        with server.client() as http:
+
+            def send(instance: int) -> int:
+                body = b"".join(
+                    [
+                        b"--b\r\nContent-Type: application/dicom\r\n\r\n",
+                        part10(1, 1, instance),
+                        b"\r\n--b--\r\n",
+                    ]
+                )
+                kind = {"content-type": 'multipart/related; type="application/dicom"; boundary=b'}
+                return http.post("/dicom-web/studies", content=body, headers=kind).status_code
+
+            assert send(1) == 200
+            own_server.kill()
+            assert send(2) == 503
+            health, found = http.get("/api/health"), http.get("/dicom-web/studies")
+            assert (health.status_code, health.json()["status"]) == (503, "no index")
+            assert (found.status_code, "retry-after" in found.headers) == (503, True)
+            own_server.start()
+            until(lambda: http.get("/api/health").status_code == 200)
+            assert send(2) == 200
+            assert len(http.get("/dicom-web/instances").json()) == 2
+        assert "hunter2" not in server.words
+    finally:
+        assert server.stop() == 0
+    assert "read-only" not in server.words
+    shown = subprocess.run(
+        [sys.executable, "-m", "gantry", "config", "--index", url], capture_output=True, text=True, check=True
+    )
+    assert "postgresql://gantry:***@" in shown.stdout and "hunter2" not in shown.stdout

@@ -1,7 +1,16 @@
 """Bringing the index file to the form that this release expects.
 
-A new file is made from `schema.py` in one go; an older one goes through the migrations. Alembic is loaded
+A new one is made from `schema.py` in one go; an older one goes through the migrations. Alembic is loaded
 only then, because it takes longer to load than everything else here takes to run.
+
+On PostgreSQL other nodes work on while a migration runs, so it takes no lock for long:
+
+- it adds (tables, columns without a default that must be written, indexes), and leaves what is in use; a
+  release later, when no node needs it any more, another one may remove it;
+- each runs in a transaction of its own, which waits two seconds for a lock and then lets others pass, and is
+  tried again (`postgres_schema`);
+- an index of a table that grows is added by `add_index`, which writers need not wait for;
+- rows are not rewritten: what is derived in another way is told by `derive.DERIVATION`.
 """
 
 from __future__ import annotations
@@ -9,6 +18,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, create_engine, insert, select
 
@@ -104,3 +114,18 @@ def run(connection: Connection, revision: str = "base") -> None:
         raise StorageError(f"the index has form {revision}, which this release does not know")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def add_index(name: str, table: str, columns: list[str], **options: Any) -> None:
+    """Add an index, for use in a migration; on PostgreSQL while others write to the table."""
+    from alembic import op
+
+    if op.get_bind().dialect.name != "postgresql":
+        op.create_index(name, table, columns, **options)
+        return
+    with op.get_context().autocommit_block():
+        # It holds nobody up while it waits for transactions that began before
+        op.execute("SET lock_timeout = 0")
+        # An attempt that was broken off leaves one that is not used
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        op.create_index(name, table, columns, postgresql_concurrently=True, **options)

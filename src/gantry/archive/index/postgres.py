@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
@@ -36,7 +37,7 @@ from gantry.errors import Corrupt, OutOfSpace, SettingsError, StorageError, Unre
 
 CONNECT_S = 5
 """How long a server may take to answer before it counts as away."""
-FIRST_RETRY_S, LAST_RETRY_S = 0.1, 5.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.1, 2.0
 """Between attempts to reach a server that is away: doubled each time, as far as the last."""
 LOCK_S = 10
 """How long to wait for another node to end its transaction, as for another process with SQLite."""
@@ -187,6 +188,11 @@ class Outage:
         self._wait = FIRST_RETRY_S
         self._until = 0.0
         self._why = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the last attempt failed."""
+        return bool(self._why)
 
     @property
     def lasts(self) -> bool:
@@ -361,6 +367,7 @@ class PostgresReaders:
 
     def __init__(self, server: Server, schema: str, count: int, outage: Outage) -> None:
         self._outage = outage
+        self._connect = partial(server.connect, schema)
         self._held = threading.local()
         self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
             server.conninfo,
@@ -431,19 +438,20 @@ class PostgresReaders:
             connection.close()
 
     def _taken(self) -> psycopg.Connection[Any]:
-        """A connection of the pool. Raises PoolTimeout, when none is free for long or the server is away."""
-        try:
-            taken = self._pool.getconn(timeout=FIRST_RETRY_S if self._outage.lasts else CONNECT_S)
-        except PoolTimeout:
-            self._outage.begins("it gives no connection")
-            raise
-        self._outage.ends()
-        return taken
+        """A connection of the pool. Raises Unreachable, psycopg.Error where none is to be had."""
+        if self._outage.is_known:
+            self._look()
+        return self._pool.getconn(timeout=CONNECT_S)
 
     def _drop_broken(self) -> None:
         """Have connections that broke while nobody used them made anew, as after a restart of the server."""
-        with suppress(PoolClosed):
+        with translated_errors("reading the index"):
+            self._look()
             self._pool.check()
+
+    def _look(self) -> None:
+        """Raises as `_taken` does while the server is away, which the pool would say only after a while."""
+        self._outage.connected(self._connect).close()
 
     def explain(self, statement: Executable) -> list[str]:
         """See `Readers.explain`."""
