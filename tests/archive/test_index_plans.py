@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Select
 
-from gantry.archive.index import AddVersion
+from gantry.archive.index import AddVersion, conditions
 from gantry.archive.index.conditions import RARE
+from gantry.archive.index.database import Database
+from gantry.archive.index.postgres import Server
 from gantry.archive.index.rows import count_rows, select_rows
 from gantry.archive.index.sql_index import SqlIndex
+from gantry.archive.index.sqlite_file import SqliteFile
 from gantry.archive.query import OrderBy, Query
 from gantry.standard.query_keys import Level
 from index_records import element, record
+from postgres import PostgresServer, database_at
 
 STUDIES = 2 * RARE + 100
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlIndex]:
-    opened = SqlIndex(tmp_path_factory.mktemp("plans") / "index.sqlite")
+    with closing(filled(SqliteFile(tmp_path_factory.mktemp("plans") / "index.sqlite"))) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def in_postgresql(postgres: PostgresServer) -> Iterator[SqlIndex]:
+    url = postgres.fresh_url()
+    with closing(filled(database_at(url), STUDIES // 4)) as opened:
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            # as autovacuum does after a while
+            connection.execute(f"SET search_path = {Server.parse(url).name}")
+            connection.execute("ANALYZE")
+        yield opened
+
+
+def filled(database: Database, studies: int = STUDIES) -> SqlIndex:
+    opened = SqlIndex(database)
     opened.apply(
         [
             AddVersion(
@@ -38,11 +60,10 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlIndex]:
                 ),
                 1,
             )
-            for i in range(STUDIES)
+            for i in range(studies)
         ]
     )
-    yield opened
-    opened.close()
+    return opened
 
 
 def issued(index: SqlIndex, query: Query) -> list[str]:
@@ -58,7 +79,7 @@ def issued(index: SqlIndex, query: Query) -> list[str]:
     return [text for text in statements if text.startswith("SELECT")]
 
 
-def plan_of(index: SqlIndex, query: Query, *, counting: bool = False) -> list[str]:
+def plan_of(index: SqlIndex, query: Query, *, counting: bool = False, page: int = 0) -> list[str]:
     with index._readers.snapshot() as connection:
         plan = index._finder.plan(connection, query, with_files=False, for_counting=counting)
     statement: Select[Any]
@@ -66,7 +87,7 @@ def plan_of(index: SqlIndex, query: Query, *, counting: bool = False) -> list[st
         statement = count_rows(plan.level, plan.clauses, from_below=plan.from_below)
     else:
         statement = select_rows(plan.level, plan.clauses, query.order, from_below=plan.from_below)
-    return index._readers.explain(statement)
+    return index._readers.explain(statement.limit(page) if page else statement)
 
 
 KEYS = [
@@ -205,3 +226,25 @@ def test_listed_or_tested_the_same_studies_are_found(
     for order in OrderBy:
         result = index.find(Query(Level.STUDY, keys, order=order, want_total=True))
         assert len({row.study_uid for row in result.rows}) == result.total == expected
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("keys", KEYS, ids=lambda keys: "-".join(keys))
+def test_a_selective_query_of_postgresql_never_reads_all_studies(
+    in_postgresql: SqlIndex, keys: dict[str, Any]
+) -> None:
+    for level in (Level.STUDY, Level.SERIES, Level.IMAGE):
+        for counting in (False, True):
+            plan = plan_of(in_postgresql, Query(level, keys), counting=counting)
+            assert not [step for step in plan if "Seq Scan" in step], "\n".join(plan)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("order", list(OrderBy))
+@pytest.mark.parametrize("keys", [{}, {"00080061": element("CS", "CT")}], ids=["all", "common"])
+def test_a_page_of_postgresql_is_read_in_the_order_of_an_index(
+    in_postgresql: SqlIndex, keys: dict[str, Any], order: OrderBy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conditions, "RARE", RARE // 4)
+    plan = plan_of(in_postgresql, Query(Level.STUDY, keys, order=order, limit=20), page=20)
+    assert not [step for step in plan if "Sort" in step], "\n".join(plan)

@@ -35,7 +35,7 @@ from stored_objects import SCANNER, key_of, part10, uid
 pytestmark = pytest.mark.peer
 
 TESTS = Path(__file__).resolve().parents[1]
-NODES, EACH = 4, 40
+NODES, EACH = 4, 25
 
 
 def opened(folder: Path, url: str, **options: Any) -> Archive:

@@ -11,6 +11,7 @@ from gantry.archive.index import schema
 from gantry.archive.index.columns import from_microseconds
 from gantry.archive.index.database import Readers
 from gantry.archive.index.protocol import VersionKind, VersionRow
+from gantry.archive.index.rows import in_order
 from gantry.archive.index.statements import Prepared, prepare
 from gantry.archive.records import InstanceKey, Location, Origin, PixelLocation
 
@@ -47,10 +48,7 @@ def _locate_statement(study: bool, series: bool, sop: bool, version: bool) -> Pr
             found = found.where(column == bindparam(column.name))
     names = [*(["number"] if version else []), "study_uid", "series_uid", "sop_uid"]
     asked = [name for name, given in zip(names[-3:], (study, series, sop), strict=True) if given]
-    order = [
-        column.asc().nulls_first()
-        for column in (_SE.study_row, _SE.series_number, _SE.id, _I.instance_number, _I.id)
-    ]
+    order = in_order(_SE.study_row, _SE.series_number, _SE.id, _I.instance_number, _I.id)
     return prepare(found.order_by(*order), *names[:-3], *asked)
 
 

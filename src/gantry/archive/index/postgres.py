@@ -48,6 +48,9 @@ READERS = 8
 PREPARED = 400
 """Statements kept prepared by a connection; the code has about a hundred."""
 
+MOST_ROWS = 64
+"""Rows inserted by one statement."""
+_VALUES = " VALUES "
 _T = TypeVar("_T")
 
 _SETTINGS = {
@@ -235,7 +238,15 @@ class _PostgresSession:
 
     def executemany(self, statement: Prepared, rows: Iterable[Parameters]) -> None:
         """See `Session.executemany`."""
-        for row in rows:
+        left = list(rows)
+        single, values, group = statement.postgresql.partition(_VALUES)
+        while left and values:
+            # so many at once that few statements must be prepared
+            count = min(1 << len(left).bit_length() - 1, MOST_ROWS)
+            text = f"{single}{values}{', '.join([group] * count)}"
+            self.raw.execute(text, [value for row in left[:count] for value in row], prepare=True)
+            del left[:count]
+        for row in left:
             self.execute(statement, row)
 
     def first_rows(self, statement: Prepared, rows: Sequence[Parameters]) -> list[Any]:
@@ -270,9 +281,9 @@ class PostgresWriter:
         return self._again(lambda session: session.execute(statement, parameters))
 
     def executemany(self, statement: Prepared, rows: Iterable[Parameters]) -> None:
-        """See `Session.executemany`."""
-        for row in rows:
-            self.execute(statement, row)
+        """See `Session.executemany`; for use in a transaction."""
+        assert self._session is not None, "a transaction has a connection"
+        self._session.executemany(statement, rows)
 
     def first_rows(self, statement: Prepared, rows: Sequence[Parameters]) -> list[Any]:
         """See `Session.first_rows`."""

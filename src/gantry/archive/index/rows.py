@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Select,
     UnaryExpression,
@@ -61,24 +62,24 @@ _PATIENT_COUNTS = prepare(
 Ordering = ColumnElement[Any] | UnaryExpression[Any]
 
 
-def _up(*columns: ColumnElement[Any]) -> tuple[Ordering, ...]:
-    """In rising order, beginning with what has no value, as SQLite has it of its own accord."""
-    return tuple(column.asc().nulls_first() for column in columns)
+def in_order(*columns: Column[Any]) -> tuple[Ordering, ...]:
+    """In rising order, beginning with what has no value, as SQLite and our indexes have it."""
+    return tuple(column.asc().nulls_first() if column.nullable else column.asc() for column in columns)
 
 
-def _down(*columns: ColumnElement[Any]) -> tuple[Ordering, ...]:
+def _down(*columns: Column[Any]) -> tuple[Ordering, ...]:
     """The reverse."""
-    return tuple(column.desc().nulls_last() for column in columns)
+    return tuple(column.desc().nulls_last() if column.nullable else column.desc() for column in columns)
 
 
 _STUDY_ORDER: dict[OrderBy, tuple[Ordering, ...]] = {
     OrderBy.NEWEST: _down(_ST.study_date, _ST.study_time, _ST.id),
-    OrderBy.OLDEST: _up(_ST.study_date, _ST.study_time, _ST.id),
-    OrderBy.PATIENT_NAME: _up(_ST.patient_name, _ST.id),
+    OrderBy.OLDEST: in_order(_ST.study_date, _ST.study_time, _ST.id),
+    OrderBy.PATIENT_NAME: in_order(_ST.patient_name, _ST.id),
     OrderBy.PATIENT_NAME_DESCENDING: _down(_ST.patient_name, _ST.id),
-    OrderBy.PATIENT_ID: _up(_ST.patient_id, _ST.id),
+    OrderBy.PATIENT_ID: in_order(_ST.patient_id, _ST.id),
     OrderBy.PATIENT_ID_DESCENDING: _down(_ST.patient_id, _ST.id),
-    OrderBy.ACCESSION: _up(_ST.accession, _ST.id),
+    OrderBy.ACCESSION: in_order(_ST.accession, _ST.id),
     OrderBy.ACCESSION_DESCENDING: _down(_ST.accession, _ST.id),
     OrderBy.RECEIVED: _down(_ST.id),
 }
@@ -180,9 +181,9 @@ def _visible(level: Level, columns: tuple[ColumnElement[Any], ...], from_below: 
 def _ordering(level: Level, order: OrderBy) -> tuple[Ordering, ...]:
     ordering = _STUDY_ORDER[order]
     if level >= Level.SERIES:
-        ordering = (*ordering, *_up(_SE.series_number, _SE.id))
+        ordering = (*ordering, *in_order(_SE.series_number, _SE.id))
     if level is Level.IMAGE:
-        ordering = (*ordering, *_up(_I.instance_number, _I.id))
+        ordering = (*ordering, *in_order(_I.instance_number, _I.id))
     return ordering
 
 
