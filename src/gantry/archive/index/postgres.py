@@ -141,22 +141,24 @@ class Server:
 
     def connect(self, schema: str) -> psycopg.Connection[Any]:
         """A connection whose tables are those of one schema. Raises psycopg.Error."""
-        return psycopg.connect(self.conninfo, **connection_options(schema))
+        return psycopg.connect(self.conninfo, **self.options(schema))
 
-
-def connection_options(schema: str) -> dict[str, Any]:
-    """What all our connections have in common."""
-    settings = {**_SETTINGS, "search_path": schema}
-    return {
-        "autocommit": True,  # transactions are begun and ended by the caller
-        "context": _ADAPTERS,
-        "connect_timeout": CONNECT_S,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "prepare_threshold": 5,
-        "options": " ".join(f"-c {name}={value}" for name, value in settings.items()),
-    }
+    def options(self, schema: str) -> dict[str, Any]:
+        """What all our connections have in common, after what the URL itself says."""
+        known = psycopg.conninfo.conninfo_to_dict(self.conninfo)
+        settings = {**_SETTINGS, "search_path": schema}
+        return {
+            "autocommit": True,  # transactions are begun and ended by the caller
+            "context": _ADAPTERS,
+            "connect_timeout": CONNECT_S,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "prepare_threshold": 5,
+            "options": " ".join(
+                [str(known.get("options", "")), *(f"-c {name}={value}" for name, value in settings.items())]
+            ),
+        }
 
 
 @contextmanager
@@ -382,7 +384,7 @@ class PostgresReaders:
         self._held = threading.local()
         self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
             server.conninfo,
-            kwargs=connection_options(schema),
+            kwargs=server.options(schema),
             min_size=1,
             max_size=count,
             open=False,
