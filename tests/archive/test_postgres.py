@@ -43,6 +43,13 @@ def opened(folder: Path, url: str, **options: Any) -> Archive:
     return Archive.open(folder, settings, index_files=index_files_for(folder, url, 4))
 
 
+def until(true: Callable[[], bool], seconds: float = 40.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
 # -- the same rows ----------------------------------------------------------------------------------------
 
 
@@ -187,8 +194,8 @@ def test_an_index_is_migrated_while_others_write_to_it(postgres: PostgresServer)
         other.execute("UPDATE studies SET study_time = study_time")
         migrating = threading.Thread(target=database.prepare)
         migrating.start()
-        time.sleep(0.5)
-        assert migrating.is_alive()
+        with psycopg.connect(postgres.url, autocommit=True) as watching:
+            until(lambda: _waits(watching))
         assert len(index.find(Query(Level.STUDY, {})).rows) == 1
         index.apply([AddVersion(record("1.9", "1.9.1", "1.9.1.1", tick=1, patient_id="P9"), 1)])
         assert migrating.is_alive()
@@ -196,6 +203,14 @@ def test_an_index_is_migrated_while_others_write_to_it(postgres: PostgresServer)
         migrating.join()
         assert shape_of(postgres, server.name) == before
         assert index.check() == []
+
+
+def _waits(watching: psycopg.Connection[Any]) -> bool:
+    """Whether somebody waits for those who began before to end."""
+    waiting = watching.execute(
+        "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'"
+    )
+    return waiting.fetchone() is not None
 
 
 def test_b80_an_index_of_a_later_release_is_refused(postgres: PostgresServer) -> None:
@@ -321,13 +336,6 @@ def own_server() -> Iterator[PostgresServer]:
     server = PostgresServer()
     yield server
     server.stop()
-
-
-def until(true: Callable[[], bool], seconds: float = 40.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
 
 
 def test_n03_a_database_killed_while_objects_come_in_costs_nothing_that_was_acknowledged(
