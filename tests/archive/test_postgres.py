@@ -151,6 +151,16 @@ def test_no_word_of_ours_holds_the_password(postgres: PostgresServer, tmp_path: 
         assert "hunter2" not in f"{told.value!r} {told.value}"
 
 
+def test_without_its_library_the_setting_says_what_to_install(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['psycopg'] = None; from pathlib import Path; "
+        "from gantry.archive.index_files import index_files_for; "
+        "index_files_for(Path(sys.argv[1]), 'postgresql://nobody@127.0.0.1/x', 1)"
+    )
+    told = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True)
+    assert "SettingsError" in told.stderr and "pip install 'gantry[postgres]'" in told.stderr
+
+
 # -- forms ------------------------------------------------------------------------------------------------
 
 

@@ -86,11 +86,7 @@ class PostgresIndexFiles:
             return
         known = self._known_id()
         if not known:
-            if self._registry.owner():
-                raise StorageError(
-                    f"{self._server} holds the index of another archive than the one in {self._folder}; "
-                    "name another schema (?schema=NAME), or drop that one's if its archive is no more"
-                )
+            self._registry.claim("")
             known = self._new_id()
         self._registry.claim(known)
         self._claimed = True

@@ -60,8 +60,8 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": f"{IDLE_S}s",
     "timezone": "UTC",
 }
-# Who was sent away by the server, or never reached it
-_AWAY = ("08", "57P01", "57P02", "57P03", "53300")
+# Who was sent away by the server, never reached it, or did not get the lock in time: nothing was done
+_AWAY = ("08", "57P01", "57P02", "57P03", "53300", "25P03", "55P03")
 _KINDS: tuple[tuple[str, type[StorageError]], ...] = (
     ("53100", OutOfSpace),  # disk_full
     ("XX001", Corrupt),  # data_corrupted
@@ -196,7 +196,7 @@ class Outage:
 
     @property
     def is_known(self) -> bool:
-        """Whether the last attempt failed."""
+        """Whether the last attempt failed, or there is reason to look."""
         return bool(self._why)
 
     @property
@@ -209,6 +209,11 @@ class Outage:
         self._why = why
         self._until = time.monotonic() + self._wait
         self._wait = min(2 * self._wait, LAST_RETRY_S)
+
+    def is_suspected(self, why: str) -> None:
+        """A connection broke, or none is to be had: who comes next had better look."""
+        if not self._why:
+            self._why, self._until = why, 0.0
 
     def ends(self) -> None:
         """A connection was made."""
@@ -421,6 +426,8 @@ class PostgresReaders:
             try:
                 yield _PostgresSession(connection)
             finally:
+                if connection.closed:
+                    self._outage.is_suspected("a connection broke")
                 self._pool.putconn(connection)
 
     @contextmanager
@@ -443,6 +450,7 @@ class PostgresReaders:
                 if not error.connection_invalidated:
                     raise
                 connection.close()
+                self._outage.is_suspected("a connection broke")
                 self._drop_broken()
                 connection = self._engine.connect()
                 connection.begin()
@@ -454,7 +462,11 @@ class PostgresReaders:
         """A connection of the pool. Raises Unreachable, psycopg.Error where none is to be had."""
         if self._outage.is_known:
             self._look()
-        return self._pool.getconn(timeout=CONNECT_S)
+        try:
+            return self._pool.getconn(timeout=CONNECT_S)
+        except PoolTimeout:
+            self._outage.is_suspected("no connection is free")
+            raise
 
     def _drop_broken(self) -> None:
         """Have connections that broke while nobody used them made anew, as after a restart of the server."""

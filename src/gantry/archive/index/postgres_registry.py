@@ -37,16 +37,15 @@ class Registry:
         self._server = server
         self._list = f"{server.name}.indexes"
 
-    def owner(self) -> str:
-        """The id of the archive whose index this is, empty while it is nobody's."""
-        with self._changing() as connection:
-            return self._owner(connection)
-
     def claim(self, archive: str) -> None:
-        """Make this the index of an archive. Raises StorageError where it is that of another."""
+        """Make this the index of an archive, of none yet where that is empty.
+
+        Raises StorageError where it is that of another.
+        """
         with self._changing() as connection:
-            owner = self._owner(connection)
-            if not owner:
+            row = connection.execute(f"SELECT id FROM {self._server.name}.archive").fetchone()
+            owner = row[0] if row else ""
+            if archive and not owner:
                 connection.execute(f"INSERT INTO {self._server.name}.archive VALUES (%s)", (archive,))
             elif owner != archive:
                 raise StorageError(
@@ -114,10 +113,6 @@ class Registry:
             connection.execute(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK}'")
             connection.execute(_TABLES.format(name=self._server.name))
             yield connection
-
-    def _owner(self, connection: psycopg.Connection[Any]) -> str:
-        row = connection.execute(f"SELECT id FROM {self._server.name}.archive").fetchone()
-        return row[0] if row else ""
 
     def _of(self, connection: psycopg.Connection[Any], state: str) -> str:
         row = connection.execute(f"SELECT schema FROM {self._list} WHERE state = %s", (state,)).fetchone()
