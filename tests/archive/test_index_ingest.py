@@ -150,7 +150,7 @@ def test_n12_replayed_in_order_an_index_is_equal_row_by_row(chosen: list[Step], 
 
 
 @pytest.mark.peer
-@examples(15)
+@examples(10)
 @given(st.lists(steps, max_size=30))
 def test_n12_rows_in_postgresql_are_those_in_sqlite(postgres: PostgresServer, chosen: list[Step]) -> None:
     batches = [[change] for change in history(chosen)]

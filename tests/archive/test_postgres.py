@@ -19,6 +19,7 @@ import pytest
 
 from gantry.archive.archive import Archive, Options
 from gantry.archive.index import AddVersion
+from gantry.archive.index.ingest import Ingest
 from gantry.archive.index.postgres import LAST_RETRY_S, Server
 from gantry.archive.index.postgres_schema import PostgresSchema
 from gantry.archive.index.sql_index import SqlIndex
@@ -205,7 +206,7 @@ def test_an_index_is_migrated_while_others_write_to_it(postgres: PostgresServer)
         migrating = threading.Thread(target=database.prepare)
         migrating.start()
         with psycopg.connect(postgres.url, autocommit=True) as watching:
-            until(lambda: _waits(watching))
+            until(lambda: _waits(watching, "CREATE INDEX CONCURRENTLY%"))
         assert len(index.find(Query(Level.STUDY, {})).rows) == 1
         index.apply([AddVersion(record("1.9", "1.9.1", "1.9.1.1", tick=1, patient_id="P9"), 1)])
         assert migrating.is_alive()
@@ -215,10 +216,10 @@ def test_an_index_is_migrated_while_others_write_to_it(postgres: PostgresServer)
         assert index.check() == []
 
 
-def _waits(watching: psycopg.Connection[Any]) -> bool:
+def _waits(watching: psycopg.Connection[Any], statement: str) -> bool:
     """Whether somebody waits for those who began before to end."""
     waiting = watching.execute(
-        "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'"
+        "SELECT 1 FROM pg_stat_activity WHERE query LIKE %s AND wait_event_type = 'Lock'", (statement,)
     )
     return waiting.fetchone() is not None
 
@@ -301,6 +302,33 @@ def test_what_another_node_was_faster_with_is_done_anew(postgres: PostgresServer
             with pytest.raises(Raced):
                 other.apply([AddVersion(record(*key_of()), 4)])
         assert index.check() == []
+
+
+def test_who_comes_after_a_commit_that_was_sent_waits_for_its_end(postgres: PostgresServer) -> None:
+    server = Server.parse(postgres.fresh_url())
+    database = PostgresSchema(server, server.name)
+    SqlIndex(database).close()
+    came: list[bool] = []
+
+    def come() -> None:
+        with closing(SqlIndex(database)) as index:
+            came.append(bool(index.lookup([record().key])))
+
+    writer = database.connect_writer()
+    try:
+        ingest = Ingest(writer)
+        coming = threading.Thread(target=come)
+
+        def sent() -> None:
+            coming.start()
+            with psycopg.connect(postgres.url, autocommit=True) as watching:
+                until(lambda: _waits(watching, "%FOR UPDATE%"))
+
+        ingest.apply([AddVersion(record(), 1)], sent)
+        coming.join()
+    finally:
+        writer.close()
+    assert came == [True]
 
 
 # -- bounded, and away ------------------------------------------------------------------------------------

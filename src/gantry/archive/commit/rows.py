@@ -128,11 +128,12 @@ class Rows:
             void(act)
 
     def _holds(self, changes: Sequence[IndexChange]) -> bool:
+        newest = {change_key(change): change.number for change in changes}
+        # First, because it waits until a commit that was sent has come to its end
+        found = self.index.lookup(newest)
         gone = [change for change in changes if isinstance(change, LetGo)]
         if any(all(row.act != c.act for row in self.index.versions(c.key)) for c in gone):
             return False
-        newest = {change_key(change): change.number for change in changes}
-        found = self.index.lookup(newest)
         return all(key in found and found[key].last_number >= number for key, number in newest.items())
 
 

@@ -278,8 +278,22 @@ class PostgresWriter:
     def _connected(self) -> _PostgresSession:
         session = self._session
         if session is None or session.raw.closed:
-            session = self._session = _PostgresSession(self._outage.connected(self._connect))
+            session = _PostgresSession(self._outage.connected(self._connect))
+            try:
+                self._wait_for_predecessors(session)
+            except BaseException:
+                session.raw.close()
+                raise
+            self._session = session
         return session
+
+    def _wait_for_predecessors(self, session: _PostgresSession) -> None:
+        """Let a commit end that was sent over a connection which broke, or by a process that died.
+
+        Until then nobody can tell whether it took place: what is asked now would be answered without it.
+        """
+        with session.raw.transaction():
+            session.raw.execute(_BEGIN)
 
     def execute(self, statement: Prepared, parameters: Parameters = ()) -> psycopg.Cursor[Any]:
         """See `Session.execute`. Outside of a transaction, a connection that proves broken is made anew."""
