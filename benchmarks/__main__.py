@@ -11,7 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
-from benchmarks import codecs, convert, growth, header, memory, peers, powercut, retrieve, scu, viewer, web
+from benchmarks import (
+    codecs,
+    convert,
+    crowd,
+    growth,
+    header,
+    memory,
+    peers,
+    powercut,
+    retrieve,
+    scu,
+    viewer,
+    web,
+)
 from benchmarks.corpus import Slice, study
 from benchmarks.peers import Peer
 from benchmarks.results import Line, markdown
@@ -182,8 +195,9 @@ def lines(run: Run) -> Iterator[Line]:
         yield from retrieve_lines(run, gantry, orthanc, sink, items[0].study_uid, len(items))
     yield from codecs.lines(["htj2k-rpcl"] if run.quick else codecs.CODECS)
     if not run.quick:
-        with tempfile.TemporaryDirectory(prefix="gantry-bench-", dir=_where()) as folder:
-            yield from viewer.lines(Path(folder))
+        for measured in (crowd, viewer):
+            with tempfile.TemporaryDirectory(prefix="gantry-bench-", dir=_where()) as folder:
+                yield from measured.lines(Path(folder))
 
 
 def _growth() -> list[str]:

@@ -31,7 +31,8 @@ def _context(context_id: int, abstract_syntax: str) -> bytes:
     return _item(0x20, bytes([context_id, 0, 0, 0]) + syntaxes)
 
 
-def _associate_rq(called: str, abstract_syntax: str) -> bytes:
+def associate_rq(called: str, abstract_syntax: str) -> bytes:
+    """The A-ASSOCIATE-RQ for one abstract syntax."""
     contexts = _context(1, abstract_syntax)
     user = _item(0x51, struct.pack(">I", MAX_PDU)) + _item(0x52, b"2.25.1")
     if abstract_syntax == STUDY_ROOT_GET:
@@ -67,7 +68,7 @@ def _store_rq(message_id: int, item: Slice) -> bytes:
     return _element(0, struct.pack("<I", len(command))) + command
 
 
-def _pdus(message_id: int, item: Slice, peer_max: int) -> bytes:
+def store_pdus(message_id: int, item: Slice, peer_max: int) -> bytes:
     command = _store_rq(message_id, item)
     parts = [struct.pack(">BBIIBB", 4, 0, len(command) + 6, len(command) + 2, 1, 3), command]
     data, room = item.dataset, min(peer_max or MAX_PDU, MAX_PDU) - 6
@@ -110,7 +111,7 @@ class Association:
     ) -> None:
         self._connection = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._connection.sendall(_associate_rq(called, abstract_syntax))
+        self._connection.sendall(associate_rq(called, abstract_syntax))
         kind, accept = _receive_pdu(self._connection)
         if kind != 2:
             raise ConnectionError(f"the association was not accepted (PDU type {kind})")
@@ -118,7 +119,7 @@ class Association:
 
     def prepare(self, items: Sequence[Slice]) -> list[bytes]:
         """All PDUs of each item, ready to be written."""
-        return [_pdus(n % 65535 + 1, item, self._peer_maximum) for n, item in enumerate(items)]
+        return [store_pdus(n % 65535 + 1, item, self._peer_maximum) for n, item in enumerate(items)]
 
     def send(self, message: bytes) -> None:
         """Write one prepared message and wait until it is acknowledged."""

@@ -73,6 +73,14 @@ class WebRequestError(PeerError):
         super().__init__(cause)
 
 
+class NotSatisfiable(WebRequestError):
+    """A byte range that something of `size` bytes does not have (RFC 9110 15.5.17), or not one range."""
+
+    def __init__(self, size: int, cause: str) -> None:
+        self.size = size
+        super().__init__(416, cause)
+
+
 class ConnectError(GantryError):
     """The other side could not be reached, refused, or broke the connection off."""
 

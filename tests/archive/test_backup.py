@@ -18,6 +18,7 @@ from gantry.archive.backup.restore import Restored, check, restore
 from gantry.archive.backup.store import Store
 from gantry.archive.backup.take import Taken, take
 from gantry.archive.clock import SimClock
+from gantry.archive.edits.model import EditKind, EditRequest, Target
 from gantry.archive.let_go import Superseded
 from gantry.archive.outcome import NewVersion, Refused
 from gantry.archive.records import InstanceKey
@@ -60,6 +61,10 @@ def fill(simulation: Simulation) -> None:
     form = archive.replace(location, [part10(1, 1, 3, comment="smaller", pixels=b"abcdef")], SCANNER)
     assert isinstance(form, NewVersion)
     archive.let_go([Superseded(key_of(1, 1, 3), 1, form.number)], "a rule", SCANNER)
+    series = Target(study=uid(2), series=(uid(2, 1),))
+    split = EditRequest(EditKind.SPLIT, series, "of another visit", into=Target(study=uid(9)))
+    archive.edit(split, SCANNER)
+    archive.edit(EditRequest(EditKind.REJECT, Target(study=uid(9)), "moved", code="113001"), SCANNER)
     archive.drafts.save("reader", uid(1), b'{"measured":1}', after=0)
 
 
@@ -80,7 +85,7 @@ def brought_back(target: SimDisk, point: str | None = None) -> tuple[Simulation,
 def test_n19_a_restored_point_is_the_archive_as_it_was(simulation: Simulation) -> None:
     target = SimDisk()
     taken = back_up(simulation, target)
-    assert (taken.objects, taken.lost, taken.elsewhere) == (11 - 1, [], 0)
+    assert (taken.objects, taken.lost, taken.elsewhere) == (15 - 1, [], 0)
     before = dump(simulation.archive)
     simulation.store(part10(5, 1, 1))  # comes later
     simulation.archive.delete(uid(1))

@@ -61,6 +61,9 @@ def test_an_index_of_the_first_form_is_brought_to_the_newest_when_it_is_opened(t
     migrate.prepare_file(fresh)
     connection = sqlite3.connect(path)
     connection.execute("DROP INDEX ix_studies_irregular")
+    connection.execute("ALTER TABLE versions DROP COLUMN edit")
+    for table in ("edits", "edit_patients", "edit_instances"):
+        connection.execute(f"DROP TABLE {table}")
     connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.commit()
     connection.close()

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 from gantry.archive.archive import Archive
+from gantry.archive.edits.model import EditKind, EditRefused, EditRequest, Patient, Target
 from gantry.archive.let_go import Superseded
 from gantry.archive.outcome import NewVersion
 from gantry.errors import NotFound
@@ -61,8 +63,9 @@ class History:
     def happen(self) -> None:
         """One thing; what cannot be is passed over."""
         kinds = (self.store, self.delete, self.restore, self.restore_version, self.smaller, self.bring_back)
-        kind = self.dice.choices((*kinds, self.again), (10, 3, 2, 2, 3, 1, 1))[0]
-        with suppress(NotFound):
+        edits = (self.edit, self.revert)
+        kind = self.dice.choices((*kinds, self.again, *edits), (10, 4, 4, 2, 3, 1, 1, 5, 2))[0]
+        with suppress(NotFound, EditRefused):
             kind()
             self.done[kind.__name__] = self.done.get(kind.__name__, 0) + 1
 
@@ -135,6 +138,38 @@ class History:
                 return
         raise NotFound("nothing was let go")
 
+    def edit(self) -> None:
+        """Attributes of each level, UIDs, patients; hidden with a note, and shown again."""
+        study, series, instance = self.where()
+        whole = Target(study=uid(study))
+        some = Target(study=uid(study), series=(uid(study, series),))
+        one = replace_struct(some, instances=(uid(study, series, instance),))
+        kind, target, more = self.dice.choice(
+            (
+                ("modify", whole, {"changes": {"PatientName": self.dice.choice(("Roe^R", "山田^太郎"))}}),
+                ("modify", some, {"changes": {"SeriesDescription": f"{self.dice.random()}"[:16]}}),
+                ("modify", one, {"changes": {"ImageComments": "edited"}}),
+                ("split", some, {"into": Target(study=uid(self.dice.randint(4, 6)))}),
+                ("merge-studies", Target(study=uid(self.dice.randint(4, 6))), {"into": whole}),
+                ("move", whole, {"into": Target(patient=Patient(f"P{series}"))}),
+                ("merge", Target(patient=Patient("other")), {"into": Target(patient=Patient("P1"))}),
+                ("identifiers", whole, {"changes": {"AccessionNumber": f"A{instance}"}}),
+                ("reject", one, {"code": "113001"}),
+                ("delete", some, {}),
+                ("restore", whole, {}),
+            )
+        )
+        request = EditRequest(EditKind(kind), target, "a test", "Ada", **more)
+        self.simulation.archive.edit(request, SCANNER)
+
+    def revert(self) -> None:
+        newest = self.simulation.archive.edits(limit=4)
+        if not newest:
+            raise NotFound("nothing was edited")
+        number = self.dice.choice(newest).number
+        force = self.dice.random() < 0.3
+        self.simulation.archive.revert_edit(number, who="Bo", why="no", origin=SCANNER, force=force)
+
     def again(self) -> None:
         """The process ends, in order or at once, and starts again; the clock may be set back meanwhile."""
         self.simulation.archive.settle()
@@ -161,7 +196,9 @@ def test_n12_a_rebuilt_index_is_the_same_to_the_row_id(seed: int, policy: str) -
         simulation.archive.stats()
         assert tables(simulation.folder / "index.sqlite") == before
         assert len(before["versions"]) > 40
-        assert {"store", "delete", "restore", "again"} <= set(history.done)
+        assert {"store", "delete", "again", "edit"} <= set(history.done)
+        assert {"restore", "revert"} & set(history.done)
+        assert len(before["edits"]) > 3
         if policy == "newest":
             assert before["conflicts"]
 
@@ -169,6 +206,10 @@ def test_n12_a_rebuilt_index_is_the_same_to_the_row_id(seed: int, policy: str) -
 def told(do: Callable[[Archive], object], archive: Archive, file: Path) -> None:
     do(archive)
     assert_reindex_changes_nothing(archive, file)
+
+
+def edited(kind: str, target: Target, **more: Any) -> Callable[[Archive], object]:
+    return lambda a: a.edit(EditRequest(EditKind(kind), target, "a test", "Ada", **more), SCANNER)
 
 
 def test_n12_after_each_kind_of_thing_in_a_real_folder(tmp_path: Path) -> None:
@@ -204,6 +245,13 @@ def test_n12_after_each_kind_of_thing_in_a_real_folder(tmp_path: Path) -> None:
             lambda a: a.delete(uid(1), uid(1, 2)),
             store(1, 2, 1, patient="somebody else"),
             store(1, 1, 2, pixels=bytes(6)),
+            edited("modify", Target(study=uid(1)), changes={"PatientName": "Edited"}),
+            edited("split", Target(study=uid(1), series=(uid(1, 1),)), into=Target(study=uid(9))),
+            edited("reject", Target(study=uid(9)), code="113038"),
+            lambda a: a.revert_edit(a.edits()[0].number, who="", why="no", origin=SCANNER),
+            lambda a: a.revert_edit(a.edits()[2].number, who="", why="no", origin=SCANNER),
+            lambda a: a.restore(uid(7)),
+            edited("modify", Target(study=uid(7)), changes={"StudyDescription": "of a file elsewhere"}),
         ):
             told(step, archive, file)
         assert {row[0] for row in tables(file)["conflicts"]} >= {"version", "patient", "series"}
@@ -216,6 +264,11 @@ def test_n12_without_the_journal_all_but_order_time_and_origin_is_the_same() -> 
                 simulation.store(part10(study, 1, instance, patient=f"P{study}", pixels=bytes(6)))
         simulation.store(part10(1, 1, 1, comment="again"))
         simulation.archive.delete(uid(2), uid(2, 1), uid(2, 1, 1))
+        edited("modify", Target(study=uid(1)), changes={"PatientName": "Edited"})(simulation.archive)
+        edited("split", Target(study=uid(1), series=(uid(1, 1),)), into=Target(study=uid(9)))(
+            simulation.archive
+        )
+        edited("delete", Target(study=uid(2)))(simulation.archive)
         simulation.archive.settle()
         before = list(simulation.archive.index.canonical_dump())
         simulation.restart()

@@ -243,7 +243,7 @@ def test_every_route_of_the_document_answers(web: WebServed) -> None:
     web.store(*series(1))
     values = {
         "study": f"{ROOT}.1", "series": f"{ROOT}.1.1", "instance": f"{ROOT}.1.1.1", "frames": "1", "path": "00100010",
-        "number": "1",
+        "number": "1", "edit": "1",
     }  # fmt: skip
     operations = [(m, p, o) for p, methods in document["paths"].items() for m, o in methods.items()]
     assert len(operations) > 40

@@ -138,6 +138,7 @@ def test_a_byte_range_is_206_and_says_which(web: WebServed) -> None:
 def test_b67_other_ranges_are_416(web: WebServed, spec: str) -> None:
     answer = web.http.get(path("1"), headers={"accept": "application/dicom", "range": spec})
     assert answer.status_code == 416
+    assert answer.headers["content-range"] == f"bytes */{len(FILES['1'][0])}"
 
 
 @pytest.mark.parametrize("what", ["", "/metadata", "/frames/1"])

@@ -302,23 +302,17 @@ def test_what_is_measured_on_a_cut_is_seen_on_the_image_that_it_lies_in(page: Pa
     assert np.allclose(kept["points3d"], ends, atol=1e-4)
     # The images beside the cuts follow them.
     page.wait_until(f"{words(STACK)}.join() === '{length}'")
-    drawn = f"{shapes(STACK)}[0].querySelector('path').getAttribute('d')"
-    (x1, y1), (x2, y2) = (
-        tuple(float(part) for part in point.split()) for point in page.evaluate(drawn)[1:].split("L")
+    # The cell may still be taking its size; then what is drawn follows it.
+    page.wait_until(
+        "(() => {"
+        f" const box = {CELLS}[{STACK}].querySelector('.viewport').getBoundingClientRect();"
+        f" const drawn = {shapes(STACK)}[0].querySelector('path').getAttribute('d').slice(1).split(/[ L]/).map(Number);"
+        f" const scale = Math.min(box.width / {COLUMNS * SPACING[0]}, box.height / {ROWS * SPACING[1]});"
+        f" const wanted = [[10, 8], [34, 40]].flatMap(([x, y]) => ["
+        f" box.width / 2 + (x + 0.5 - {COLUMNS} / 2) * {SPACING[0]} * scale,"
+        f" box.height / 2 + (y + 0.5 - {ROWS} / 2) * {SPACING[1]} * scale]);"
+        " return wanted.every((one, at) => Math.abs(one - drawn[at]) < 0.6); })()"
     )
-    width, height = page.evaluate(
-        f"(() => {{ const b = {CELLS}[{STACK}].querySelector('.viewport').getBoundingClientRect();"
-        " return [b.width, b.height]; })()"
-    )
-    scale = min(width / (COLUMNS * SPACING[0]), height / (ROWS * SPACING[1]))
-    wanted = [
-        (
-            width / 2 + (column + 0.5 - COLUMNS / 2) * SPACING[0] * scale,
-            height / 2 + (row + 0.5 - ROWS / 2) * SPACING[1] * scale,
-        )
-        for column, row in ((10, 8), (34, 40))
-    ]
-    assert np.allclose([(x1, y1), (x2, y2)], wanted, atol=0.6)
     page.screenshot(ARTIFACTS / "measure-cut-on-image.png")
     for key, seen in (("ArrowDown", 0), ("ArrowUp", 1)):
         press(page, "Escape", 2)

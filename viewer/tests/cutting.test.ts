@@ -16,6 +16,7 @@ const VOLUME: Volume = {
   axes: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
   frameOfReferenceUid: "1.2.3",
   tilt: null,
+  reduction: { halvings: 0, every: 1 },
 };
 const PIVOT: Vector3 = [-2.3, 1.4, 107.1];
 

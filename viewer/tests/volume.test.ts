@@ -5,6 +5,8 @@ import { describeFrame } from "../src/dicom/frame";
 import { planeOf, pointAt } from "../src/dicom/geometry";
 import type { DicomElement, DicomObject, Vector3 } from "../src/dicom/model";
 import { edgeLetters } from "../src/dicom/orientation";
+import { fittingVolume, tooLarge } from "../src/dicom/fitting";
+import { halvedFrame, meansOf } from "../src/dicom/reduction";
 import { uprightLayer } from "../src/dicom/upright";
 import {
   CUTS,
@@ -15,7 +17,6 @@ import {
   sliceValues,
   slicesIn,
   slicing,
-  tooLarge,
   volumeOf,
   voxelOf,
   type NoVolume,
@@ -243,4 +244,70 @@ test("the values of a slice lie where the slice says, and a slab is projected", 
   const first = (index: number, projection: "greatest" | "least" | "mean") => sliceValues(cube, way, index, { slices: 3, projection }, valueAt)[0]!;
   assert.deepEqual([first(2, "greatest"), first(2, "least"), first(2, "mean")], [30_000, 10_000, 20_000]);
   assert.deepEqual([first(0, "greatest"), first(0, "mean")], [10_000, 5_000], "beyond the volume there is nothing");
+});
+
+test("a volume too large for a device is halved in its images, about the same middle", () => {
+  const whole = volume(axial([0, 3, 6, 9]));
+  const bytes = 60 * 40 * 4 * 4;
+  const same = fittingVolume(axial([0, 3, 6, 9]), bytes);
+  assert.deepEqual(same, whole);
+  const half = fittingVolume(axial([0, 3, 6, 9]), bytes - 1);
+  assert.ok(isVolume(half));
+  assert.deepEqual([half.dimensions, half.spacing, half.reduction], [[30, 20, 4], [1.5, 1, 3], { halvings: 1, every: 1 }]);
+  // The first voxel is the mean of two by two: its middle lies half a pixel to the right and below.
+  assert.deepEqual(half.origin, [-10 + 0.375, -20 + 0.25, 0]);
+  const middle = ({ dimensions: [i, j, k] }: Volume): Vector3 => [(i - 1) / 2, (j - 1) / 2, (k - 1) / 2];
+  assert.deepEqual(pointOf(half, middle(half)), pointOf(whole, middle(whole)));
+});
+
+test("images are left out where halving would leave them coarser than the steps between them", () => {
+  const depths = Array.from({ length: 41 }, (_, index) => index * 0.25);
+  const found = fittingVolume(axial(depths), 60 * 40 * 21 * 4);
+  assert.ok(isVolume(found));
+  assert.deepEqual([found.reduction, found.dimensions, found.spacing[2]], [{ halvings: 0, every: 2 }, [60, 40, 21], 0.5]);
+  assert.deepEqual(found.order, depths.map((_, index) => index).filter((index) => index % 2 === 0));
+  const far = fittingVolume(axial([0, 3, 6, 9]), 100);
+  assert.ok(!isVolume(far) && far.why === "large", "what shows nothing is refused");
+});
+
+test("sides that graphics do not take are reduced whatever memory there is", () => {
+  const size = { "00280010": { vr: "US", Value: [2100] }, "00280011": { vr: "US", Value: [4099] } };
+  const wide = fittingVolume(axial([0, 3, 6], size), 1e12);
+  assert.ok(isVolume(wide));
+  assert.deepEqual([wide.dimensions, wide.reduction.halvings], [[1025, 525, 3], 2]);
+  const long = fittingVolume(axial(Array.from({ length: 2100 }, (_, index) => index)), 1e12);
+  assert.ok(isVolume(long));
+  assert.deepEqual([long.dimensions, long.reduction], [[60, 40, 1050], { halvings: 0, every: 2 }]);
+});
+
+test("a tilted gantry is straightened of reduced images as of whole ones", () => {
+  const tilt = (20 * Math.PI) / 180;
+  const orientation = [1, 0, 0, 0, Math.cos(tilt), Math.sin(tilt)];
+  const stack = stackOf(Array.from({ length: 13 }, (_, index) => image([0, 0, 3 * index], orientation)));
+  const [whole, half] = [volume(stack), volumeOf(stack, { halvings: 1, every: 2 })];
+  assert.ok(isVolume(half) && whole.tilt && half.tilt);
+  assert.ok(Math.abs(half.tilt.degrees - whole.tilt.degrees) < 1e-9);
+  // Pixel 10, 12 of the halved fourth frame (of those kept), and where the whole frame has it: column 20.5, row 24.5 of frame 6.
+  const at = 3 + (12 * half.tilt.lean) - half.tilt.first;
+  const was = 6 + (24.5 * whole.tilt.lean) - whole.tilt.first;
+  const [a, b] = [pointOf(half, [10, 12, at]), pointOf(whole, [20.5, 24.5, was])];
+  for (const part of [0, 1, 2] as const) assert.ok(Math.abs(a[part] - b[part]) < 1e-3, `${a} ${b}`);
+});
+
+test("a halved frame lies where its squares of pixels have their middles", () => {
+  const frame = describeFrame(image([-10, -20, 5], CORONAL), 1);
+  const small = halvedFrame(frame, 2);
+  assert.deepEqual([small.columns, small.rows, small.spacingMm], [15, 10, [2, 3]]);
+  const [plane, whole] = [planeOf(small)!, planeOf(frame)!];
+  assert.deepEqual(pointAt(plane, 2, 3), pointAt(whole, 9.5, 13.5));
+});
+
+test("means of squares, of fewer pixels at the edges and without padding", () => {
+  const never = () => false;
+  const values = Int16Array.from([1, 2, 3, 10, 3, 4, 5, 11, -7, -8, 20, 12]);
+  assert.deepEqual([...meansOf(values, { columns: 4, rows: 3 }, 1, never)], [3, 7, -7, 16]);
+  assert.deepEqual([...meansOf(values, { columns: 4, rows: 3 }, 2, never)], [5]);
+  const padded = Int16Array.from([-2000, -2000, -2000, 8, -2000, -2000, 4, -2000]);
+  assert.deepEqual([...meansOf(padded, { columns: 4, rows: 2 }, 1, (value) => value === -2000)], [-2000, 6]);
+  assert.deepEqual([...meansOf(Float32Array.from([1, 2]), { columns: 2, rows: 1 }, 1, never)], [1.5]);
 });

@@ -26,9 +26,11 @@ from gantry.archive.commit.committer import Committer
 from gantry.archive.commit.rows import Committed
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.drafts import Drafts
+from gantry.archive.edits.editor import Editor
+from gantry.archive.edits.model import EditDone, EditRequest, Preview
 from gantry.archive.frames import StoredFrames
 from gantry.archive.incoming import Expectation, Incoming, storage_error
-from gantry.archive.index import Change, Conflict, Index, IndexStats, VersionRow
+from gantry.archive.index import AddEdit, Change, Conflict, EditFilter, EditRow, Index, IndexStats, VersionRow
 from gantry.archive.index.protocol import change_key
 from gantry.archive.index_files import IndexFiles, SqlIndexFiles
 from gantry.archive.let_go import Superseded, bring_back, let_go, let_go_entry
@@ -53,6 +55,7 @@ _log = logging.getLogger(__name__)
 DEFAULT_RESERVE_BYTES = 512 << 20
 DEFAULT_OBJECT_LIMIT = 8 << 30
 NOBODY = Origin()
+EVERYTHING = EditFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class Archive:
             stop_writing=self._committer.stop_writing,
         )
         self._retriever = Retriever(disk, started.damage)
+        self._editor = Editor(disk, self._committer, self._names, self._retriever, self._require_room)
         self._damage = started.damage
         self._bundles = Bundles(disk, clock, self._retriever, self.locate)
         self.damage_state = 0
@@ -400,6 +404,41 @@ class Archive:
         """Make an earlier object version current again. Raises NotFound, ReadOnly, StorageError."""
         acts_on.restore_version(self._committer, key, number, origin)
 
+    # --- edit ------------------------------------------------------------------------------------
+
+    def edit(
+        self, request: EditRequest, origin: Origin = NOBODY, progress: Progress = no_progress
+    ) -> EditDone:
+        """Do an edit, all or none of it; see `gantry.archive.edits`.
+
+        Raises EditRefused, DataSetError for values that cannot be written, NotFound, Corrupt, ReadOnly,
+        OutOfSpace, StorageError.
+        """
+        return self._editor.edit(request, origin, progress)
+
+    def preview_edit(self, request: EditRequest, progress: Progress = no_progress) -> Preview:
+        """What an edit would do. Raises as `edit`."""
+        return self._editor.preview(request, progress)
+
+    def revert_edit(
+        self, number: int, *, who: str, why: str, origin: Origin = NOBODY, force: bool = False
+    ) -> EditDone:
+        """Undo an edit by another one; see `Editor.revert`. Raises as `edit`."""
+        return self._editor.revert(number, who, why, origin, force=force)
+
+    def preview_revert(self, number: int, *, force: bool = False) -> Preview:
+        """What undoing an edit would do. Raises as `edit`."""
+        return self._editor.preview_revert(number, force=force)
+
+    def edits(self, what: EditFilter = EVERYTHING, before: int = 0, limit: int = 100) -> list[EditRow]:
+        """The history: edits with numbers below `before` (0: all), newest first."""
+        return self.index.edits(what, before, limit)
+
+    def edit_done(self, number: int) -> EditDone:
+        """One edit with all that it did. Raises NotFound, Corrupt, StorageError."""
+        self._committer.catch_up()
+        return self._editor.done(number)
+
     # --- another form ----------------------------------------------------------------------------
 
     def replace(self, location: Location, chunks: Iterable[bytes], origin: Origin = NOBODY) -> Outcome:
@@ -500,5 +539,6 @@ class Archive:
 
     def _told(self, committed: Committed) -> None:
         self._journal.follow(self._committer.index, committed.changes, certain=committed.certain)
-        self._bundles.changed([change_key(change) for change in committed.changes])
+        keyed = [change for change in committed.changes if not isinstance(change, AddEdit)]
+        self._bundles.changed([change_key(change) for change in keyed])
         self._signal.committed(committed.last_change)

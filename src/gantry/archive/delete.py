@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from gantry.archive.acts import ActEntry, ActKind
 from gantry.archive.commit.committer import Committer
+from gantry.archive.edits.model import EditKind
+from gantry.archive.index import CurrentVersion, Index
 from gantry.archive.records import InstanceKey, Origin
 from gantry.errors import NotFound
 
@@ -48,7 +50,11 @@ def restore(
         # The first version of an instance is always an object, so these are all there ever were.
         ever = committer.index.locate(study_uid, series_uid, sop_uid, version=FIRST_VERSION)
         known = committer.index.lookup([location.key for location in ever])
-        deleted = {key: current for key, current in known.items() if current.deleted}
+        hidden = {key: current for key, current in known.items() if current.deleted}
+        deleted = {key: current for key, current in hidden.items() if was_deleted(committer.index, current)}
+        if not deleted and hidden:
+            edit = next(iter(hidden.values())).edit
+            raise NotFound(f"there is nothing deleted to restore: edit {edit} took it away, revert that")
         if not deleted:
             raise NotFound("there is nothing deleted to restore")
         at = committer.stamp()
@@ -61,6 +67,12 @@ def restore(
             ]
         )
         return tuple(deleted)
+
+
+def was_deleted(index: Index, current: CurrentVersion) -> bool:
+    """Whether a hidden instance was deleted, and not moved or rejected: that is undone as it was done."""
+    edit = index.edit(current.edit) if current.edit else None
+    return edit is None or edit.kind == EditKind.DELETE.value
 
 
 def restore_version(committer: Committer, key: InstanceKey, number: int, origin: Origin) -> None:

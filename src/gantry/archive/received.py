@@ -25,7 +25,7 @@ import msgspec
 
 from gantry.archive.blobs.files import INCOMING, RECEIVED, sync_file, sync_folders, write_durably
 from gantry.archive.disk import Disk, OpenFile, write_all
-from gantry.archive.index import AddRestore, AddTombstone, AddVersion, Index, IndexChange, VersionRow
+from gantry.archive.index import AddEdit, AddRestore, AddTombstone, AddVersion, Index, IndexChange, VersionRow
 from gantry.archive.index.protocol import LetGo, VersionChange
 from gantry.archive.records import InstanceKey, Origin
 from gantry.errors import StorageError
@@ -84,7 +84,7 @@ class Journal:
 
         Raises OSError. What was written then is unknown: `recover` finds out, before anything else is added.
         """
-        self.add(Receipt(0, *_facts(change)) for change in changes if not isinstance(change, LetGo))
+        self.add(Receipt(0, *_facts(change)) for change in changes if not isinstance(change, LetGo | AddEdit))
 
     def follow(self, index: Index, changes: Sequence[IndexChange], *, certain: bool = True) -> None:
         """Note what was just committed; after a disk that refused, all that it missed, from the index.

@@ -16,7 +16,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from gantry.archive.acts import ActEntry, ActKind, index_change, read_act
+from gantry.archive.acts import (
+    Act,
+    ActEntry,
+    ActKind,
+    act_number,
+    edit_change,
+    index_change,
+    read_whole_act,
+)
 from gantry.archive.blobs.files import ACTS, INCOMING, OBJECTS, object_path, parse_object_path, uid_name
 from gantry.archive.disk import Disk, walk_files
 from gantry.archive.index import AddVersion, Index, IndexChange
@@ -56,6 +64,9 @@ class _Event:
     number: int
     path: str
     entry: ActEntry | None
+    # The number of the edit that made it, and what that says of an object
+    edit: int = 0
+    edited: ActEntry | None = None
 
     @property
     def sop(self) -> str:
@@ -73,12 +84,16 @@ class Rebuilt:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """All versions that a folder holds, in the order in which they came; `skipped` cannot be read."""
+    """All versions that a folder holds, in the order in which they came; `skipped` cannot be read.
+
+    `edits` are those that took place, by their acts.
+    """
 
     disk: Disk
     events: tuple[_Event, ...]
     receipts: Mapping[_Version, Receipt]
     skipped: tuple[Skipped, ...]
+    edits: Mapping[str, Act]
 
     def without(self, skipped: Sequence[Skipped]) -> Folder:
         """Itself; without skipped files where something that was let go would be made from one."""
@@ -89,12 +104,14 @@ class Folder:
         events = tuple(e for e in self.events if (e.instance, e.number) not in broken)
         gone = {e.path for e in self.events if (e.instance, e.number) in broken}
         told = tuple(one for one in skipped if one[0] in gone)
-        return Folder(self.disk, events, self.receipts, self.skipped + told)
+        return Folder(self.disk, events, self.receipts, self.skipped + told, self.edits)
 
     def only(self, paths: Set[str]) -> Folder:
         """The versions that these files hold."""
         events = tuple(e for e in self.events if e.path in paths or (e.entry and e.entry.path in paths))
-        return Folder(self.disk, events, self.receipts, tuple(s for s in self.skipped if s[0] in paths))
+        skipped = tuple(s for s in self.skipped if s[0] in paths)
+        edits = {path: act for path, act in self.edits.items() if path in paths}
+        return Folder(self.disk, events, self.receipts, skipped, edits)
 
 
 def reindex(
@@ -127,8 +144,15 @@ def versions_in_folder(disk: Disk, journal: Journal) -> Folder:
     """Look through objects, acts and journal. Raises OSError."""
     skipped: list[Skipped] = []
     receipts = {(_names_of(r.key), r.number): r for r in journal.read()}
-    events = _in_order(_one_of_each(_events(disk, skipped), receipts, skipped), receipts)
-    return Folder(disk, tuple(events), receipts, tuple(skipped))
+    acts = _acts(disk, skipped)
+    edits = {path: act for path, act in acts.items() if act.head is not None}
+    undone = [path for path, act in edits.items() if not _took_place(disk, path, act, receipts)]
+    left_out = {*undone, *_never_named(acts, undone, receipts)}
+    skipped += [(path, "of an edit that never took place") for path in sorted(left_out)]
+    found = _events(disk, acts, left_out, skipped)
+    events = _in_order(_one_of_each(found, receipts, skipped), receipts)
+    edits = {path: act for path, act in edits.items() if path not in left_out}
+    return Folder(disk, tuple(events), receipts, tuple(skipped), edits)
 
 
 def fill(index: Index, folder: Folder, progress: Progress = no_progress) -> list[Skipped]:
@@ -139,6 +163,7 @@ def fill(index: Index, folder: Folder, progress: Progress = no_progress) -> list
     skipped = list(folder.skipped)
     events = _makeable(folder.events, skipped)
     noted = _Noted(folder.receipts)
+    edits: set[int] = set()
     with ThreadPoolExecutor(_READERS) as readers:
         for start in range(0, len(events), BATCH):
             batch = events[start : start + BATCH]
@@ -152,27 +177,89 @@ def fill(index: Index, folder: Folder, progress: Progress = no_progress) -> list
                     skipped.append((event.path, why))
                 else:
                     good.append(change)
+                    edits.add(event.edit)
             if good:
                 index.apply(good)
             progress(min(start + BATCH, len(events)), len(events))
+    told = [
+        edit_change(act.head, act.entries, path)
+        for path, act in folder.edits.items()
+        if act.head is not None and act_number(path) in edits
+    ]
+    if told:
+        index.apply(told)
     return skipped
 
 
-def _events(disk: Disk, skipped: list[Skipped]) -> Iterator[_Event]:
+def _acts(disk: Disk, skipped: list[Skipped]) -> dict[str, Act]:
+    acts: dict[str, Act] = {}
+    for path in walk_files(disk, ACTS):
+        try:
+            acts[path] = read_whole_act(disk, path)
+        except Corrupt as error:
+            skipped.append((path, str(error)))
+    return acts
+
+
+def _took_place(disk: Disk, path: str, act: Act, receipts: Mapping[_Version, Receipt]) -> bool:
+    """Whether an edit was committed: the journal says so, or all of it is there.
+
+    What a power cut took from the journal was committed, or was whole and merely not answered. One that is
+    not whole was broken off, and nothing of it may be seen.
+    """
+    for entry in act.entries:
+        receipt = receipts.get((_names_of(entry.key), entry.number))
+        if receipt is not None and receipt.at == entry.at and receipt.path in (entry.path, path):
+            return True
+    return all(_is_there(disk, entry) for entry in act.entries if entry.kind is ActKind.EDIT)
+
+
+def _is_there(disk: Disk, entry: ActEntry) -> bool:
+    try:
+        return describe_file(disk, entry.path, None).dataset_sha256 == entry.dataset_sha256
+    except (Unfit, OSError):
+        return False
+
+
+def _never_named(
+    acts: Mapping[str, Act], undone: Iterable[str], receipts: Mapping[_Version, Receipt]
+) -> Iterator[str]:
+    """Objects of edits that never took place, but for those that came another way since."""
+    known = {receipt.path for receipt in receipts.values()}
+    for path in undone:
+        for entry in acts[path].entries:
+            if entry.kind is ActKind.EDIT and entry.path not in known:
+                yield entry.path
+
+
+def _events(
+    disk: Disk, acts: Mapping[str, Act], left_out: Set[str], skipped: list[Skipped]
+) -> Iterator[_Event]:
+    edited = {
+        entry.path: (act_number(path), entry)
+        for path, act in acts.items()
+        if act.head is not None and path not in left_out
+        for entry in act.entries
+        if entry.kind is ActKind.EDIT
+    }
+    # An edited object may have been let go since, and then only that act is there
+    nothing: tuple[int, ActEntry | None] = (0, None)
     for path in walk_files(disk, OBJECTS):
         name = parse_object_path(path)
         if name is None:
             skipped.append((path, "not the name of an object"))
-        else:
-            yield _Event((name.study, name.series, name.sop), name.version, path, None)
-    for path in walk_files(disk, ACTS):
-        try:
-            entries = read_act(disk, path)
-        except Corrupt as error:
-            skipped.append((path, str(error)))
+        elif path not in left_out:
+            number, entry = edited.get(path, nothing)
+            yield _Event((name.study, name.series, name.sop), name.version, path, None, number, entry)
+    for path, act in acts.items():
+        if path in left_out:
             continue
-        for entry in entries:
-            yield _Event(_names_of(entry.key), entry.number, path, entry)
+        number = act_number(path) if act.head is not None else 0
+        for one in act.entries:
+            if one.kind is ActKind.LET_GO:
+                number = edited.get(one.path, nothing)[0]
+            if one.kind is not ActKind.EDIT:
+                yield _Event(_names_of(one.key), one.number, path, one, number)
 
 
 def _one_of_each(
@@ -286,27 +373,31 @@ def _change(folder: Folder, event: _Event) -> IndexChange | str:
     if entry is not None and entry.kind is ActKind.LET_GO:
         if entry.record is None:
             return "it does not say what was let go"
-        return AddVersion(entry.record, entry.number, entry.aside, event.path, entry.restores)
+        record, number = entry.record, entry.number
+        return AddVersion(record, number, entry.aside, event.path, entry.restores, event.edit)
     if entry is not None and entry.kind is not ActKind.REFERENCE:
-        return index_change(entry, event.path)
+        return index_change(entry, event.path, event.edit)
     disk = folder.disk
     receipt = folder.receipts.get((event.instance, event.number))
     try:
         if entry is not None:
             return _referenced(disk, entry)
-        return _stored(disk, event.path, event.number, receipt)
+        return _stored(disk, event, receipt)
     except Unfit as unfit:
         return f"no object that can be kept: {unfit}"
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
 
 
-def _stored(disk: Disk, path: str, number: int, receipt: Receipt | None) -> IndexChange | str:
+def _stored(disk: Disk, event: _Event, receipt: Receipt | None) -> IndexChange | str:
+    path, number, edited = event.path, event.number, event.edited
+    if receipt is None and edited is not None:
+        receipt = Receipt(0, edited.key, number, edited.at, edited.origin, path)
     record = describe_file(disk, path, receipt)
     aside = ".aside." in path
     if object_path(record.key, number, aside=aside) != path:
         return "it holds another object than its path says"
-    return AddVersion(record, number, aside)
+    return AddVersion(record, number, aside, edit=event.edit)
 
 
 def _referenced(disk: Disk, entry: ActEntry) -> IndexChange | str:

@@ -7,8 +7,8 @@ it is as unkind as POSIX allows:
   as zeros, or not at all;
 - a name is kept for certain only as it stood at the last `sync_folder` of its folder; each later
   change survives or not, name by name (so a rename may lose both names, or keep both);
-- a `sync` that failed loses what it should have kept, and the next `sync` does not bring it back
-  (as Linux does).
+- a `sync` that failed leaves what it should have kept on the disk or not, and the next `sync` does not bring
+  it back; only what is written after it is kept by that one (as Linux does).
 
 `fail` makes the k-th call from now raise; `cut_at` cuts the power at the k-th call. After a cut every
 call raises `PowerCut`, and `power_cut` gives the disk that the next start finds.
@@ -39,6 +39,7 @@ class _File:
     data: bytearray = field(default_factory=bytearray)
     durable: bytes = b""
     unsynced: list[tuple[int, bytes]] = field(default_factory=list)
+    # After a failed sync what is read is no longer what is on the disk
     poisoned: bool = False
     modified_ns: int = 0
 
@@ -120,6 +121,10 @@ class SimDisk:
             after._root = self._survivor(self._root, {})
             after._used = sum(len(f.data) for f in _files(after._root))
             return after
+
+    def killed(self) -> None:
+        """It was the process that ended at the call, not the power: what it wrote is all there."""
+        self._cut, self._cut_at = False, None
 
     def flip_bit(self, name: str, bit: int) -> None:
         """Rot: turn one bit of a file, durably, without anybody having written."""
@@ -342,9 +347,20 @@ class SimDisk:
             offset += len(data)
 
     def _sync(self, file: _File) -> None:
-        if not file.poisoned:
+        if file.poisoned:
+            durable = bytearray(file.durable)
+            for offset, written in file.unsynced:
+                _put(durable, offset, written)
+            file.durable = bytes(durable)
+        else:
             file.durable = bytes(file.data)
-            file.unsynced.clear()
+        file.unsynced.clear()
+
+    def _fail_to_sync(self, file: _File) -> None:
+        """What should have been kept is on the disk or not, for good; what is written later can be kept."""
+        file.durable = bytes(self._survived(file))
+        file.unsynced.clear()
+        file.poisoned = True
 
     def _survivor(self, folder: _Folder, kept: dict[int, _Node]) -> _Folder:
         survivor = _Folder()
@@ -363,6 +379,10 @@ class SimDisk:
         return survivor
 
     def _surviving_file(self, file: _File) -> _File:
+        data = self._survived(file)
+        return _File(data=data, durable=bytes(data), modified_ns=file.modified_ns)
+
+    def _survived(self, file: _File) -> bytearray:
         data = bytearray(file.durable)
         for offset, written in file.unsynced:
             fate = self._random.choice(("whole", "torn", "zeros", "lost"))
@@ -372,10 +392,8 @@ class SimDisk:
                 written = written[: self._random.randrange(len(written) + 1)]
             elif fate == "zeros":
                 written = bytes(len(written))
-            if len(data) < offset:
-                data += bytes(offset - len(data))
-            data[offset : offset + len(written)] = written
-        return _File(data=data, durable=bytes(data), modified_ns=file.modified_ns)
+            _put(data, offset, written)
+        return data
 
 
 class _SimFile:
@@ -409,7 +427,7 @@ class _SimFile:
         except OSError:
             # What the failed sync should have kept is gone for good, whoever syncs again.
             assert self._disk.calls > calls_before
-            self._file.poisoned = True
+            self._disk._fail_to_sync(self._file)
             raise
 
     def close(self) -> None:
@@ -422,6 +440,12 @@ class _SimLog(_SimFile):
     def write_at(self, offset: int, buffers: Sequence[Buffer]) -> None:
         with self._disk.call(f"write_at {self._name}"):
             self._disk._write_at(self._file, offset, buffers)
+
+
+def _put(data: bytearray, offset: int, written: bytes) -> None:
+    if len(data) < offset:
+        data += bytes(offset - len(data))
+    data[offset : offset + len(written)] = written
 
 
 def _files(folder: _Folder) -> list[_File]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from gantry.archive.acts import ActEntry, ActKind, last_count, read_act
+from gantry.archive.acts import ActEntry, ActKind, act_number, last_count, read_whole_act
 from gantry.archive.blobs.files import (
     ACTS,
     LOST_FOUND,
@@ -24,6 +24,7 @@ from gantry.archive.blobs.files import (
 from gantry.archive.clock import Clock
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk, walk_files
+from gantry.archive.edits.take_back import take_back
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
 from gantry.archive.index_files import IndexFiles, closed_on_error
@@ -119,6 +120,7 @@ def _set_aside_orphan_acts(disk: Disk, index: Index, clock: Clock) -> None:
     for path in reversed(walk_files(disk, ACTS)):
         if is_known_act(disk, index, path):
             break
+        take_back(disk, index, path, clock.now())
         name = set_aside(disk, path, clock.now())
         _log.warning("an act that was never committed was set aside as %s", name)
         moved = True
@@ -129,13 +131,16 @@ def _set_aside_orphan_acts(disk: Disk, index: Index, clock: Clock) -> None:
 def is_known_act(disk: Disk, index: Index, path: str) -> bool:
     """Whether the index was told of an act; of one that cannot be read, nobody knows. Raises OSError."""
     try:
-        entries = read_act(disk, path)
+        act = read_whole_act(disk, path)
     except Corrupt:
         return False
+    entries = act.entries
     if any(entry.kind is ActKind.LET_GO for entry in entries):
         # Some of what it let go may be there again; it is known as long as it speaks of anything that is not
         return any(_is_gone(disk, index, entry, path) for entry in entries)
     # Not only the first: an object of it may be lost
+    if act.head is not None:
+        return any(row.act == path for row in (index.edit(act_number(path)),) if row)
     return any(row.number == e.number for e in entries for row in index.versions(e.key))
 
 

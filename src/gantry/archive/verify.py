@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from gantry.archive.acts import ActEntry, ActKind, read_act
+from gantry.archive.acts import Act, ActEntry, ActKind, act_number, read_whole_act
 from gantry.archive.blobs.files import ACTS, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
 from gantry.archive.commit.committer import Committer
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk, walk_files
 from gantry.archive.incoming import storage_error
-from gantry.archive.index import Finding, Index, VersionKind, VersionRow
+from gantry.archive.index import EditFilter, Finding, Index, VersionKind, VersionRow
 from gantry.archive.index_files import IndexFiles
 from gantry.archive.lost_found import set_aside
 from gantry.archive.received import Journal
@@ -109,6 +109,7 @@ class Verifier:
         for done, row in enumerate(index.all_versions(), 1):
             self._check_row(row, survey)
             progress(done, max(total, done))
+        survey.acts.update(_acts_of_edits(index))
         self._check_files(index, survey)
         self._check_acts(index, survey)
         survey.findings += index.check()
@@ -174,12 +175,13 @@ class Verifier:
 
     def _check_act(self, index: Index, path: str, survey: _Survey) -> None:
         try:
-            entries = read_act(self.disk, path)
+            act = read_whole_act(self.disk, path)
         except Corrupt as error:
             survey.note(WRONG_ACT, path, str(error))
             return
+        entries = act.entries
         # Some of what it speaks of may be lost; the others need it as ever
-        if not any(_is_told(index, entry, path) for entry in entries):
+        if not _is_known(index, act, path):
             for entry in entries[:1]:
                 survey.note(EXTRA_ACT, path, f"version {entry.number} of {'/'.join(entry.key)}")
 
@@ -189,6 +191,7 @@ class Verifier:
         self.journal.catch_up(index)
         # Files without a row are told already; here it is about the rows there are.
         known = {row.location.path if row.location else row.act for row in index.all_versions()}
+        known.update(_acts_of_edits(index))
         fresh = self.index_files.open_fresh()
         try:
             for path, why in fill(fresh, versions_in_folder(self.disk, self.journal).only(known)):
@@ -227,7 +230,7 @@ class Verifier:
         if not path.startswith(f"{ACTS}/"):
             return False
         try:
-            return any(_is_told(index, entry, path) for entry in read_act(self.disk, path))
+            return _is_known(index, read_whole_act(self.disk, path), path)
         except Corrupt:
             return False
 
@@ -243,6 +246,21 @@ class Verifier:
         return {
             path for path in extra if path in journaled or (_instance(path) and _instance(path) not in known)
         }
+
+
+def _is_known(index: Index, act: Act, path: str) -> bool:
+    """Whether the index knows of anything that an act says."""
+    if act.head is not None:
+        edit = index.edit(act_number(path))
+        return edit is not None and edit.act == path
+    return any(_is_told(index, entry, path) for entry in act.entries)
+
+
+def _acts_of_edits(index: Index) -> Iterator[str]:
+    before = 0
+    while some := index.edits(EditFilter(), before):
+        before = some[-1].number
+        yield from (edit.act for edit in some)
 
 
 def _is_told(index: Index, entry: ActEntry, path: str) -> bool:

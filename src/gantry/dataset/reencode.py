@@ -75,14 +75,14 @@ def before_pixels(
         if tag in attributes:
             yield encode_element(tag, *attributes[tag], syntax)
         elif tag & 0xFFFF and tag not in _ENCAPSULATION_TAGS and tag not in without:
-            yield from _element(ds, ds.elements[tag], syntax)
+            yield from encoded_element(ds, ds.elements[tag], syntax)
 
 
 def behind_pixels(ds: DataSet, syntax: TransferSyntax) -> Iterator[Buffer]:
     """The elements that stand behind Pixel Data, without padding and signatures over what the pixels were."""
     for tag in sorted(ds.elements):
         if tag > PIXEL_DATA and tag & 0xFFFF and tag >> 16 not in _TRAILING_GROUPS:
-            yield from _element(ds, ds.elements[tag], syntax)
+            yield from encoded_element(ds, ds.elements[tag], syntax)
 
 
 def item_bytes(ds: DataSet, tag: int, syntax: TransferSyntax) -> list[bytes]:
@@ -111,10 +111,11 @@ def element_value(ds: DataSet, element: Element, syntax: TransferSyntax) -> tupl
 def _elements(ds: DataSet, syntax: TransferSyntax) -> Iterator[Buffer]:
     for tag in sorted(ds.elements):
         if tag & 0xFFFF:
-            yield from _element(ds, ds.elements[tag], syntax)
+            yield from encoded_element(ds, ds.elements[tag], syntax)
 
 
-def _element(ds: DataSet, element: Element, syntax: TransferSyntax) -> Iterator[Buffer]:
+def encoded_element(ds: DataSet, element: Element, syntax: TransferSyntax) -> Iterator[Buffer]:
+    """One element as it is written in `syntax`, in pieces. Raises DataSetError for compressed Pixel Data."""
     tag, _, _, length, undefined = element
     vr = element_vr(ds, element)
     if vr == "SQ" or (undefined and vr == "UN" and tag != PIXEL_DATA):

@@ -27,6 +27,7 @@ from gantry.server.conversion import Conversion, TranscodeFrame
 from gantry.server.delete import Deletions
 from gantry.server.dictionary_api import dictionary
 from gantry.server.drafts_api import DraftDoor
+from gantry.server.edits_api import EditDoor
 from gantry.server.frames import FrameRetrievals
 from gantry.server.generation import Generation
 from gantry.server.health import DicomDoor, Health, ScrubReport
@@ -44,6 +45,7 @@ from gantry.server.reports_api import ReportDoor
 from gantry.server.routes import Parameter, Route, RouteTable
 from gantry.server.stow import Admission, StoreDoor
 from gantry.server.studies_api import StudyList
+from gantry.server.study_pages import StudyPages
 from gantry.server.uploads import Uploads
 from gantry.server.videos import VideoRetrievals
 from gantry.server.wado import Retrievals
@@ -145,6 +147,7 @@ def build_app(
     how far it is.
     """
     policy = policy or HttpPolicy()
+    pages = pages or Pages()
     generation = Generation(archive)
     holdings = Holdings(archive)
     metadata = Metadata(archive, holdings)
@@ -167,12 +170,13 @@ def build_app(
         *_pictures(rendered),
         *_stores(StoreDoor(archive, policy, admission, read_picture), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
+        *_edits(EditDoor(archive, policy)),
         *_archive_api(archive, feed, Health(archive, dicom, scrub)),
         *_measurements(drafts, ReportDoor(archive, policy, drafts)),
         *_wado_uri(UriService(holdings, whole, rendered, videos)),
         *_capabilities(capabilities),
         *document.routes(),
-        *_page(pages or Pages()),
+        *_page(pages, StudyPages(pages, archive, WEB)),
     ]
     document.describe(routes)
     capabilities.describe(routes, WEB)
@@ -356,6 +360,34 @@ def _deletions(acts: Deletions) -> list[Route]:
     return [*deletes, *restores, versions]
 
 
+def _edits(edits: EditDoor) -> list[Route]:
+    tag, json = "Edit, with a history", (accept.JSON,)
+    dry = Parameter("dry_run", "true: only say which objects and attributes would change.", "boolean")
+    force = Parameter("force", "true: go back also over what came later.", "boolean")
+    listed = (
+        Parameter("patient", "Patient ID."),
+        Parameter("issuer", "Issuer of the Patient ID; of any if absent."),
+        Parameter("study", "Study Instance UID."),
+        Parameter("series", "Series Instance UID; needs study."),
+        Parameter("instance", "SOP Instance UID; needs series."),
+        Parameter("before", "Number before which to go on.", "integer"),
+        Parameter("limit", "Most entries to answer.", "integer"),
+    )
+    refused = (400, 404, 409, 413, 415, 503, 507)
+    return [
+        Route(
+            "POST", "/api/edits", edits.edit, "Modify, merge, move, split, reject, delete: all or none", tag,
+            json, json, (dry,), (200, 201, *refused),
+        ),
+        _get("/api/edits", edits.list, "The history, newest first", tag, json, listed, (200, 400)),
+        _get("/api/edits/{edit}", edits.one, "One edit, with what changed", tag, json, (), (200, 400, 404)),
+        Route(
+            "POST", "/api/edits/{edit}/revert", edits.revert, "Undo an edit, by another one", tag, json, json,
+            (dry, force), (200, 201, *refused),
+        ),
+    ]  # fmt: skip
+
+
 def _archive_api(archive: Archive, feed: Feed, health: Health) -> list[Route]:
     tag, json = "The archive", (accept.JSON,)
     page = (
@@ -443,12 +475,14 @@ def _capabilities(capabilities: Capabilities) -> list[Route]:
     ]
 
 
-def _page(pages: Pages) -> list[Route]:
+def _page(pages: Pages, studies: StudyPages) -> list[Route]:
     tag, html = "The page", ("text/html",)
     routes = [
         _get("/", pages.index, "The viewer", tag, html, (), (200, 304)),
-        Route("GET", "/studies/{path}", pages.index, "The viewer, at a study", tag, html, tail=True),
-        Route("GET", "/view/{path}", pages.index, "The viewer, at an image of a study", tag, html, tail=True),
+        Route("GET", "/studies/{path}", studies.open, "The viewer, at a study", tag, html, tail=True),
+        Route(
+            "GET", "/view/{path}", studies.open, "The viewer, at an image of a study", tag, html, tail=True
+        ),
         Route("GET", "/local", pages.index, "The viewer, at files read on the device itself", tag, html),
         Route(
             "GET", "/local/{path}", pages.index, "The viewer, at a study of such files", tag, html, tail=True

@@ -13,7 +13,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from gantry.errors import GantryError, WebRequestError
+from gantry.errors import GantryError, NotSatisfiable, WebRequestError
 from gantry.server.body import ClientGone, drain
 from gantry.server.compression import accepts_gzip, pack
 from gantry.server.http import (
@@ -119,7 +119,7 @@ class App:
                 answer.http_status,
                 type(error).__name__ if isinstance(error, WebRequestError) else ascii(answer.comment),
             )
-            return _refusal(answer)
+            return _refusal(answer, error)
         except ClientGone:
             log.info("%s %s from %s: broken off", request.method, ascii(request.path[:200]), request.peer)
             raise
@@ -187,8 +187,10 @@ class App:
         return headers
 
 
-def _refusal(answer: Answer) -> Response:
+def _refusal(answer: Answer, error: GantryError) -> Response:
     response = error_response(answer.http_status, answer.comment)
+    if isinstance(error, NotSatisfiable):
+        response.with_header(b"content-range", f"bytes */{error.size}")
     if answer.retry_after_s is not None:
         response.with_header(b"retry-after", str(answer.retry_after_s))
     return response

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gantry.archive.edits.model import EditConflict
 from gantry.archive.outcome import STORAGE_REASONS, NewVersion, Outcome, Reason, Refused
 from gantry.errors import (
     CallerError,
@@ -59,6 +60,7 @@ _OF_ERROR: dict[type[GantryError], tuple[int, int]] = {
     GantryError: (status.PROCESSING_FAILURE, 500),
     CallerError: (status.UNABLE_TO_PROCESS, 400),
     QueryError: (status.UNABLE_TO_PROCESS, 400),
+    EditConflict: (status.UNABLE_TO_PROCESS, 409),
     IdentifierMismatch: (status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS, 400),
     PeerError: (status.CANNOT_UNDERSTAND, 400),
     DataSetError: (status.CANNOT_UNDERSTAND, 400),

@@ -63,14 +63,32 @@ export function instanceThumbnail(path: string, pixels: number): string {
   return `${path}/thumbnail?viewport=${pixels},${pixels}`;
 }
 
-/** A picture of one frame, made by the server: for what this device cannot decode. */
-export async function renderedFrame(framePath: string, signal?: AbortSignal): Promise<Blob> {
-  return await getBlob(`${framePath}/rendered`, "image/png, image/jpeg;q=0.8", signal);
+/** In pixels that a picture is to fit into. */
+export interface PictureSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A picture of one frame, made by the server: for what this device cannot decode, or not keep in its own size. */
+export async function renderedFrame(framePath: string, size?: PictureSize, signal?: AbortSignal): Promise<Blob> {
+  return await getBlob(renderedPicture(framePath, { size }), "image/png, image/jpeg;q=0.8", signal);
+}
+
+export interface PictureWish {
+  readonly window?: { readonly center: number; readonly width: number } | undefined;
+  readonly size?: PictureSize | undefined;
+  /** What of the image is shown, in its pixels; only with a size. */
+  readonly region?: { readonly left: number; readonly top: number; readonly columns: number; readonly rows: number } | undefined;
 }
 
 /** The address of such a picture for an <img>, by the object's own window or another. */
-export function renderedPicture(framePath: string, window?: { readonly center: number; readonly width: number }): string {
-  return `${framePath}/rendered${window ? `?window=${window.center},${window.width},linear` : ""}`;
+export function renderedPicture(framePath: string, { window, size, region }: PictureWish = {}): string {
+  const part = region ? [region.left, region.top, region.columns, region.rows] : [];
+  const asked = [
+    ...(window ? [`window=${window.center},${window.width},linear`] : []),
+    ...(size ? [`viewport=${[size.width, size.height, ...part].join(",")}`] : []),
+  ];
+  return `${framePath}/rendered${asked.length > 0 ? `?${asked.join("&")}` : ""}`;
 }
 
 /** Bulk data, of the archive or of a file on this device. */

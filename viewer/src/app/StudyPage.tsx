@@ -64,7 +64,7 @@ export interface StudyPageProps {
 export default function StudyPage(props: StudyPageProps): JSX.Element {
   const uid = props.link.study;
   const { local } = props;
-  const study = openStudy(uid, local ?? { findSeries, seriesMetadata });
+  const study = openStudy(uid, local ?? { findSeries, seriesMetadata }, props.link.series);
   const priors = createPriors(uid, local ?? { findStudy, findStudiesOfPatient });
   const stage = createStage(
     study,

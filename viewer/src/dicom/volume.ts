@@ -11,6 +11,7 @@ import { describeFrame, type FrameDescription } from "./frame";
 import { difference, length, moved, planeOf, unit, type Plane } from "./geometry";
 import { TAG, text, type Vector3 } from "./model";
 import { cross, dot } from "./orientation";
+import { UNREDUCED, halvedPlane, type Reduction } from "./reduction";
 
 export const CUTS = ["axial", "coronal", "sagittal"] as const;
 
@@ -49,6 +50,8 @@ export interface Volume {
   readonly frameOfReferenceUid: string;
   /** How its frames lean, so that its voxels lie between theirs; null where voxels are those of the frames. */
   readonly tilt: Tilt | null;
+  /** By how much it is smaller than the frames are. */
+  readonly reduction: Reduction;
 }
 
 /**
@@ -80,7 +83,7 @@ export type NoVolume =
   /** More than this device keeps. */
   | { readonly why: "large"; readonly megabytes: number; readonly mostMegabytes: number };
 
-const FEWEST = 3;
+export const FEWEST = 3;
 /** Cosine of 0.5 degrees: headers round their cosines, and a series of one scan differs by less. */
 const SAME_DIRECTION = Math.cos((0.5 * Math.PI) / 180);
 /** Positions are rounded in headers; a distance may differ from the usual one by this share of it. */
@@ -93,7 +96,8 @@ const FINEST = 1e6;
 /** A whole missing image at least. */
 const GAP = 1.8;
 
-export function volumeOf(stack: Stack): Volume | NoVolume {
+/** Whether a stack is a volume is said of all its frames, however far it is then reduced. */
+export function volumeOf(stack: Stack, reduction = UNREDUCED): Volume | NoVolume {
   if (stack.frames.length < FEWEST) return { why: "few" };
   const frames = stack.frames.map(({ instance, number }) => describeFrame(instance, number));
   if (frames.some((frame) => !isGrey(frame))) return { why: "colour" };
@@ -108,11 +112,11 @@ export function volumeOf(stack: Stack): Volume | NoVolume {
   const isSpacedAlike = ({ spacing }: Plane) =>
     spacing.every((mm, axis) => Math.abs(mm - first.spacing[axis]!) <= 0.001 * first.spacing[axis]!);
   if (!planes.every(isSpacedAlike)) return { why: "spacings" };
-  return stacked(planes, references[0]);
+  return stacked(planes, references[0], reduction);
 }
 
-function stacked(planes: readonly Plane[], frameOfReferenceUid: string): Volume | NoVolume {
-  const { normal, row, column, spacing, columns, rows } = planes[0]!;
+function stacked(planes: readonly Plane[], frameOfReferenceUid: string, reduction: Reduction): Volume | NoVolume {
+  const { normal, row, column, spacing } = planes[0]!;
   const depths = planes.map(({ origin }) => dot(origin, normal));
   const order = depths.map((_, index) => index).sort((a, b) => depths[a]! - depths[b]!);
   const steps = order.slice(1).map((index, at) => depths[index]! - depths[order[at]!]!);
@@ -133,17 +137,20 @@ function stacked(planes: readonly Plane[], frameOfReferenceUid: string): Volume 
   const across = dot(ways[order[order.length - 1]!]!, normal);
   // Half a pixel between first and last is not seen; gantry tilt shifts each image by more than that.
   const unseen = Math.max(ROUNDING_MM, Math.min(...spacing) / 2);
+  const kept = order.filter((_, at) => at % reduction.every === 0);
+  const small = halvedPlane({ ...planes[0]!, origin }, reduction.halvings);
   const straight: Volume = {
-    order,
-    dimensions: [columns, rows, order.length],
-    spacing: [spacing[0], spacing[1], rounded(across / (order.length - 1))],
-    origin,
+    order: kept,
+    dimensions: [small.columns, small.rows, kept.length],
+    spacing: [small.spacing[0], small.spacing[1], rounded((across / (order.length - 1)) * reduction.every)],
+    origin: small.origin,
     axes: [row, atRightAngles(row, column), normal],
     frameOfReferenceUid,
     tilt: null,
+    reduction,
   };
   if (aside <= unseen) return straight;
-  const inOrder = order.map((index) => ways[index]!);
+  const inOrder = kept.map((index) => ways[index]!);
   return leaning(straight, inOrder, unseen) ?? { why: "tilted", degrees: (Math.atan2(aside, across) * 180) / Math.PI };
 }
 
@@ -192,21 +199,6 @@ function isGrey({ samplesPerPixel, photometricInterpretation, bitsAllocated }: F
 
 function atRightAngles(row: Vector3, column: Vector3): Vector3 {
   return unit(moved(column, [row, -dot(row, column)]));
-}
-
-const MEGABYTE = 1_000_000;
-/** What WebGL 2 promises is 256; desktops and phones of the last ten years give 2048. */
-const LONGEST_SIDE = 2048;
-/** Graphics cards are given values as 32-bit numbers whatever their size in the image. */
-const BYTES_ON_THE_CARD = 4;
-
-/** Undefined where a device that keeps so many bytes can hold it. */
-export function tooLarge({ dimensions }: Volume, mostBytes: number): NoVolume | undefined {
-  const voxels = Math.max(...dimensions);
-  if (voxels > LONGEST_SIDE) return { why: "long", voxels, most: LONGEST_SIDE };
-  const bytes = dimensions[0] * dimensions[1] * dimensions[2] * BYTES_ON_THE_CARD;
-  if (bytes <= mostBytes) return undefined;
-  return { why: "large", megabytes: Math.ceil(bytes / MEGABYTE), mostMegabytes: Math.floor(mostBytes / MEGABYTE) };
 }
 
 export function isVolume(found: Volume | NoVolume): found is Volume {

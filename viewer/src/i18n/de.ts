@@ -258,6 +258,10 @@ export const de: Messages = {
     location: (mm) => `Position ${mm}`,
     window: (width, level) => `W ${width} L ${level}`,
     coming: (n) => `Bisher nur 1/${n} der Auflösung`,
+    reduced: (what) => `Für dieses Gerät verkleinert: ${what}`,
+    detail: (n) => `1/${n} der Auflösung`,
+    images: (n) => `1 von ${n} Bildern`,
+    mean: (value) => `Mittel ${value}`,
   },
   tools: {
     title: "Werkzeuge",

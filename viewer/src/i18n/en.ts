@@ -248,6 +248,10 @@ export const en = {
     location: (mm: string) => `at ${mm}`,
     window: (width: string, level: string) => `W ${width} L ${level}`,
     coming: (n: number) => `Only 1/${n} of the detail so far`,
+    reduced: (what: string) => `Reduced for this device: ${what}`,
+    detail: (n: number) => `1/${n} of the detail`,
+    images: (n: number) => `1 of ${n} images`,
+    mean: (value: string) => `mean ${value}`,
   },
   tools: {
     title: "Tools",

@@ -256,6 +256,10 @@ export const es: Messages = {
     location: (mm) => `posición ${mm}`,
     window: (width, level) => `W ${width} L ${level}`,
     coming: (n) => `Por ahora solo 1/${n} del detalle`,
+    reduced: (what) => `Reducido para este dispositivo: ${what}`,
+    detail: (n) => `1/${n} del detalle`,
+    images: (n) => `1 de cada ${n} imágenes`,
+    mean: (value) => `media ${value}`,
   },
   tools: {
     title: "Herramientas",

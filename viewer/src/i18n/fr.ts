@@ -259,6 +259,10 @@ export const fr: Messages = {
     location: (mm) => `position ${mm}`,
     window: (width, level) => `W ${width} L ${level}`,
     coming: (n) => `1/${n} du détail seulement pour l’instant`,
+    reduced: (what) => `Réduit pour cet appareil : ${what}`,
+    detail: (n) => `1/${n} du détail`,
+    images: (n) => `1 image sur ${n}`,
+    mean: (value) => `moyenne ${value}`,
   },
   tools: {
     title: "Outils",

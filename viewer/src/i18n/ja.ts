@@ -260,6 +260,10 @@ export const ja: Messages = {
     location: (mm) => `位置 ${mm}`,
     window: (width, level) => `WW ${width} WL ${level}`,
     coming: (n) => `現在の解像度は 1/${n} のみ`,
+    reduced: (what) => `この端末向けに縮小：${what}`,
+    detail: (n) => `解像度 1/${n}`,
+    images: (n) => `${n} 枚に 1 枚`,
+    mean: (value) => `平均 ${value}`,
   },
   tools: {
     title: "ツール",

@@ -224,6 +224,10 @@ export const zh: Messages = {
     location: (mm) => `位置 ${mm}`,
     window: (width, level) => `窗宽 ${width} 窗位 ${level}`,
     coming: (n) => `目前仅有 1/${n} 的细节`,
+    reduced: (what) => `已为本设备缩减：${what}`,
+    detail: (n) => `1/${n} 的细节`,
+    images: (n) => `每 ${n} 幅取 1 幅`,
+    mean: (value) => `均值 ${value}`,
   },
   tools: {
     title: "工具",

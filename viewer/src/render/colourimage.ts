@@ -56,7 +56,8 @@ export function colourImage(imageId: string, rgb: Uint8Array, canvas: HTMLCanvas
     windowCenter: 128,
     windowWidth: 256,
     voiLUTFunction: "LINEAR",
-    sizeInBytes: rgb.byteLength,
+    // The canvas holds four bytes a pixel.
+    sizeInBytes: rgb.byteLength + 4 * width * height,
     getPixelData: () => rgb,
     getCanvas: () => canvas,
     voxelManager: utilities.VoxelManager.createImageVoxelManager({

@@ -55,9 +55,18 @@ export function formVolume(id: string, volume: Volume, imageIds: readonly string
 }
 
 /** The cache marks images as those of a volume when it takes the volume, and lets go of others when it is full. */
-function keepFor(volumeId: string, imageId: string): void {
+export function keepFor(volumeId: string, imageId: string): void {
   const entry = cache["_imageCache"].get(imageId);
   if (entry?.image) entry.sharedCacheKey = volumeId;
+}
+
+/** The volume that they were kept for is not made. */
+export function keepNoLonger(volumeId: string, imageIds: readonly string[]): void {
+  if (cache.getVolume(volumeId)) return;
+  for (const imageId of imageIds) {
+    const entry = cache["_imageCache"].get(imageId);
+    if (entry?.sharedCacheKey === volumeId) entry.sharedCacheKey = undefined as never;
+  }
 }
 
 function putVolume(id: string, volume: Volume, imageIds: readonly string[], type: VoxelType): Types.IImageVolume {

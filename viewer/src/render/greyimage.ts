@@ -1,6 +1,7 @@
 /** An image whose values were made here, in the unit in which they are shown. */
 import { utilities, type Types } from "@cornerstonejs/core";
 import type { FrameDescription } from "../dicom/frame";
+import type { Voxels } from "../dicom/upright";
 
 /** The image of a frame whose values, after its rescale, are these. */
 export function frameImage(imageId: string, frame: FrameDescription, scalarData: Float32Array): Types.IImage {
@@ -24,7 +25,7 @@ export function frameImage(imageId: string, frame: FrameDescription, scalarData:
 }
 
 /** As `like`, with other values, which need no rescale. */
-export function greyImage(like: Types.IImage, scalarData: Uint16Array | Float32Array, more: object = {}): Types.IImage {
+export function greyImage(like: Types.IImage, scalarData: Voxels, more: object = {}): Types.IImage {
   let [least, greatest] = [Infinity, -Infinity];
   for (const value of scalarData) {
     if (!Number.isFinite(value)) continue;

@@ -6,6 +6,7 @@
  */
 import { instancePath } from "../api/dicomweb";
 import { describeFrame, type FrameDescription } from "../dicom/frame";
+import { halvedFrame, type Resized } from "../dicom/reduction";
 import { sopInstanceUid, type Stack } from "../dicom/displaysets";
 import { TAG, text, type DicomObject } from "../dicom/model";
 import { isLocal } from "../api/localfiles";
@@ -13,6 +14,8 @@ import { isLocal } from "../api/localfiles";
 export const SCHEME = "wadors";
 /** Of a frame less its mask. */
 export const SUBTRACTED = "subtracted";
+/** Of frames of which columns and rows are halved; how often follows. */
+export const REDUCED = "reduced";
 /** Of frames that are read from files on this device. */
 export const LOCAL_SCHEME = "local";
 
@@ -38,8 +41,22 @@ export function imageIdsOf(stack: Stack, study: string): readonly string[] {
 
 /** The id of the frame that an image is made of. */
 export function plainId(imageId: string): string {
-  return imageId.startsWith(`${SUBTRACTED}:`) ? imageId.slice(SUBTRACTED.length + 1) : imageId;
+  return imageId.replace(MADE_OF, "");
 }
+
+const MADE_OF = new RegExp(`^(?:${SUBTRACTED}|${REDUCED}:\\d+):`);
+
+/** Another way to see a known frame: halved so often. */
+export function reducedId(imageId: string, halvings: number): string {
+  if (halvings === 0) return imageId;
+  const id = `${REDUCED}:${halvings}:${imageId}`;
+  const found = known.get(imageId)!;
+  if (!known.has(id)) known.set(id, { ...found, frame: halvedFrame(found.frame, halvings) });
+  return id;
+}
+
+/** How often a frame of such an id is halved. */
+export const halvingsOfId = (imageId: string): number => Number(imageId.slice(REDUCED.length + 1).split(":", 1)[0]);
 
 export function subtractedId(imageId: string): string {
   return `${SUBTRACTED}:${plainId(imageId)}`;
@@ -83,7 +100,7 @@ export function framePath(imageId: string): string {
 }
 
 export function knownFrame(imageId: string): Known | undefined {
-  return known.get(plainId(imageId));
+  return known.get(imageId) ?? known.get(plainId(imageId));
 }
 
 export function transferSyntaxOf(imageId: string): string | undefined {
@@ -93,6 +110,20 @@ export function transferSyntaxOf(imageId: string): string | undefined {
 /** From now on this frame is a colour picture that the server made. */
 export function noteRendered(imageId: string): void {
   rendered.add(imageId);
+}
+
+const resized = new Map<string, Resized>();
+
+/** From now on the picture of this frame has another size than the frame. */
+export function noteResized(imageId: string, size: { readonly columns: number; readonly rows: number }, by?: Resized["by"]): void {
+  const { rows, columns } = known.get(imageId)!.frame;
+  if (size.columns === columns && size.rows === rows) return void resized.delete(imageId);
+  resized.set(imageId, { ...size, by: by ?? { x: columns / size.columns, y: rows / size.rows } });
+}
+
+/** Undefined where it has the size of the frame. */
+export function resizedOf(imageId: string | undefined): Resized | undefined {
+  return imageId === undefined ? undefined : resized.get(plainId(imageId));
 }
 
 export function isRendered(imageId: string): boolean {
@@ -111,7 +142,8 @@ export function noteStoredSyntax(imageId: string, syntax: string): void {
   if (!stored.has(seriesOf(imageId))) stored.set(seriesOf(imageId), syntax);
 }
 
-const JPEG_EXTENDED = "1.2.840.10008.1.2.4.51";
+/** JPEG Extended, and the retired forms of 12 bits (spectral selection, full progression). */
+const JPEG_OF_12_BITS = /^1\.2\.840\.10008\.1\.2\.4\.5[1-6]$/;
 
-/** Whether the server must decode it: JPEG Extended with 12 bits, or of colours that its header names otherwise. */
-export const needsServer = (syntax: string): boolean => syntax === JPEG_EXTENDED;
+/** Whether the server must decode it: JPEG that may have 12 bits, or colours that its header names otherwise. */
+export const needsServer = (syntax: string): boolean => JPEG_OF_12_BITS.test(syntax);

@@ -4,19 +4,22 @@
  */
 import type { Types } from "@cornerstonejs/core";
 import { createImage } from "@cornerstonejs/dicom-image-loader";
-import { renderedFrame } from "../api/dicomweb";
+import { renderedFrame, type PictureSize } from "../api/dicomweb";
 import { ApiError } from "../api/http";
 import type { FrameBytes } from "../api/frames";
 import { isHtj2k, isWhole } from "../dicom/htj2k";
 import { hasPresentationLut, isPartlyColour } from "../dicom/presented";
+import { halved } from "../dicom/reduction";
 import { floatValues } from "../dicom/storedpixels";
 import { isStreamOf } from "../dicom/stream";
 import { EXPLICIT_LITTLE } from "../dicom/syntaxes";
+import { isOutOfMemory } from "../state/memory";
+import { frameHalvings, pictureHalvings } from "./budget";
 import { colourImage, readableCanvas, rgbImage } from "./colourimage";
 import { early, type OnEarly } from "./early";
 import { graded } from "./graded";
 import { frameImage } from "./greyimage";
-import { framePath, isRendered, knownFrame, needsServer, noteRendered, storedSyntax } from "./imageids";
+import { framePath, isRendered, knownFrame, needsServer, noteRendered, noteResized, storedSyntax } from "./imageids";
 import { decodedFrameOf, frameOf } from "./transport";
 
 export interface Options extends Record<string, unknown> {
@@ -32,12 +35,14 @@ export function loadFrame(imageId: string, options: Options = {}): { promise: Pr
 }
 
 async function load(imageId: string, options: Options, signal: AbortSignal): Promise<Types.IImage> {
-  if (isRendered(imageId) || onlyServerShows(imageId)) return await loadRendered(imageId, signal);
+  const found = knownFrame(imageId);
+  if (isRendered(imageId) || onlyServerShows(imageId) || (found && frameHalvings(found.frame) > 0)) return await loadRendered(imageId, signal);
   try {
     return await valued(imageId, options, signal);
   } catch (error) {
     // Nobody wants it any more, or nobody is there to render it.
     if (signal.aborted || (error instanceof ApiError && error.status === 0)) throw error;
+    if (isOutOfMemory(error)) noteTooLarge(imageId);
     return await loadRendered(imageId, signal).catch((second: unknown) => {
       throw second instanceof Error ? second : error;
     });
@@ -108,13 +113,28 @@ function onlyServerShows(imageId: string): boolean {
   return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1 || deepColour;
 }
 
+/** What could not be decoded for lack of memory, though its size would have let one think so. */
+const tooLarge = new Set<string>();
+
+function noteTooLarge(imageId: string): void {
+  tooLarge.add(imageId);
+}
+
+/** Undefined where it can be had as large as it is. */
+function sizeWanted(imageId: string): PictureSize | undefined {
+  const frame = knownFrame(imageId)?.frame;
+  const halvings = frame ? Math.max(pictureHalvings(frame), tooLarge.has(imageId) ? 1 : 0) : 0;
+  return frame && halvings > 0 ? { width: halved(frame.columns, halvings), height: halved(frame.rows, halvings) } : undefined;
+}
+
 async function loadRendered(imageId: string, signal: AbortSignal): Promise<Types.IImage> {
-  const bitmap = await createImageBitmap(await renderedFrame(framePath(imageId), signal));
+  const bitmap = await createImageBitmap(await renderedFrame(framePath(imageId), sizeWanted(imageId), signal));
   const { width, height } = bitmap;
   const [canvas, context] = readableCanvas(width, height);
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   noteRendered(imageId);
+  if (knownFrame(imageId)) noteResized(imageId, { columns: width, rows: height });
   return colourImage(imageId, withoutAlpha(context.getImageData(0, 0, width, height).data), canvas);
 }
 

@@ -6,7 +6,7 @@ import { cache } from "@cornerstonejs/core";
 import { ApiError } from "../api/http";
 import { farness, nextWanted, windowAround, type Direction } from "../state/order";
 import { bring, cancel } from "./bring";
-import { cacheBudgetBytes } from "./engine";
+import { bytesForStack } from "./budget";
 import { isHere } from "./here";
 
 export interface Progress {
@@ -22,12 +22,13 @@ export interface Prefetch {
 
 /** A browser opens six connections; one stays free for the image the person goes to next. */
 const AT_A_TIME = 5;
-/** The rest of the cache is for the stacks looked at before. */
-export const SHARE_OF_CACHE = 0.7;
 /** What is on its way is let come within so many images; on a slow link the ones that are seen need the room. */
 const STILL_NEAR = 24;
 /** More often nobody sees it. */
 const TOLD_EVERY_MS = 60;
+
+/** The stacks of which images are held for somebody, by the first of each: two viewports may show one. */
+const coming = new Map<object, string>();
 
 export function prefetchStack(
   imageIds: readonly string[],
@@ -38,8 +39,11 @@ export function prefetchStack(
   onComplete: () => void,
 ): Prefetch {
   const length = imageIds.length;
-  const most = Math.max(1, Math.floor((SHARE_OF_CACHE * cacheBudgetBytes()) / Math.max(1, bytesPerImage)));
-  const total = Math.min(length, most) - 1;
+  const ids = new Set(imageIds);
+  const own = {};
+  coming.set(own, imageIds[0]!);
+  /** How many images there is room for beside what else is looked at. */
+  const most = () => Math.max(1, Math.floor(bytesForStack(ids, new Set(coming.values()).size) / Math.max(1, bytesPerImage)));
   let [at, direction]: [number, Direction] = [from, 1];
   let working = 0;
   let stopped = false;
@@ -57,6 +61,7 @@ export function prefetchStack(
     !underWay.has(index) && !failed.has(index) && !cache.getImageLoadObject(imageIds[index]!);
 
   function tell(): void {
+    const total = Math.min(length, most()) - 1;
     const loaded = Math.min(total, done.size - 1);
     const now = performance.now();
     if (loaded < total && now - toldAt < TOLD_EVERY_MS) return;
@@ -65,7 +70,7 @@ export function prefetchStack(
   }
 
   async function work(): Promise<void> {
-    const next = () => (stopped || isResting ? undefined : nextWanted(length, at, direction, most, isMissing));
+    const next = () => (stopped || isResting ? undefined : nextWanted(length, at, direction, most(), isMissing));
     let index = next();
     if (index === undefined && working > 0) return;
     working += 1;
@@ -97,7 +102,7 @@ export function prefetchStack(
   }
 
   function start(): void {
-    if (total > 0) for (let more = AT_A_TIME - working; more > 0; more -= 1) void work();
+    if (length > 1) for (let more = AT_A_TIME - working; more > 0; more -= 1) void work();
   }
 
   start();
@@ -110,12 +115,14 @@ export function prefetchStack(
         underWay.delete(one);
         cancel(imageIds[one]!);
       }
-      if (most < length) letGo(imageIds, windowAround(length, at, direction, most));
+      const room = most();
+      if (room < length) letGo(imageIds, windowAround(length, at, direction, room));
       isResting = false;
       start();
     },
     stop() {
       stopped = true;
+      coming.delete(own);
       for (const one of underWay) cancel(imageIds[one]!);
       underWay.clear();
     },
@@ -140,7 +147,7 @@ async function fetchOne(imageId: string): Promise<"here" | "failed" | "unreachab
 }
 
 /** Brings all of them, in this order. Fails with the first that fails, whose id is then `imageId` of what is thrown. */
-export async function fetchAll(imageIds: readonly string[], onProgress: (progress: Progress) => void): Promise<void> {
+export async function fetchAll(imageIds: readonly string[], onProgress: (progress: Progress, imageId: string) => void): Promise<void> {
   const left = [...imageIds];
   let loaded = 0;
   async function work(): Promise<void> {
@@ -152,7 +159,7 @@ export async function fetchAll(imageIds: readonly string[], onProgress: (progres
         throw new NotFetched(imageId, error);
       }
       loaded += 1;
-      onProgress({ loaded, total: imageIds.length });
+      onProgress({ loaded, total: imageIds.length }, imageId);
     }
   }
   await Promise.all(Array.from({ length: AT_A_TIME }, work));

@@ -6,8 +6,9 @@
  */
 import { metaData } from "@cornerstonejs/core";
 import type { FrameDescription } from "../dicom/frame";
+import { moved } from "../dicom/geometry";
 import { TAG, number, text, type DicomObject } from "../dicom/model";
-import { isRendered, knownFrame, transferSyntaxOf } from "./imageids";
+import { isRendered, knownFrame, resizedOf, transferSyntaxOf } from "./imageids";
 
 type Answer = (frame: FrameDescription, instance: DicomObject, imageId: string) => object | undefined;
 
@@ -27,7 +28,8 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     sopClassUID: text(instance, TAG.sopClassUid),
     sopInstanceUID: text(instance, TAG.sopInstanceUid),
   }),
-  imagePixelModule: (frame, _, imageId) => (isRendered(imageId) ? RENDERED_PIXELS(frame) : decodedPixels(frame)),
+  imagePixelModule: (frame, _, imageId) => 
+    isRendered(imageId) ? renderedPixels(sizeOf(frame, imageId)) : decodedPixels({ ...frame, ...sizeOf(frame, imageId) }),
   imagePlaneModule: imagePlane,
   voiLutModule: (frame, _, imageId) =>
     isRendered(imageId) || frame.windows.length === 0
@@ -53,9 +55,14 @@ function decodedPixels(frame: FrameDescription): object {
   return isGray && frame.isInverse ? { ...frame, photometricInterpretation: "MONOCHROME1" } : { ...frame };
 }
 
-const RENDERED_PIXELS = (frame: FrameDescription) => ({
-  rows: frame.rows,
-  columns: frame.columns,
+/** What is seen of a frame may be smaller than the frame. */
+function sizeOf(frame: FrameDescription, imageId: string): Pick<FrameDescription, "rows" | "columns"> {
+  const { rows, columns } = resizedOf(imageId) ?? frame;
+  return { rows, columns };
+}
+
+const renderedPixels = (size: Pick<FrameDescription, "rows" | "columns">) => ({
+  ...size,
   samplesPerPixel: 3,
   photometricInterpretation: "RGB",
   planarConfiguration: 0,
@@ -65,17 +72,24 @@ const RENDERED_PIXELS = (frame: FrameDescription) => ({
   pixelRepresentation: 0,
 });
 
-function imagePlane(frame: FrameDescription, instance: DicomObject): object {
-  const [rowSpacing, columnSpacing] = frame.spacingMm ?? [frame.pixelAspect, 1];
-  const { row, column } = frame.orientation ?? { row: [1, 0, 0], column: [0, 1, 0] };
+const FLAT = { row: [1, 0, 0], column: [0, 1, 0] } as const;
+
+function imagePlane(frame: FrameDescription, instance: DicomObject, imageId: string): object {
+  const [down, across] = frame.spacingMm ?? [frame.pixelAspect, 1];
+  const { row, column } = frame.orientation ?? FLAT;
+  const resized = resizedOf(imageId);
+  const { x, y } = resized?.by ?? { x: 1, y: 1 };
+  const [rowSpacing, columnSpacing] = [down * y, across * x];
+  const corner = frame.positionMm ?? ([0, 0, 0] as const);
+  // The middle of its first pixel is that of so many pixels of the frame.
+  const position = resized ? moved(corner, [row, ((x - 1) / 2) * across], [column, ((y - 1) / 2) * down]) : corner;
   return {
     frameOfReferenceUID: text(instance, TAG.frameOfReferenceUid),
-    rows: frame.rows,
-    columns: frame.columns,
+    ...sizeOf(frame, imageId),
     rowCosines: [...row],
     columnCosines: [...column],
     imageOrientationPatient: [...row, ...column],
-    imagePositionPatient: [...(frame.positionMm ?? [0, 0, 0])],
+    imagePositionPatient: [...position],
     pixelSpacing: [rowSpacing, columnSpacing],
     rowPixelSpacing: rowSpacing,
     columnPixelSpacing: columnSpacing,

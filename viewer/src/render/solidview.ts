@@ -13,6 +13,7 @@ import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
 import { WHOLE, cropEdges, facePlanes, isWhole, type Crop } from "../dicom/crop";
 import { endsOf, windowBetween } from "../dicom/presets";
+import { isReduced } from "../dicom/reduction";
 import { suvFactor, uptakeOf, type Uptake } from "../dicom/uptake";
 import { meantWindow } from "../dicom/voi";
 import { pointOf, renderingsFor, sliceOf, slicing, type Rendering, type Volume } from "../dicom/volume";
@@ -134,6 +135,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       window: look.rendering in CT_PRESETS ? null : look.window,
       inverted: isInverted(look),
       coming: null,
+      reduced: isReduced(volume.reduction) ? volume.reduction : null,
       edges: edgeLetters(right, down),
       pixelsPerMm,
       magnification: pixelsPerMm * volume.spacing[0],

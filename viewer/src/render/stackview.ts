@@ -12,6 +12,7 @@ import type { Pixels } from "../dicom/measure";
 import { nearestPlane, opposite, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
+import { halvingsOf, inFrame, inPicture, type Reduction, type Resized } from "../dicom/reduction";
 import { canSubtract } from "../dicom/subtraction";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
 import type { Point } from "../tools/gestures";
@@ -20,7 +21,7 @@ import { bring, cancel } from "./bring";
 import { halvingsIn, putEarly, takeBackEarly, type Showing } from "./early";
 import { embeddedPlane } from "./graded";
 import { isHere } from "./here";
-import { imageIdsOf, isRendered, knownFrame, plainId, subtractedId } from "./imageids";
+import { imageIdsOf, isRendered, knownFrame, plainId, resizedOf, subtractedId } from "./imageids";
 import { wordsOf } from "./localframe";
 import { magnifierOf } from "./magnifier";
 import { NotFetched, prefetchStack, type Prefetch } from "./prefetch";
@@ -269,12 +270,15 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       if (!shown) return undefined;
       const world = viewport.canvasToWorld([x, y]);
       const [column, row] = utilities.transformWorldToIndexContinuous(shown.imageData, world);
-      return { x: column!, y: row! };
+      const resized = resizedOf(viewport.getCurrentImageId());
+      return resized ? inFrame({ x: column!, y: row! }, resized) : { x: column!, y: row! };
     },
     placeOfImagePoint(point) {
       const shown = viewport.getImageData();
       if (!shown) return undefined;
-      const world = utilities.transformIndexToWorld(shown.imageData, [point.x, point.y, 0]);
+      const resized = resizedOf(viewport.getCurrentImageId());
+      const { x: column, y: row } = resized ? inPicture(point, resized) : point;
+      const world = utilities.transformIndexToWorld(shown.imageData, [column, row, 0]);
       const [x, y] = viewport.worldToCanvas(world as Types.Point3);
       return { x, y };
     },
@@ -438,6 +442,8 @@ export function playFrames(framesPerSecond: number, step: () => Promise<unknown>
 /** What one image takes decoded: what this one does, and no less than its header says. */
 function bytesOf(imageId: string): number {
   const { rows, columns, samplesPerPixel, bitsAllocated } = knownFrame(imageId)!.frame;
+  const small = cache.getImage(imageId);
+  if (small && resizedOf(imageId)) return small.sizeInBytes;
   const said = rows * columns * samplesPerPixel * Math.min(4, Math.ceil(bitsAllocated / 8));
   return Math.max(said, cache.getImage(imageId)?.sizeInBytes ?? 0);
 }
@@ -483,6 +489,7 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
     plane: planeOf(frame),
     frameOfReferenceUid: text(instance, TAG.frameOfReferenceUid),
     coming: halvingsIn(viewport.getCornerstoneImage()) ?? null,
+    reduced: reducedBy(resizedOf(imageId)),
     cut: null,
     stepMm: null,
     slab: null,
@@ -497,6 +504,11 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
   };
 }
 
+function reducedBy(resized: Resized | undefined): Reduction | null {
+  const halvings = resized ? halvingsOf(resized) : 0;
+  return halvings > 0 ? { halvings, every: 1 } : null;
+}
+
 function probe(viewport: Types.IStackViewport, at: Point, factor: number | undefined): Probed | undefined {
   const imageId = viewport.getCurrentImageId();
   const frame = imageId ? knownFrame(imageId)?.frame : undefined;
@@ -509,10 +521,10 @@ function probe(viewport: Types.IStackViewport, at: Point, factor: number | undef
   if (column < 0 || row < 0 || column >= image.columns || row >= image.rows) return undefined;
   const held = image.voxelManager?.getAtIJK(column, row, 0);
   if (held === undefined || held === null) return undefined;
-  if (typeof held !== "number") return { column, row, values: [...held].slice(0, 3), unit: "", suvFactor: undefined };
+  if (typeof held !== "number") return { column, row, values: [...held].slice(0, 3), unit: "", suvFactor: undefined, isMean: false };
   const isScaled = image.preScale?.scaled === true;
   const value = isScaled ? held : held * frame.rescaleSlope + frame.rescaleIntercept;
-  return { column, row, values: [value], unit: unitOf(frame), suvFactor: factor };
+  return { column, row, values: [value], unit: unitOf(frame), suvFactor: factor, isMean: false };
 }
 
 /** Where the uptake is known, that is what a region measures. */

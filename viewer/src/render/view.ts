@@ -9,6 +9,7 @@ import type { DicomObject, Vector3 } from "../dicom/model";
 import type { EdgeLetters } from "../dicom/orientation";
 import type { Palette } from "../dicom/palettes";
 import type { Mask } from "../dicom/planes";
+import type { Reduction } from "../dicom/reduction";
 import type { Uptake } from "../dicom/uptake";
 import type { NoVolume, Rendering, Seen, Slab } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
@@ -33,6 +34,8 @@ export interface ShownView {
   readonly frameOfReferenceUid: string | undefined;
   /** So often it is halved, until all of it has come; null once it has. Nothing is measured in it before. */
   readonly coming: number | null;
+  /** By how much it is smaller than what is stored, since this device cannot hold that; null where it is not. */
+  readonly reduced: Reduction | null;
   /** How the volume is cut that this is a slice of; null for an image as it was taken. */
   readonly cut: Seen | null;
   /** Between it and the next slice of the cut; null for an image as it was taken. */
@@ -72,6 +75,7 @@ export interface ShownOver {
   readonly unit: string;
   readonly uptake: Uptake | undefined;
   readonly modality: string;
+  readonly reduced: Reduction | null;
 }
 
 /** How an image stands on the screen, in terms of the patient. */
@@ -105,8 +109,10 @@ export interface Probed {
   readonly unit: string;
   /** SUV for one of `unit`, where it is known. */
   readonly suvFactor: number | undefined;
+  /** It is the mean of several pixels. */
+  readonly isMean: boolean;
   /** What the volume over it holds there. */
-  readonly over?: Pick<Probed, "values" | "unit" | "suvFactor"> | undefined;
+  readonly over?: Pick<Probed, "values" | "unit" | "suvFactor" | "isMean"> | undefined;
 }
 
 export interface LoadFailure {

@@ -6,17 +6,19 @@ import { cache, getShouldUseCPURendering, volumeLoader, type Types } from "@corn
 import type { Stack } from "../dicom/displaysets";
 import type { FrameDescription, Window } from "../dicom/frame";
 import type { DicomObject } from "../dicom/model";
+import { bytesOnCard } from "../dicom/fitting";
 import { windowBetween } from "../dicom/presets";
 import { uprightLayer } from "../dicom/upright";
 import { isWholeValued } from "../dicom/voi";
-import { isVolume, tooLarge, volumeOf, type NoVolume, type Tilt, type Volume } from "../dicom/volume";
+import { isVolume, type NoVolume, type Tilt, type Volume } from "../dicom/volume";
+import { isOutOfMemory } from "../state/memory";
 import { coarseToFine } from "../state/order";
-import { cacheBudgetBytes } from "./engine";
-import { MAKERS, discard, formVolume, holds, type Forming, type VoxelType } from "./forming";
+import { notSoLarge, release, reserve, volumeHere } from "./budget";
+import { MAKERS, discard, formVolume, holds, keepFor, keepNoLonger, type Forming, type VoxelType } from "./forming";
 import { isHere } from "./here";
-import { imageIdsOf, isRendered, knownFrame } from "./imageids";
+import { imageIdsOf, isRendered, knownFrame, plainId, reducedId } from "./imageids";
 import { wordsOf } from "./localframe";
-import { NotFetched, SHARE_OF_CACHE, fetchAll, type Progress } from "./prefetch";
+import { NotFetched, fetchAll, type Progress } from "./prefetch";
 import { reason } from "./stackview";
 import type { StackViewListener } from "./view";
 
@@ -48,11 +50,6 @@ const held = new Map<string, Held>();
 
 /** Images between those that come first; a volume of fewer is not drawn before it is whole. */
 const WIDEST_GAP = 16;
-
-/** How much of the cache one volume may take: the rest is for the stacks looked at before. */
-function mostBytes(): number {
-  return SHARE_OF_CACHE * cacheBudgetBytes();
-}
 
 /** Cornerstone asks no loader for layers that are called derived. */
 function volumeId(imageIds: readonly string[], { tilt }: Volume): string {
@@ -86,6 +83,7 @@ function hold(
       if (held.get(id) === entry) held.delete(id);
       const discarded = () => {
         if (held.has(id)) return;
+        release(id);
         discard(id);
         discard(widened(id));
       };
@@ -117,6 +115,49 @@ export function volumesOf(viewport: Types.IVolumeViewport, listener: VolumeListe
     if (!over) viewport.removeAllActors();
     else if (viewport.getActor(OVER)) viewport.removeVolumeActors([OVER], false);
   };
+
+  /** Undefined where another was asked for meanwhile. */
+  async function put(
+    volume: Volume,
+    inOrder: readonly string[],
+    own: number,
+    onForming: ((taken: Taken) => void) | undefined,
+  ): Promise<Taken | NoVolume | undefined> {
+    const before = letGo;
+    let isMade = false;
+    const middle = () => knownFrame(inOrder[inOrder.length >> 1]!)!;
+    let placed: { readonly id: string; readonly done: Promise<unknown> } | undefined;
+    /** Whether it is still wanted once it is in the viewport. */
+    const place = async ({ id }: HeldVolume): Promise<boolean> => {
+      if (placed?.id !== id) placed = { id, done: viewport.setVolumes([{ volumeId: id }]) };
+      await placed.done;
+      return own === generation;
+    };
+    const holding = hold(volumeId(inOrder, volume), volume, inOrder, {
+      onProgress: (progress) => own === generation && listener.onProgress(progress),
+      async onForming(forming) {
+        if (!onForming || own !== generation || middle().frame.windows.length === 0) return;
+        if ((await place(forming)) && !isMade) onForming({ volume, held: forming, ...middle() });
+      },
+    });
+    letGo = holding.letGo;
+    before();
+    try {
+      const found = await holding.made;
+      isMade = true;
+      if (own !== generation || "why" in found) return own === generation ? (found as NoVolume) : undefined;
+      if (over) {
+        await viewport.addVolumes([{ volumeId: found.id, actorUID: OVER, visibility: true }]);
+        // It is this that gives it the planes between which a slice is drawn.
+        viewport.resetCamera();
+      }
+      if (over ? own !== generation : !(await place(found))) return undefined;
+      return { volume, held: found, ...middle() };
+    } finally {
+      isMade = true;
+    }
+  }
+
   return {
     /**
      * Undefined where there is no volume, and where another was asked for meanwhile. `onForming` hears of what can
@@ -124,56 +165,32 @@ export function volumesOf(viewport: Types.IVolumeViewport, listener: VolumeListe
      */
     async take(stack: Stack, study: string, onForming?: (taken: Taken) => void): Promise<Taken | undefined> {
       const own = (generation += 1);
-      takeAway();
-      const volume = volumeOf(stack);
-      const refusal = isVolume(volume) ? tooLarge(volume, mostBytes()) : volume;
-      if (refusal || !isVolume(volume)) return void listener.onRefusal(refusal!);
       const imageIds = imageIdsOf(stack, study);
-      const inOrder = volume.order.map((index) => imageIds[index]!);
-      const before = letGo;
-      let isMade = false;
-      const middle = () => knownFrame(inOrder[inOrder.length >> 1]!)!;
-      let placed: { readonly id: string; readonly done: Promise<unknown> } | undefined;
-      /** Whether it is still wanted once it is in the viewport. */
-      const place = async ({ id }: HeldVolume): Promise<boolean> => {
-        if (placed?.id !== id) placed = { id, done: viewport.setVolumes([{ volumeId: id }]) };
-        await placed.done;
-        return own === generation;
-      };
-      const holding = hold(volumeId(inOrder, volume), volume, inOrder, {
-        onProgress: (progress) => own === generation && listener.onProgress(progress),
-        async onForming(forming) {
-          if (!onForming || own !== generation || middle().frame.windows.length === 0) return;
-          if ((await place(forming)) && !isMade) onForming({ volume, held: forming, ...middle() });
-        },
-      });
-      letGo = holding.letGo;
-      before();
-      try {
-        const found = await holding.made;
-        isMade = true;
-        if (own !== generation) return undefined;
-        if ("why" in found) {
+      for (;;) {
+        takeAway();
+        const volume = volumeHere(stack);
+        if (!isVolume(volume)) return void listener.onRefusal(volume);
+        const inOrder = volume.order.map((index) => reducedId(imageIds[index]!, volume.reduction.halvings));
+        try {
+          const found = await put(volume, inOrder, own, onForming);
+          if (!found || !("why" in found)) return found;
           takeAway();
           return void listener.onRefusal(found);
+        } catch (error) {
+          if (own !== generation) return undefined;
+          takeAway();
+          const why = error instanceof NotFetched ? error.reason : error;
+          if (isOutOfMemory(why)) {
+            notSoLarge(volume);
+            continue;
+          }
+          if (!(error instanceof NotFetched)) throw error;
+          return void listener.onFailure({
+            index: imageIds.indexOf(plainId(error.imageId)),
+            words: wordsOf(why),
+            message: reason(why),
+          });
         }
-        if (over) {
-          await viewport.addVolumes([{ volumeId: found.id, actorUID: OVER, visibility: true }]);
-          // It is this that gives it the planes between which a slice is drawn.
-          viewport.resetCamera();
-        }
-        if (over ? own !== generation : !(await place(found))) return undefined;
-        return { volume, held: found, ...middle() };
-      } catch (error) {
-        isMade = true;
-        if (own !== generation) return undefined;
-        takeAway();
-        if (!(error instanceof NotFetched)) throw error;
-        return void listener.onFailure({
-          index: imageIds.indexOf(error.imageId),
-          words: wordsOf(error.reason),
-          message: reason(error.reason),
-        });
       }
     },
     /** Undefined while there is none. */
@@ -216,7 +233,9 @@ function begin(id: string, volume: Volume, imageIds: readonly string[]): Held {
   made.catch(() => {
     if (held.get(id) !== entry) return;
     held.delete(id);
+    release(id);
     discard(id);
+    keepNoLonger(id, imageIds);
   });
   return entry;
 }
@@ -228,26 +247,34 @@ async function make(
   { onProgress, onForming }: HeldListener,
 ): Promise<HeldVolume | NoVolume> {
   if (getShouldUseCPURendering()) throw new Error("this browser gives no WebGL 2");
+  reserve(id, imageIds[0]!, bytesOnCard(volume) / 2); // as most are: 16 bits a voxel
   const forming = formingOf(id, volume, imageIds, onForming);
   const passes = coarseToFine(imageIds.length, imageIds.length >> 1, volume.tilt ? 1 : WIDEST_GAP);
   const ends = new Set(passes.slice(0, -1).map((_, index) => passes.slice(0, index + 1).flat().length));
   await fetchAll(
     passes.flat().map((index) => imageIds[index]!),
-    (progress) => {
+    (progress, imageId) => {
+      keepFor(id, imageId);
       onProgress(progress);
       if (ends.has(progress.loaded)) forming.take();
     },
   );
-  if (imageIds.some(isRendered)) return { why: "colour" };
+  const none = (why: "colour" | "unscaled"): NoVolume => {
+    release(id);
+    discard(id);
+    keepNoLonger(id, imageIds);
+    return { why };
+  };
+  if (imageIds.some(isRendered)) return none("colour");
   const images = imageIds.map((imageId) => cache.getImage(imageId)).filter((image) => image !== undefined);
   if (images.length < imageIds.length) throw new Error("other volumes that are open fill the memory");
-  if (!images.every(isScaled)) return { why: "unscaled" };
+  if (!images.every(isScaled)) return none("unscaled");
+  reserve(id, imageIds[0]!, images.reduce((sum, image) => sum + image.sizeInBytes, 0));
   const { dimensions } = volume;
   const [least, most] = rangeOf(images);
   const type = typeOf(images, least, most);
   const bytes = dimensions[0] * dimensions[1] * dimensions[2] * MAKERS[type].BYTES_PER_ELEMENT;
-  if (volume.tilt && !cache.getVolume(id) && !cache.isCacheable(bytes))
-    return { why: "large", megabytes: Math.ceil(bytes / 1e6), mostMegabytes: Math.floor(cache.getBytesAvailable() / 1e6) };
+  if (volume.tilt && !cache.getVolume(id) && !cache.isCacheable(bytes)) throw new Error("other volumes that are open fill the memory");
   const whole = wholeOf(images, least, most > least ? most : least + 1);
   if (volume.tilt) {
     const voxels = await straightened(id, { ...volume, tilt: volume.tilt }, images, least, type);

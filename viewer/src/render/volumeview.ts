@@ -11,6 +11,7 @@ import type { Pixels } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters } from "../dicom/orientation";
 import { endsOf, windowBetween } from "../dicom/presets";
+import { isReduced, type Reduction } from "../dicom/reduction";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
 import { meantWindow } from "../dicom/voi";
 import { sliceValues, slicesIn, slicing, voxelOf, type Cut, type Projection, type Slab, type Volume } from "../dicom/volume";
@@ -202,6 +203,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       },
       frameNumber: 0,
       coming: null,
+      reduced: reducedBy(volume),
       instance,
       window: look!.window,
       inverted: look!.inverted,
@@ -226,11 +228,11 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
 
   function shownOver(): ShownOver | null {
     if (!over) return null;
-    const { stack, frame, held } = over;
+    const { stack, frame, held, volume } = over;
     const { palette, opacity, window } = fusion;
     const whole = held.whole;
     const values = { window: window ?? over.window, whole, unit: unitOf(frame), uptake: uptakeOf(stack) };
-    return { palette, opacity, modality: stack.modality, ...values };
+    return { palette, opacity, modality: stack.modality, reduced: reducedBy(volume), ...values };
   }
 
   /** What is seen now, as values; counted once, since a hand asks for it at every step. */
@@ -393,7 +395,9 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       return { x, y };
     },
     placeOfImagePoint: ({ x, y }) => (look ? placeOf(pointAt(plane(), x, y)) : undefined),
-    pixels: (index) => (look?.index === index && shown?.held.isWhole ? pixels() : undefined),
+    // Of means, the least, the greatest and the deviation would be others than those of what is stored.
+    pixels: (index) =>
+      look?.index === index && shown?.held.isWhole && shown.volume.reduction.halvings === 0 ? pixels() : undefined,
     stance: () => (look ? { middle: middle(), ...screen() } : undefined),
     placeOf: (point) => (look ? placeOf(point) : { x: 0, y: 0 }),
     probe(at) {
@@ -476,11 +480,14 @@ function valueUnder(
   { volume, held, frame }: Pick<Taken, "volume" | "held" | "frame">,
   point: Vector3,
   uptake: Uptake | undefined,
-): Pick<Probed, "values" | "unit" | "suvFactor"> | undefined {
+): Pick<Probed, "values" | "unit" | "suvFactor" | "isMean"> | undefined {
   const [i, j, k] = voxelOf(volume, point).map(Math.round) as [number, number, number];
   const value = held.valueAt([i, j, k]);
-  return value === undefined ? undefined : { values: [value], unit: unitOf(frame), suvFactor: suvFactor(uptake) };
+  const isMean = volume.reduction.halvings > 0;
+  return value === undefined ? undefined : { values: [value], unit: unitOf(frame), suvFactor: suvFactor(uptake), isMean };
 }
+
+const reducedBy = ({ reduction }: Volume): Reduction | null => (isReduced(reduction) ? reduction : null);
 
 function firstWindow({ frame, held }: Taken, stack: Stack): Window {
   const factor = suvFactor(uptakeOf(stack));

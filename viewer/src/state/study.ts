@@ -53,7 +53,8 @@ export interface OpenStudy {
   dispose(): void;
 }
 
-export function openStudy(uid: string, source: StudySource): OpenStudy {
+/** `asked` is the series that is wanted first, where the study has it. */
+export function openStudy(uid: string, source: StudySource, asked?: string): OpenStudy {
   // A signal and not a store: metadata is large, and a store would wrap every value of it.
   const [state, setWhole] = createSignal<StudyState>({
     identity: null,
@@ -71,9 +72,10 @@ export function openStudy(uid: string, source: StudySource): OpenStudy {
       const found = await source.findSeries(uid, lifetime.signal);
       const series = found.map(seriesEntry).sort(byUse);
       setState({ series, identity: found[0] ? identity(found[0]) : null });
-      if (series[0]) await metadata(series[0].uid);
+      const first = series.find((one) => one.uid === asked) ?? series[0];
+      if (first) await metadata(first.uid);
       setState({ busy: false });
-      for (const { uid: next } of series.slice(1)) await metadata(next);
+      for (const { uid: next } of series) await metadata(next);
     } catch (error) {
       if (!isCancelled(error)) setState({ busy: false, error: error as ApiError });
     }

@@ -3,6 +3,7 @@ import { Index, Show, createMemo, type JSX } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import { gradientOf } from "../dicom/palettes";
 import { significant, valueInWords } from "../dicom/uptake";
+import { t } from "../i18n/language";
 import type { Probed, ShownOver, ShownView } from "../render/view";
 import type { Identity } from "../state/study";
 import { overEnds, overlayCorners, scaleBar, type OverlayLine } from "./overlaylines";
@@ -69,8 +70,9 @@ function probeInWords({ column, row, over, ...here }: Probed): string {
   return [`${column}, ${row}: ${heldInWords(here)}`.trim(), ...(over ? [heldInWords(over)] : [])].join("\n");
 }
 
-function heldInWords({ values, unit, suvFactor: factor }: Pick<Probed, "values" | "unit" | "suvFactor">): string {
-  return values.length === 1 ? valueInWords(values[0]!, unit, factor) : `${values.map(significant).join(" ")} ${unit}`;
+function heldInWords({ values, unit, suvFactor: factor, isMean }: Pick<Probed, "values" | "unit" | "suvFactor" | "isMean">): string {
+  const words = values.length === 1 ? valueInWords(values[0]!, unit, factor) : `${values.map(significant).join(" ")} ${unit}`;
+  return isMean ? t().overlay.mean(words) : words;
 }
 
 /** What the colours of the upper volume stand for. */

@@ -3,10 +3,13 @@ import { Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, t
 import { instancePath, renderedPicture } from "../api/dicomweb";
 import { framesPerSecond } from "../dicom/cine";
 import { firstIndex, sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
+import { describeFrame } from "../dicom/frame";
 import { isKind } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
+import { halved } from "../dicom/reduction";
 import type { Seen } from "../dicom/volume";
 import { t } from "../i18n/language";
+import { pictureHalvings } from "../render/budget";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/view";
 import { isLocal } from "../api/localfiles";
@@ -20,6 +23,7 @@ import { CineBar } from "./CineBar";
 import { ErrorNote, Progress } from "./controls";
 import { CropBox } from "./CropMenu";
 import { CrossLines } from "./CrossLines";
+import { DetailLayer } from "./DetailLayer";
 import { KeyCross } from "./KeyCross";
 import { Lens } from "./Lens";
 import { MeasureLayer } from "./MeasureLayer";
@@ -85,6 +89,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
     const shown = cell.shown();
     return shown ? sopInstanceUid(shown.instance) : undefined;
   };
+  const [detail, setDetail] = createSignal<number | null>(null);
   const sheet = () => (props.set?.kind === "sheet" ? props.set : undefined);
   const cell = props.cell;
   const drags: Readonly<Record<HandTool, (delta: Point, at: Point) => void>> = {
@@ -235,6 +240,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
         onContextMenu={(event) => event.preventDefault()}
       />
       <Show when={stack() && cell.shown()}>
+        <DetailLayer cell={cell} study={props.study} onDetail={setDetail} />
         <Show when={props.overlays}>
           <PlaneLayer cell={cell} />
         </Show>
@@ -247,7 +253,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
           <Lens cell={cell} box={box} onClose={props.onLensClosed} />
         </Show>
         <Overlay
-          view={cell.shown()!}
+          view={asSharp(cell.shown()!, detail())}
           stack={stack()!}
           identity={props.identity}
           bare={props.bare}
@@ -285,6 +291,12 @@ export function StageCell(props: StageCellProps): JSX.Element {
   );
 }
 
+/** What is said of an image of which the piece that is seen is sharper, or as sharp as it is. */
+function asSharp(view: ShownView, halvings: number | null): ShownView {
+  if (halvings === null) return view;
+  return { ...view, reduced: halvings > 0 ? { halvings, every: 1 } : null };
+}
+
 function notYet(cut: Seen | null): string {
   return cut ? t().volume.loading : t().viewer.loading;
 }
@@ -300,7 +312,10 @@ function FirstPicture(props: {
     const { frames, seriesUid } = props.stack;
     const { instance, number } = frames[firstIndex(props.stack, props.beginning?.index)]!;
     const path = `${instancePath(props.study, seriesUid, sopInstanceUid(instance))}/frames/${number}`;
-    return renderedPicture(path, props.beginning?.window);
+    const { rows, columns } = describeFrame(instance, number);
+    const halvings = pictureHalvings({ rows, columns });
+    const size = halvings > 0 ? { width: halved(columns, halvings), height: halved(rows, halvings) } : undefined;
+    return renderedPicture(path, { window: props.beginning?.window, size });
   };
   const [isBroken, setBroken] = createSignal(false);
   let drawn = () => {};

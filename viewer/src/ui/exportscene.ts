@@ -3,9 +3,10 @@ import { framesPerSecond } from "../dicom/cine";
 import { describeFrame } from "../dicom/frame";
 import { pointAt } from "../dicom/geometry";
 import { TAG, text } from "../dicom/model";
-import { CUTS, isVolume, sliceOf, slicing, volumeOf, type Seen } from "../dicom/volume";
+import { CUTS, isVolume, sliceOf, slicing, type Seen } from "../dicom/volume";
 import { dateInWords, nameInWords } from "../dicom/words";
 import { t } from "../i18n/language";
+import { volumeHere } from "../render/budget";
 import type { ShownView, View } from "../render/view";
 import { createTwin, type Model, type Twin } from "../render/twin";
 import type { ClipWriter } from "../render/clip";
@@ -75,7 +76,7 @@ export function sizeOf(cell: SceneCell, scale: Scale, most = MOST_SIDE): Size & 
 }
 
 function own({ model, shown: { frame }, isTurned: turned }: SceneCell): Size {
-  const volume = model.portrait ? undefined : volumeOf(model.stack);
+  const volume = model.portrait ? undefined : volumeHere(model.stack);
   if (!volume || !isVolume(volume) || !model.cut || model.cut === "solid")
     return ownSize(frame.rows, frame.columns, frame.spacingMm ?? [frame.pixelAspect, 1], turned);
   const { rows, columns, spacing } = sliceOf(volume, slicing(volume, model.cut), 0);
@@ -194,7 +195,7 @@ export type Way = "images" | Seen;
 
 /** Those that the active viewport's stack has. */
 export function waysOf(cell: SceneCell): readonly Way[] {
-  const isCut = isVolume(volumeOf(cell.model.stack));
+  const isCut = isVolume(volumeHere(cell.model.stack));
   return [...(cell.model.stack.frames.length > 1 ? (["images"] as const) : []), ...(isCut ? [...CUTS, "solid" as const] : [])];
 }
 
@@ -206,7 +207,7 @@ export function lengthOf(scene: Scene, way: Way): number {
   const { model, shown } = inWay(scene, way);
   if (model.portrait) return shown.count;
   if (way === "images") return model.stack.frames.length;
-  const volume = volumeOf(model.stack);
+  const volume = volumeHere(model.stack);
   return way === "solid" || !isVolume(volume) ? 0 : slicing(volume, way).count;
 }
 

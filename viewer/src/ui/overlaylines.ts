@@ -2,6 +2,7 @@
 import type { Stack } from "../dicom/displaysets";
 import type { Window } from "../dicom/frame";
 import { endsOf } from "../dicom/presets";
+import type { Reduction } from "../dicom/reduction";
 import { isSuv } from "../dicom/suv";
 import { suvFactor, whyNoSuv } from "../dicom/uptake";
 import { ageInWords, dateInWords, listed, nameInWords, sexInWords, timeInWords } from "../dicom/words";
@@ -25,7 +26,7 @@ export interface OverlayCorners {
 
 /** Without an identity nothing tells the patient or the day. */
 export function overlayCorners(view: ShownView, stack: Stack, identity: Identity | null): OverlayCorners {
-  const { frame, cut, slab, window, uptake, turned, over, straightened, isForming, coming } = view;
+  const { frame, cut, slab, window, uptake, turned, over, straightened, isForming, coming, reduced } = view;
   const factor = suvFactor(uptake);
   const patient: readonly OverlayLine[] = identity
     ? [
@@ -67,6 +68,8 @@ export function overlayCorners(view: ShownView, stack: Stack, identity: Identity
           ]
         : []),
       ...(coming ? [{ words: t().overlay.coming(2 ** coming), strong: true, kind: "coming" }] : []),
+      ...(reduced ? [{ words: reducedInWords(reduced), strong: true, kind: "reduced" }] : []),
+      ...(over?.reduced ? [{ words: `${over.modality}: ${reducedInWords(over.reduced)}`, strong: true, kind: "reduced" }] : []),
       ...(isForming ? [{ words: t().volume.forming, kind: "forming" }] : []),
       ...(straightened ? [{ words: t().volume.straightened(numberInWords(straightened, 1)), kind: "straightened" }] : []),
     ],
@@ -94,6 +97,11 @@ export function overlayCorners(view: ShownView, stack: Stack, identity: Identity
 function suvRange(window: Window, factor: number): string {
   const [low, high] = endsOf(window).map((value) => numberInWords(value * factor, 1));
   return t().uptake.range(low!, high!);
+}
+
+function reducedInWords({ halvings, every }: Reduction): string {
+  const { reduced, detail, images } = t().overlay;
+  return reduced(listed([halvings > 0 ? detail(2 ** halvings) : undefined, every > 1 ? images(every) : undefined]));
 }
 
 function overInWords({ modality, window, uptake, unit }: ShownOver): string {

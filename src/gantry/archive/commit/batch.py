@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gantry.archive.acts import ActEntry
+from gantry.archive.acts import ActEntry, EditHead
 from gantry.archive.commit.arrival import Arrival
 from gantry.archive.index.protocol import CurrentVersion, IndexChange
 from gantry.archive.outcome import Outcome
@@ -22,6 +22,8 @@ class Batch:
     changes: list[IndexChange] = field(default_factory=list)
     acts: list[ActEntry] = field(default_factory=list)
     act: str = ""
+    # Of an edit
+    head: EditHead | None = None
     folders: set[str] = field(default_factory=set)
     published: list[str] = field(default_factory=list)
     # The temporary names that published files had

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
-from gantry.archive.acts import ActEntry
+from gantry.archive.acts import ActEntry, EditHead
 from gantry.archive.backlog import Backlog
 from gantry.archive.blobs.files import SyncFailed, object_path
 from gantry.archive.blocks import Blocks
@@ -18,7 +18,7 @@ from gantry.archive.commit.queue import Queue
 from gantry.archive.commit.rows import Committed, Rows
 from gantry.archive.commit.stage import Stager
 from gantry.archive.commit.writable import Writable
-from gantry.archive.commit.writer import Writer
+from gantry.archive.commit.writer import Made, Writer
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk
 from gantry.archive.incoming import refusal_for, refusal_of
@@ -177,6 +177,10 @@ class Committer:
     def act(self, entries: Sequence[ActEntry]) -> None:
         """Do deletions or restorations, as one act; for use when `alone`. Raises ReadOnly, StorageError."""
         self._writer.act(entries)
+
+    def edit(self, head: EditHead, entries: Sequence[ActEntry], made: Mapping[InstanceKey, Made]) -> int:
+        """See `Writer.edit`; for use when `alone`."""
+        return self._writer.edit(head, entries, made)
 
     def close(self) -> None:
         """Make what waits, and let go of what commits need; none may follow."""

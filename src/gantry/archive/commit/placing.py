@@ -43,10 +43,14 @@ class Placing:
         elif current is None:
             self._add(arrival, batch, 1, aside=False)
         elif self._rows.is_whole(record, current):
-            if current.deleted:
+            if current.deleted and not current.edit:
                 self._restore(arrival, batch, current, current.object_number)
             else:
                 batch.answers.append((arrival, unchanged(record, current.object_number)))
+        elif current.deleted and current.edit and bytes_of(record) in self._kept_versions(record.key, batch):
+            # Somebody moved or rejected it: who sends it again is told that it is kept, and it stays away
+            number = self._kept_versions(record.key, batch)[bytes_of(record)]
+            batch.answers.append((arrival, unchanged(record, number)))
         elif current.deleted or self._heals(record, current, batch):
             self._add(arrival, batch, current.last_number + 1, aside=False)
         else:
@@ -77,7 +81,10 @@ class Placing:
             earlier = None
         if (record.key, earlier) in batch.damaged:
             earlier = None
-        if earlier is not None and self._policy != "newest":
+        if earlier is not None and current.edit:
+            # What was edited since stays edited, whoever sends the object as it was before
+            batch.answers.append((arrival, unchanged(record, earlier)))
+        elif earlier is not None and self._policy != "newest":
             batch.answers.append((arrival, unchanged(record, earlier)))
         elif earlier is not None:
             self._restore(arrival, batch, current, earlier)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
 from gantry.archive.acts import act_path, write_act
-from gantry.archive.blobs.files import ACTS, sync_folders
+from gantry.archive.blobs.files import ACTS, SyncFailed, sync_folders
 from gantry.archive.clock import Stamps
 from gantry.archive.commit.batch import Batch
 from gantry.archive.disk import Disk
 from gantry.archive.lost_found import set_aside
 from gantry.archive.received import Receipt
 from gantry.archive.renames import Renames
+
+_log = logging.getLogger(__name__)
 
 _FOLDERS_REMEMBERED = 65_536
 
@@ -24,8 +28,8 @@ class Publisher:
         self._disk = disk
         self._stamps = stamps
         self._act_count = act_count
-        # Acts that failed and could not be removed: no other act is written while one is there.
-        self._void_acts: list[str] = []
+        # Acts that failed and could not be removed, with what they named: no other is written while one is.
+        self._void_acts: list[tuple[str, tuple[str, ...]]] = []
         self._durable_folders: set[str] = set()
         self._renames = Renames(disk)
 
@@ -58,7 +62,7 @@ class Publisher:
             self._remove_void_acts()
             self._act_count += 1
             batch.act = act_path(self._act_count, self._stamps.next())
-            write_act(self._disk, batch.act, batch.acts)
+            write_act(self._disk, batch.act, batch.acts, batch.head)
             batch.folders.add(ACTS)
 
     def sync(self, batch: Batch) -> None:
@@ -79,7 +83,7 @@ class Publisher:
 
     def void(self, act: str) -> None:
         """Remove an act that was not done."""
-        self._void_acts.append(act)
+        self._void_acts.append((act, ()))
         with suppress(OSError):
             self._remove_void_acts()
 
@@ -94,6 +98,19 @@ class Publisher:
         finally:
             self.withdraw(batch)
         return True
+
+    def withdraw_edit(self, act: str, published: Sequence[str]) -> None:
+        """Remove again what an edit published, and then its act; what cannot be is by the next start.
+
+        Raises SyncFailed.
+        """
+        self._void_acts.append((act, tuple(published)))
+        try:
+            self._remove_void_acts()
+        except SyncFailed:
+            raise
+        except OSError as error:
+            _log.warning("an edit that failed could not be taken back yet: %s", error.strerror)
 
     def close(self) -> None:
         """All that was named is committed."""
@@ -130,8 +147,14 @@ class Publisher:
 
     def _remove_void_acts(self) -> None:
         while self._void_acts:
+            act, named = self._void_acts[-1]
+            for path in named:
+                with suppress(FileNotFoundError):
+                    self._disk.unlink(path)
+            # The act goes last: while it is there, the next start finds what it named
+            sync_folders(self._disk, {path.rpartition("/")[0] for path in named})
             with suppress(FileNotFoundError):
-                self._disk.unlink(self._void_acts[-1])
+                self._disk.unlink(act)
             self._void_acts.pop()
 
 

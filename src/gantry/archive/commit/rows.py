@@ -10,6 +10,7 @@ from gantry.archive.commit.batch import Batch
 from gantry.archive.commit.writable import Writable
 from gantry.archive.damage import Damage
 from gantry.archive.index.protocol import (
+    AddEdit,
     AddVersion,
     CurrentVersion,
     Index,
@@ -128,14 +129,17 @@ class Rows:
             void(act)
 
     def _holds(self, changes: Sequence[IndexChange]) -> bool:
-        newest = {change_key(change): change.number for change in changes}
+        newest = {change_key(c): c.number for c in changes if not isinstance(c, AddEdit)}
         # First, because it waits until a commit that was sent has come to its end
         found = self.index.lookup(newest)
         gone = [change for change in changes if isinstance(change, LetGo)]
         if any(all(row.act != c.act for row in self.index.versions(c.key)) for c in gone):
             return False
+        told = [change for change in changes if isinstance(change, AddEdit)]
+        if any(self.index.edit(change.row.number) is None for change in told):
+            return False
         return all(key in found and found[key].last_number >= number for key, number in newest.items())
 
 
 def _with_act(change: IndexChange, act: str) -> IndexChange:
-    return change if isinstance(change, AddVersion) else replace(change, act=act)
+    return change if isinstance(change, AddVersion | AddEdit) else replace(change, act=act)

@@ -28,6 +28,11 @@ class Writable:
             self._open[0]()
             self._open.pop(0)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something is to be found out."""
+        return bool(self._open)
+
     def leave_open(self, ask: Callable[[], object]) -> None:
         """Have a question answered before anything else is written; it raises StorageError until it is."""
         self._open.append(ask)

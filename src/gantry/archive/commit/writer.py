@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from gantry.archive.acts import ActEntry, index_change
+from gantry.archive.acts import ActEntry, ActKind, EditHead, act_number, edit_change, index_change
 from gantry.archive.beside import beside
 from gantry.archive.blobs.files import SyncFailed
 from gantry.archive.clock import Stamps
@@ -17,12 +18,21 @@ from gantry.archive.commit.rows import Rows
 from gantry.archive.commit.writable import Writable
 from gantry.archive.disk import Disk
 from gantry.archive.incoming import refusal_for, refusal_of, storage_error
-from gantry.archive.index.protocol import IndexChange
+from gantry.archive.index.protocol import AddVersion, IndexChange
 from gantry.archive.outcome import Reason, Refused
-from gantry.errors import Raced, ReadOnly, StorageError
+from gantry.archive.records import InstanceKey, ObjectRecord
+from gantry.errors import OutOfSpace, Raced, ReadOnly, StorageError, Unreachable
 
 MOST_RACES = 20
 """How often a batch is done anew because another node has changed what it was about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An object that an edit made: what it is, and the name under which its bytes are durable."""
+
+    record: ObjectRecord
+    staged: str
 
 
 class Writer:
@@ -72,6 +82,7 @@ class Writer:
         batch = Batch(acts=list(entries))
         batch.changes = [index_change(entry, "") for entry in entries]
         try:
+            self._writable.settle()
             self._publisher.write_act(batch)
             self._publisher.sync(batch)
             applied = self._rows.add(batch, void=self._publisher.void)
@@ -85,6 +96,54 @@ class Writer:
             self._publisher.withdraw(batch)
             raise
         self._rows.tell(applied)
+
+    def edit(self, head: EditHead, entries: Sequence[ActEntry], made: Mapping[InstanceKey, Made]) -> int:
+        """Do what an edit says, all or none of it; answers its number. Raises ReadOnly, StorageError."""
+        batch = Batch(acts=list(entries), head=head)
+        try:
+            self._writable.settle()
+            self._writable.require()
+            self._publisher.begin_batch()
+            self._publisher.write_act(batch)
+            # Before anything has its name: a crash from here on leaves something to tell what was begun
+            self._publisher.sync(batch)
+            number = act_number(batch.act)
+            for entry in entries:
+                if entry.kind is ActKind.EDIT:
+                    one = made[entry.key]
+                    # Before: a call that fails may have done its work
+                    batch.published.append(entry.path)
+                    self._publisher.publish(one.staged, entry.path, batch)
+                    record = one.record.placed(entry.path, entry.at)
+                    batch.changes.append(AddVersion(record, entry.number, edit=number))
+                else:
+                    batch.changes.append(index_change(entry, batch.act, number))
+            batch.changes.append(edit_change(head, entries, batch.act))
+            self._publisher.sync(batch)
+            named = tuple(batch.published)
+            applied = self._rows.add(batch, void=lambda act: self._take_back(act, named))
+        except SyncFailed as error:
+            self._writable.end(str(error))
+            raise ReadOnly(self._writable.ended) from error
+        except OSError as error:
+            self._take_back(batch.act, batch.published)
+            raise storage_error(error) from error
+        except (OutOfSpace, Raced, Unreachable):
+            self._take_back(batch.act, batch.published)
+            raise
+        except StorageError as error:
+            if not self._writable.is_open:
+                # Whether it took place shall be seen by the next start, before anything else is done
+                self._writable.end(f"an edit was broken off ({error})")
+            raise
+        self._rows.tell(applied)
+        return number
+
+    def _take_back(self, act: str, published: Sequence[str]) -> None:
+        try:
+            self._publisher.withdraw_edit(act, published)
+        except SyncFailed as error:
+            self._writable.end(str(error))
 
     def close(self) -> None:
         """Let go of what writing needs."""

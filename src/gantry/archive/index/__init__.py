@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gantry.archive.index.protocol import (
+    AddEdit,
     AddRestore,
     AddTombstone,
     AddVersion,
@@ -11,6 +12,8 @@ from gantry.archive.index.protocol import (
     Conflict,
     ConflictKind,
     CurrentVersion,
+    EditFilter,
+    EditRow,
     Finding,
     Index,
     IndexChange,
@@ -21,6 +24,7 @@ from gantry.archive.index.protocol import (
 from gantry.archive.records import Location
 
 __all__ = [
+    "AddEdit",
     "AddRestore",
     "AddTombstone",
     "AddVersion",
@@ -29,6 +33,8 @@ __all__ = [
     "Conflict",
     "ConflictKind",
     "CurrentVersion",
+    "EditFilter",
+    "EditRow",
     "Finding",
     "Index",
     "IndexChange",

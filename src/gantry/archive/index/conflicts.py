@@ -31,15 +31,22 @@ _STUDIES_OF_SERIES = prepare(
     .join_from(schema.series, schema.studies, _ST.id == _SE.study_row)
     .where(_SE.series_uid == bindparam("series_uid")),
 )
-# What was let go is no other object than the one it can be made from
+# What was let go is no other object than the one it can be made from, and an edit contradicts nobody
 _OBJECT_VERSIONS = prepare(
     select(_V.number, _V.at)
     .where(
         _V.instance_row == bindparam("instance_row"),
         _V.kind == literal_column(str(VersionKind.OBJECT.value)),
         _V.restores == literal_column("0"),
+        _V.edit == literal_column("0"),
     )
     .order_by(_V.number)
+)
+_EDITED = prepare(
+    select(_V.id)
+    .where(_V.instance_row == bindparam("instance_row"), _V.edit != literal_column("0"))
+    .limit(literal_column("1"))
+    .offset(literal_column("0"))
 )
 _FIND = prepare(
     select(_C.seq, _C.parties).where(
@@ -95,6 +102,10 @@ class ConflictLog:
         parties = {row[0] for row in self._execute(_STUDIES_OF_SERIES, (series_uid,))}
         if parties - {study_uid}:
             self._note(ConflictKind.SERIES, ("", series_uid, ""), parties, at)
+
+    def is_edited(self, instance_row: int) -> bool:
+        """Whether an edit made any version of an instance, or hid it: it may have its UIDs from another."""
+        return self._execute(_EDITED, (instance_row,)).fetchone() is not None
 
     def note_instances(self, keys: Iterable[InstanceKey], at: int) -> None:
         """Instances in several places share one SOP UID."""

@@ -16,12 +16,13 @@ from typing import Any
 from sqlalchemy import bindparam, delete, literal_column, null, select, text, update
 
 from gantry.archive.index import schema
-from gantry.archive.index.columns import instance_number, joined, microseconds
+from gantry.archive.index.columns import indexed, instance_number, joined, microseconds
 from gantry.archive.index.conflicts import ConflictLog
 from gantry.archive.index.database import Writer
 from gantry.archive.index.derive import ADD_MODALITY, DERIVATION, TOTALS, Deriver, Drift, Totals
 from gantry.archive.index.parents import Parents, Rep, SeriesState, StudyState
 from gantry.archive.index.protocol import (
+    AddEdit,
     AddRestore,
     AddTombstone,
     AddVersion,
@@ -58,7 +59,7 @@ _NOTE_DERIVATION = prepare_insert(schema.meta, "name", "value")
 _LOOKUP = prepare(
     select(
         _I.id, _I.last_number, _I.version, _V.number, _V.dataset_sha256, _V.meta_sha256,
-        _V.transfer_syntax_uid, _V.path, _V.file_size,
+        _V.transfer_syntax_uid, _V.path, _V.file_size, _V.edit,
     )
     .join_from(schema.instances, schema.series, _SE.id == _I.series_row)
     .join(schema.studies, _ST.id == _SE.study_row)
@@ -75,7 +76,7 @@ _LOOKUP = prepare(
 _VERSIONS_OF_INSTANCE = prepare(
     select(
         _V.number, _V.kind, _V.restores, _V.aside, _V.dataset_sha256, _V.meta_sha256, _V.transfer_syntax_uid,
-        _V.path, _V.file_size,
+        _V.path, _V.file_size, _V.edit,
     )
     .where(_V.instance_row == bindparam("row"))
     .order_by(_V.number.desc())
@@ -133,6 +134,9 @@ _LET_GO = prepare(
     "row",
     "version",
 )
+_ADD_EDIT = prepare_insert(schema.edits, *(column.name for column in schema.edits.columns))
+_ADD_EDIT_PATIENT = prepare_insert(schema.edit_patients, "patient_id", "issuer", "edit")
+_ADD_EDIT_INSTANCE = prepare_insert(schema.edit_instances, "study_uid", "series_uid", "sop_uid", "edit")
 _ADD_CHANGE = prepare_insert(schema.changes, "seq", "at", "kind", "instance_row", "number")
 _GROW_SERIES = prepare(
     update(schema.series)
@@ -190,6 +194,7 @@ class Ingest:
     def __init__(self, writer: Writer) -> None:
         self._connection = writer
         self._execute = writer.execute
+        self._many = writer.executemany
         self._conflicts = ConflictLog(self._connection)
         self._parents: Parents | None = None
         self._start()
@@ -214,20 +219,22 @@ class Ingest:
         instance_row, last_number, version, *of_version = row
         if version is not None:
             return CurrentVersion(key, last_number, False, *of_version)
-        of_version = self._before_delete(instance_row) or [0, b"", b"", "", "", 0]
+        of_version = self._before_delete(instance_row) or [0, b"", b"", "", "", 0, 0]
         return CurrentVersion(key, last_number, True, *of_version)
 
     def _before_delete(self, instance_row: int) -> list[Any] | None:
         """The object version that was current before the tombstones that end the history."""
         rows = self._execute(_VERSIONS_OF_INSTANCE, (instance_row,)).fetchall()
         by_number = {row[0]: row for row in rows}
+        # Of what hides it: an object that an edit took away stays away
+        edit = next((row[-1] for row in rows if row[1] == VersionKind.TOMBSTONE), 0)
         for row in rows:
             _, kind, restores, aside, *_ = row
             if kind == VersionKind.RESTORE:  # of any, those that lay aside among them
                 row = by_number[restores]
             elif kind == VersionKind.TOMBSTONE or aside:
                 continue
-            return [row[0], *row[4:]]
+            return [row[0], *row[4:-1], edit]
         return None
 
     # -- telling ------------------------------------------------------------------------------------------
@@ -311,6 +318,8 @@ class Ingest:
                 last = self._add_tombstone(change, parents)
             elif isinstance(change, LetGo):
                 self._let_go(change)
+            elif isinstance(change, AddEdit):
+                self._add_edit(change)
             else:
                 last = self._add_restore(change, parents)
         self._write_additions(parents)
@@ -321,7 +330,9 @@ class Ingest:
         t = self._totals
         self._execute(_GROW_TOTALS, (t.patients, t.studies, t.series, t.instances, t.size_bytes, t.versions))
 
-    def _instance(self, key: InstanceKey, at: int) -> tuple[int, int | None, int] | None:
+    def _instance(
+        self, key: InstanceKey, at: int, edited: bool = False
+    ) -> tuple[int, int | None, int] | None:
         """Row, visible version and last number of an instance; notes a SOP UID that is also elsewhere."""
         if key.sop_uid in self._unknown:  # whoever asks adds it
             self._unknown.remove(key.sop_uid)
@@ -330,9 +341,14 @@ class Ingest:
         if not rows:
             return None
         mine = [row[:3] for row in rows if row[3] == key.study_uid and row[4] == key.series_uid]
-        if len(rows) > len(mine):
-            places = [InstanceKey(row[3], row[4], key.sop_uid) for row in rows]
-            self._conflicts.note_instances([key, *places], at)
+        if len(rows) > len(mine) and not edited and not (mine and self._conflicts.is_edited(mine[0][0])):
+            places = [
+                InstanceKey(row[3], row[4], key.sop_uid)
+                for row in rows
+                if not self._conflicts.is_edited(row[0])
+            ]
+            if any(place != key for place in places):
+                self._conflicts.note_instances([key, *places], at)
         return mine[0] if mine else None
 
     def _add_version(self, change: AddVersion, parents: Parents) -> int:
@@ -340,8 +356,9 @@ class Ingest:
         at = microseconds(record.received_at)
         version = parents.ids.take("versions")
         visible = not change.aside
-        series, study_facts, series_facts = parents.of(record, version, at, visible)
-        instance = self._instance(key, at)
+        edited = change.edit > 0
+        series, study_facts, series_facts = parents.of(record, version, at, visible, edited)
+        instance = self._instance(key, at, edited)
         if instance is None:
             row = parents.ids.take("instances")
             number = instance_number(record.instance)
@@ -359,12 +376,12 @@ class Ingest:
                 record.sop_class_uid, record.transfer_syntax_uid, record.path, record.file_size,
                 record.dataset_offset, record.dataset_sha256, record.meta_sha256, study_facts, series_facts,
                 record.truncated, pixel.offset if pixel else None, pixel.length if pixel else None,
-                answer.sections, answer.more, pixel.frame_table if pixel else None,
+                answer.sections, answer.more, pixel.frame_table if pixel else None, change.edit,
             ),
         )  # fmt: skip
         if visible:
             self._show(series, (at, series.uid, key.sop_uid), record.file_size, record.sop_class_uid)
-        if instance is not None:
+        if instance is not None and not edited:
             self._conflicts.note_versions(key, row, at)
         kind = (
             ChangeKind.ASIDE
@@ -396,7 +413,7 @@ class Ingest:
 
     def _add_tombstone(self, change: AddTombstone, parents: Parents) -> int:
         at = microseconds(change.at)
-        row, shown, last_number = self._known_instance(change.key, at)
+        row, shown, last_number = self._known_instance(change.key, at, change.edit > 0)
         _check_number(change.key, change.number, last_number)
         if shown is not None:
             self._hide(shown, change.key, parents)
@@ -406,7 +423,7 @@ class Ingest:
 
     def _add_restore(self, change: AddRestore, parents: Parents) -> int:
         at = microseconds(change.at)
-        row, shown, last_number = self._known_instance(change.key, at)
+        row, shown, last_number = self._known_instance(change.key, at, change.edit > 0)
         _check_number(change.key, change.number, last_number)
         target = self._execute(_OBJECT_VERSION, (row, change.restores)).fetchone()
         if target is None:
@@ -432,8 +449,21 @@ class Ingest:
         self._execute(_LET_GO, (change.made_from, change.act, row, change.number))
         self._conflicts.renote_versions(change.key, row)
 
-    def _known_instance(self, key: InstanceKey, at: int) -> tuple[int, int | None, int]:
-        instance = self._instance(key, at)
+    def _add_edit(self, change: AddEdit) -> None:
+        row, origin = change.row, change.row.origin
+        self._execute(
+            _ADD_EDIT,
+            (
+                row.number, row.act, row.kind, microseconds(row.at), row.who, row.why, origin.source_aet,
+                origin.peer, origin.via, row.reverts, row.objects,
+            ),
+        )  # fmt: skip
+        patients = dict.fromkeys((indexed(name), indexed(issuer)) for name, issuer in change.patients)
+        self._many(_ADD_EDIT_PATIENT, [(*patient, row.number) for patient in patients])
+        self._many(_ADD_EDIT_INSTANCE, [(*key, row.number) for key in dict.fromkeys(change.keys)])
+
+    def _known_instance(self, key: InstanceKey, at: int, edited: bool) -> tuple[int, int | None, int]:
+        instance = self._instance(key, at, edited)
         if instance is None:
             raise NotFound(f"no instance {key.sop_uid} in series {key.series_uid} of study {key.study_uid}")
         return instance
@@ -447,7 +477,7 @@ class Ingest:
             (
                 version, row, change.number, kind.value, 0, restores, change.act, at, origin.source_aet,
                 origin.peer, origin.via, "", "", "", 0, 0, b"", b"", None, None, 0, None, None, b"", b"",
-                None,
+                None, change.edit,
             ),
         )  # fmt: skip
 

@@ -149,6 +149,10 @@ _modalities = (
 )
 _C = schema.conflicts.c
 _conflicts = select(*_own(_C, "seq")).order_by(_C.kind, _C.study_uid, _C.series_uid, _C.sop_uid)
+_E, _EP, _EI = schema.edits.c, schema.edit_patients.c, schema.edit_instances.c
+_edits = select(*_E).order_by(_E.number)
+_edit_patients = select(*_EP).order_by(*_EP)
+_edit_instances = select(*_EI).order_by(*_EI)
 _totals = select(*_own(schema.totals.c))
 
 _DUMPS: dict[str, tuple[Prepared, tuple[str, ...]]] = {
@@ -162,6 +166,9 @@ _DUMPS: dict[str, tuple[Prepared, tuple[str, ...]]] = {
         ("words", _words),
         ("modalities", _modalities),
         ("conflicts", _conflicts),
+        ("edits", _edits),
+        ("edit_patients", _edit_patients),
+        ("edit_instances", _edit_instances),
         ("totals", _totals),
     )
 }

@@ -28,7 +28,7 @@ from gantry.archive.index.sqlite import connect_writer, translated_errors
 from gantry.archive.index.statements import prepare
 from gantry.errors import StorageError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test compares it with the scripts."""
 
 EPOCH = prepare(select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name")))

@@ -203,25 +203,29 @@ class Parents:
     # -- rows ---------------------------------------------------------------------------------------------
 
     def of(
-        self, record: ObjectRecord, version: int, received: int, visible: bool
+        self, record: ObjectRecord, version: int, received: int, visible: bool, edited: bool = False
     ) -> tuple[SeriesState, int, int]:
         """The series of an object with the ids of its study and series facts.
 
         Rows that did not exist are made, with this object (version row `version`) as their representative
-        unless it is not `visible`.
+        unless it is not `visible`. What was `edited` is where somebody wanted it: it contradicts nothing.
         """
         study_attributes = {**record.patient, **record.study}
         rep = (received, record.key.series_uid, record.key.sop_uid) if visible else None
         key = _study_key(record)
         study = self._studies.get(key) or self._found_study(key)
         if study is None:
-            study = self._new_study(key, study_attributes, version, rep, received)
+            study = self._new_study(key, study_attributes, version, rep)
+            if not edited:
+                self._conflicts.note_patients(key[3], study.row, received)
         study_facts = self._facts_of(study.facts, study.row, Level.STUDY, study_attributes)
         series = self._series.get((study.row, record.key.series_uid)) or self._found_series(
             study, record.key.series_uid
         )
         if series is None:
-            series = self._new_series(study, record, version, rep, received)
+            series = self._new_series(study, record, version, rep)
+            if not edited:
+                self._conflicts.note_series(series.uid, study.key[3], received)
         series_facts = self._facts_of(series.facts, series.row, Level.SERIES, record.series)
         self._use(series)
         return series, study_facts, series_facts
@@ -296,7 +300,7 @@ class Parents:
         return state
 
     def _new_study(
-        self, key: tuple[str, str, str, str], attributes: JsonModel, version: int, rep: Rep | None, at: int
+        self, key: tuple[str, str, str, str], attributes: JsonModel, version: int, rep: Rep | None
     ) -> StudyState:
         patient = self._execute(_FIND_PATIENT, key[:3]).fetchone()
         patient_row = patient[0] if patient else self.ids.take("patients")
@@ -313,7 +317,6 @@ class Parents:
             words = study_words(attributes)
             self._many(ADD_WORD, [(word, kind, row) for word, kind in words])
         self._execute(_ADD_STUDY, values)
-        self._conflicts.note_patients(key[3], row, at)
         self._studies[key] = state
         return state
 
@@ -328,7 +331,7 @@ class Parents:
         return state
 
     def _new_series(
-        self, study: StudyState, record: ObjectRecord, version: int, rep: Rep | None, at: int
+        self, study: StudyState, record: ObjectRecord, version: int, rep: Rep | None
     ) -> SeriesState:
         row, uid = self.ids.take("series"), record.key.series_uid
         modality = modality_of(record.series) if rep else ""
@@ -340,7 +343,6 @@ class Parents:
             number = series_number(record.series)
             values = (row, study.row, uid, modality, facts, version, rep[0], rep[2], number)
         self._execute(_ADD_SERIES, values)
-        self._conflicts.note_series(uid, study.key[3], at)
         self._series[study.row, uid] = state
         return state
 

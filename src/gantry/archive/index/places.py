@@ -25,7 +25,7 @@ _LOCATION = (
     _V.path, _V.file_size, _V.dataset_offset, _V.dataset_sha256, _V.meta_sha256, _V.at, _V.pixel_offset,
     _V.pixel_length, _V.frame_table, (_V.id == _I.version).label("current"), _V.restores,
 )  # fmt: skip
-_OF_VERSION = (_V.id, _V.kind, _V.act, _V.source_aet, _V.peer, _V.via)
+_OF_VERSION = (_V.id, _V.kind, _V.act, _V.source_aet, _V.peer, _V.via, _V.edit)
 
 
 def _joined(columns: tuple[ColumnElement[Any], ...], joint: ColumnElement[bool]) -> Select[Any]:
@@ -129,6 +129,7 @@ def _version_of(row: tuple[Any, ...]) -> VersionRow:
         location=location_of(row) if kind is VersionKind.OBJECT else None,
         restores=row[17] if kind is VersionKind.RESTORE else 0,
         act=row[20],
+        edit=row[24],
     )
 
 

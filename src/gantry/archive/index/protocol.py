@@ -38,7 +38,8 @@ class VersionKind(IntEnum):
 class AddVersion:
     """Note an object that is durable on disk as version `number`; `aside` keeps it from becoming current.
 
-    `act` and `made_from` are those of `LetGo`, of one that was let go.
+    `act` and `made_from` are those of `LetGo`, of one that was let go. `edit` is the number of the edit that
+    made it, here and below; 0 for what no edit made.
     """
 
     record: ObjectRecord
@@ -46,6 +47,7 @@ class AddVersion:
     aside: bool = False
     act: str = ""
     made_from: int = 0
+    edit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class AddTombstone:
     at: datetime
     origin: Origin = field(default_factory=Origin)
     act: str = ""
+    edit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class AddRestore:
     at: datetime
     origin: Origin = field(default_factory=Origin)
     act: str = ""
+    edit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +88,55 @@ class LetGo:
     act: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class EditRow:
+    """One edit as lists show it; all else of it is in its act.
+
+    `number` is that of its act, which rises with time. `reverts` is the number of the edit that it undoes,
+    else 0, and `reverted_by` that of the edit that undid it. `objects` counts the instances concerned.
+    """
+
+    number: int
+    act: str
+    kind: str
+    at: datetime
+    who: str
+    why: str
+    origin: Origin
+    reverts: int
+    objects: int
+    reverted_by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AddEdit:
+    """Note an edit, after its versions, and of which patients (ID and issuer) and instances it speaks.
+
+    It is no version of its own, and nothing in the feed.
+    """
+
+    row: EditRow
+    patients: tuple[tuple[str, str], ...]
+    keys: tuple[InstanceKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EditFilter:
+    """Which edits a list is of: all that speak of what is named, newest first; empty names narrow nothing."""
+
+    patient_id: str = ""
+    issuer: str | None = None
+    study_uid: str = ""
+    series_uid: str = ""
+    sop_uid: str = ""
+
+
 VersionChange = AddVersion | AddTombstone | AddRestore
-IndexChange = VersionChange | LetGo
+KeyedChange = VersionChange | LetGo
+IndexChange = KeyedChange | AddEdit
 
 
-def change_key(change: IndexChange) -> InstanceKey:
+def change_key(change: KeyedChange) -> InstanceKey:
     """The instance that a change is about."""
     return change.record.key if isinstance(change, AddVersion) else change.key
 
@@ -111,6 +159,8 @@ class CurrentVersion:
     transfer_syntax_uid: str
     path: str
     file_size: int
+    edit: int = 0
+    """The edit that made the current object version, or that hid the instance; 0 where none did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +178,7 @@ class VersionRow:
     location: Location | None
     restores: int = 0
     act: str = ""
+    edit: int = 0
 
 
 class ChangeKind(IntEnum):
@@ -255,6 +306,12 @@ class Index(Protocol):
 
     def versions_after(self, after: int) -> list[tuple[int, VersionRow]]:
         """What `all_versions` gives after place `after` (0: from the first), some at a time, with places."""
+
+    def edits(self, what: EditFilter, before: int = 0, limit: int = 100) -> list[EditRow]:
+        """Edits with numbers below `before` (0: all), newest first."""
+
+    def edit(self, number: int) -> EditRow | None:
+        """The edit of this number; None where there is none."""
 
     def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
         """The feed after `seq` `after`, oldest first."""

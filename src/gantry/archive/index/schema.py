@@ -175,7 +175,7 @@ instances = Table(
     *for_order("ix_instances_series_row", "series_row", "instance_number", "id"),
 )
 
-# kind: protocol.VersionKind. The frame table stands last, so that a page is not read for it in vain.
+# kind: protocol.VersionKind. The frame table stands behind nearly all: few pages are read for it in vain.
 versions = Table(
     "versions",
     metadata,
@@ -205,6 +205,7 @@ versions = Table(
     Column("sections", LargeBinary, nullable=False),
     Column("more", LargeBinary, nullable=False),
     Column("frame_table", LargeBinary, nullable=True),
+    _count("edit"),
     UniqueConstraint("instance_row", "number"),
 )
 
@@ -258,6 +259,43 @@ changes = Table(
     Column("kind", SmallInteger, nullable=False),
     Column("instance_row", RowId, ForeignKey("instances.id"), nullable=False),
     Column("number", Integer, nullable=False),
+)
+
+# Numbered by their acts, so that an index made anew has the same numbers
+edits = Table(
+    "edits",
+    metadata,
+    Column("number", RowId, primary_key=True),
+    _text("act"),
+    _text("kind"),
+    Column("at", BigInteger, nullable=False),
+    _text("who"),
+    _text("why"),
+    _text("source_aet"),
+    _text("peer"),
+    _text("via"),
+    _count("reverts"),
+    _count("objects"),
+    Index("ix_edits_reverts", "reverts"),
+)
+
+edit_patients = Table(
+    "edit_patients",
+    metadata,
+    Column("patient_id", Text, primary_key=True),
+    Column("issuer", Text, primary_key=True),
+    Column("edit", RowId, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+
+edit_instances = Table(
+    "edit_instances",
+    metadata,
+    Column("study_uid", Text, primary_key=True),
+    Column("series_uid", Text, primary_key=True),
+    Column("sop_uid", Text, primary_key=True),
+    Column("edit", RowId, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
 )
 
 conflicts = Table(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from gantry.archive.index import feed, inspection, places
+from gantry.archive.index import edit_list, feed, inspection, places
 from gantry.archive.index.database import Database
 from gantry.archive.index.find import Finder
 from gantry.archive.index.ingest import Ingest
@@ -15,6 +15,8 @@ from gantry.archive.index.protocol import (
     Change,
     Conflict,
     CurrentVersion,
+    EditFilter,
+    EditRow,
     Finding,
     IndexChange,
     IndexStats,
@@ -89,6 +91,14 @@ class SqlIndex:
     def versions_after(self, after: int) -> list[tuple[int, VersionRow]]:
         """See `Index.versions_after`."""
         return places.versions_after(self._readers, after)
+
+    def edits(self, what: EditFilter, before: int = 0, limit: int = 100) -> list[EditRow]:
+        """See `Index.edits`."""
+        return edit_list.edits(self._readers, what, before, limit)
+
+    def edit(self, number: int) -> EditRow | None:
+        """See `Index.edit`."""
+        return edit_list.edit(self._readers, number)
 
     def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
         """See `Index.changes`."""

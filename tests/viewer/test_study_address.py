@@ -1,0 +1,65 @@
+"""The address of a study brings what the page asks for first along with the page, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+
+from chromium import Page
+from relay import Relay, relayed
+from serving import ROOT
+from viewing import NO_LONGER_LOADING, SLICE, ct_image, filled
+
+pytestmark = [pytest.mark.peer, pytest.mark.timeout(180)]
+
+STUDY = f"{ROOT}.41"
+COUNT = 3
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    pixels = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    images = (ct_image(pixels, STUDY, series, n + 1) for series in (2, 10) for n in range(COUNT))
+    with filled(tmp_path_factory.mktemp("archive"), images) as address:
+        yield address
+
+
+def asked_for(relay: Relay, end: str) -> int:
+    return sum(request.partition("?")[0].endswith(end) for request in relay.requests)
+
+
+@pytest.mark.parametrize("first", [2, 10])
+def test_what_comes_along_is_what_the_page_asks_for(page: Page, server: str, first: int) -> None:
+    other = 12 - first
+    address = f"/view/{STUDY}" + (f"?series={STUDY}.{first}" if first == 10 else "")
+    with relayed(server) as relay:
+        page.go(relay.address + address)
+        page.wait_until(f"({SLICE} ?? '').endsWith('/ {COUNT}')")
+        page.wait_until(NO_LONGER_LOADING)
+        listed = [one for one in relay.requests if "/series?" in one]
+        series = [f"/series/{STUDY}.{one}/metadata" for one in (first, other)]
+        page.wait_until(f"document.querySelectorAll('.rail-item').length === 2 && {SLICE}")
+        assert len(listed) == 1, listed
+        assert asked_for(relay, series[0]) == 1
+        order = [one for one in relay.requests if "/metadata" in one]
+        assert order[0].endswith(series[0])
+    with urlopen(server + address, timeout=10) as answer:
+        link = answer.headers["Link"]
+    assert series[0] in link
+    assert series[1] not in link
+
+
+@pytest.mark.parametrize("path", ["/view/abc", "/view/..%0d%0aX: y", "/view/1.2%22", "/studies/1.2/3"])
+def test_what_names_no_study_brings_nothing_along(server: str, path: str) -> None:
+    with urlopen(server + path.replace(" ", "%20"), timeout=10) as answer:
+        assert answer.headers["Link"] is None
+
+
+def test_of_an_unknown_study_only_its_list_comes_along(server: str) -> None:
+    with urlopen(f"{server}/view/1.2.3?series=%00", timeout=10) as answer:
+        link = answer.headers["Link"]
+    assert "/studies/1.2.3/series?" in link
+    assert "metadata" not in link

@@ -1,0 +1,85 @@
+/** The memory of this device, and what is taken of it for long. Knows nothing of Cornerstone: parts of the page ask, too. */
+import type { Stack } from "../dicom/displaysets";
+import { bytesOnCard, fittingVolume, halvingsFor } from "../dicom/fitting";
+import type { FrameDescription } from "../dicom/frame";
+import type { NoVolume, Volume } from "../dicom/volume";
+import { remembered } from "../i18n/kept";
+import { memoryBudget } from "../state/memory";
+
+/** In MiB, where somebody has chosen; a device may be weaker than it says. */
+const CHOSEN = "gantry.memory-mib";
+
+export const budgetBytes = memoryBudget({
+  deviceMemory: (navigator as { deviceMemory?: number }).deviceMemory,
+  isHandheld: matchMedia("(pointer: coarse) and (hover: none)").matches,
+  chosen: remembered(CHOSEN),
+});
+
+/** How much of it one volume may take, or the images of stacks that are looked at: the rest is for those looked at before. */
+export const SHARE_OF_CACHE = 0.7;
+
+let mostVolumeBytes = SHARE_OF_CACHE * budgetBytes;
+
+/** A volume could not be had for lack of memory: it is tried in a smaller form, and so are those that follow. */
+export function notSoLarge(volume: Volume): void {
+  mostVolumeBytes = Math.min(mostVolumeBytes, bytesOnCard(volume) / 2);
+}
+
+/** The volume of a stack as this device can hold it. */
+export function volumeHere(stack: Stack): Volume | NoVolume {
+  return fittingVolume(stack, mostVolumeBytes);
+}
+
+type FrameSize = Pick<FrameDescription, "rows" | "columns">;
+
+interface Reservation {
+  readonly firstImage: string;
+  readonly bytes: number;
+}
+
+const reservations = new Map<string, Reservation>();
+
+/** A volume's images do not make room for others as long as it is drawn. */
+export function reserve(volumeId: string, firstImage: string, bytes: number): void {
+  reservations.set(volumeId, { firstImage, bytes });
+}
+
+export function release(volumeId: string): void {
+  reservations.delete(volumeId);
+}
+
+/** The images of so many stacks share what volumes of other images leave. */
+export function bytesForStack(imageIds: ReadonlySet<string>, stacks: number): number {
+  let taken = 0;
+  for (const { firstImage, bytes } of reservations.values()) if (!imageIds.has(firstImage)) taken += bytes;
+  return (SHARE_OF_CACHE * Math.max(0, budgetBytes - taken)) / Math.max(1, stacks);
+}
+
+/** While a frame is decoded, several copies of it are in memory. */
+const SHARE_OF_FRAME = 0.25;
+/** Canvases of more are refused by some browsers; a picture by the server is put on one. */
+const MOST_CANVAS_PIXELS = 1 << 24;
+/** Where the graphics do not tell. */
+const USUAL_SIDE = 4096;
+
+let longest: number | undefined;
+
+function longestSide(): number {
+  if (longest !== undefined) return longest;
+  const context = new OffscreenCanvas(1, 1).getContext("webgl2");
+  const told: unknown = context?.getParameter(context.MAX_TEXTURE_SIZE);
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return (longest = typeof told === "number" ? told : USUAL_SIDE);
+}
+
+/** How often this device must halve a frame to show it with its values. */
+export const frameHalvings = (frame: FrameSize): number => halvingsWithin(frame, Infinity);
+
+/** How often a picture of it must be, in colours. */
+export const pictureHalvings = (frame: FrameSize): number => halvingsWithin(frame, MOST_CANVAS_PIXELS);
+
+function halvingsWithin(frame: FrameSize, pixels: number): number {
+  // All graphics take sides of this size; to ask for more takes longer than a first picture should.
+  const side = Math.max(frame.rows, frame.columns) <= USUAL_SIDE ? USUAL_SIDE : longestSide();
+  return halvingsFor(frame, { bytes: budgetBytes * SHARE_OF_FRAME, pixels, side });
+}
