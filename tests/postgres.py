@@ -81,6 +81,11 @@ class PostgresServer:
         """The same with a schema that nobody has."""
         return f"{self.url}?schema=t{os.getpid()}_{next(_names)}"
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and nobody has ended it."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self._process = self._started()

@@ -18,6 +18,7 @@ import psycopg
 import pytest
 
 from gantry.archive.archive import Archive, Options
+from gantry.archive.edits.model import EditKind, EditRequest, Target
 from gantry.archive.index import AddVersion
 from gantry.archive.index.ingest import Ingest
 from gantry.archive.index.postgres import LAST_RETRY_S, Server
@@ -64,6 +65,7 @@ def test_n12_an_index_made_anew_is_the_same_and_takes_its_place_in_one_step(
         assert isinstance(archive.store([part10(1, 1, 1, comment="other")], SCANNER), NewVersion)
         archive.delete(uid(2))
         archive.restore(uid(2))
+        edit(archive)
         former = archive.index
         before = list(former.canonical_dump())
         seen: list[int] = []
@@ -376,12 +378,19 @@ def test_many_threads_share_a_bounded_pool(postgres: PostgresServer) -> None:
         assert most <= 3 + 1
 
 
-@pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
-    """A server that may be killed."""
+@pytest.fixture(scope="module")
+def mortal() -> Iterator[PostgresServer]:
     server = PostgresServer()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def own_server(mortal: PostgresServer) -> Iterator[PostgresServer]:
+    """A server that may be killed: nobody but this test uses it."""
+    yield mortal
+    if not mortal.is_running:
+        mortal.start()
 
 
 def test_n03_a_database_killed_while_objects_come_in_costs_nothing_that_was_acknowledged(
@@ -444,32 +453,57 @@ def _answers(archive: Archive) -> bool:
     return True
 
 
-def test_an_act_whose_database_dies_is_done_or_not_and_the_archive_goes_on(
-    own_server: PostgresServer, tmp_path: Path
+def delete(archive: Archive) -> None:
+    archive.delete(uid(1))
+
+
+def edit(archive: Archive) -> None:
+    wanted = EditRequest(
+        EditKind.MODIFY, Target(study=uid(1)), "a wrong label", "Ada", {"StudyDescription": "Thorax"}
+    )
+    archive.edit(wanted, SCANNER)
+
+
+@pytest.mark.parametrize("act", [delete, edit])
+def test_an_act_whose_database_is_away_is_not_done_and_the_archive_goes_on(
+    own_server: PostgresServer, tmp_path: Path, act: Callable[[Archive], None]
 ) -> None:
-    url = own_server.fresh_url()
-    with opened(tmp_path, url) as archive:
+    with opened(tmp_path, own_server.fresh_url()) as archive:
         archive.store([part10(1, 1, 1)], SCANNER)
         archive.settle()
-        own_server.kill()
+        index = archive.index
+        assert isinstance(index, SqlIndex)
+        begin = index._ingest._connection.begin
+
+        def begin_and_die() -> bool:
+            changed = begin()
+            own_server.kill()
+            return changed
+
+        index._ingest._connection.begin = begin_and_die  # type: ignore[method-assign]
         with pytest.raises(StorageError):
-            archive.delete(uid(1))
+            act(archive)
+        index._ingest._connection.begin = begin  # type: ignore[method-assign]
+        with pytest.raises(StorageError):
+            act(archive)
         assert archive.read_only == ""
         own_server.start()
         until(lambda: _answers(archive))
-        assert archive.stats().instances == 1
-        archive.delete(uid(1))
-        assert archive.stats().instances == 0
+        assert [row.number for row in archive.versions(key_of())] == [1]
+        assert archive.verify().is_clean
+        act(archive)
+        assert [row.number for row in archive.versions(key_of())] == [1, 2]
         assert archive.verify().is_clean
     assert len(list((tmp_path / "acts").iterdir())) == 1
 
 
+@pytest.mark.parametrize("act", [delete, edit])
+@pytest.mark.parametrize("took_place", [True, False])
 def test_an_act_of_which_nobody_knows_whether_it_was_committed_is_found_out(
-    own_server: PostgresServer, tmp_path: Path
+    own_server: PostgresServer, tmp_path: Path, act: Callable[[Archive], None], took_place: bool
 ) -> None:
-    """The database dies between the commit and its answer, so that it took place."""
-    url = own_server.fresh_url()
-    with opened(tmp_path, url) as archive:
+    """The database dies between the commit and its answer, or before it heard of the commit."""
+    with opened(tmp_path, own_server.fresh_url()) as archive:
         archive.store([part10(1, 1, 1)], SCANNER)
         archive.settle()
         index = archive.index
@@ -478,22 +512,23 @@ def test_an_act_of_which_nobody_knows_whether_it_was_committed_is_found_out(
         commit = writer.commit
 
         def commit_and_die() -> None:
-            commit()
+            if took_place:
+                commit()
             own_server.kill()
             raise psycopg.OperationalError("the connection was closed")
 
         writer.commit = commit_and_die  # type: ignore[method-assign]
         with pytest.raises(StorageError):
-            archive.delete(uid(1))
+            act(archive)
         writer.commit = commit  # type: ignore[method-assign]
         assert archive.read_only == ""
         own_server.start()
         until(lambda: _answers(archive))
-        assert archive.stats().instances == 0
-        outcome = archive.store([part10(1, 1, 2)], SCANNER)
-        assert isinstance(outcome, Stored)
+        assert [row.number for row in archive.versions(key_of())] == [1, 2][: 1 + took_place]
+        assert isinstance(archive.store([part10(1, 1, 2)], SCANNER), Stored)
+        archive.settle()
         assert archive.verify().is_clean
-    assert len(list((tmp_path / "acts").iterdir())) == 1
+    assert len(list((tmp_path / "acts").iterdir())) == took_place
 
 
 def test_a_server_says_that_its_index_is_away_and_goes_on_when_it_is_back(
