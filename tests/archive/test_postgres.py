@@ -37,7 +37,7 @@ from stored_objects import SCANNER, key_of, part10, uid
 pytestmark = pytest.mark.peer
 
 TESTS = Path(__file__).resolve().parents[1]
-NODES, EACH = 4, 25
+NODES, EACH = 4, 15
 
 
 def opened(folder: Path, url: str, **options: Any) -> Archive:

@@ -58,6 +58,7 @@ class PostgresIndexFiles:
     def take_fresh(self, fresh: Index) -> Index:
         """See `IndexFiles.take_fresh`. The former stays for who reads it; the next start drops it."""
         fresh.close()
+        self._schema(self._fresh).analyze()
         self._registry.replace(self._fresh)
         return self._index(self._fresh)
 
@@ -73,7 +74,10 @@ class PostgresIndexFiles:
         self._registry.set_aside(at)
 
     def _index(self, schema: str) -> SqlIndex:
-        return SqlIndex(PostgresSchema(self._server, schema, self._connections))
+        return SqlIndex(self._schema(schema))
+
+    def _schema(self, name: str) -> PostgresSchema:
+        return PostgresSchema(self._server, name, self._connections)
 
     def _drop_what_nobody_reads(self) -> None:
         try:

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, literal_column, select, update
 
 from gantry.archive.index import schema
-from gantry.archive.index.database import Session
+from gantry.archive.index.database import Writer
 from gantry.archive.index.protocol import ConflictKind, VersionKind
 from gantry.archive.index.statements import prepare, prepare_insert
 from gantry.archive.records import InstanceKey
@@ -87,8 +87,9 @@ _WIDEN = prepare(
 class ConflictLog:
     """Notes conflicts within the transaction of the writer."""
 
-    def __init__(self, session: Session) -> None:
-        self._execute = session.execute
+    def __init__(self, writer: Writer) -> None:
+        self._execute = writer.execute
+        self._insert = writer.insert
 
     def note_patients(self, study_uid: str, row: int, at: int) -> None:
         """A study row (`row`) was made: is its UID now under several patients?"""
@@ -135,6 +136,6 @@ class ConflictLog:
         text = msgspec.json.encode(ordered).decode()
         found = self._execute(_FIND, (kind.value, *uids)).fetchone()
         if found is None:
-            self._execute(_ADD, (kind.value, *uids, text, at, at))
+            self._insert(_ADD, (kind.value, *uids, text, at, at))
         elif found[1] != text:
             self._execute(_WIDEN, (text, at, found[0]))

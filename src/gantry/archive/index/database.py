@@ -48,6 +48,12 @@ class Writer(Session, Protocol):
     def begin(self) -> bool:
         """Begin a transaction that excludes all others; whether another has written since the last."""
 
+    def insert(self, statement: Prepared, row: Parameters) -> object:
+        """Insert a row in a transaction, before anything else is executed in it that is no insert."""
+
+    def insert_all(self, statement: Prepared, rows: Sequence[Parameters]) -> object:
+        """Insert rows likewise."""
+
     def flush(self) -> None:
         """Wait until all statements of the transaction are executed, so that only the commit is left."""
 

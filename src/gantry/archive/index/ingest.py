@@ -194,7 +194,8 @@ class Ingest:
     def __init__(self, writer: Writer) -> None:
         self._connection = writer
         self._execute = writer.execute
-        self._many = writer.executemany
+        self._insert = writer.insert
+        self._insert_all = writer.insert_all
         self._conflicts = ConflictLog(self._connection)
         self._parents: Parents | None = None
         self._start()
@@ -363,12 +364,12 @@ class Ingest:
             row = parents.ids.take("instances")
             number = instance_number(record.instance)
             shown = version if visible else None
-            self._execute(_ADD_INSTANCE, (row, series.row, key.sop_uid, shown, change.number, number))
+            self._insert(_ADD_INSTANCE, (row, series.row, key.sop_uid, shown, change.number, number))
         else:
             row = self._changed_instance(change, instance, series, version, parents)
         answer = serialise(Level.IMAGE, record.instance)
         pixel, origin = record.pixel, record.origin
-        self._execute(
+        self._insert(
             _ADD_VERSION,
             (
                 version, row, change.number, 0, change.aside, change.made_from, change.act, at,
@@ -451,7 +452,7 @@ class Ingest:
 
     def _add_edit(self, change: AddEdit) -> None:
         row, origin = change.row, change.row.origin
-        self._execute(
+        self._insert(
             _ADD_EDIT,
             (
                 row.number, row.act, row.kind, microseconds(row.at), row.who, row.why, origin.source_aet,
@@ -459,8 +460,8 @@ class Ingest:
             ),
         )  # fmt: skip
         patients = dict.fromkeys((indexed(name), indexed(issuer)) for name, issuer in change.patients)
-        self._many(_ADD_EDIT_PATIENT, [(*patient, row.number) for patient in patients])
-        self._many(_ADD_EDIT_INSTANCE, [(*key, row.number) for key in dict.fromkeys(change.keys)])
+        self._insert_all(_ADD_EDIT_PATIENT, [(*patient, row.number) for patient in patients])
+        self._insert_all(_ADD_EDIT_INSTANCE, [(*key, row.number) for key in dict.fromkeys(change.keys)])
 
     def _known_instance(self, key: InstanceKey, at: int, edited: bool) -> tuple[int, int | None, int]:
         instance = self._instance(key, at, edited)
@@ -472,7 +473,7 @@ class Ingest:
         self, change: AddTombstone | AddRestore, row: int, kind: VersionKind, restores: int, parents: Parents
     ) -> None:
         version, origin, at = parents.ids.take("versions"), change.origin, microseconds(change.at)
-        self._execute(
+        self._insert(
             _ADD_VERSION,
             (
                 version, row, change.number, kind.value, 0, restores, change.act, at, origin.source_aet,
@@ -484,7 +485,7 @@ class Ingest:
     def _tell(self, at: int, kind: ChangeKind, row: int, number: int, parents: Parents) -> int:
         self._totals.versions += 1
         seq = parents.ids.take("changes")
-        self._execute(_ADD_CHANGE, (seq, at, kind.value, row, number))
+        self._insert(_ADD_CHANGE, (seq, at, kind.value, row, number))
         return seq
 
     # -- keeping rows true --------------------------------------------------------------------------------
@@ -555,7 +556,7 @@ class Ingest:
         if study.lists_changed:
             self._execute(_LIST_STUDY, (joined(study.modalities), joined(study.sop_classes), study.row))
             for modality in study.added_modalities:
-                self._execute(ADD_MODALITY, (modality, study.row))
+                self._insert(ADD_MODALITY, (modality, study.row))
             study.added_modalities.clear()
             study.lists_changed = False
 

@@ -23,7 +23,7 @@ from gantry.archive.index.columns import (
     study_words,
 )
 from gantry.archive.index.conflicts import ConflictLog
-from gantry.archive.index.database import Session
+from gantry.archive.index.database import Session, Writer
 from gantry.archive.index.statements import prepare, prepare_insert
 from gantry.archive.query import LevelAnswer, serialise
 from gantry.archive.records import JsonModel, ObjectRecord
@@ -190,11 +190,12 @@ def digest_of(answer: LevelAnswer) -> bytes:
 class Parents:
     """Finds or makes the study and series rows of an object."""
 
-    def __init__(self, session: Session, conflicts: ConflictLog) -> None:
-        self._execute = session.execute
-        self._many = session.executemany
+    def __init__(self, writer: Writer, conflicts: ConflictLog) -> None:
+        self._execute = writer.execute
+        self._insert = writer.insert
+        self._insert_all = writer.insert_all
         self._conflicts = conflicts
-        self.ids = RowIds(session)
+        self.ids = RowIds(writer)
         self._studies: dict[tuple[str, str, str, str], StudyState] = {}
         self._series: dict[tuple[int, str], SeriesState] = {}
         self.used_studies: dict[int, StudyState] = {}
@@ -305,7 +306,7 @@ class Parents:
         patient = self._execute(_FIND_PATIENT, key[:3]).fetchone()
         patient_row = patient[0] if patient else self.ids.take("patients")
         if patient is None:
-            self._execute(_ADD_PATIENT, (patient_row, *key[:3]))
+            self._insert(_ADD_PATIENT, (patient_row, *key[:3]))
         row = self.ids.take("studies")
         state = StudyState(row, patient_row, key, rep, 0, set(), set())
         facts = self._facts_of(state.facts, row, Level.STUDY, attributes)
@@ -315,8 +316,8 @@ class Parents:
             columns = study_columns(attributes).values()
             values = (row, patient_row, key[3], facts, version, *rep, *columns)
             words = study_words(attributes)
-            self._many(ADD_WORD, [(word, kind, row) for word, kind in words])
-        self._execute(_ADD_STUDY, values)
+            self._insert_all(ADD_WORD, [(word, kind, row) for word, kind in words])
+        self._insert(_ADD_STUDY, values)
         self._studies[key] = state
         return state
 
@@ -342,7 +343,7 @@ class Parents:
         else:
             number = series_number(record.series)
             values = (row, study.row, uid, modality, facts, version, rep[0], rep[2], number)
-        self._execute(_ADD_SERIES, values)
+        self._insert(_ADD_SERIES, values)
         self._series[study.row, uid] = state
         return state
 
@@ -374,7 +375,7 @@ class Parents:
             noted: int = found[0]
             return noted
         facts = self.ids.take(table)
-        self._execute(add, (facts, row, digest, answer.sections, answer.more))
+        self._insert(add, (facts, row, digest, answer.sections, answer.more))
         return facts
 
 

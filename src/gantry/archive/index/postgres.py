@@ -273,6 +273,7 @@ class PostgresWriter:
         self._session: _PostgresSession | None = None
         self._pipeline: AbstractContextManager[Any] | None = None
         self._transaction = self._last_transaction = -1
+        self._waiting: dict[Prepared, list[Parameters]] = {}
         self._connected()
 
     def _connected(self) -> _PostgresSession:
@@ -298,17 +299,33 @@ class PostgresWriter:
     def execute(self, statement: Prepared, parameters: Parameters = ()) -> psycopg.Cursor[Any]:
         """See `Session.execute`. Outside of a transaction, a connection that proves broken is made anew."""
         if self._pipeline is not None and self._session is not None:
+            self._insert_waiting(self._session)
             return self._session.execute(statement, parameters)
         return self._again(lambda session: session.execute(statement, parameters))
 
     def executemany(self, statement: Prepared, rows: Iterable[Parameters]) -> None:
         """See `Session.executemany`; for use in a transaction."""
         assert self._session is not None, "a transaction has a connection"
+        self._insert_waiting(self._session)
         self._session.executemany(statement, rows)
+
+    def insert(self, statement: Prepared, row: Parameters) -> None:
+        """See `Writer.insert`. Rows wait for others of their table, because each statement costs the same."""
+        self._waiting.setdefault(statement, []).append(row)
+
+    def insert_all(self, statement: Prepared, rows: Sequence[Parameters]) -> None:
+        """See `Writer.insert_all`."""
+        self._waiting.setdefault(statement, []).extend(rows)
+
+    def _insert_waiting(self, session: _PostgresSession) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for statement, rows in waiting.items():
+            session.executemany(statement, rows)
 
     def first_rows(self, statement: Prepared, rows: Sequence[Parameters]) -> list[Any]:
         """See `Session.first_rows`."""
         if self._pipeline is not None and self._session is not None:
+            self._insert_waiting(self._session)
             return self._session.first_rows(statement, rows)
         return self._again(lambda session: session.first_rows(statement, rows))
 
@@ -344,6 +361,11 @@ class PostgresWriter:
 
     def flush(self) -> None:
         """See `Writer.flush`."""
+        if self._pipeline is not None and self._session is not None:
+            self._insert_waiting(self._session)
+        self._leave_pipeline()
+
+    def _leave_pipeline(self) -> None:
         if self._pipeline is not None:
             pipeline, self._pipeline = self._pipeline, None
             pipeline.__exit__(None, None, None)
@@ -358,8 +380,9 @@ class PostgresWriter:
     def rollback(self) -> None:
         """See `Writer.rollback`."""
         self._last_transaction = -1
+        self._waiting.clear()
         with suppress(psycopg.Error):  # what failed in it was told when it failed
-            self.flush()
+            self._leave_pipeline()
         if self._session is None or self._session.raw.closed:
             return
         if self._session.raw.info.transaction_status is not TransactionStatus.IDLE:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from gantry.archive.index import migrate
+from gantry.archive.index import migrate, schema
 from gantry.archive.index.postgres import (
     READERS,
     Outage,
@@ -34,9 +34,9 @@ MAKING = 4726_0001
 class PostgresSchema:
     """A `Database` that is one schema, which is made when it does not exist."""
 
-    def __init__(self, server: Server, schema: str, connections: int = READERS) -> None:
+    def __init__(self, server: Server, name: str, connections: int = READERS) -> None:
         self._server = server
-        self._schema = schema
+        self._schema = name
         self._connections = connections
         self._outage = Outage()
 
@@ -94,6 +94,12 @@ class PostgresSchema:
 
     def _connect(self) -> psycopg.Connection[Any]:
         return self._outage.connected(partial(self._server.connect, self._schema))
+
+    def analyze(self) -> None:
+        """Have the planner know what is in the tables, which it would learn only after a while."""
+        with translated_errors("looking over the index"), self._connect() as connection:
+            for name in schema.metadata.tables:
+                connection.execute(f"ANALYZE {name}")
 
     def connect_writer(self) -> PostgresWriter:
         """See `Database.connect_writer`."""

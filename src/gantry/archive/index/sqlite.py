@@ -138,6 +138,14 @@ class SqliteWriter(SqliteSession):
         before, self._data_version = self._data_version, version
         return version != before
 
+    def insert(self, statement: Prepared, row: Parameters) -> sqlite3.Cursor:
+        """See `Writer.insert`."""
+        return self._execute(statement.sqlite, row)
+
+    def insert_all(self, statement: Prepared, rows: Sequence[Parameters]) -> sqlite3.Cursor:
+        """See `Writer.insert_all`."""
+        return self.raw.executemany(statement.sqlite, rows)
+
     def flush(self) -> None:
         """See `Writer.flush`: each statement was executed when it was given."""
 
