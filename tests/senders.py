@@ -111,9 +111,9 @@ class Site:
 
 
 @contextmanager
-def sending(site: Site) -> Iterator[None]:
-    """Four senders at work on a site."""
-    verbs = [_over_dicom(16), _over_dicom(16), _over_dicom(None), _over_stow]
+def sending(site: Site, associations: int = 3) -> Iterator[None]:
+    """Senders at work on a site: so many over DICOM, the last of them one object at a time, and one by STOW-RS."""
+    verbs = [*[_over_dicom(16)] * (associations - 1), _over_dicom(None), _over_stow]
     threads = [
         threading.Thread(target=_send, args=(site, number, verb), name=f"sender-{number}")
         for number, verb in enumerate(verbs, 1)

@@ -105,6 +105,9 @@ class DatabaseUrl:
         return re.sub(r"^(\w+://[^:/@]*):.*@", r"\1:***@", without)
 
 
+REJECTIONS = ("113001", "113037", "113038", "113039")
+"""Codes of rejection in scheme DCM, PS3.16 CID 7011."""
+
 _UNITS = {"k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -237,6 +240,11 @@ class Settings:
         "Where whole copies of damaged objects are: folders of gantry backup, roots of DICOMweb servers, "
         "AET@HOST:PORT, or AE titles of peers, asked in this order.",
     )
+    hide_rejected: tuple[str, ...] = _setting(
+        ("113037", "113038", "113039"),
+        "Codes of notes of rejection (IHE IOCM) that come from others and hide what they name; 113001, for "
+        "quality, is left for people to see unless it is among them.",
+    )
     cors_origins: tuple[str, ...] = _setting((), "Web origins that may call the DICOMweb API; * for any.")
     find_limit: int = _setting(10000, "Most results that one query answers.")
     log_level: str = _setting("info", "Least grave log lines: debug, info, warning or error.")
@@ -263,6 +271,9 @@ class Settings:
             known = any(peer.aet == copy for peer in self.peers)
             if not known and not copy.startswith(("http://", "https://", "/", "~")):
                 RemoteAe.parse(copy)
+        for code in self.hide_rejected:
+            if code not in REJECTIONS:
+                raise SettingsError(f"hide_rejected names {code!r}; there are {', '.join(REJECTIONS)}")
         for name in ("http", "dicom"):
             self._refuse_open_door(name)
 

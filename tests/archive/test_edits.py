@@ -13,13 +13,13 @@ from gantry.archive.edits.model import EditKind, EditRefused, EditRequest, Patie
 from gantry.archive.edits.rejection import CODES, KEY_OBJECT_SELECTION, rejected_by, rejection_of
 from gantry.archive.index import EditFilter
 from gantry.archive.outcome import NewVersion, Unchanged
-from gantry.archive.records import InstanceKey, Location
+from gantry.archive.records import InstanceKey, Location, Origin
 from gantry.dataset.deflate import deflate
 from gantry.dataset.json_model import to_json_model
 from gantry.dataset.part10 import encode_file_meta, read_part10
 from gantry.dataset.reencode import reencode
 from gantry.dataset.scan import DataSet
-from gantry.errors import DataSetError, NotFound
+from gantry.errors import Corrupt, DataSetError, NotFound
 from gantry.standard import transfer_syntaxes as ts
 from gantry.standard.transfer_syntaxes import transfer_syntax
 from stored_objects import CT_IMAGE, SCANNER, Simulation, key_of, part10, simulated, uid
@@ -520,6 +520,58 @@ def test_an_edit_is_not_undone_over_what_came_later_unless_forced(simulation: Si
     simulation.store(part10(1, 1, 1, comment="other", pixels=PIXELS))
     with pytest.raises(EditRefused, match="came after edit"):
         archive.revert_edit(edit, who="", why="x", origin=SCANNER)
+
+
+def test_what_was_edited_and_then_compressed_stays_edited_when_the_original_comes_again(
+    simulation: Simulation,
+) -> None:
+    archive = simulation.archive
+    archive.edit(asked("modify", STUDY, {"PatientName": "Doe^John"}), SCANNER)
+    form = archive.read(one(archive, key_of())).replace(PIXELS, PIXELS[::-1])  # stands for another form of it
+    archive.replace(one(archive, key_of()), [form], Origin(via="compress"))
+    again = simulation.store(part10(1, 1, 1, pixels=PIXELS))
+    assert isinstance(again, Unchanged)
+    assert again.number == 1
+    assert archive.read(one(archive, key_of())) == form
+
+
+def test_damaged_objects_are_hidden_like_others(simulation: Simulation) -> None:
+    archive = simulation.archive
+    simulation.disk.flip_bit(one(archive, key_of()).path, 4000)
+    archive.verify()
+    with pytest.raises(Corrupt):
+        archive.edit(asked("modify", STUDY, {"PatientName": "x"}), SCANNER)
+    done = archive.edit(asked("reject", STUDY, code="113001"), SCANNER)
+    assert done.act.head is not None
+    assert done.act.head.patients == (("P1", ""),)
+    archive.revert_edit(done.row.number, who="", why="x", origin=SCANNER)
+    assert len(keys(archive)) == 4
+
+
+def test_a_sequence_is_set_with_its_items_checked(simulation: Simulation) -> None:
+    archive = simulation.archive
+    code = {"00080100": {"vr": "SH", "Value": ["C1"]}, "00080104": {"vr": "LO", "Value": ["Schädel"]}}
+    archive.edit(asked("modify", STUDY, {"ProcedureCodeSequence": [code]}), SCANNER)
+    (item,) = dataset(archive, key_of()).sequence(0x00081032)
+    assert (item.text(0x00080100), item.text(0x00080104)) == ("C1", "Schädel")
+    assert dataset(archive, key_of()).charset == ("ISO_IR 192",)
+    code["00080100"] = {"vr": "SH", "Value": ["x" * 17]}
+    with pytest.raises(DataSetError, match=r"VR SH.*0008,0100"):
+        archive.edit(asked("modify", STUDY, {"ProcedureCodeSequence": [code]}), SCANNER)
+    with pytest.raises(EditRefused, match="has a UID"):
+        archive.edit(asked("identifiers", STUDY, {"StudyInstanceUID": ""}), SCANNER)
+
+
+def test_an_object_that_was_compressed_since_is_undone_all_the_same(simulation: Simulation) -> None:
+    """A smaller form is the same object."""
+    archive = simulation.archive
+    first = contents(archive)
+    edit = archive.edit(asked("modify", STUDY, {"PatientName": "Doe^John"}), SCANNER).row.number
+    location = one(archive, key_of())
+    form = archive.read(location).replace(b"Doe^John", b"Doe^Jo  ")  # stands for another form of it
+    archive.replace(location, [form], Origin(via="compress"))
+    archive.revert_edit(edit, who="", why="x", origin=SCANNER)
+    assert contents(archive) == first
 
 
 def test_two_edits_at_once_do_not_overwrite_each_other(simulation: Simulation) -> None:

@@ -66,7 +66,7 @@ def test_n04_killed_for_half_an_hour(tmp_path: Path) -> None:
     chance = random.Random(time.time_ns())
     end = time.monotonic() + SOAK_S
     with Site(tmp_path / "data") as site:
-        with reading(site) as torn, sending(site):
+        with reading(site) as torn, sending(site, associations=8):
             while time.monotonic() < end:
                 kill_and_start(site, chance)
         assert torn == []

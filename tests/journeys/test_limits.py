@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import resource
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -177,6 +178,37 @@ def test_b79_a_disk_that_turns_read_only_refuses_and_reads_on(tmp_path: Path) ->
                 subprocess.run(["umount", "--lazy", str(disk)], check=True)
             assert server.stats()["versions"] == 1
         assert_sound(disk / "data")
+
+
+def test_b79_no_file_descriptors_left_refuses_and_recovers(tmp_path: Path) -> None:
+    """Connections take what there is, while an association that stands goes on sending: no answer is a lie."""
+    files = [part10(dataset(number, study=number)) for number in range(1, 41)]
+    with running(tmp_path / "data", reserve_bytes=0, max_associations_per_peer=64) as server:
+        _, hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        with RawPeer(server.dicom) as sender:
+            sender.associate()
+            statuses = [_status_of(sender, files[0], 1)]
+            room = server.open_files() + 6
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (room, hard))
+            with contextlib.ExitStack() as crowd:
+                for _ in range(12):
+                    crowd.enter_context(server.connect())
+                wait_until(lambda: server.open_files() >= room, what="all descriptors are taken")
+                statuses += [_status_of(sender, file, number) for number, file in enumerate(files[1:21], 2)]
+                assert server.open_files() <= room
+            resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (hard, hard))
+            statuses += [_status_of(sender, file, number) for number, file in enumerate(files[21:], 22)]
+        assert statuses[0] == 0
+        assert statuses[21:] == [0] * 19, "with descriptors again, all is kept"
+        kept = [file for file, status in zip(files, statuses, strict=True) if status == 0]
+        check_reads(server, *kept)
+        assert store(server, *files) == [0] * len(files), "and what was refused is taken now"
+    assert_sound(tmp_path / "data")
+
+
+def _status_of(sender: RawPeer, file: bytes, message_id: int) -> int:
+    sender.send(sender.store_bytes(dataset_bytes(file), outgoing_bytes(file).sop_instance_uid, message_id))
+    return sender.status()
 
 
 # N16: memory

@@ -242,6 +242,45 @@ def test_a_frame_over_the_budget_is_shown_as_the_server_renders_it(page: Page, s
     httpx.delete(f"{server}/api/studies/{STUDY}/draft")
 
 
+WINDOW = "document.querySelector('.corner.bottom-right .window').innerText"
+
+
+def assert_windowed(page: Page) -> None:
+    """The long image is seen in the window that is said, within what 8 bits of the server's picture round."""
+    words = page.evaluate(WINDOW).split()
+    wanted = windowed(blocks(), float(words[3]), float(words[1]))
+    for _ in range(40):
+        shown = seen(page, 0, wanted.shape, (1, 1))
+        if np.abs(shown - wanted).max() <= 2:
+            return
+    raise AssertionError(f"{words}: up to {np.abs(shown - wanted).max()} greys away")
+
+
+def test_a_reduced_frame_has_a_window_that_the_server_sets(page: Page, server: str) -> None:
+    page.evaluate("localStorage.setItem('gantry.memory-mib', '64')")
+    page.go(f"{server}/view/{STUDY}?series={STUDY}.2&window=60,81")
+    page.wait_until(f"{SAID}[0] === 'Reduced for this device: 1/4 of the detail'")
+    page.wait_until(f"{WINDOW} === 'W 81 L 60'")
+    assert_windowed(page)
+    page.drag(".viewport", 60, 25)
+    page.wait_until(f"{WINDOW} !== 'W 81 L 60'")
+    assert_windowed(page)
+    page.screenshot(ARTIFACTS / "reduced-frame-windowed-desk.png")
+    # What is looked at closely is in the same window: the middle block of four, beside the stripes.
+    for kind in ("keyDown", "keyUp"):
+        page.command("Input.dispatchKeyEvent", type=kind, key="!", code="Digit1", modifiers=8)
+    page.wait_until(f"document.querySelector('.detail-layer')?.complete && {SAID}[0] === ''")
+    name = "reduced-frame-windowed-close-desk.png"
+    stripes(page, name)
+    x, y = page.middle_of(".viewport")
+    grey = np.asarray(Image.open(ARTIFACTS / name).convert("L"))[round(y) - 150, round(x) - 150]
+    words = page.evaluate(WINDOW).split()
+    assert abs(float(grey) - float(windowed(blocks(), float(words[3]), float(words[1]))[11, 9])) <= 2
+    page.key("0")
+    page.wait_until(f"{WINDOW} === 'W 256 L 128'")
+    assert_windowed(page)
+
+
 def stripes(page: Page, name: str) -> float:
     """How much the columns in the middle of the first cell differ, in greys of a screenshot."""
     page.screenshot(ARTIFACTS / name)
@@ -302,3 +341,34 @@ def test_a_long_series_never_takes_more_than_the_budget(page: Page, server: str)
     )  # frames that are decoded just now, too
     without = scrolled_through(page, server, "1024")
     assert without[-1] - before > MANY / 2 * 0.9, "the measure sees what is kept"
+
+
+@pytest.fixture
+def drawing(page: Page) -> Iterator[str]:
+    """An expression for the WebGL contexts that the page's pictures are drawn with, the last one last."""
+    source = (
+        "window.drawing = []; const given = HTMLCanvasElement.prototype.getContext;"
+        " HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
+        " const context = given.call(this, kind, ...more);"
+        " if (kind === 'webgl2' && context && !window.drawing.includes(context)) window.drawing.push(context);"
+        " return context; };"
+    )
+    added = page.command("Page.addScriptToEvaluateOnNewDocument", source=source)["identifier"]
+    yield "window.drawing.filter((one) => !one.isContextLost())"
+    page.command("Page.removeScriptToEvaluateOnNewDocument", identifier=added)
+
+
+def test_graphics_that_give_up_draw_anew_with_smaller_volumes(page: Page, server: str, drawing: str) -> None:
+    planes(page, server, ENOUGH)
+    show_slice(page, CORONAL, 40)
+    before = page.evaluate(f"{SHOWN}[{STACK}]")
+    lose = f"{drawing}.map((one) => one.getExtension('WEBGL_lose_context').loseContext()).length"
+    assert page.evaluate(lose) >= 1
+    page.wait_until(f"{SAID}.join() === 'X,X,X,'".replace("X", "Reduced for this device: 1/2 of the detail"))
+    page.wait_until("document.querySelector('.cell [role=status]')?.innerText.includes('drawn anew')")
+    page.screenshot(ARTIFACTS / "reduced-drawn-anew-desk.png")
+    assert page.evaluate(f"{SHOWN}[{STACK}]") == before
+    page.wait_until(NO_LONGER_LOADING)
+    assert page.evaluate(f"{SHOWN}[{CORONAL}]").startswith("21 / ")  # at the same place
+    shown = seen(page, CORONAL, (SLICES, COLUMNS // 2), (SPACING[0] * 2, SPACING[2]))
+    assert_alike(shown, windowed(halved(volume())[::-1, 20, :]))

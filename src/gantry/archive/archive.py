@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -378,6 +378,13 @@ class Archive:
         """Counts, cheap at any size."""
         return self.index.stats()
 
+    def free_bytes(self) -> int:
+        """Room on the disk, of which `reserve_bytes` is kept free. Raises StorageError."""
+        try:
+            return self._disk.free_space()
+        except OSError as error:
+            raise storage_error(error) from error
+
     # --- delete ----------------------------------------------------------------------------------
 
     def delete(
@@ -415,6 +422,10 @@ class Archive:
         OutOfSpace, StorageError.
         """
         return self._editor.edit(request, origin, progress)
+
+    def reject_by(self, note: Location, codes: Container[str]) -> EditDone | None:
+        """Hide what a note of rejection that came names; see `Editor.reject_by`."""
+        return self._editor.reject_by(note, codes)
 
     def preview_edit(self, request: EditRequest, progress: Progress = no_progress) -> Preview:
         """What an edit would do. Raises as `edit`."""

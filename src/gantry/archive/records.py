@@ -19,6 +19,9 @@ JsonModel = dict[str, Any]
 """Attributes in the DICOM JSON model, PS3.18 F.2: ``{"00100020": {"vr": "LO", "Value": ["7"]}}``."""
 
 
+OTHER_FORM = "compress"
+"""`Origin.via` of versions that are an earlier one in a smaller form, without loss."""
+
 _EMPTY: JsonModel = {}
 _PADDING = " \0"
 

@@ -44,6 +44,7 @@ COMMANDS = {
     "edit": ("edit", "Modify, merge, move, split, reject, delete: with a history."),
     "history": ("history", "List what was edited, by whom, when and why."),
     "revert": ("revert", "Undo an edit."),
+    "retention": ("retention", "Reject studies past their time, by rules."),
     "verify": ("verify", "Compare every stored byte and row with its digest."),
     "reindex": ("reindex", "Rebuild the index from the folder."),
     "backup": ("backup", "Copy the archive, also while it is served; only what is new."),

@@ -34,6 +34,7 @@ from gantry.server.health import DicomDoor, Health, ScrubReport
 from gantry.server.holdings import Holdings
 from gantry.server.http import Handler
 from gantry.server.metadata import Metadata
+from gantry.server.metrics import Metrics, MetricsDoor
 from gantry.server.openapi import ApiDocument
 from gantry.server.pages import Pages
 from gantry.server.plans import Plans
@@ -138,20 +139,24 @@ def build_app(
     pages: Pages | None = None,
     dicom: DicomDoor | None = None,
     scrub: ScrubReport | None = None,
+    metrics: Metrics | None = None,
 ) -> App:
     """The ASGI application over an archive.
 
     `renderer` makes pictures and decompresses frames (without it, rendered resources are answered 406),
     `transcode` makes other frames of them (without, compressed objects are had as stored), `read_picture`
     reads PNG and GIF that are stored, `pages` is the viewer, `dicom` says where objects are sent to, `scrub`
-    how far it is.
+    how far it is, and `metrics` are the counts that both doors add to.
     """
+    metrics = metrics or Metrics()
     policy = policy or HttpPolicy()
     pages = pages or Pages()
     generation = Generation(archive)
     holdings = Holdings(archive)
     metadata = Metadata(archive, holdings)
     plans = Plans(archive, generation, policy, [*BASE_HEADERS, INERT_POLICY, SAME_ORIGIN_ONLY])
+    followed = "Answers that left the short way, without route.", lambda: float(plans.followed)
+    metrics.counters["gantry_http_direct"] = followed
     conversion = Conversion(archive, transcode)
     whole = Retrievals(holdings, conversion, plans)
     videos = VideoRetrievals(holdings)
@@ -172,6 +177,7 @@ def build_app(
         *_deletions(Deletions(archive)),
         *_edits(EditDoor(archive, policy)),
         *_archive_api(archive, feed, Health(archive, dicom, scrub)),
+        *_watching(Health(archive), MetricsDoor(archive, metrics)),
         *_measurements(drafts, ReportDoor(archive, policy, drafts)),
         *_wado_uri(UriService(holdings, whole, rendered, videos)),
         *_capabilities(capabilities),
@@ -186,6 +192,7 @@ def build_app(
         direct=plans.direct,
         background=metadata.prepare,
         settle=partial(_settle, archive),
+        metrics=metrics,
         closers=(feed.close, plans.close, generation.close),
     )
 
@@ -464,6 +471,15 @@ def _wado_uri(uri: UriService) -> list[Route]:
     )
     summary, tag = "One object or picture (WADO-URI)", "Retrieve (WADO-URI)"
     return [_get("/wado", uri.retrieve, summary, tag, produces, URI_PARAMETERS, statuses)]
+
+
+def _watching(health: Health, metrics: MetricsDoor) -> list[Route]:
+    tag, text = "For who watches over it", ("text/plain",)
+    return [
+        _get("/healthz", health.lives, "Whether the process answers", tag, text, (), (200,)),
+        _get("/readyz", health.is_ready, "Whether objects are kept and found", tag, text, (), (200, 503)),
+        _get("/metrics", metrics.text, "Counts, for Prometheus", tag, text, (), (200,)),
+    ]
 
 
 def _capabilities(capabilities: Capabilities) -> list[Route]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from gantry.errors import GantryError, NotSatisfiable, WebRequestError
@@ -27,6 +28,7 @@ from gantry.server.http import (
     SendPiece,
     error_response,
 )
+from gantry.server.metrics import Metrics
 from gantry.server.outcome import Answer, answer_for_error
 from gantry.server.plans import Direct
 from gantry.server.policy import HttpPolicy
@@ -45,7 +47,10 @@ BASE_HEADERS: Headers = [
 INERT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox")
 SAME_ORIGIN_ONLY = (b"cross-origin-resource-policy", b"same-origin")
 
-_EXPOSED = b"x-total-count, warning, etag, content-range, content-location, retry-after"
+CLIENT_GONE = 499
+"""In the counts, of a request whose client left before its answer; never sent."""
+
+_EXPOSED = b"x-request-id, x-total-count, warning, etag, content-range, content-location, retry-after"
 _PREFLIGHT_S = b"600"
 _BLOCK = 1 << 20
 
@@ -72,6 +77,7 @@ class App:
         direct: Shortcut | None = None,
         background: Callable[[str], Awaitable[None]] | None = None,
         settle: Callable[[], Awaitable[None]] | None = None,
+        metrics: Metrics | None = None,
         closers: Sequence[Callable[[], None]] = (),
     ) -> None:
         self.routes = routes
@@ -79,6 +85,7 @@ class App:
         self.direct = direct
         self._background = background
         self._settle = settle
+        self._metrics = metrics or Metrics()
         self._closers = tuple(closers)
 
     async def run_background(self, base: str) -> None:
@@ -96,13 +103,20 @@ class App:
             await _other_protocol(scope, receive, send)
             return
         request = Request(scope, receive)
+        metrics, began = self._metrics, time.monotonic()
+        metrics.in_flight += 1
+        status = CLIENT_GONE
         try:
             response = await self._answer(request)
             if not request.body_read and not await drain(request):
                 response.headers.append((b"connection", b"close"))
+            await _send(request, self._finished(request, response), send)
+            status = response.status
         except ClientGone:
             return
-        await _send(request, self._finished(request, response), send)
+        finally:
+            metrics.in_flight -= 1
+            metrics.note_request(request.method, request.route, status, time.monotonic() - began)
 
     async def _answer(self, request: Request) -> Response:
         """The handler's answer, or what went wrong as one. ClientGone passes through."""
@@ -112,19 +126,22 @@ class App:
         except GantryError as error:
             answer = answer_for_error(error)
             log.info(
-                "%s %s from %s: %d %s",
+                "%s %s from %s: %d %s; request=%s",
                 request.method,
                 ascii(request.path[:200]),
                 request.peer,
                 answer.http_status,
                 type(error).__name__ if isinstance(error, WebRequestError) else ascii(answer.comment),
+                request.id,
             )
             return _refusal(answer, error)
         except ClientGone:
-            log.info("%s %s from %s: broken off", request.method, ascii(request.path[:200]), request.peer)
+            named = request.method, ascii(request.path[:200]), request.peer, request.id
+            log.info("%s %s from %s: broken off; request=%s", *named)
             raise
         except Exception:
-            log.exception("%s %s from %s", request.method, ascii(request.path[:200]), request.peer)
+            named = request.method, ascii(request.path[:200]), request.peer, request.id
+            log.exception("%s %s from %s; request=%s", *named)
             return error_response(500, "the server failed; its log says how")
 
     def _check_caller(self, request: Request) -> None:
@@ -141,6 +158,7 @@ class App:
         methods, values = self.routes.match(request.path)
         method = "GET" if request.method == "HEAD" and "HEAD" not in methods else request.method
         route = methods.get(method)
+        request.route = (route or next(iter(methods.values()))).template
         if route is not None and not (method == "OPTIONS" and _is_preflight(request)):
             if self._settle is not None and method in SAFE_METHODS:
                 await self._settle()
@@ -156,6 +174,8 @@ class App:
         headers = response.headers
         names = {name for name, _ in headers}
         headers += BASE_HEADERS
+        if response.status >= 400 or request.header(b"x-request-id"):
+            headers.append((b"x-request-id", request.id.encode("ascii")))
         if b"content-security-policy" not in names:
             headers.append(INERT_POLICY)
         origin = request.header(b"origin")

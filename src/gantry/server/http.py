@@ -8,6 +8,7 @@ lower case bytes, as ASGI has them.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass, field
@@ -41,6 +42,10 @@ SendPiece = Callable[[FilePiece], Awaitable[bool]]
 
 _LOOPBACK_WITHOUT_PORT = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_RUN = secrets.token_hex(4)
+_numbers = count(1)
+
 JSON_TYPE = b"application/json"
 TEXT_TYPE = b"text/plain; charset=utf-8"
 HTML_TYPE = b"text/html; charset=utf-8"
@@ -49,7 +54,9 @@ HTML_TYPE = b"text/html; charset=utf-8"
 class Request:
     """What a client asked for. `query` is raw; `base` is scheme and authority as the client wrote them."""
 
-    __slots__ = ("_headers", "body_begun", "body_read", "method", "path", "query", "receive", "scope")
+    __slots__ = (
+        "_headers", "_id", "body_begun", "body_read", "method", "path", "query", "receive", "route", "scope",
+    )  # fmt: skip
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
@@ -57,8 +64,11 @@ class Request:
         self.method: str = scope["method"]
         self.path: str = scope["raw_path"].decode("latin-1")
         self.query: str = scope["query_string"].decode("latin-1")
+        self.route = ""
+        """The template of the route that answers, once it is known."""
         self.body_begun = False
         self.body_read = False
+        self._id = ""
         self._headers: dict[bytes, bytes] | None = None
 
     def header(self, name: bytes) -> str | None:
@@ -70,6 +80,14 @@ class Request:
                 self._headers[key] = value if held is None else held + b", " + value
         found = self._headers.get(name)
         return None if found is None else found.decode("latin-1")
+
+    @property
+    def id(self) -> str:
+        """What log lines and answers of failure call this request: the client's ``X-Request-ID``, or ours."""
+        if not self._id:
+            given = self.header(b"x-request-id") or ""
+            self._id = given if _REQUEST_ID.fullmatch(given) else f"{_RUN}-{next(_numbers)}"
+        return self._id
 
     @property
     def peer(self) -> str:

@@ -27,6 +27,7 @@ from gantry.dimse.limits import ARTIM_S, ASSOCIATION_S, DEFAULT_ASYNC_WINDOW, DE
 from gantry.dimse.negotiation import AcceptorPolicy, Timers
 from gantry.dimse.user_information import AsyncWindow
 from gantry.errors import ConnectError
+from gantry.server.metrics import Metrics
 from gantry.server.operation import DimseServices
 from gantry.server.session import Session
 from gantry.settings import Address, Settings
@@ -118,8 +119,13 @@ class DicomServer:
     """
 
     def __init__(
-        self, archive: Archive, options: DimseOptions | None = None, run_frame: RunFrame = run_here
+        self,
+        archive: Archive,
+        options: DimseOptions | None = None,
+        run_frame: RunFrame = run_here,
+        metrics: Metrics | None = None,
     ) -> None:
+        metrics = metrics or Metrics()
         self._options = options or DimseOptions()
         self._policy = self._options.policy()
         self._store_executor = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="gantry-store")
@@ -134,7 +140,10 @@ class DicomServer:
             destination_timeout_s=self._options.destination_timeout_s,
             calling_host_port=self._options.calling_host_port,
             run_frame=run_frame,
+            metrics=metrics,
         )
+        standing = "Associations that stand now.", lambda: float(self.association_count)
+        metrics.gauges["gantry_associations"] = standing
         self._server: asyncio.Server | None = None
         self._sessions: set[Session] = set()
         self._established: Counter[str] = Counter()

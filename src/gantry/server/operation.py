@@ -13,6 +13,7 @@ from gantry.client.wire import Wire
 from gantry.dimse.association import Association
 from gantry.dimse.message import Command
 from gantry.dimse.negotiation import AcceptedContext
+from gantry.server.metrics import Metrics
 from gantry.settings import Address
 from gantry.standard.query_keys import InformationModel
 from gantry.standard.transfer_syntaxes import TransferSyntax, transfer_syntax
@@ -36,6 +37,7 @@ class DimseServices:
     find_limit: int
     destination_timeout_s: float
     calling_host_port: int | None
+    metrics: Metrics = field(default_factory=Metrics)
     run_frame: RunFrame = run_here
     """Makes a frame in another transfer syntax, called in the threads of `executor`."""
 

@@ -101,6 +101,8 @@ class Plans:
         self._refreshing: asyncio.Task[None] | None = None
         self._files = OpenFiles(MAX_OPEN_FILES)
         self._damage_state = archive.damage_state
+        self.followed = 0
+        """How many answers left by a plan."""
 
     def generation(self) -> int:
         """Names the archive's present state; take it before looking anything up."""
@@ -183,6 +185,7 @@ class Plans:
             return None
         if not is_in_memory(file, ready.offset, ready.length):
             return None
+        self.followed += 1
         return Direct(ready.head, file, ready.offset, ready.length, ready.tail)
 
     def close(self) -> None:

@@ -31,7 +31,9 @@ from gantry.server.copies import copies_from
 from gantry.server.decoders import Decoders
 from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.listener import DicomServer, DimseOptions
+from gantry.server.metrics import Metrics
 from gantry.server.policy import HttpPolicy
+from gantry.server.rejecting import Rejecting
 from gantry.server.renderer import Renderer
 from gantry.server.renditions import Renditions
 from gantry.server.scrubbing import Scrubbing
@@ -95,7 +97,10 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
     )
     decoders = Decoders()
     try:
-        dicom = DicomServer(archive, DimseOptions.from_settings(settings), decoders.run_frame())
+        metrics = Metrics()
+        dicom = DicomServer(
+            archive, DimseOptions.from_settings(settings), decoders.run_frame(), metrics=metrics
+        )
         renderer = Renderer(archive, decoders, Renditions(settings.data, settings.reserve_bytes))
         scrubbing = _scrubbing(archive, settings)
         app = build_app(
@@ -106,10 +111,13 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
             read_picture=decoders.read_picture,
             dicom=lambda: (settings.aet, dicom.address.port),
             scrub=scrubbing.report if scrubbing is not None else None,
+            metrics=metrics,
         )
         # The arrivals of a server without rules are nobody's work.
         rules = checked_rules(settings.compress)
         compressing = Compressing(archive, rules, settings.data / "cache") if rules else None
+        codes = frozenset(settings.hide_rejected)
+        rejecting = Rejecting(archive, codes, settings.data / "cache") if codes else None
         http = _HttpServer(app, settings.http)
         http.listen()
         await dicom.start()
@@ -117,14 +125,14 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
         with _announced(running):
             answering = asyncio.create_task(http.run())
             preparing = asyncio.create_task(app.run_background(f"http://{http.address}"))
-            working = [asyncio.create_task(one.run()) for one in (compressing, scrubbing) if one is not None]
+            beside = [one for one in (compressing, scrubbing, rejecting) if one is not None]
+            working = [asyncio.create_task(one.run()) for one in beside]
             try:
                 yield running
             finally:
                 preparing.cancel()
-                for one in (compressing, scrubbing):
-                    if one is not None:
-                        one.stop()
+                for one in beside:
+                    one.stop()
                 app.close()
                 http.stop()
                 await asyncio.gather(dicom.drain(), answering, *working)

@@ -8,9 +8,9 @@ logged here, at the door, and answered with a status; the association and all ot
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Protocol
 
 from gantry.client.receiving import StoreReceiver, answer_store
@@ -35,6 +35,7 @@ from gantry.dimse.pdu import AssociateRJ
 from gantry.errors import GantryError
 from gantry.server.find_scp import answer_find
 from gantry.server.logs import escaped
+from gantry.server.metrics import END_ABORTED, END_LOST, END_REJECTED, END_RELEASED
 from gantry.server.operation import DimseServices, Operation
 from gantry.server.outcome import answer_for_error
 from gantry.server.retrieve_scp import answer_get, answer_move
@@ -47,6 +48,8 @@ log = logging.getLogger("gantry.dimse.association")
 
 MAX_IDENTIFIERS_BYTES = 32 << 20
 """Identifiers of operations under way on one association; above it nothing more is read (N16)."""
+
+_numbers = itertools.count(1)
 
 Service = Callable[[Operation], Awaitable[None]]
 
@@ -100,6 +103,8 @@ class Session:
     ) -> None:
         self.wire = Wire(association, self, stall_timeout_s=stall_timeout_s)
         self.peer_address = peer_address
+        self.number = next(_numbers)
+        """What log lines call it, from the start of the process on."""
         self.began_at = asyncio.get_running_loop().time()
         self.is_established = False
         self.is_releasing = False
@@ -109,9 +114,9 @@ class Session:
         self._requests = Requests(self.wire)
         self._receiver = StoreReceiver(
             self.wire,
-            ArchiveSink(services.archive),
+            ArchiveSink(services.archive, self.number),
             services.store_executor,
-            partial(answer_store, self.wire),
+            self._answer_store,
             max_object_bytes=max_object_bytes,
         )
         self._arriving: CommandReceived | None = None
@@ -119,6 +124,7 @@ class Session:
         self._operations: dict[int, Operation] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._counts: dict[str, int] = {}
+        self._end_kind = END_LOST
         self._identifier_bytes = 0
         self._is_full = False
         self._end = ""
@@ -141,9 +147,11 @@ class Session:
         elif isinstance(event, AssociationRequested):
             self._on_requested(event)
         elif isinstance(event, Rejected | Aborted):
+            self._end_kind = END_REJECTED if isinstance(event, Rejected) else END_ABORTED
             self._end = event.text
             self._requests.lost(event.text)
         elif isinstance(event, Released):
+            self._end_kind = END_RELEASED
             self._end = "released"
         elif isinstance(event, Closed):
             self._end = self._end or event.text
@@ -153,6 +161,7 @@ class Session:
         self._requests.lost(cause)
         for operation in self._operations.values():
             operation.cancelled = True
+        self._services.metrics.ends[self._end_kind] += 1
         self._log_end(self._end or cause)
         self._listener.ended(self)
 
@@ -280,7 +289,8 @@ class Session:
             self._log_refusal(command, Verdict(answer.dimse_status, answer.comment))
             operation.respond(response(command, answer.dimse_status, error_comment=answer.comment))
         except Exception:
-            log.exception("%s failed; peer=%s", command.field.name, self.peer_address)
+            where = self.number, self.peer_address
+            log.exception("%s failed; association=%d peer=%s", command.field.name, *where)
             operation.respond(
                 response(command, status.UNABLE_TO_PROCESS, error_comment="internal error, see the log")
             )
@@ -297,15 +307,21 @@ class Session:
             self.wire.unhold()
         self._is_full = is_full
 
+    def _answer_store(self, context_id: int, command: Command, verdict: Verdict) -> None:
+        self._services.metrics.stored[verdict.status] += 1
+        answer_store(self.wire, context_id, command, verdict)
+
     def _count(self, verb: str) -> None:
+        self._services.metrics.messages[verb] += 1
         self._counts[verb] = self._counts.get(verb, 0) + 1
 
     def _log_refusal(self, command: Command, verdict: Verdict) -> None:
         log.warning(
-            "%s refused with %04XH: %s; peer=%s sop_class=%s",
+            "%s refused with %04XH: %s; association=%d peer=%s sop_class=%s",
             command.field.name,
             verdict.status,
             escaped(verdict.comment),
+            self.number,
             self.peer_address,
             escaped(command.sop_class_uid or ""),
         )
@@ -313,8 +329,9 @@ class Session:
     def _log_end(self, end: str) -> None:
         request = self._association.request
         log.info(
-            "association ended: %s; peer=%s calling=%s called=%s seconds=%.3f messages=%s",
+            "association ended: %s; association=%d peer=%s calling=%s called=%s seconds=%.3f messages=%s",
             escaped(end),
+            self.number,
             self.peer_address,
             escaped(request.calling_aet) if request is not None else "-",
             escaped(request.called_aet) if request is not None else "-",

@@ -24,10 +24,11 @@ log = logging.getLogger("gantry.dimse.store")
 
 
 class ArchiveSink:
-    """Puts what one association sends into an archive."""
+    """Puts what one association sends into an archive; log lines call it by the number `association`."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, association: int = 0) -> None:
         self._archive = archive
+        self._association = association
 
     def begin(self, arriving: Arriving) -> Reception | Verdict:
         """Room is asked for before the body comes (N7); without it the object is refused at once."""
@@ -40,8 +41,8 @@ class ArchiveSink:
                 expect_sop_instance=arriving.sop_instance_uid,
             )
         except GantryError as error:
-            return _verdict(answer_for_error(error), arriving)
-        return _ArchiveReception(incoming, arriving)
+            return _verdict(answer_for_error(error), arriving, self._association)
+        return _ArchiveReception(incoming, arriving, self._association)
 
 
 class _ArchiveReception:
@@ -49,8 +50,9 @@ class _ArchiveReception:
 
     backlog = 0
 
-    def __init__(self, incoming: Incoming, arriving: Arriving) -> None:
+    def __init__(self, incoming: Incoming, arriving: Arriving, association: int) -> None:
         self._incoming = incoming
+        self._association = association
         self._arriving = arriving
 
     @property
@@ -68,18 +70,21 @@ class _ArchiveReception:
         answer = answer_for(outcome)
         # What never ends is cut, and its sender with it (B26).
         cut = isinstance(outcome, Refused) and outcome.reason is Reason.TOO_LARGE and outcome.tag is None
-        return _verdict(answer, self._arriving, breaks_association=cut)
+        return _verdict(answer, self._arriving, self._association, breaks_association=cut)
 
     def abort(self) -> None:
         self._incoming.abort()
 
 
-def _verdict(answer: Answer, arriving: Arriving, *, breaks_association: bool = False) -> Verdict:
+def _verdict(
+    answer: Answer, arriving: Arriving, association: int, *, breaks_association: bool = False
+) -> Verdict:
     if category(answer.dimse_status) is Category.FAILURE:
         log.warning(
-            "C-STORE refused with %04XH: %s; peer=%s aet=%s sop_instance=%s",
+            "C-STORE refused with %04XH: %s; association=%d peer=%s aet=%s sop_instance=%s",
             answer.dimse_status,
             escaped(answer.comment),
+            association,
             arriving.peer_address,
             escaped(arriving.peer_aet),
             escaped(arriving.sop_instance_uid[:80]),

@@ -20,7 +20,7 @@ from gantry.archive.archive import Archive
 from gantry.archive.index import VersionRow
 from gantry.archive.let_go import Superseded
 from gantry.archive.outcome import NewVersion, Unchanged
-from gantry.archive.records import Location, Origin
+from gantry.archive.records import OTHER_FORM, Location, Origin
 from gantry.errors import CallerError, Corrupt, DataSetError, NotFound, StorageError
 from gantry.pixels.codecs.registry import is_lossy_encoder, syntax_named
 from gantry.settings import CompressRule
@@ -37,7 +37,7 @@ LET_GO_AT_ONCE = 200
 LET_GO_BYTES_AT_ONCE = 4 << 20
 """Bytes beside the pixels that one act keeps: the next start reads the newest, `undo` one for each object."""
 
-VIA = "compress"
+VIA = OTHER_FORM
 """The door that the versions made here came by, as their history tells."""
 
 COMPRESSED, LET_GO, WOULD, KEPT, FAILED, BACK, CURRENT = (

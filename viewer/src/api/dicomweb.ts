@@ -1,5 +1,6 @@
 /** DICOMweb as the viewer uses it (PS3.18 10). Paths begin at the server that served this page. */
 import { readLocalReference } from "../dicom/localref";
+import type { Window } from "../dicom/frame";
 import type { DicomObject } from "../dicom/model";
 import { fileHead, HEAD_BYTES } from "../dicom/filehead";
 import { localBytes } from "./localfiles";
@@ -70,22 +71,25 @@ export interface PictureSize {
 }
 
 /** A picture of one frame, made by the server: for what this device cannot decode, or not keep in its own size. */
-export async function renderedFrame(framePath: string, size?: PictureSize, signal?: AbortSignal): Promise<Blob> {
-  return await getBlob(renderedPicture(framePath, { size }), "image/png, image/jpeg;q=0.8", signal);
+export async function renderedFrame(framePath: string, wish?: PictureWish, signal?: AbortSignal): Promise<Blob> {
+  return await getBlob(renderedPicture(framePath, wish), "image/png, image/jpeg;q=0.8", signal);
 }
 
 export interface PictureWish {
-  readonly window?: { readonly center: number; readonly width: number } | undefined;
+  readonly window?: Pick<Window, "center" | "width" | "voiFunction"> | undefined;
   readonly size?: PictureSize | undefined;
   /** What of the image is shown, in its pixels; only with a size. */
   readonly region?: { readonly left: number; readonly top: number; readonly columns: number; readonly rows: number } | undefined;
 }
 
+/** PS3.18 8.3.5.1.4. */
+const FUNCTIONS = { LINEAR: "linear", LINEAR_EXACT: "linear-exact", SIGMOID: "sigmoid" } as const;
+
 /** The address of such a picture for an <img>, by the object's own window or another. */
 export function renderedPicture(framePath: string, { window, size, region }: PictureWish = {}): string {
   const part = region ? [region.left, region.top, region.columns, region.rows] : [];
   const asked = [
-    ...(window ? [`window=${window.center},${window.width},linear`] : []),
+    ...(window ? [`window=${window.center},${window.width},${FUNCTIONS[window.voiFunction ?? "LINEAR"]}`] : []),
     ...(size ? [`viewport=${[size.width, size.height, ...part].join(",")}`] : []),
   ];
   return `${framePath}/rendered${asked.length > 0 ? `?${asked.join("&")}` : ""}`;

@@ -55,6 +55,9 @@ const LONG_MS = 9000;
 /** With its encoders it is a third of the code, and few come for it. */
 const ExportDialog = lazy(() => import("../ui/ExportDialog"));
 
+/** Few come for it. */
+const HistoryDialog = lazy(() => import("../ui/HistoryDialog"));
+
 export interface StudyPageProps {
   readonly link: Link;
   /** Where the study is only on this device. */
@@ -86,6 +89,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   const [keysShown, setKeysShown] = createSignal(false);
   const [said, setSaid] = createSignal("");
   const [exported, setExported] = createSignal<Omit<ExportDialogProps, "onClose"> | null>(null);
+  const [historyShown, setHistoryShown] = createSignal(false);
   let main!: HTMLElement;
 
   const overOf = (id: string | undefined) => {
@@ -155,6 +159,8 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     toggleBare: () => setBare((value) => !value),
     toggleHelp: () => setKeysShown((value) => !value),
     copyLink: () => void copyLink(),
+    // What is only on this device has none.
+    showHistory: () => setHistoryShown(!local),
     toggleCrop() {
       if (cropOpen()) return void setCropOpen(false);
       if (view()?.cut !== "solid") stage.toggleSolid();
@@ -174,7 +180,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     return keyHand.press({ key, shift, tool: tool(), sight, middle });
   };
   const onKey = (event: KeyboardEvent) => {
-    if (keysShown() || exported() || event.defaultPrevented) return;
+    if (keysShown() || exported() || historyShown() || event.defaultPrevented) return;
     if (isMeasuringKey(event)) return event.preventDefault();
     if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
@@ -265,6 +271,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
         info={aids.info()}
         overlays={aids.overlays()}
         lens={aids.lens()}
+        hasHistory={!local}
         subtracted={view()?.subtracted ?? null}
         run={(id) => commands[id]()}
         presets={presets()}
@@ -396,6 +403,17 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
       <Suspense>
         <Show when={exported()} keyed>
           {(asked) => <ExportDialog {...asked} onClose={() => setExported(null)} />}
+        </Show>
+        <Show when={historyShown()}>
+          <HistoryDialog
+            study={uid}
+            onClose={(changed) => {
+              setHistoryShown(false);
+              // All that the page knows of the study is of before.
+              if (changed) location.reload();
+              main.focus();
+            }}
+          />
         </Show>
       </Suspense>
     </div>

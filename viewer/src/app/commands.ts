@@ -26,6 +26,7 @@ export interface Hands {
   readonly toggleBare: () => void;
   readonly toggleHelp: () => void;
   readonly toggleCrop: () => void;
+  readonly showHistory: () => void;
   readonly copyLink: () => void;
   readonly export: (mode: ExportMode) => void;
 }
@@ -91,6 +92,7 @@ export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands
     turnDown: () => stage.turn("right", -TURN_DEGREES),
     link: stage.toggleLinked,
     lines: stage.toggleLines,
+    history: hands.showHistory,
     copyLink: hands.copyLink,
     exportSeen: () => hands.export("picture"),
     print: () => hands.export("print"),

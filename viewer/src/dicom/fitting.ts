@@ -50,7 +50,7 @@ function further({ dimensions, spacing }: Volume, { halvings, every }: Reduction
   const halving = mayHalve ? { halvings: halvings + 1, every } : undefined;
   const skipping = maySkip ? { halvings, every: every + 1 } : undefined;
   if (Math.max(columns, rows) > LONGEST_SIDE) return halving;
-  if (layers > LONGEST_SIDE) return skipping;
+  if (layers > LONGEST_SIDE) return skipping && { halvings, every: Math.max(skipping.every, Math.ceil((layers * every) / LONGEST_SIDE)) };
   const isCoarse = Math.max(spacing[0], spacing[1]) > COARSEST * spacing[2];
   return isCoarse ? (skipping ?? halving) : (halving ?? skipping);
 }

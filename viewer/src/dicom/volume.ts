@@ -98,6 +98,20 @@ const GAP = 1.8;
 
 /** Whether a stack is a volume is said of all its frames, however far it is then reduced. */
 export function volumeOf(stack: Stack, reduction = UNREDUCED): Volume | NoVolume {
+  let found = known.get(stack);
+  if (!found) known.set(stack, (found = evenPlanes(stack)));
+  return "why" in found ? found : stacked(found.planes, found.frameOfReferenceUid, reduction);
+}
+
+interface Even {
+  readonly planes: readonly Plane[];
+  readonly frameOfReferenceUid: string;
+}
+
+/** Found once: it takes long of a series of thousands, and is asked in several forms. */
+const known = new WeakMap<Stack, Even | NoVolume>();
+
+function evenPlanes(stack: Stack): Even | NoVolume {
   if (stack.frames.length < FEWEST) return { why: "few" };
   const frames = stack.frames.map(({ instance, number }) => describeFrame(instance, number));
   if (frames.some((frame) => !isGrey(frame))) return { why: "colour" };
@@ -112,7 +126,7 @@ export function volumeOf(stack: Stack, reduction = UNREDUCED): Volume | NoVolume
   const isSpacedAlike = ({ spacing }: Plane) =>
     spacing.every((mm, axis) => Math.abs(mm - first.spacing[axis]!) <= 0.001 * first.spacing[axis]!);
   if (!planes.every(isSpacedAlike)) return { why: "spacings" };
-  return stacked(planes, references[0], reduction);
+  return { planes, frameOfReferenceUid: references[0] };
 }
 
 function stacked(planes: readonly Plane[], frameOfReferenceUid: string, reduction: Reduction): Volume | NoVolume {

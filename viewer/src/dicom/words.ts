@@ -40,6 +40,14 @@ export function timeInWords(value: string | null | undefined): string {
   return match ? `${match[1]}:${match[2]}` : "";
 }
 
+/** A moment of ISO 8601, in the time of this place. */
+export function momentInWords(iso: string): string {
+  const at = new Date(iso);
+  if (Number.isNaN(at.getTime())) return iso;
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${dayInWords(at.getFullYear(), at.getMonth() + 1, at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
 /** Age on the day of the study: "54 y", "7 mo", "12 d"; empty when either date is missing. */
 export function ageInWords(birth: string | null | undefined, onDay: string | null | undefined): string {
   const from = calendarDate(birth);

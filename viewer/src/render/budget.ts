@@ -25,6 +25,12 @@ export function notSoLarge(volume: Volume): void {
   mostVolumeBytes = Math.min(mostVolumeBytes, bytesOnCard(volume) / 2);
 }
 
+/** All that are drawn are more than the graphics can hold. */
+export function halveVolumes(): void {
+  const [largest] = [...reservations.values()].map(({ volume }) => volume).sort((a, b) => bytesOnCard(b) - bytesOnCard(a));
+  if (largest) notSoLarge(largest);
+}
+
 /** The volume of a stack as this device can hold it. */
 export function volumeHere(stack: Stack): Volume | NoVolume {
   return fittingVolume(stack, mostVolumeBytes);
@@ -35,13 +41,14 @@ type FrameSize = Pick<FrameDescription, "rows" | "columns">;
 interface Reservation {
   readonly firstImage: string;
   readonly bytes: number;
+  readonly volume: Volume;
 }
 
 const reservations = new Map<string, Reservation>();
 
 /** A volume's images do not make room for others as long as it is drawn. */
-export function reserve(volumeId: string, firstImage: string, bytes: number): void {
-  reservations.set(volumeId, { firstImage, bytes });
+export function reserve(volumeId: string, volume: Volume, firstImage: string, bytes: number): void {
+  reservations.set(volumeId, { volume, firstImage, bytes });
 }
 
 export function release(volumeId: string): void {

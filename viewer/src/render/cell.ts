@@ -39,6 +39,11 @@ interface Wanted {
   readonly over: Stack | undefined;
 }
 
+/** So long it is said that something was drawn anew. */
+const SAID_MS = 10_000;
+/** Graphics that give up more often are of no use. */
+const MOST_LOSSES = 3;
+
 export type Cell = ReturnType<typeof createCell>;
 
 /** `whole`: shows nothing before all of it has come, and so nothing that becomes another picture by itself. */
@@ -50,6 +55,7 @@ export function createCell({ whole = false } = {}) {
   const [rate, setRate] = createSignal<number | null>(null);
   const [probed, setProbed] = createSignal<Probed | null>(null);
   const [element, setElement] = createSignal<HTMLDivElement | null>(null);
+  const [isRecovered, setRecovered] = createSignal(false);
   const [refusal, setRefusal] = createSignal<NoVolume | null>(null);
   let view: View | undefined;
   let volume: VolumeView | undefined;
@@ -59,6 +65,7 @@ export function createCell({ whole = false } = {}) {
   let loading: Promise<void> | undefined;
   let pictured: Promise<unknown> | undefined;
   let now: Wanted | undefined;
+  let losses = 0;
   let fusion: FusionLook = FIRST_LOOK;
 
   const listener: StackViewListener = {
@@ -75,7 +82,22 @@ export function createCell({ whole = false } = {}) {
       leaveVolume();
       setRefusal(next);
     },
+    onLost() {
+      const before = now && shown();
+      leave();
+      losses += 1;
+      if (whole || losses > MOST_LOSSES) return void setCrash(new Error("the graphics of this device gave up"));
+      if (!now) return;
+      const { stack, study, cut, beginning, over } = now;
+      // What is left of the engine goes first.
+      queueMicrotask(() => void show(stack, study, cut, before ? asBefore(before) : beginning, over).then(recovered));
+    },
   };
+
+  function recovered(): void {
+    setRecovered(true);
+    setTimeout(() => setRecovered(false), SAID_MS);
+  }
 
   /** A volume is seen whole or not at all; of a stack, one image may be missing. */
   function leaveVolume(): void {
@@ -95,6 +117,7 @@ export function createCell({ whole = false } = {}) {
     setProgress(null);
     setFailure(null);
     setRefusal(null);
+    setRecovered(false);
     setShown(null);
     setProbed(null);
     now = stack && { stack, study, cut, beginning, over };
@@ -174,6 +197,8 @@ export function createCell({ whole = false } = {}) {
     crash,
     rate,
     probed,
+    /** The graphics gave up meanwhile, and it was drawn anew. */
+    isRecovered,
     element,
     /** What it shows, or is about to show. */
     stack: () => now?.stack,
@@ -216,6 +241,12 @@ export function createCell({ whole = false } = {}) {
       setProbed((at && view?.probe(at)) ?? null);
     },
   };
+}
+
+/** The same images again. */
+function asBefore(view: ShownView): Beginning {
+  const place = view.cut ? { point: centreOf(view) } : { index: view.index };
+  return { ...place, window: view.window ?? undefined, inverted: view.inverted };
 }
 
 /** The middle of what a cell shows, in the patient. */

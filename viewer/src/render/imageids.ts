@@ -5,9 +5,10 @@
  * has. The description of every frame is registered before its image is asked for, so that no metadata is fetched twice.
  */
 import { instancePath } from "../api/dicomweb";
-import { describeFrame, type FrameDescription } from "../dicom/frame";
+import { describeFrame, type FrameDescription, type Window } from "../dicom/frame";
 import { halvedFrame, type Resized } from "../dicom/reduction";
 import { sopInstanceUid, type Stack } from "../dicom/displaysets";
+import { meantWindow } from "../dicom/voi";
 import { TAG, text, type DicomObject } from "../dicom/model";
 import { isLocal } from "../api/localfiles";
 
@@ -124,6 +125,28 @@ export function noteResized(imageId: string, size: { readonly columns: number; r
 /** Undefined where it has the size of the frame. */
 export function resizedOf(imageId: string | undefined): Resized | undefined {
   return imageId === undefined ? undefined : resized.get(plainId(imageId));
+}
+
+const windows = new Map<string, Window>();
+
+/** The window in which the server is to render a frame; undefined for its own. */
+export function chooseWindow(imageId: string, window: Window | undefined): void {
+  if (window) windows.set(imageId, window);
+  else windows.delete(imageId);
+}
+
+export const chosenWindow = (imageId: string): Window | undefined => windows.get(imageId);
+
+/**
+ * The window of a gray picture that the server made for its size alone, and could make in another; null of all other
+ * pictures, and where its first is not known here.
+ */
+export function pictureWindow(imageId: string): Window | null {
+  const frame = known.get(imageId)?.frame;
+  const isGrey = frame?.samplesPerPixel === 1 && frame.photometricInterpretation.startsWith("MONOCHROME");
+  if (!isGrey || !resized.has(imageId)) return null;
+  const [own] = frame.voiLuts.length > 0 ? [] : frame.windows;
+  return windows.get(imageId) ?? (own ? meantWindow(own, frame) : null);
 }
 
 export function isRendered(imageId: string): boolean {

@@ -19,7 +19,7 @@ import { colourImage, readableCanvas, rgbImage } from "./colourimage";
 import { early, type OnEarly } from "./early";
 import { graded } from "./graded";
 import { frameImage } from "./greyimage";
-import { framePath, isRendered, knownFrame, needsServer, noteRendered, noteResized, storedSyntax } from "./imageids";
+import { chosenWindow, framePath, isRendered, knownFrame, needsServer, noteRendered, noteResized, storedSyntax } from "./imageids";
 import { decodedFrameOf, frameOf } from "./transport";
 
 export interface Options extends Record<string, unknown> {
@@ -128,7 +128,8 @@ function sizeWanted(imageId: string): PictureSize | undefined {
 }
 
 async function loadRendered(imageId: string, signal: AbortSignal): Promise<Types.IImage> {
-  const bitmap = await createImageBitmap(await renderedFrame(framePath(imageId), sizeWanted(imageId), signal));
+  const wish = { size: sizeWanted(imageId), window: chosenWindow(imageId) };
+  const bitmap = await createImageBitmap(await renderedFrame(framePath(imageId), wish, signal));
   const { width, height } = bitmap;
   const [canvas, context] = readableCanvas(width, height);
   context.drawImage(bitmap, 0, 0);

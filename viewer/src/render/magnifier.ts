@@ -1,7 +1,7 @@
 /** A magnifying glass over a stack: a viewport of its own, in an element of its own. */
 import { Enums, type Types } from "@cornerstonejs/core";
 import type { Point } from "../tools/gestures";
-import { renderingEngine } from "./engine";
+import { disable, renderingEngine } from "./engine";
 import type { Magnifier } from "./view";
 import { dress } from "./voitable";
 
@@ -49,7 +49,7 @@ export function magnifierOf(viewport: Types.IStackViewport, element: HTMLDivElem
     show: (at, factor) => void follow(at, factor),
     dispose() {
       isGone = true;
-      engine.disableElement(viewportId);
+      disable(engine, viewportId);
     },
   };
 }

@@ -18,7 +18,7 @@ import { suvFactor, uptakeOf, type Uptake } from "../dicom/uptake";
 import { meantWindow } from "../dicom/voi";
 import { pointOf, renderingsFor, sliceOf, slicing, type Rendering, type Volume } from "../dicom/volume";
 import type { Point } from "../tools/gestures";
-import { renderingEngine } from "./engine";
+import { disable, renderingEngine, watchLoss } from "./engine";
 import { LARGEST_ZOOM, SMALLEST_ZOOM, draggedWindow, drawnBy, playFrames } from "./stackview";
 import type { Beginning, StackViewListener, View } from "./view";
 import { paintActor, type Painting } from "./paint";
@@ -98,6 +98,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     draw();
   });
   resized.observe(element);
+  const stopWatching = watchLoss(() => listener.onLost());
 
   function stop(): void {
     playing?.cancel();
@@ -296,7 +297,8 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     dispose() {
       stop();
       resized.disconnect();
-      engine.disableElement(viewportId);
+      stopWatching();
+      disable(engine, viewportId);
       volumes.dispose();
     },
   };

@@ -15,13 +15,25 @@ import { cross, dot, edgeLetters, edgeLettersFromNames, type EdgeLetters } from 
 import { halvingsOf, inFrame, inPicture, type Reduction, type Resized } from "../dicom/reduction";
 import { canSubtract } from "../dicom/subtraction";
 import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/uptake";
+import { t } from "../i18n/language";
+import { isOutOfMemory } from "../state/memory";
 import type { Point } from "../tools/gestures";
-import { renderingEngine } from "./engine";
+import { disable, renderingEngine, watchLoss } from "./engine";
 import { bring, cancel } from "./bring";
 import { halvingsIn, putEarly, takeBackEarly, type Showing } from "./early";
 import { embeddedPlane } from "./graded";
 import { isHere } from "./here";
-import { imageIdsOf, isRendered, knownFrame, plainId, resizedOf, subtractedId } from "./imageids";
+import {
+  chooseWindow,
+  chosenWindow,
+  imageIdsOf,
+  isRendered,
+  knownFrame,
+  pictureWindow,
+  plainId,
+  resizedOf,
+  subtractedId,
+} from "./imageids";
 import { wordsOf } from "./localframe";
 import { magnifierOf } from "./magnifier";
 import { NotFetched, prefetchStack, type Prefetch } from "./prefetch";
@@ -33,6 +45,8 @@ export interface StackView extends View {
   show(stack: Stack, study: string, beginning?: Beginning): Promise<void>;
 }
 
+/** A hand that sets a window rests so long before the server is asked. */
+const REST_MS = 200;
 const NARROWEST_WINDOW = 1;
 /** Windows of fractions may be of any width; no step takes more than half of it, so that it can be had back. */
 const LEAST_SHARE = 0.5;
@@ -71,6 +85,11 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   /** What is seen of the image that is waited for, before all of it has come. */
   let earlyShown: string | undefined;
   let hung: Hung | undefined;
+  /** In which the server renders what is too large for this device, where somebody has set one. */
+  let chosen: Window | undefined;
+  let isRendering = false;
+  let isOutdated = false;
+  let resting: ReturnType<typeof setTimeout> | undefined;
   let playing: { cancel(): void; onStop(): void } | undefined;
 
   const told = () => {
@@ -89,6 +108,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   ];
   for (const name of watched) element.addEventListener(name, told);
   resized.observe(element);
+  const stopWatching = watchLoss(() => listener.onLost());
 
   function stop(): void {
     playing?.cancel();
@@ -107,6 +127,42 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     viewport.resetProperties(); // the window of the one means nothing to the other
     viewport.setViewPresentation(looked);
     viewport.render();
+  }
+
+  /** Whether the server made what is shown, and can make it in another window. */
+  const isPicture = () => {
+    const imageId = viewport.getCurrentImageId();
+    return imageId !== undefined && isRendered(imageId) && pictureWindow(imageId) !== null;
+  };
+
+  function renderIn(window: Window | undefined): void {
+    chosen = window;
+    chooseWindow(imageIds[target]!, window);
+    told();
+    clearTimeout(resting);
+    // A hand that goes on would have each of its steps rendered.
+    resting = setTimeout(() => void renderAnew(), REST_MS);
+  }
+
+  /** In the window that is wanted once the server has made it, and not in one that was wanted meanwhile. */
+  async function renderAnew(): Promise<void> {
+    isOutdated = true;
+    if (isRendering) return;
+    isRendering = true;
+    for (const own = generation; isOutdated && own === generation; ) {
+      isOutdated = false;
+      const imageId = imageIds[target]!;
+      if (isHere(imageId)) cache.removeImageLoadObject(imageId);
+      await showTarget(own);
+    }
+    isRendering = false;
+  }
+
+  /** The window in which the images before were rendered is that of all. */
+  function keepWindow(imageId: string): void {
+    if (!chosen || chosenWindow(imageId) === chosen || !resizedOf(imageId)) return;
+    chooseWindow(imageId, chosen);
+    if (isHere(imageId)) cache.removeImageLoadObject(imageId);
   }
 
   /** Turns and places the picture as its reader expects it. */
@@ -176,6 +232,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     const index = target;
     const imageId = imageIds[index]!;
     let showingEarly: Promise<unknown> | undefined;
+    keepWindow(imageId);
     try {
       await bring(imageId, false, (image) => {
         if (own !== generation || showingEarly) return;
@@ -190,7 +247,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       if (!(await put(index, own))) told();
       onCome();
     } catch (error) {
-      if (own === generation && index === target) listener.onFailure({ index, words: wordsOf(error) ?? unreachable(error), message: reason(error) });
+      if (own === generation && index === target) listener.onFailure({ index, words: wordsOf(error) ?? unreachable(error) ?? noMemory(error), message: reason(error) });
     } finally {
       takeBackEarly(imageId);
       if (earlyShown === imageId) earlyShown = undefined;
@@ -202,7 +259,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     const isShown = index === viewport.getCurrentImageIdIndex();
     if (!isSet) await begin(index, own);
     else if (!isShown) await viewport.setImageIdIndex(index);
-    else if (halvingsIn(viewport.getCornerstoneImage())) await showAgain(viewport);
+    else if (halvingsIn(viewport.getCornerstoneImage()) || isRenderedAnew(viewport)) await showAgain(viewport);
     else return false;
     return true;
   }
@@ -228,6 +285,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       target = (beginning.point && nearestPlane(planes, beginning.point)) ?? firstIndex(stack, beginning.index);
       recallStack(stack, study, imageIds);
       isSet = false;
+      chosen = undefined;
+      clearTimeout(resting);
       following = undefined;
       onBegun = () => {
         hung = beginning.hung;
@@ -286,12 +345,14 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       index === viewport.getCurrentImageIdIndex() ? pixels(viewport, suvFactor(uptake), evenEarly) : undefined,
     embedded: (group) => (viewport.getDefaultActor() ? embeddedPlane(viewport.getCornerstoneImage(), group) : undefined),
     probe: (at) => probe(viewport, at, suvFactor(uptake)),
-    setWindow({ center, width, voiFunction = functionOf(viewport) }) {
+    setWindow(window) {
+      const { center, width, voiFunction = functionOf(viewport) } = window;
+      if (isPicture()) return renderIn({ center, width, voiFunction: window.voiFunction ?? pictureWindow(imageIds[target]!)!.voiFunction });
       viewport.setProperties({ voiRange: rangeOf(center, width, voiFunction) });
       viewport.render();
     },
     dragWindow(delta) {
-      const now = currentWindow(viewport);
+      const now = isPicture() ? pictureWindow(imageIds[target]!) : currentWindow(viewport);
       if (now) this.setWindow(draggedWindow(now, delta));
     },
     pan({ x, y }) {
@@ -338,6 +399,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       viewport.resetCamera();
       viewport.render();
       hang();
+      if (isPicture() && chosen) renderIn(undefined);
     },
     play(framesPerSecond, onStop) {
       stop();
@@ -389,13 +451,22 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     stop,
     dispose() {
       generation += 1;
+      clearTimeout(resting);
       stop();
       prefetch?.stop();
       resized.disconnect();
       for (const name of watched) element.removeEventListener(name, told);
-      engine.disableElement(viewportId);
+      stopWatching();
+      disable(engine, viewportId);
     },
   };
+}
+
+/** Whether what is shown is a picture of which there is another by now. */
+function isRenderedAnew(viewport: Types.IStackViewport): boolean {
+  const imageId = viewport.getCurrentImageId();
+  if (imageId === undefined || !isRendered(imageId)) return false;
+  return viewport.getCornerstoneImage() !== cache.getImage(imageId);
 }
 
 /** The image that is shown, as it is in the cache by now. */
@@ -453,6 +524,10 @@ function unreachable(error: unknown): string | undefined {
   return error instanceof ApiError && error.status === 0 ? `${error.message} ${error.advice}` : undefined;
 }
 
+function noMemory(error: unknown): string | undefined {
+  return isOutOfMemory(error) ? t().errors.noMemory : undefined;
+}
+
 export function reason(error: unknown): string {
   if (error instanceof Error) return error.message;
   if (error instanceof XMLHttpRequest) return `the server answered ${error.status}`;
@@ -481,7 +556,7 @@ function currentView(viewport: Types.IStackViewport, uptake: Uptake | undefined)
     frame,
     frameNumber: number,
     instance,
-    window: isRendered(imageId) ? null : currentWindow(viewport),
+    window: isRendered(imageId) ? pictureWindow(imageId) : currentWindow(viewport),
     inverted: viewport.getProperties().invert === true,
     edges: edges(frame, instance, right, down),
     pixelsPerMm: frame.spacingMm && !frame.spacingAtDetector ? pixelsPerUnit : null,

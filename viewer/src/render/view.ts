@@ -128,6 +128,8 @@ export interface StackViewListener {
   onFailure(failure: LoadFailure): void;
   /** It cannot be shown in the way that was asked for. */
   onRefusal(reason: NoVolume): void;
+  /** The graphics gave up; the view draws no more. */
+  onLost(): void;
 }
 
 /** A glass over a view, in an element of its own. */

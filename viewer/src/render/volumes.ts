@@ -247,7 +247,7 @@ async function make(
   { onProgress, onForming }: HeldListener,
 ): Promise<HeldVolume | NoVolume> {
   if (getShouldUseCPURendering()) throw new Error("this browser gives no WebGL 2");
-  reserve(id, imageIds[0]!, bytesOnCard(volume) / 2); // as most are: 16 bits a voxel
+  reserve(id, volume, imageIds[0]!, bytesOnCard(volume) / 2); // as most are: 16 bits a voxel
   const forming = formingOf(id, volume, imageIds, onForming);
   const passes = coarseToFine(imageIds.length, imageIds.length >> 1, volume.tilt ? 1 : WIDEST_GAP);
   const ends = new Set(passes.slice(0, -1).map((_, index) => passes.slice(0, index + 1).flat().length));
@@ -269,7 +269,7 @@ async function make(
   const images = imageIds.map((imageId) => cache.getImage(imageId)).filter((image) => image !== undefined);
   if (images.length < imageIds.length) throw new Error("other volumes that are open fill the memory");
   if (!images.every(isScaled)) return none("unscaled");
-  reserve(id, imageIds[0]!, images.reduce((sum, image) => sum + image.sizeInBytes, 0));
+  reserve(id, volume, imageIds[0]!, images.reduce((sum, image) => sum + image.sizeInBytes, 0));
   const { dimensions } = volume;
   const [least, most] = rangeOf(images);
   const type = typeOf(images, least, most);

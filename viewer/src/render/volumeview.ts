@@ -17,7 +17,7 @@ import { meantWindow } from "../dicom/voi";
 import { sliceValues, slicesIn, slicing, voxelOf, type Cut, type Projection, type Slab, type Volume } from "../dicom/volume";
 import { FIRST_LOOK, type FusionLook } from "../state/fusion";
 import type { Point } from "../tools/gestures";
-import { renderingEngine } from "./engine";
+import { disable, renderingEngine, watchLoss } from "./engine";
 import { ALONG_BOTH, LARGEST_ZOOM, SMALLEST_ZOOM, draggedWindow, drawnBy, playFrames } from "./stackview";
 import type { Beginning, Probed, ShownOver, StackViewListener, Stance, View } from "./view";
 import { paintActor, palettePainting } from "./paint";
@@ -116,6 +116,7 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     draw();
   });
   resized.observe(element);
+  const stopWatching = watchLoss(() => listener.onLost());
 
   function stop(): void {
     playing?.cancel();
@@ -468,7 +469,8 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     dispose() {
       stop();
       resized.disconnect();
-      engine.disableElement(viewportId);
+      stopWatching();
+      disable(engine, viewportId);
       upper.dispose();
       volumes.dispose();
     },

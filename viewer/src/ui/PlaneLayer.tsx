@@ -22,7 +22,7 @@ export function PlaneLayer(props: { readonly cell: Cell }): JSX.Element {
   /** The image whose planes are drawn; a picture that the server made has them in it. */
   const image = createMemo(() => {
     const shown = props.cell.shown();
-    return shown && !shown.cut && shown.window ? shown : null;
+    return shown && isDrawnOver(shown) ? shown : null;
   }, null, { equals: (a, b) => a?.instance === b?.instance && a?.frameNumber === b?.frameNumber && a?.index === b?.index && a?.coming === b?.coming });
 
   createEffect(
@@ -62,6 +62,11 @@ export function PlaneLayer(props: { readonly cell: Cell }): JSX.Element {
   );
 }
 
+/** What the server makes has them in it, and of a cut nothing tells them. */
+function isDrawnOver({ cut, window, reduced }: ShownView): boolean {
+  return !cut && window !== null && !reduced;
+}
+
 function drawLayers(canvas: HTMLCanvasElement, layers: readonly Layer[], { rows, columns }: ShownView["frame"]): void {
   const context = canvas.getContext("2d");
   if (!context) return;
@@ -73,7 +78,7 @@ function drawLayers(canvas: HTMLCanvasElement, layers: readonly Layer[], { rows,
 
 /** All that the file draws over the pixels of what is seen, of the size of the image; null for nothing. Fails where it cannot be had. */
 export async function planesOf(shown: ShownView, view: View): Promise<HTMLCanvasElement | null> {
-  const layers = shown.cut || !shown.window ? [] : await layersOf(shown, view);
+  const layers = !isDrawnOver(shown) ? [] : await layersOf(shown, view);
   if (layers.length === 0) return null;
   const canvas = document.createElement("canvas");
   drawLayers(canvas, layers, shown.frame);

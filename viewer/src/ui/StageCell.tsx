@@ -286,6 +286,11 @@ export function StageCell(props: StageCellProps): JSX.Element {
       <Show when={!props.set && !props.isOne}>
         <p class="opening">{t().layout.room}</p>
       </Show>
+      <Show when={cell.isRecovered() && cell.shown()}>
+        <p class="planes-missing drawn-anew" role="status">
+          {t().overlay.recovered}
+        </p>
+      </Show>
       <CellErrors cell={cell} />
     </section>
   );

@@ -33,6 +33,8 @@ export interface ViewerToolsProps {
   /** All attributes are read beside the image. */
   readonly info: boolean;
   readonly lens: boolean;
+  /** The study is kept here, and what was edited of it is known. */
+  readonly hasHistory: boolean;
   /** Less its mask; null where nothing says what to subtract. */
   readonly subtracted: boolean | null;
   /** What files draw over their pixels is seen. */
@@ -226,7 +228,10 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             </Show>
             <CommandItem icon="overlays" command="overlays" run={props.run} checked={props.overlays} />
           </Show>
-          <CommandItem icon="info" command="info" run={props.run} />
+          <CommandItem icon="info" command="info" run={props.run} inBar />
+          <Show when={props.hasHistory}>
+            <CommandItem icon="history" command="history" run={props.run} />
+          </Show>
           <CommandItem icon="copy" command="copyLink" run={props.run} />
           <Show when={!props.disabled}>
             <CommandItem icon="download" command="exportSeen" run={props.run} />
@@ -310,6 +315,8 @@ function WindowItem(props: WindowItemProps): JSX.Element {
 interface CommandItemProps {
   /** Of no use where there are no keys. */
   readonly byKey?: boolean;
+  /** A button of its own where there is room for it. */
+  readonly inBar?: boolean;
   readonly icon: IconName;
   readonly command: CommandId;
   readonly run: (command: CommandId) => void;
@@ -321,7 +328,7 @@ function CommandItem(props: CommandItemProps): JSX.Element {
   return (
     <DropdownMenu.Item
       class="menu-item"
-      classList={{ "by-key": props.byKey === true }}
+      classList={{ "by-key": props.byKey === true, "in-bar": props.inBar === true }}
       onSelect={() => props.run(props.command)}
     >
       <Icon name={props.icon} />

@@ -31,6 +31,8 @@ class Batch:
     # Instances as they will be after this batch, and all object versions of those looked at closely.
     state: dict[InstanceKey, CurrentVersion] = field(default_factory=dict)
     kept: dict[InstanceKey, dict[tuple[bytes, str], int]] = field(default_factory=dict)
+    # Instances of which an edit made what is current, or what is current in another form
+    edited: set[InstanceKey] = field(default_factory=set)
     # Object versions whose bytes are gone, and the ones that they can be made from again
     let_go: dict[tuple[InstanceKey, int], int] = field(default_factory=dict)
     # Object versions whose bytes are known to be damaged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gantry.archive.acts import ActEntry, ActKind
@@ -11,10 +12,10 @@ from gantry.archive.commit.arrival import Arrival, bytes_of, unchanged
 from gantry.archive.commit.batch import Batch
 from gantry.archive.commit.publish import Publisher
 from gantry.archive.commit.rows import Rows
-from gantry.archive.index.protocol import AddRestore, AddVersion, CurrentVersion
+from gantry.archive.index.protocol import AddRestore, AddVersion, CurrentVersion, VersionRow
 from gantry.archive.outcome import NewVersion, Reason, Refused, Stored
 from gantry.archive.received import Receipt
-from gantry.archive.records import InstanceKey, ObjectRecord
+from gantry.archive.records import OTHER_FORM, InstanceKey, ObjectRecord
 
 
 class Placing:
@@ -81,7 +82,7 @@ class Placing:
             earlier = None
         if (record.key, earlier) in batch.damaged:
             earlier = None
-        if earlier is not None and current.edit:
+        if earlier is not None and record.key in batch.edited:
             # What was edited since stays edited, whoever sends the object as it was before
             batch.answers.append((arrival, unchanged(record, earlier)))
         elif earlier is not None and self._policy != "newest":
@@ -98,6 +99,8 @@ class Placing:
         if key not in batch.kept:
             rows = self._rows.index.versions(key)
             objects = [row.location for row in rows if row.location is not None]
+            if _is_edited(rows, batch.state[key].object_number if key in batch.state else 0):
+                batch.edited.add(key)
             batch.kept[key] = {(o.dataset_sha256, o.transfer_syntax_uid): o.number for o in objects}
             batch.let_go |= {(key, o.number): o.made_from for o in objects if o.made_from}
             batch.damaged |= {(key, o.number) for o in objects if self._rows.is_damaged(o.path)}
@@ -140,6 +143,13 @@ class Placing:
         batch.changes.append(AddRestore(record.key, number, restores, at, record.origin))
         batch.state[record.key] = _current(record, number, restores, current.path)
         batch.answers.append((arrival, unchanged(record, restores, restored=True)))
+
+
+def _is_edited(rows: Sequence[VersionRow], current: int) -> bool:
+    """Whether an edit made an object version, or the one that it is in another form."""
+    upto = [row for row in rows if row.location is not None and row.number <= current]
+    made = next((row for row in reversed(upto) if row.origin.via != OTHER_FORM), None)
+    return made is not None and made.edit > 0
 
 
 def _current(record: ObjectRecord, number: int, object_number: int, path: str) -> CurrentVersion:

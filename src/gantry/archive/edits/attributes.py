@@ -148,6 +148,10 @@ def _check_value(tag: int, vr: str, value: object) -> None:
     from pydicom import config
     from pydicom.valuerep import validate_value
 
+    if isinstance(value, dict) and vr == "SQ":
+        for key, attribute in value.items():
+            for inner in attribute.get("Value", []):
+                _check_value(int(key, 16), attribute["vr"], inner)
     if vr == "SQ" or value is None:
         return
     text = "=".join(map(str, value.values())) if isinstance(value, dict) else value

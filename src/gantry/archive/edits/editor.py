@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 from gantry.archive.acts import (
     ActEntry,
@@ -20,8 +21,11 @@ from gantry.archive.commit.committer import Committer
 from gantry.archive.commit.writer import Made
 from gantry.archive.delete import was_deleted
 from gantry.archive.disk import Disk
+from gantry.archive.edits.attributes import ISSUER, PATIENT_ID
 from gantry.archive.edits.build import About, Changed, Rewrite, changed, make
 from gantry.archive.edits.model import (
+    MAX_OBJECTS,
+    MAX_WORDS_CHARS,
     Concerned,
     EditConflict,
     EditDone,
@@ -34,10 +38,17 @@ from gantry.archive.edits.model import (
     require_words,
 )
 from gantry.archive.edits.plan import Plan, Planner, names
-from gantry.archive.edits.rejection import note, require_code
+from gantry.archive.edits.rejection import (
+    CODES,
+    description_of,
+    note,
+    rejected_by,
+    rejection_of,
+    require_code,
+)
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import CurrentVersion, EditRow
-from gantry.archive.records import InstanceKey, Location, Origin
+from gantry.archive.records import OTHER_FORM, InstanceKey, JsonModel, Location, Origin
 from gantry.archive.retrieve import Retriever
 from gantry.archive.store import examine_file
 from gantry.errors import Corrupt, NotFound, ReadOnly
@@ -128,6 +139,35 @@ class Editor:
                 with suppress(OSError):
                     self._disk.unlink(name)
 
+    def reject_by(self, found: Location, codes: Container[str]) -> EditDone | None:
+        """Hide what a note of rejection names, if it is one, by one of these codes; None where it is not.
+
+        What an edit made is no news: it was hidden then. Raises Corrupt, ReadOnly, StorageError.
+        """
+        with self._committer.alone():
+            index = self._committer.index
+            rows = index.versions(found.key)
+            row = next((row for row in rows if row.number == found.number), None)
+            if row is None or row.edit:
+                return None
+            with self._retriever.dataset(found) as ds:
+                code, why = rejection_of(ds), description_of(ds)
+                named = list(islice(rejected_by(ds), MAX_OBJECTS + 1)) if code in codes else []
+            if len(named) > MAX_OBJECTS:
+                raise EditRefused(f"it names more than {MAX_OBJECTS} instances")
+            known = index.lookup(dict.fromkeys(key for key in named if key != found.key))
+            visible = [one for one in known.values() if not one.deleted]
+            if not visible:
+                return None
+            at = self._committer.stamp()
+            patients = self._patients([self._location(one.key, one.object_number) for one in visible])
+            words = f"{CODES[code]}: {why}" if why else CODES[code]
+            head = EditHead(
+                EditKind.REJECT.value, row.origin.source_aet or row.origin.peer, words[:MAX_WORDS_CHARS], at,
+                row.origin, 0, tuple(dict.fromkeys(patients)),
+            )  # fmt: skip
+            return self.done(self._committer.edit(head, [_hide(one, at, row.origin) for one in visible], {}))
+
     def done(self, number: int) -> EditDone:
         """An edit as the history has it. Raises NotFound, Corrupt, StorageError."""
         row = self._committer.index.edit(number)
@@ -196,7 +236,7 @@ class Editor:
     def _note(
         self, plan: Plan, why: str, at: datetime, origin: Origin, staged: list[str]
     ) -> tuple[ActEntry, Made]:
-        header = self._retriever.header(plan.hidden[0])
+        header = self._header(plan.hidden)
         key, data = note(header, plan.hidden, plan.code, why, at, (new_uid(), new_uid()))
         name = f"{INCOMING}/edit-{next(self._names)}"
         staged.append(name)
@@ -209,12 +249,21 @@ class Editor:
 
     def _patients(self, hidden: Sequence[Location]) -> list[tuple[str, str]]:
         """The patients of studies, by what an object of each says."""
-        first = {location.key.study_uid: location for location in reversed(hidden)}
-        found = []
-        for location in first.values():
-            with self._retriever.dataset(location) as ds:
-                found.append((ds.text(0x00100020) or "", ds.text(0x00100021) or ""))
-        return found
+        found: dict[str, tuple[str, str]] = {}
+        for location in hidden:
+            study = location.key.study_uid
+            if study in found:
+                continue
+            with suppress(Corrupt), self._retriever.dataset(location) as ds:  # the next may be whole
+                found[study] = ds.text(PATIENT_ID) or "", ds.text(ISSUER) or ""
+        return list(found.values())
+
+    def _header(self, hidden: Sequence[Location]) -> JsonModel:
+        """The attributes of the first object that is not damaged. Raises Corrupt where all are."""
+        for location in hidden:
+            with suppress(Corrupt):
+                return self._retriever.header(location)
+        raise Corrupt("none of the objects can be read, which a note of rejection would say what they are of")
 
     # --- restored and undone ---------------------------------------------------------------------
 
@@ -295,7 +344,7 @@ class Editor:
             if current is None:
                 raise NotFound(f"{entry.key.sop_uid} of edit {undone.row.number} is not there any more")
             now = 0 if current.deleted else current.object_number
-            if now != _left_by(entry) and not force:
+            if now != _left_by(entry) and not force and not self._is_other_form(entry, now):
                 raise EditConflict(self._came_later(undone.row, entry, current))
             if now == entry.was:
                 continue
@@ -312,6 +361,11 @@ class Editor:
         if not entries:
             raise EditConflict(f"all is as it was before edit {undone.row.number}")
         return entries
+
+    def _is_other_form(self, entry: ActEntry, now: int) -> bool:
+        """Whether all that came after an entry is its object in a smaller form, which changes nothing."""
+        later = [row for row in self._committer.index.versions(entry.key) if row.number > entry.number]
+        return bool(now) and all(row.origin.via == OTHER_FORM for row in later)
 
     def _came_later(self, row: EditRow, entry: ActEntry, current: CurrentVersion) -> str:
         """Which later thing an edit cannot be undone for."""

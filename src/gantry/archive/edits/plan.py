@@ -102,8 +102,12 @@ class Planner:
             raise EditRefused("say which identifiers change")
         if level is Level.PATIENT:
             of.require_only(wanted, (of.PATIENT_ID, of.ISSUER), "an identifier of the patient")
-        uid = _value(wanted.pop(of.STUDY_INSTANCE_UID, {}) or {})
-        uids = self._new_study(request.target.study, uid) if uid else {}
+        uids: dict[str, str] = {}
+        if of.STUDY_INSTANCE_UID in wanted:
+            uid = _value(wanted.pop(of.STUDY_INSTANCE_UID) or {})
+            if not uid:
+                raise EditRefused("a study has a UID")
+            uids = self._new_study(request.target.study, uid)
         return Plan(self._each(request.target, wanted, uids), of_patient=request.target.patient)
 
     def _merge(self, request: EditRequest) -> Plan:

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from gantry.archive.edits.model import EditRefused
+from gantry.archive.edits.model import MAX_WORDS_CHARS, EditRefused
 from gantry.archive.records import InstanceKey, JsonModel, Location
 from gantry.dataset.encode import encode
 from gantry.dataset.part10 import encode_file_meta
@@ -93,6 +93,15 @@ def rejection_of(ds: DataSet) -> str:
         code = item.text(0x00080100) or ""
         if item.text(0x00080102) == "DCM" and code in CODES:
             return code
+    return ""
+
+
+def description_of(ds: DataSet) -> str:
+    """What a note says of its reason in words, cut to what a history keeps; empty where it says nothing."""
+    for item in ds.items(0x0040A730):
+        names = list(item.items(0x0040A043))
+        if names and names[0].text(0x00080100) == "113012":
+            return (item.text(0x0040A160) or "")[:MAX_WORDS_CHARS]
     return ""
 
 

@@ -1,0 +1,89 @@
+"""`gantry retention`: what goes is told first, is hidden with a note, and comes back when that is undone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Gantry
+from gantry.cli.exits import Exit
+from serving import ROOT, dataset, part10
+
+STUDIES = {
+    1: ("20100301", "CT"),
+    2: ("20160301", "CT"),
+    3: ("20100301", "MG"),
+    4: ("", "CT"),
+    5: ("20260101", "MR"),
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path, gantry: Gantry) -> Path:
+    given = tmp_path / "given"
+    given.mkdir()
+    for study, (day, modality) in STUDIES.items():
+        for n in (1, 2):
+            image = dataset(n, study=study, StudyDate=day, Modality=modality)
+            (given / f"{study}-{n}").write_bytes(part10(image))
+    assert gantry("import", "--data", tmp_path / "data", given).out == "10 stored\n"
+    return tmp_path / "data"
+
+
+def uid(study: int) -> str:
+    return f"{ROOT}.{study}"
+
+
+RULES = ("--rule", "keep modality=MG", "--rule", "go older=10y", "--today", "2026-06-01")
+
+
+def test_a_dry_run_says_what_would_go_and_changes_nothing(gantry: Gantry, data: Path) -> None:
+    tried = gantry("retention", "--data", data, *RULES, "--dry-run")
+    assert [line.split()[-1] for line in tried.lines[1:]] == [uid(1), uid(2)]
+    assert tried.err.startswith("2 studies would go, ")
+    assert gantry("history", "--data", data).err == "0 edits\n"
+    told = gantry("retention", "--data", data, *RULES, "--dry-run", "--json").json
+    assert [(one["study"], one["objects"], one["rule"]) for one in told] == [
+        (uid(1), 2, "go older=10y"),
+        (uid(2), 2, "go older=10y"),
+    ]
+
+
+def test_what_went_is_a_note_comes_back_and_does_not_go_twice(gantry: Gantry, data: Path) -> None:
+    assert gantry("retention", "--data", data, *RULES, "--who", "Ada").err.startswith("2 studies went, ")
+    rows = gantry("history", "--data", data, "--json").json
+    assert [(row["kind"], row["who"], row["why"]) for row in rows] == [
+        ("reject", "Ada", "retention: go older=10y")
+    ] * 2
+    assert gantry("retention", "--data", data, *RULES).lines == []
+    assert gantry("stats", "--data", data, "--json").json[0]["instances"] == 6 + 2  # and a note for each
+    assert gantry("revert", "--data", data, rows[0]["edit"], "--why", "asked for").code == 0
+    again = gantry("retention", "--data", data, *RULES, "--dry-run", "--json").json
+    assert len(again) == 1
+    assert gantry("verify", "--data", data).code == 0
+
+
+@pytest.mark.parametrize(
+    ("rules", "going"),
+    [
+        (("go older=16y",), [1, 3]),
+        (("go older=16y modality=CT|MR",), [1]),
+        (("go older=5870d modality=CT", "go older=1y"), [1, 2, 3]),
+        (("go older=100y",), []),
+        (("keep", "go older=1d"), []),
+    ],
+)
+def test_the_first_rule_that_fits_counts(
+    gantry: Gantry, data: Path, rules: tuple[str, ...], going: list[int]
+) -> None:
+    words = [word for rule in rules for word in ("--rule", rule)]
+    told = gantry("retention", "--data", data, *words, "--today", "2026-06-01", "--dry-run", "--json").json
+    assert sorted(one["study"] for one in told) == [uid(study) for study in going]
+
+
+@pytest.mark.parametrize(
+    "rule", ["", "go", "go older=x", "drop older=1y", "go older=1y colour=red", "keep modality=ct"]
+)
+def test_a_rule_that_cannot_be_read_is_refused(gantry: Gantry, data: Path, rule: str) -> None:
+    assert gantry("retention", "--data", data, "--rule", rule, "--dry-run").code == Exit.USAGE
