@@ -555,7 +555,7 @@ def test_a_server_says_that_its_index_is_away_and_goes_on_when_it_is_back(
             assert send(2) == 503
             health, found = http.get("/api/health"), http.get("/dicom-web/studies")
             assert (health.status_code, health.json()["status"]) == (503, "no index")
-            assert (http.get("/readyz").status_code, http.get("/livez").status_code) == (503, 200)
+            assert (http.get("/readyz").status_code, http.get("/healthz").status_code) == (503, 200)
             assert (found.status_code, "retry-after" in found.headers) == (503, True)
             own_server.start()
             until(lambda: http.get("/api/health").status_code == 200)
