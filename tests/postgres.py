@@ -20,8 +20,8 @@ from gantry.archive.index.database import Database
 
 def database_at(url: str) -> Database:
     """The schema that a URL names, as an index lies in it."""
-    from gantry.archive.index.postgres import Server
     from gantry.archive.index.postgres_schema import PostgresSchema
+    from gantry.archive.index.postgres_server import Server
 
     server = Server.parse(url)
     return PostgresSchema(server, server.name)

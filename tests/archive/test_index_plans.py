@@ -13,7 +13,7 @@ from sqlalchemy import Select
 
 from gantry.archive.index import AddVersion, schema
 from gantry.archive.index.conditions import RARE
-from gantry.archive.index.postgres import Server
+from gantry.archive.index.postgres_server import Server
 from gantry.archive.index.rows import count_rows, select_rows
 from gantry.archive.index.sql_index import SqlIndex
 from gantry.archive.query import OrderBy, Query

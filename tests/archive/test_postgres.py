@@ -21,8 +21,8 @@ from gantry.archive.archive import Archive, Options
 from gantry.archive.edits.model import EditKind, EditRequest, Target
 from gantry.archive.index import AddVersion
 from gantry.archive.index.ingest import Ingest
-from gantry.archive.index.postgres import LAST_RETRY_S, Server
 from gantry.archive.index.postgres_schema import PostgresSchema
+from gantry.archive.index.postgres_server import LAST_RETRY_S, Server
 from gantry.archive.index.sql_index import SqlIndex
 from gantry.archive.index_files import index_files_for
 from gantry.archive.outcome import NewVersion, Reason, Refused, Stored

@@ -14,9 +14,9 @@ from pathlib import Path
 from gantry.archive.disk import OsDisk, write_all
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
-from gantry.archive.index.postgres import Server
 from gantry.archive.index.postgres_registry import FORMER, FRESH, IN_USE, Registry
 from gantry.archive.index.postgres_schema import PostgresSchema
+from gantry.archive.index.postgres_server import Server
 from gantry.archive.index.sql_index import SqlIndex
 from gantry.errors import StorageError
 

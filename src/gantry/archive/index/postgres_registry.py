@@ -15,8 +15,8 @@ from typing import Any
 
 import psycopg
 
-from gantry.archive.index.postgres import Server, translated_errors
 from gantry.archive.index.postgres_schema import MAKING, MIGRATION_LOCK
+from gantry.archive.index.postgres_server import Server, translated_errors
 from gantry.errors import StorageError
 
 _TABLES = """

@@ -13,14 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from gantry.archive.index import migrate, schema
-from gantry.archive.index.postgres import (
-    READERS,
-    Outage,
-    PostgresReaders,
-    PostgresWriter,
-    Server,
-    translated_errors,
-)
+from gantry.archive.index.postgres import PostgresReaders, PostgresWriter
+from gantry.archive.index.postgres_server import READERS, Outage, Server, translated_errors
 from gantry.errors import StorageError
 
 MIGRATION_LOCK = "2s"
