@@ -13,6 +13,8 @@ GantryError
     ├── OutOfSpace         no room: refuse new objects, go on serving
     ├── ReadOnly           writing was switched off after a failed fsync
     ├── NotFound           no such object, or none that is visible
+    ├── Raced              another node was faster: what this was based on is no longer so
+    ├── Unreachable        the database of the index does not answer
     └── Corrupt            bytes on disk are not the bytes that were acknowledged
 """
 
@@ -97,6 +99,14 @@ class ReadOnly(StorageError):
 
 class NotFound(StorageError):
     """No such object, or none that is visible."""
+
+
+class Raced(StorageError):
+    """Another node has changed what this was based on. Nothing was done; look again, and do it anew."""
+
+
+class Unreachable(StorageError):
+    """The database of the index does not answer; it is tried again whenever it is asked."""
 
 
 class Corrupt(StorageError):

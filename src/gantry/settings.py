@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -86,6 +87,24 @@ class RemoteAe:
         return f"{self.aet}@{self.address}"
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """Where the index is, empty for a file in the folder of the archive. As text it has no password."""
+
+    url: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> DatabaseUrl:
+        """Read ``postgresql://USER@HOST/DATABASE``; what else it may hold is for libpq to read."""
+        if text and not text.startswith(("postgresql://", "postgres://")):
+            raise SettingsError("it is not postgresql://USER@HOST/DATABASE")
+        return cls(text)
+
+    def __str__(self) -> str:
+        without = re.sub(r"(?<=[?&])(password|sslpassword)=[^&]*", r"\1=***", self.url)
+        return re.sub(r"^(\w+://[^:/@]*):.*@", r"\1:***@", without)
+
+
 REJECTIONS = ("113001", "113037", "113038", "113039")
 """Codes of rejection in scheme DCM, PS3.16 CID 7011."""
 
@@ -159,6 +178,7 @@ _LEAST = {
     "max_associations_per_peer": 1,
     "async_operations": 1,
     "find_limit": 1,
+    "index_connections": 1,
     "max_object_bytes": 1,
     "reserve_bytes": 0,
     "scrub_bytes_per_s": 0,
@@ -182,6 +202,11 @@ class Settings:
     """Everything that can be set; see `help_for` for the words a person reads."""
 
     data: Path = field(default_factory=_data_folder, metadata={"help": "Folder that holds the archive."})
+    index: DatabaseUrl = _setting(
+        DatabaseUrl(),
+        "Database of the index, postgresql://USER@HOST/DATABASE; empty for a file in the folder.",
+    )
+    index_connections: int = _setting(8, "Connections to that database for reading, at most.")
     http: Address = _setting(Address("127.0.0.1", 8080), "HOST:PORT of the web page and DICOMweb.")
     dicom: Address = _setting(Address("127.0.0.1", 11112), "HOST:PORT of the DICOM listener.")
     aet: str = _setting("GANTRY", "Application entity title of this archive.")
@@ -349,6 +374,8 @@ def _coerce_like(name: str, default: Any, value: Any) -> Any:
             return Path(value).expanduser().absolute()
         case Address():
             return value if isinstance(value, Address) else Address.parse(str(value))
+        case DatabaseUrl():
+            return value if isinstance(value, DatabaseUrl) else DatabaseUrl.parse(str(value))
         case bool():
             return _boolean(value)
         case int() | float():

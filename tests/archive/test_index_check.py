@@ -5,24 +5,34 @@ from __future__ import annotations
 import random
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gantry.archive.index import AddTombstone, AddVersion
+from gantry.archive.index.database import Database
 from gantry.archive.index.sql_index import SqlIndex
+from gantry.archive.index.sqlite_file import SqliteFile
 from gantry.archive.records import InstanceKey
 from index_records import at, record
+from postgres import PostgresServer, database_at
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "index.sqlite"
+def database(tmp_path: Path) -> Database:
+    return SqliteFile(tmp_path / "index.sqlite")
 
 
 @pytest.fixture
-def index(path: Path) -> Iterator[SqlIndex]:
-    opened = SqlIndex(path)
+def index(database: Database) -> Iterator[SqlIndex]:
+    opened = filled(database)
+    yield opened
+    opened.close()
+
+
+def filled(database: Database) -> SqlIndex:
+    opened = SqlIndex(database)
     changes = [
         AddVersion(
             record(
@@ -40,17 +50,19 @@ def index(path: Path) -> Iterator[SqlIndex]:
     ]
     opened.apply(changes)
     opened.apply([AddTombstone(InstanceKey("1.0", "1.0.0", "1.8"), 2, at(30))])
-    yield opened
-    opened.close()
+    return opened
 
 
-def edit(path: Path, statement: str) -> int:
-    """Change the file behind the index's back; the number of rows changed."""
-    connection = sqlite3.connect(path)
-    changed = connection.execute(statement).rowcount
-    connection.commit()
-    connection.close()
-    return changed
+def edit(database: Database, statement: str) -> int:
+    """Change the tables behind the index's back; the number of rows changed."""
+    if isinstance(database, SqliteFile):
+        connection = sqlite3.connect(database._path)
+        changed = connection.execute(statement).rowcount
+        connection.commit()
+        connection.close()
+        return changed
+    with database._connect() as postgres:  # type: ignore[attr-defined]
+        return int(postgres.execute(statement).rowcount)
 
 
 def test_a_healthy_index_has_no_findings(index: SqlIndex) -> None:
@@ -91,10 +103,10 @@ DRIFTS = [
 
 @pytest.mark.parametrize("statement", DRIFTS)
 def test_n13_a_row_that_is_not_true_is_found_and_repaired(
-    index: SqlIndex, path: Path, statement: str
+    index: SqlIndex, database: Database, statement: str
 ) -> None:
     before = list(index.canonical_dump())
-    assert edit(path, statement) == 1
+    assert edit(database, statement) == 1
     findings = index.check()
     assert findings
     assert all(finding.kind == "drift" and finding.found != finding.expected for finding in findings)
@@ -119,12 +131,12 @@ DANGLING = [
 
 
 @pytest.mark.parametrize("statement", DANGLING)
-def test_n13_a_row_without_its_parent_is_found(index: SqlIndex, path: Path, statement: str) -> None:
-    assert edit(path, statement) == 1
+def test_n13_a_row_without_its_parent_is_found(index: SqlIndex, database: Database, statement: str) -> None:
+    assert edit(database, statement) == 1
     assert any(finding.kind == "dangling" for finding in index.check())
 
 
-def test_n13_faults_put_in_at_random_are_all_found(index: SqlIndex, path: Path) -> None:
+def test_n13_faults_put_in_at_random_are_all_found(index: SqlIndex, database: Database) -> None:
     choose = random.Random(13)
     counted = {
         "studies": ("instance_count", "series_count", "size_bytes", "rep_received"),
@@ -137,14 +149,33 @@ def test_n13_faults_put_in_at_random_are_all_found(index: SqlIndex, path: Path) 
         table = choose.choice(sorted(counted))
         column, row = choose.choice(counted[table]), choose.randint(1, rows[table])
         delta = choose.choice([-3, -1, 1, 2, 100])
-        assert edit(path, f"UPDATE {table} SET {column} = {column} + {delta} WHERE id = {row}") == 1
+        assert edit(database, f"UPDATE {table} SET {column} = {column} + {delta} WHERE id = {row}") == 1
         assert any(f"{table}.{column} of row {row}" == finding.where for finding in index.check())
-        edit(path, f"UPDATE {table} SET {column} = {column} - {delta} WHERE id = {row}")
+        edit(database, f"UPDATE {table} SET {column} = {column} - {delta} WHERE id = {row}")
     assert index.check() == []
 
 
-def test_ingest_goes_on_from_the_repaired_rows(index: SqlIndex, path: Path) -> None:
-    edit(path, "UPDATE studies SET instance_count = 100 WHERE id = 1")
+def test_ingest_goes_on_from_the_repaired_rows(index: SqlIndex, database: Database) -> None:
+    edit(database, "UPDATE studies SET instance_count = 100 WHERE id = 1")
     index.repair_counts()
     index.apply([AddVersion(record("1.0", "1.0.0", "1.99", tick=99, patient_id="P0"), 1)])
     assert index.check() == []
+
+
+@pytest.mark.peer
+def test_n13_postgresql_tells_and_repairs_the_same_faults(
+    postgres: PostgresServer, database: Database, index: SqlIndex
+) -> None:
+    """One index for all of them: making one takes longer than looking it over."""
+    there = database_at(postgres.fresh_url())
+    with closing(filled(there)) as other:
+        before = list(other.canonical_dump())
+        assert before == list(index.canonical_dump())
+        for statement in DRIFTS:
+            assert edit(database, statement) == edit(there, statement) == 1
+            assert sorted(map(repr, other.check())) == sorted(map(repr, index.check()))
+            assert other.repair_counts() == index.repair_counts() > 0
+            assert list(other.canonical_dump()) == before
+        for statement in DANGLING:
+            assert edit(database, statement) == edit(there, statement) == 1
+            assert sorted(map(repr, other.check())) == sorted(map(repr, index.check()))

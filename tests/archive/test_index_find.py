@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 
 from gantry.archive.index import AddTombstone, AddVersion, Location
 from gantry.archive.index import find as find_module
+from gantry.archive.index.database import Database
 from gantry.archive.index.sql_index import SqlIndex
 from gantry.archive.index.typed import date_beginnings
 from gantry.archive.query import MAX_RESULTS, FindResult, OrderBy, Query, TextQuery
@@ -159,12 +158,11 @@ ORACLE = Oracle(RECORDS)
 
 
 @pytest.fixture(scope="module")
-def oddities() -> Iterator[SqlIndex]:
-    with tempfile.TemporaryDirectory() as folder:
-        index = SqlIndex(Path(folder) / "index.sqlite")
-        index.apply([AddVersion(made, 1) for made in RECORDS])
-        yield index
-        index.close()
+def oddities(new_database: Callable[[], Database]) -> Iterator[SqlIndex]:
+    index = SqlIndex(new_database())
+    index.apply([AddVersion(made, 1) for made in RECORDS])
+    yield index
+    index.close()
 
 
 def uids_of(result: FindResult, level: Level) -> list[tuple[str, ...]]:
@@ -568,8 +566,8 @@ def test_half_a_character_in_a_key_is_refused(oddities: SqlIndex) -> None:
         oddities.search_text(TextQuery(["\ud800"], limit=1))
 
 
-def test_a_text_with_nul_is_stored_and_found(tmp_path: Path) -> None:
-    index = SqlIndex(tmp_path / "index.sqlite")
+def test_a_text_with_nul_is_stored_and_found(database: Database) -> None:
+    index = SqlIndex(database)
     index.apply([AddVersion(record(patient={"00100020": element("LO", "A\0B")}, accession="x\0"), 1)])
     assert len(index.find(Query(Level.STUDY, {"00100020": element("LO", "A\0B")})).rows) == 1
     assert len(index.find(Query(Level.STUDY, {"00100020": element("LO", "A*")})).rows) == 1
@@ -578,11 +576,26 @@ def test_a_text_with_nul_is_stored_and_found(tmp_path: Path) -> None:
     index.close()
 
 
-def test_deleted_studies_do_not_come_back_as_irregular(tmp_path: Path) -> None:
-    index = SqlIndex(tmp_path / "index.sqlite")
+def test_deleted_studies_do_not_come_back_as_irregular(database: Database) -> None:
+    index = SqlIndex(database)
     index.apply([AddVersion(record("1.1", "1", "1"), 1), AddVersion(record("1.2", "2", "2", tick=1), 1)])
     index.apply([AddTombstone(InstanceKey("1.2", "2", "2"), 2, at(2))])
     for keys in ({"00100020": element("LO", "P1")}, {"00100010": element("PN", "doe*")}, {}):
         result = index.find(Query(Level.STUDY, keys, want_total=True))
         assert ([row.study_uid for row in result.rows], result.total) == (["1.1"], 1)
+    index.close()
+
+
+def test_text_that_is_longer_than_any_may_be_is_stored_and_found(database: Database) -> None:
+    long = "Ä語" * 500
+    index = SqlIndex(database)
+    strange = {"00100020": element("LO", long), "00100021": element("LO", f"{long}X")}
+    odd = record("1.1", "1", "1", patient=strange, accession=long, name=long, modality=long)
+    index.apply([AddVersion(odd, 1)])
+    index.apply([AddVersion(record("1.2", "2", "2", tick=1, name=long[:-1], accession="A"), 1)])
+    for keys in ({"00100020": element("LO", long)}, {"00100010": element("PN", long)}):
+        assert [row.study_uid for row in index.find(Query(Level.STUDY, keys)).rows] == ["1.1"]
+    found = index.find(Query(Level.STUDY, {"00080050": element("SH", f"{long[:50]}*")}, want_total=True))
+    assert [row.study_uid for row in found.rows] == ["1.1"]
+    assert index.check() == []
     index.close()

@@ -6,6 +6,7 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,20 +24,22 @@ from gantry.archive.index import (
     IndexChange,
     VersionKind,
 )
+from gantry.archive.index.database import Database
 from gantry.archive.index.sql_index import SqlIndex
 from gantry.archive.query import Query, TextQuery
 from gantry.archive.records import InstanceKey
 from gantry.errors import NotFound, StorageError
 from gantry.standard.query_keys import Level
 from index_records import CT_IMAGE, at, element, record
+from postgres import PostgresServer, database_at
 from support import examples
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 
 
 @pytest.fixture
-def index(tmp_path: Path) -> Iterator[SqlIndex]:
-    opened = SqlIndex(tmp_path / "index.sqlite")
+def index(database: Database) -> Iterator[SqlIndex]:
+    opened = SqlIndex(database)
     yield opened
     opened.close()
 
@@ -144,6 +147,18 @@ def test_n12_replayed_in_order_an_index_is_equal_row_by_row(chosen: list[Step], 
     changes = history(chosen)
     batches = [changes[i : i + size] for i in range(0, len(changes), size)]
     assert dump_after([[change] for change in changes]) == dump_after(batches)
+
+
+@pytest.mark.peer
+@examples(10)
+@given(st.lists(steps, max_size=30))
+def test_n12_rows_in_postgresql_are_those_in_sqlite(postgres: PostgresServer, chosen: list[Step]) -> None:
+    batches = [[change] for change in history(chosen)]
+    with closing(SqlIndex(database_at(postgres.fresh_url()))) as index:
+        for batch in batches:
+            index.apply(batch)
+        assert index.check() == []
+        assert list(index.canonical_dump()) == dump_after(batches)
 
 
 @examples(40)
@@ -366,23 +381,25 @@ def test_a_failing_transaction_changes_nothing_and_is_forgotten(index: SqlIndex)
     assert index.stats().instances == 3
 
 
-def test_a_full_disk_is_said_so_and_nothing_is_applied(index: SqlIndex) -> None:
+def test_a_full_disk_is_said_so_and_nothing_is_applied(tmp_path: Path) -> None:
     from gantry.errors import OutOfSpace
 
+    index = SqlIndex(tmp_path / "index.sqlite")
     index.apply([AddVersion(record(sop="1"), 1)])
-    pages = index._ingest._connection.execute("PRAGMA page_count").fetchone()[0]
-    index._ingest._connection.execute(f"PRAGMA max_page_count={pages + 2}")
+    pages = index._ingest._connection.raw.execute("PRAGMA page_count").fetchone()[0]
+    index._ingest._connection.raw.execute(f"PRAGMA max_page_count={pages + 2}")
     with pytest.raises(OutOfSpace):
         index.apply([AddVersion(record(sop=f"9.{i}", tick=i), 1) for i in range(500)])
     assert index.stats().instances == 1
-    index._ingest._connection.execute("PRAGMA max_page_count=1000000")
+    index._ingest._connection.raw.execute("PRAGMA max_page_count=1000000")
     index.apply([AddVersion(record(sop=f"9.{i}", tick=i), 1) for i in range(500)])
     assert index.stats().instances == 501
     assert index.check() == []
+    index.close()
 
 
-def test_another_process_may_write_in_between(tmp_path: Path) -> None:
-    one, other = SqlIndex(tmp_path / "index.sqlite"), SqlIndex(tmp_path / "index.sqlite")
+def test_another_process_may_write_in_between(database: Database) -> None:
+    one, other = SqlIndex(database), SqlIndex(database)
     for i in range(0, 20, 2):
         one.apply([AddVersion(record(series=f"s{i % 3}", sop=f"{i}", tick=i), 1)])
         other.apply([AddVersion(record(series=f"s{i % 5}", sop=f"{i + 1}", tick=i + 1), 1)])
@@ -453,7 +470,9 @@ def test_closing_leaves_one_file_that_is_the_index(tmp_path: Path) -> None:
     again.close()
 
 
-def test_commits_are_durable_by_the_settings_of_the_writer(index: SqlIndex) -> None:
-    connection: sqlite3.Connection = index._ingest._connection
+def test_commits_are_durable_by_the_settings_of_the_writer(tmp_path: Path) -> None:
+    index = SqlIndex(tmp_path / "index.sqlite")
+    connection: sqlite3.Connection = index._ingest._connection.raw
     assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+    index.close()

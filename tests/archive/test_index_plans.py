@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Select
 
-from gantry.archive.index import AddVersion
+from gantry.archive.index import AddVersion, schema
 from gantry.archive.index.conditions import RARE
+from gantry.archive.index.postgres_server import Server
 from gantry.archive.index.rows import count_rows, select_rows
 from gantry.archive.index.sql_index import SqlIndex
 from gantry.archive.query import OrderBy, Query
 from gantry.standard.query_keys import Level
 from index_records import element, record
+from postgres import PostgresServer, database_at
 
 STUDIES = 2 * RARE + 100
 
@@ -45,20 +50,37 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlIndex]:
     opened.close()
 
 
+@pytest.fixture(scope="module")
+def in_postgresql(postgres: PostgresServer, index: SqlIndex) -> Iterator[SqlIndex]:
+    # as for a disk without moving parts; with the default PostgreSQL reads small tables whole
+    url = f"{postgres.fresh_url()}&options=-c%20random_page_cost%3D1.1"
+    database_at(url).prepare()
+    with closing(sqlite3.connect(index._readers._path)) as source, psycopg.connect(postgres.url) as target:
+        target.execute(f"SET search_path = {Server.parse(url).name}")
+        target.execute("TRUNCATE meta, totals")
+        for name in schema.metadata.tables:
+            with target.cursor().copy(f"COPY {name} FROM STDIN") as copy:
+                for row in source.execute(f"SELECT * FROM {name}"):
+                    copy.write_row(row)
+        target.execute("ANALYZE")  # as autovacuum does after a while
+    with closing(SqlIndex(database_at(url))) as opened:
+        yield opened
+
+
 def issued(index: SqlIndex, query: Query) -> list[str]:
     """All statements that answering takes, those that only look how common something is included."""
     statements: list[str] = []
-    with index._readers.raw_snapshot() as connection:
-        connection.set_trace_callback(statements.append)
+    with index._readers.snapshot() as snapshot:
+        snapshot.raw.set_trace_callback(statements.append)
     try:
         index.find(query)
     finally:
-        with index._readers.raw_snapshot() as connection:
-            connection.set_trace_callback(None)
+        with index._readers.snapshot() as snapshot:
+            snapshot.raw.set_trace_callback(None)
     return [text for text in statements if text.startswith("SELECT")]
 
 
-def plan_of(index: SqlIndex, query: Query, *, counting: bool = False) -> list[str]:
+def plan_of(index: SqlIndex, query: Query, *, counting: bool = False, page: int = 0) -> list[str]:
     with index._readers.snapshot() as connection:
         plan = index._finder.plan(connection, query, with_files=False, for_counting=counting)
     statement: Select[Any]
@@ -66,7 +88,7 @@ def plan_of(index: SqlIndex, query: Query, *, counting: bool = False) -> list[st
         statement = count_rows(plan.level, plan.clauses, from_below=plan.from_below)
     else:
         statement = select_rows(plan.level, plan.clauses, query.order, from_below=plan.from_below)
-    return index._readers.explain(statement)
+    return index._readers.explain(statement.limit(page) if page else statement)
 
 
 KEYS = [
@@ -165,7 +187,8 @@ def test_whether_text_is_irregular_is_not_asked_of_every_study(
     ]
     assert probes
     for probe in probes:
-        plan = [row[3] for row in index._readers.fetch(f"EXPLAIN QUERY PLAN {probe}")]
+        with index._readers.raw() as session:
+            plan = [row[3] for row in session.raw.execute(f"EXPLAIN QUERY PLAN {probe}")]
         assert all("SEARCH" in step or "ix_studies_irregular" in step for step in plan), plan
 
 
@@ -204,3 +227,24 @@ def test_listed_or_tested_the_same_studies_are_found(
     for order in OrderBy:
         result = index.find(Query(Level.STUDY, keys, order=order, want_total=True))
         assert len({row.study_uid for row in result.rows}) == result.total == expected
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("keys", KEYS, ids=lambda keys: "-".join(keys))
+def test_a_selective_query_of_postgresql_never_reads_all_studies(
+    in_postgresql: SqlIndex, keys: dict[str, Any]
+) -> None:
+    for level in (Level.STUDY, Level.SERIES, Level.IMAGE):
+        for counting in (False, True):
+            plan = plan_of(in_postgresql, Query(level, keys), counting=counting)
+            assert not [step for step in plan if "Seq Scan" in step], "\n".join(plan)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("order", list(OrderBy))
+@pytest.mark.parametrize("keys", [{}, {"00080061": element("CS", "CT")}], ids=["all", "common"])
+def test_a_page_of_postgresql_is_read_in_the_order_of_an_index(
+    in_postgresql: SqlIndex, keys: dict[str, Any], order: OrderBy
+) -> None:
+    plan = plan_of(in_postgresql, Query(Level.STUDY, keys, order=order, limit=20), page=20)
+    assert not [step for step in plan if "Sort" in step], "\n".join(plan)

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from gantry.archive.archive import Archive, Options
+from gantry.archive.index_files import index_files_for
 from gantry.archive.outcome import Reason, Refused, Stored
 from gantry.errors import OutOfSpace
+from postgres import PostgresServer
 from stored_objects import SCANNER, SMALL, part10, uid
 
 ROUNDS = int(os.environ.get("GANTRY_KILLS", "6"))
@@ -28,10 +30,11 @@ import sys, threading
 from pathlib import Path
 from stored_objects import SCANNER, part10
 from gantry.archive.archive import Archive, Options
+from gantry.archive.index_files import index_files_for
 from gantry.archive.outcome import Refused
 
-archive = Archive.open(Path(sys.argv[1]), Options(reserve_bytes=0))
-first = int(sys.argv[2])
+folder, first, index = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+archive = Archive.open(folder, Options(reserve_bytes=0), index_files=index_files_for(folder, index, 4))
 told = threading.Lock()
 
 def send(sender):
@@ -53,11 +56,11 @@ for sender in (1, 2):
 """
 
 
-def start(folder: Path, first: int) -> subprocess.Popen[bytes]:
+def start(folder: Path, first: int, index: str = "") -> subprocess.Popen[bytes]:
     tests = Path(__file__).resolve().parents[1]
     path = os.pathsep.join([str(tests), str(tests.parent / "src")])
     return subprocess.Popen(
-        [sys.executable, "-c", STORE_FOR_EVER, str(folder), str(first)],
+        [sys.executable, "-c", STORE_FOR_EVER, str(folder), str(first), index],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},
     )
@@ -84,13 +87,25 @@ def told_until_killed(
 
 
 def test_n04_n01_kill_9_at_any_instant_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    kill_again_and_again(tmp_path, "", ROUNDS)
+
+
+@pytest.mark.peer
+def test_n04_n01_kill_9_with_an_index_in_postgresql(postgres: PostgresServer, tmp_path: Path) -> None:
+    kill_again_and_again(tmp_path, postgres.fresh_url(), max(2, ROUNDS // 3))
+
+
+def kill_again_and_again(tmp_path: Path, index: str, rounds: int) -> None:
+    def opened() -> Archive:
+        return Archive.open(tmp_path, SMALL, index_files=index_files_for(tmp_path, index, 4))
+
     dice = random.Random(4)
     told: list[tuple[int, int]] = []
-    for one in range(ROUNDS):
-        process = start(tmp_path, one * 10_000)
+    for one in range(rounds):
+        process = start(tmp_path, one * 10_000, index)
         told += told_until_killed(process, dice.randint(3, 25), dice)
         began = time.monotonic()
-        with Archive.open(tmp_path, SMALL) as archive:
+        with opened() as archive:
             assert time.monotonic() - began < 10
             assert list((tmp_path / "incoming").iterdir()) == []
             visible = {location.key.sop_uid: location for location in archive.locate()}
@@ -99,8 +114,8 @@ def test_n04_n01_kill_9_at_any_instant_loses_nothing_acknowledged(tmp_path: Path
             for sender, n in told:
                 if n % 7:
                     assert uid(sender, 1, n) in visible
-    assert len(told) > 3 * ROUNDS
-    with Archive.open(tmp_path, SMALL) as archive:
+    assert len(told) > 3 * rounds
+    with opened() as archive:
         assert {f.kind for f in archive.verify().findings} <= {"extra file", "extra act"}
         archive.verify(repair=True)
         assert archive.verify().is_clean

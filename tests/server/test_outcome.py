@@ -41,6 +41,7 @@ def test_what_is_kept_is_success(outcome: Stored | Unchanged | NewVersion) -> No
     [
         (Reason.OUT_OF_SPACE, 0xA700, 507),
         (Reason.READ_ONLY, 0xA700, 503),
+        (Reason.UNREACHABLE, 0xA700, 503),
         (Reason.SOP_INSTANCE_MISMATCH, 0xA900, 409),
         (Reason.BAD_UID, 0xA900, 409),
         (Reason.MISSING_UID, 0xC000, 409),

@@ -370,6 +370,10 @@ class Archive:
         """Objects that contradict one another and are all kept."""
         return self.index.conflicts(after, limit)
 
+    def reach_index(self) -> None:
+        """Raises Unreachable where the database of the index does not answer."""
+        self._committer.index.stats()
+
     def stats(self) -> IndexStats:
         """Counts, cheap at any size."""
         return self.index.stats()

@@ -18,7 +18,7 @@ from gantry.archive.blocks import MEMORY_LIMIT, Block, Blocks, zero_tail
 from gantry.archive.disk import Buffer, Disk, OpenFile, write_all
 from gantry.archive.outcome import Outcome, Reason, Refused
 from gantry.archive.records import Origin
-from gantry.errors import OutOfSpace, StorageError
+from gantry.errors import OutOfSpace, ReadOnly, StorageError, Unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,15 @@ def refusal_for(error: OSError) -> Refused:
     return Refused(
         Reason.STORAGE, f"{Reason.STORAGE.value} ({errno.errorcode.get(error.errno or 0, 'error')})"
     )
+
+
+def refusal_of(error: StorageError) -> Refused:
+    """A refusal that says what failed."""
+    kinds = {ReadOnly: Reason.READ_ONLY, OutOfSpace: Reason.OUT_OF_SPACE, Unreachable: Reason.UNREACHABLE}
+    reason = next((kinds[kind] for kind in type(error).__mro__ if kind in kinds), Reason.STORAGE)
+    if reason in (Reason.READ_ONLY, Reason.OUT_OF_SPACE):
+        return Refused(reason, str(error))
+    return Refused(reason, f"{reason.value} ({error})")
 
 
 def storage_error(error: OSError) -> StorageError:

@@ -15,7 +15,7 @@ from typing import Protocol
 from gantry.archive.disk import FILE_MODE
 from gantry.archive.index import Index
 from gantry.archive.index.sql_index import SqlIndex
-from gantry.errors import StorageError
+from gantry.errors import SettingsError, StorageError
 
 _SIDE_FILES = ("", "-wal", "-shm")
 
@@ -82,6 +82,22 @@ class SqlIndexFiles:
             file = _side(self._path, suffix)
             if file.exists():
                 file.rename(_side(self._path.with_name(f"index.broken-{at:%Y%m%dT%H%M%SZ}.sqlite"), suffix))
+
+
+def index_files_for(folder: Path, url: str, connections: int) -> IndexFiles:
+    """The index of the archive in a folder: in the database at `url`, in the folder where that is empty.
+
+    Raises SettingsError for a URL that cannot be read, or a database for which a library is missing.
+    """
+    if not url:
+        return SqlIndexFiles(folder)
+    try:
+        from gantry.archive.index_in_postgres import PostgresIndexFiles
+    except ImportError as error:
+        raise SettingsError(
+            f"an index in PostgreSQL needs psycopg: pip install 'gantry[postgres]' ({error})"
+        ) from error
+    return PostgresIndexFiles(folder, url, connections)
 
 
 def _private(path: Path) -> Path:

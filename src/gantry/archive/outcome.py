@@ -27,10 +27,11 @@ class Reason(Enum):
     TOO_LARGE = "the object, or a value in it, is larger than the limit"
     OUT_OF_SPACE = "there is no room for new objects"
     READ_ONLY = "the archive does not write since a write to its disk has failed"
+    UNREACHABLE = "the database of the index does not answer; nothing was kept"
     STORAGE = "disk or index failed; nothing was kept"
 
 
-STORAGE_REASONS = frozenset({Reason.OUT_OF_SPACE, Reason.READ_ONLY, Reason.STORAGE})
+STORAGE_REASONS = frozenset({Reason.OUT_OF_SPACE, Reason.READ_ONLY, Reason.UNREACHABLE, Reason.STORAGE})
 """Reasons that are ours: the same object may be accepted later."""
 
 

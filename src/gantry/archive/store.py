@@ -20,7 +20,7 @@ from gantry.archive.commit.arrival import Arrival, outcome_of
 from gantry.archive.commit.committer import Committer
 from gantry.archive.describe import describe
 from gantry.archive.disk import Buffer, Disk, read_through, unmap, write_all
-from gantry.archive.incoming import Expectation, Incoming, refusal_for
+from gantry.archive.incoming import Expectation, Incoming, refusal_for, refusal_of
 from gantry.archive.outcome import Outcome, Reason, Refused
 from gantry.archive.records import InstanceKey, ObjectRecord, Origin
 from gantry.dataset.deflate import inflate
@@ -111,7 +111,7 @@ class Keeper:
         except OSError as error:
             return refusal_for(error)
         except StorageError as error:
-            return Refused(Reason.STORAGE, f"{Reason.STORAGE.value} ({error})")
+            return refusal_of(error)
         finally:
             unmap(content)
 

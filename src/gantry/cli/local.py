@@ -59,13 +59,15 @@ def open_archive(settings: Settings) -> Archive:
             "stop that first"
         )
     from gantry.archive.archive import Archive, Options
+    from gantry.archive.index_files import index_files_for
 
     options = Options(
         same_uid=settings.same_uid,
         reserve_bytes=settings.reserve_bytes,
         max_object_bytes=settings.max_object_bytes,
     )
-    return Archive.open(settings.data, options)
+    index_files = index_files_for(settings.data, settings.index.url, settings.index_connections)
+    return Archive.open(settings.data, options, index_files=index_files)
 
 
 def _is_alive(pid: int) -> bool:

@@ -24,6 +24,20 @@ config_option = click.option(
     help="TOML file with settings.",
 )
 aet_option = click.option("--aet", help="Our AE title.")
+
+
+def _remember_index(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    context.meta[_INDEX] = value
+
+
+_INDEX = "gantry.index"
+index_option = click.option(
+    "--index",
+    metavar="URL",
+    help="Database of the index, postgresql://USER@HOST/DATABASE. Default: a file in the folder.",
+    callback=_remember_index,
+    expose_value=False,  # it is settings_from that asks for it, for all commands alike
+)
 peer_option = click.option(
     "-p",
     "--peer",
@@ -35,7 +49,7 @@ peer_option = click.option(
 
 def archive_options(command: _F) -> _F:
     """Options of a command that works on our archive."""
-    return data_option(config_option(json_option(command)))
+    return data_option(index_option(config_option(json_option(command))))
 
 
 def network_options(command: _F) -> _F:
@@ -48,4 +62,7 @@ def settings_from(config_file: Path | None = None, **arguments: Any) -> Resolved
     # What works on files needs no settings, and need not wait for what reads them.
     from gantry.settings import resolve
 
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        arguments.setdefault("index", context.meta.get(_INDEX))
     return resolve(arguments, config_file=config_file)

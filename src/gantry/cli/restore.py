@@ -30,7 +30,7 @@ def command(
     """
     from gantry.archive.backup.restore import restore
     from gantry.archive.disk import OsDisk
-    from gantry.archive.index_files import SqlIndexFiles
+    from gantry.archive.index_files import index_files_for
     from gantry.archive.lock import FolderLock
 
     settings = settings_from(config_file, data=data).settings
@@ -40,10 +40,11 @@ def command(
     store = opened(backup)
     store.chosen(point)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    index_files = index_files_for(settings.data, settings.index.url, settings.index_connections)
     lock = FolderLock(settings.data)
     try:
         with Bar("restoring", quiet=as_json) as bar:
-            done = restore(store, OsDisk(settings.data), SqlIndexFiles(settings.data), point, bar.reached)
+            done = restore(store, OsDisk(settings.data), index_files, point, bar.reached)
     finally:
         lock.release()
     tell(done, "restored", as_json)

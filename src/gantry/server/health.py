@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from gantry import __version__
 from gantry.archive.archive import Archive
+from gantry.errors import Unreachable
 from gantry.server.http import TEXT_TYPE, Request, Response, json_response
 
 MAX_DAMAGED = 1000
@@ -30,10 +31,10 @@ class Health:
         self._scrub = scrub
 
     async def health(self, _request: Request) -> Response:
-        """200 where objects can be stored and found; 503 where only reading works (N6)."""
-        why = self._archive.read_only
+        """200 where objects can be stored and found; 503 where they cannot (N6), or the index is away."""
+        status, why = await self._state()
         answer: dict[str, object] = {
-            "status": "read-only" if why else "ok",
+            "status": status,
             "reason": why,
             "version": __version__,
             "damaged": len(self._archive.damaged()),
@@ -50,8 +51,18 @@ class Health:
 
     async def is_ready(self, _request: Request) -> Response:
         """200 where objects can be stored and found; 503 and why, where nobody should be sent here."""
-        why = self._archive.read_only
+        _, why = await self._state()
         return _word(503, why) if why else _word(200, "ok")
+
+    async def _state(self) -> tuple[str, str]:
+        """A word for how it is, and why it is not well, empty where it is."""
+        if self._archive.read_only:
+            return "read-only", self._archive.read_only
+        try:
+            await asyncio.to_thread(self._archive.reach_index)
+        except Unreachable as error:
+            return "no index", str(error)
+        return "ok", ""
 
     async def damaged(self, _request: Request) -> Response:
         """Objects whose bytes are not what was acknowledged, and which are refused until they are healed."""

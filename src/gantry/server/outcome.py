@@ -24,8 +24,10 @@ from gantry.errors import (
     PeerError,
     ProtocolError,
     QueryError,
+    Raced,
     ReadOnly,
     StorageError,
+    Unreachable,
     WebRequestError,
 )
 from gantry.standard import status
@@ -67,10 +69,12 @@ _OF_ERROR: dict[type[GantryError], tuple[int, int]] = {
     StorageError: (status.PROCESSING_FAILURE, 500),
     OutOfSpace: (status.OUT_OF_RESOURCES, 507),
     ReadOnly: (status.OUT_OF_RESOURCES, 503),
+    Raced: (status.OUT_OF_RESOURCES, 503),
+    Unreachable: (status.OUT_OF_RESOURCES, 503),
     NotFound: (status.NO_SUCH_SOP_INSTANCE, 404),
     Corrupt: (status.UNABLE_TO_PROCESS, 410),
 }
-_HEALS = (OutOfSpace, ReadOnly)
+_HEALS = (OutOfSpace, ReadOnly, Raced, Unreachable)
 
 
 _OF_REASON: dict[Reason, tuple[int, int]] = {
@@ -85,6 +89,7 @@ _OF_REASON: dict[Reason, tuple[int, int]] = {
     Reason.TOO_LARGE: (status.OUT_OF_RESOURCES, 413),
     Reason.OUT_OF_SPACE: (status.OUT_OF_RESOURCES, 507),
     Reason.READ_ONLY: (status.OUT_OF_RESOURCES, 503),
+    Reason.UNREACHABLE: (status.OUT_OF_RESOURCES, 503),
     Reason.STORAGE: (status.PROCESSING_FAILURE, 500),
 }
 

@@ -21,6 +21,7 @@ import msgspec
 import uvicorn
 
 from gantry.archive.archive import Archive, Options
+from gantry.archive.index_files import index_files_for
 from gantry.client.sockets import listening_socket
 from gantry.errors import ConnectError
 from gantry.server.app import build_app
@@ -90,7 +91,10 @@ async def serve(settings: Settings, ready: Callable[[Serving], None]) -> None:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Serving]:
     """Serve for as long as the context lasts."""
-    archive = await asyncio.to_thread(Archive.open, settings.data, archive_options(settings))
+    index_files = index_files_for(settings.data, settings.index.url, settings.index_connections)
+    archive = await asyncio.to_thread(
+        Archive.open, settings.data, archive_options(settings), index_files=index_files
+    )
     decoders = Decoders()
     try:
         metrics = Metrics()

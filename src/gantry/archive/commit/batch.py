@@ -26,6 +26,8 @@ class Batch:
     head: EditHead | None = None
     folders: set[str] = field(default_factory=set)
     published: list[str] = field(default_factory=list)
+    # The temporary names that published files had
+    staged: dict[str, str] = field(default_factory=dict)
     # Instances as they will be after this batch, and all object versions of those looked at closely.
     state: dict[InstanceKey, CurrentVersion] = field(default_factory=dict)
     kept: dict[InstanceKey, dict[tuple[bytes, str], int]] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from gantry.archive.disk import Disk
 from gantry.archive.log import LogFull
 from gantry.archive.outcome import Refused, Stored
 from gantry.archive.records import InstanceKey
-from gantry.errors import StorageError
+from gantry.errors import StorageError, Unreachable
 
 _log = logging.getLogger(__name__)
 
@@ -51,6 +51,7 @@ class Behind:
         reserve_bytes: int,
     ) -> None:
         self.acknowledged = 0
+        self._is_away = False
         self._disk = disk
         self._backlog = backlog
         self._rows = rows
@@ -178,6 +179,8 @@ class Behind:
 
     def _make(self, batch: list[Waiting]) -> bool:
         """Give logged objects their files and rows; whether all have them."""
+        if not self._index_answers(batch[0].record.key):
+            return False
         could_write = not self._writable.ended
         left = self._try_to_make(batch)
         if left and could_write and self._writable.ended:
@@ -187,6 +190,20 @@ class Behind:
             # One that cannot be made must not keep the others from being
             left = [one for one in left if self._try_to_make([one])]
         return not left
+
+    def _index_answers(self, key: InstanceKey) -> bool:
+        """Whether the index can be reached, so that no files are written in vain."""
+        try:
+            self._rows.index.known([key])
+        except Unreachable as error:
+            if not self._is_away:
+                _log.warning("acknowledged objects wait in the log: %s", error)
+            self._is_away = True
+            return False
+        except StorageError:
+            pass  # whoever writes to it is told more
+        self._is_away = False
+        return True
 
     def _try_to_make(self, batch: list[Waiting]) -> list[Waiting]:
         """Those that could not be made; nothing of them stays but what the log holds."""

@@ -21,11 +21,11 @@ from gantry.archive.commit.writable import Writable
 from gantry.archive.commit.writer import Made, Writer
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk
-from gantry.archive.incoming import refusal_for
+from gantry.archive.incoming import refusal_for, refusal_of
 from gantry.archive.index.protocol import Index
 from gantry.archive.outcome import NewVersion, Outcome, Reason, Refused, Stored, Unchanged
 from gantry.archive.records import InstanceKey, ObjectRecord
-from gantry.errors import ReadOnly, StorageError
+from gantry.errors import StorageError
 
 
 class Committer:
@@ -225,9 +225,7 @@ class Committer:
             except SyncFailed as error:
                 self.stop_writing(str(error))
                 arrival.outcome = Refused(Reason.READ_ONLY, self.read_only)
-            except ReadOnly as error:
-                arrival.outcome = Refused(Reason.READ_ONLY, str(error))
             except OSError as error:
                 arrival.outcome = refusal_for(error)
             except StorageError as error:
-                arrival.outcome = Refused(Reason.STORAGE, f"{Reason.STORAGE.value} ({error})")
+                arrival.outcome = refusal_of(error)

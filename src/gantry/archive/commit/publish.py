@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 
 from gantry.archive.acts import act_path, write_act
@@ -52,6 +53,7 @@ class Publisher:
             self._prepare_folder(folder, batch)
             self._rename(staged, path)
         batch.published.append(path)
+        batch.staged[path] = staged
         batch.folders.add(folder)
 
     def write_act(self, batch: Batch) -> None:
@@ -77,16 +79,32 @@ class Publisher:
             with suppress(OSError):
                 self._disk.unlink(path)
         if batch.act:
-            self._void_acts.append((batch.act, ()))
-            with suppress(OSError):
-                self._remove_void_acts()
+            self.void(batch.act)
 
-    def withdraw_edit(self, batch: Batch) -> None:
+    def void(self, act: str) -> None:
+        """Remove an act that was not done."""
+        self._void_acts.append((act, ()))
+        with suppress(OSError):
+            self._remove_void_acts()
+
+    def take_back(self, batch: Batch) -> bool:
+        """Give what the batch published its temporary names again; whether all of it has them."""
+        try:
+            for path in reversed(batch.published):
+                self._disk.rename(path, batch.staged[path])
+                batch.published.remove(path)
+        except OSError:
+            return False
+        finally:
+            self.withdraw(batch)
+        return True
+
+    def withdraw_edit(self, act: str, published: Sequence[str]) -> None:
         """Remove again what an edit published, and then its act; what cannot be is by the next start.
 
         Raises SyncFailed.
         """
-        self._void_acts.append((batch.act, tuple(batch.published)))
+        self._void_acts.append((act, tuple(published)))
         try:
             self._remove_void_acts()
         except SyncFailed:

@@ -20,7 +20,7 @@ from gantry.archive.index.protocol import (
     change_key,
 )
 from gantry.archive.records import ObjectRecord
-from gantry.errors import OutOfSpace, StorageError
+from gantry.errors import OutOfSpace, Raced, StorageError, Unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,24 @@ class Rows:
         self.former.append(self.index)
         self.index = index
 
-    def add(self, batch: Batch, ready: Callable[[], object] = at_once) -> list[IndexChange]:
-        """Add the rows, committed when `ready`; answers what was applied. Raises StorageError."""
+    def add(
+        self, batch: Batch, ready: Callable[[], object] = at_once, *, void: Callable[[str], object]
+    ) -> list[IndexChange]:
+        """Add the rows, committed when `ready`; answers what was applied.
+
+        Raises Raced and Unreachable, where nothing was, and StorageError. An act of which the index did not
+        say whether it is done is asked about before anything else is written, and is `void` if it is not.
+        """
         changes = [_with_act(change, batch.act) for change in batch.changes]
         try:
             last = self.index.apply(changes, ready)
+        except (Raced, Unreachable):
+            raise
         except StorageError as error:
             # Nothing may be withdrawn before it is known that the index does not hold it after all.
             published, batch.published = batch.published, []
             act, batch.act = batch.act, ""
-            if not self._holds_surely(changes, act):
+            if not self._holds_surely(changes, act, void):
                 batch.published = published if isinstance(error, OutOfSpace) else []
                 batch.act = act
                 raise
@@ -98,26 +106,38 @@ class Rows:
         """Tell of rows that were added."""
         self._told(Committed(tuple(applied), self.last_change))
 
-    def _holds_surely(self, changes: Sequence[IndexChange], act: str) -> bool:
+    def _holds_surely(self, changes: Sequence[IndexChange], act: str, void: Callable[[str], object]) -> bool:
         """Whether a transaction that answered with an error took place all the same. Raises StorageError."""
         try:
             return self._holds(changes)
         except StorageError as error:
             self._told(Committed(tuple(changes), self.last_change, certain=False))
-            if act:
+            if act and isinstance(error, Unreachable):
+                self._writable.leave_open(lambda: self._find_out(changes, act, void))
+            elif act:
                 # Whether the act is done cannot be told: the next start finds out, before another follows.
                 self._writable.end(f"the index does not answer ({error})")
             raise
 
+    def _find_out(self, changes: Sequence[IndexChange], act: str, void: Callable[[str], object]) -> None:
+        """Whether an act was done after all, now that the index answers again. Raises StorageError."""
+        if self._holds(changes):
+            self.state += 1
+            self.last_change = self.index.stats().last_change
+            self.tell(changes)
+        else:
+            void(act)
+
     def _holds(self, changes: Sequence[IndexChange]) -> bool:
+        newest = {change_key(c): c.number for c in changes if not isinstance(c, AddEdit)}
+        # First, because it waits until a commit that was sent has come to its end
+        found = self.index.lookup(newest)
         gone = [change for change in changes if isinstance(change, LetGo)]
         if any(all(row.act != c.act for row in self.index.versions(c.key)) for c in gone):
             return False
         told = [change for change in changes if isinstance(change, AddEdit)]
         if any(self.index.edit(change.row.number) is None for change in told):
             return False
-        newest = {change_key(c): c.number for c in changes if not isinstance(c, AddEdit)}
-        found = self.index.lookup(newest)
         return all(key in found and found[key].last_number >= number for key, number in newest.items())
 
 

@@ -17,11 +17,14 @@ from gantry.archive.commit.publish import Publisher
 from gantry.archive.commit.rows import Rows
 from gantry.archive.commit.writable import Writable
 from gantry.archive.disk import Disk
-from gantry.archive.incoming import refusal_for, storage_error
+from gantry.archive.incoming import refusal_for, refusal_of, storage_error
 from gantry.archive.index.protocol import AddVersion, IndexChange
 from gantry.archive.outcome import Reason, Refused
 from gantry.archive.records import InstanceKey, ObjectRecord
-from gantry.errors import OutOfSpace, ReadOnly, StorageError
+from gantry.errors import OutOfSpace, Raced, ReadOnly, StorageError, Unreachable
+
+MOST_RACES = 20
+"""How often a batch is done anew because another node has changed what it was about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +49,43 @@ class Writer:
 
     def write(self, arrivals: Sequence[Arrival], *, is_logged: bool = False) -> None:
         """Give arrivals their files, rows and outcomes. What `is_logged` was answered before."""
-        batch = Batch(is_logged)
+        try:
+            for _ in range(MOST_RACES):
+                batch = Batch(is_logged)
+                if self._wrote(arrivals, batch):
+                    return
+        finally:
+            # Whatever else went wrong, nobody may wait for ever or take silence for success.
+            refuse(arrivals, Refused(Reason.STORAGE, Reason.STORAGE.value))
+
+    def _wrote(self, arrivals: Sequence[Arrival], batch: Batch) -> bool:
+        """Whether the arrivals have what they came for, or a refusal; False where another was faster."""
         try:
             self._write(arrivals, batch)
         except SyncFailed as error:
             self._writable.end(str(error))
             refuse(arrivals, Refused(Reason.READ_ONLY, self._writable.ended))
         except ReadOnly as error:
-            refuse(arrivals, Refused(Reason.READ_ONLY, str(error)))
+            refuse(arrivals, refusal_of(error))
         except OSError as error:
             self._publisher.withdraw(batch)
             refuse(arrivals, refusal_for(error))
-        except OutOfSpace as error:
-            self._publisher.withdraw(batch)
-            refuse(arrivals, Refused(Reason.OUT_OF_SPACE, str(error)))
+        except Raced:
+            return not self._publisher.take_back(batch)
         except StorageError as error:
             self._publisher.withdraw(batch)
-            refuse(arrivals, Refused(Reason.STORAGE, f"{Reason.STORAGE.value} ({error})"))
-        finally:
-            # Whatever else went wrong, nobody may wait for ever or take silence for success.
-            refuse(arrivals, Refused(Reason.STORAGE, Reason.STORAGE.value))
+            refuse(arrivals, refusal_of(error))
+        return True
 
     def act(self, entries: Sequence[ActEntry]) -> None:
         """Do what an act says, as one act. Raises ReadOnly, StorageError."""
         batch = Batch(acts=list(entries))
         batch.changes = [index_change(entry, "") for entry in entries]
         try:
+            self._writable.settle()
             self._publisher.write_act(batch)
             self._publisher.sync(batch)
-            applied = self._rows.add(batch)
+            applied = self._rows.add(batch, void=self._publisher.void)
         except SyncFailed as error:
             self._writable.end(str(error))
             raise ReadOnly(self._writable.ended) from error
@@ -90,6 +101,7 @@ class Writer:
         """Do what an edit says, all or none of it; answers its number. Raises ReadOnly, StorageError."""
         batch = Batch(acts=list(entries), head=head)
         try:
+            self._writable.settle()
             self._writable.require()
             self._publisher.begin_batch()
             self._publisher.write_act(batch)
@@ -108,26 +120,28 @@ class Writer:
                     batch.changes.append(index_change(entry, batch.act, number))
             batch.changes.append(edit_change(head, entries, batch.act))
             self._publisher.sync(batch)
-            applied = self._rows.add(batch)
+            named = tuple(batch.published)
+            applied = self._rows.add(batch, void=lambda act: self._take_back(act, named))
         except SyncFailed as error:
             self._writable.end(str(error))
             raise ReadOnly(self._writable.ended) from error
         except OSError as error:
-            self._take_back(batch)
+            self._take_back(batch.act, batch.published)
             raise storage_error(error) from error
-        except OutOfSpace:
-            self._take_back(batch)
+        except (OutOfSpace, Raced, Unreachable):
+            self._take_back(batch.act, batch.published)
             raise
         except StorageError as error:
-            # Whether it took place shall be seen by the next start, before anything else is done
-            self._writable.end(f"an edit was broken off ({error})")
+            if not self._writable.is_open:
+                # Whether it took place shall be seen by the next start, before anything else is done
+                self._writable.end(f"an edit was broken off ({error})")
             raise
         self._rows.tell(applied)
         return number
 
-    def _take_back(self, batch: Batch) -> None:
+    def _take_back(self, act: str, published: Sequence[str]) -> None:
         try:
-            self._publisher.withdraw_edit(batch)
+            self._publisher.withdraw_edit(act, published)
         except SyncFailed as error:
             self._writable.end(str(error))
 
@@ -137,6 +151,7 @@ class Writer:
         self._publisher.close()
 
     def _write(self, arrivals: Sequence[Arrival], batch: Batch) -> None:
+        self._writable.settle()
         if not batch.is_logged:
             self._writable.require()
             self._publisher.begin_batch()
@@ -164,10 +179,10 @@ class Writer:
         """
         self._publisher.write_act(batch)
         if self._writable.ended:
-            return self._rows.add(batch)  # logged, and nothing is promised of it
+            return self._rows.add(batch, void=self._publisher.void)  # logged, and nothing is promised of it
         syncing = beside(self._syncs, self._publisher.sync, batch)
         try:
-            return self._rows.add(batch, syncing.result)
+            return self._rows.add(batch, syncing.result, void=self._publisher.void)
         finally:
             failure = syncing.exception()
             if isinstance(failure, SyncFailed):

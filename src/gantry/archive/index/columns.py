@@ -2,8 +2,8 @@
 
 A column holds a value in the form that `gantry.dataset.matching` compares: text without padding, case kept;
 dates and times as `gantry.dataset.date_time` sorts them. So a condition on a column means in SQL what it
-means there. NULL stands for what does not fit a column: several values, or a NUL in the text, at which SQL
-would stop.
+means there. NULL stands for what does not fit a column: several values, more text than any may
+have, or a NUL in it, at which SQL would stop.
 
 Words are normalised (`gantry.dataset.person_name`). They narrow a search for names down to those worth
 matching, and are all that a search of somebody typing goes by.
@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from hashlib import blake2b
 from typing import Any
 
 from gantry.archive.records import JsonModel
@@ -24,6 +25,9 @@ from gantry.dataset.person_name import name_groups, name_tokens, normalise, phon
 MAX_WORDS = 256
 """Words indexed of one study and kind; a name or description with more is cut."""
 MAX_WORD_LENGTH = 64
+MAX_INDEXED = 200
+"""Characters of a text that is compared, more than PS3.5 6.2 allows any: the indexes of PostgreSQL take 2,700
+bytes in all, and one object that breaks the rules must not keep others from being stored."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -77,7 +81,7 @@ def _single_text(attributes: JsonModel, tag: str) -> str | None:
     if not values:
         return ""
     text = str(values[0]).strip(_PADDING)
-    return None if len(values) > 1 or "\0" in text else text
+    return None if len(values) > 1 or "\0" in text or len(text) > MAX_INDEXED else text
 
 
 def date_column(text: str) -> str:
@@ -102,7 +106,7 @@ def _name_for_sorting(attributes: JsonModel, tag: str) -> str:
     """The first component group of the first name, normalised."""
     values = values_of(attributes, tag)
     groups = name_groups(values[0]) if values else []
-    return normalise(groups[0]) if groups else ""
+    return normalise(groups[0])[:MAX_INDEXED] if groups else ""
 
 
 def _integer(attributes: JsonModel, tag: str) -> int | None:
@@ -192,8 +196,15 @@ def _spelled(names: list[Any], form: WordKind, in_order: WordKind) -> set[tuple[
 
 
 def whole_word(text: str) -> str:
-    """A spelled name as it is indexed: uncut, and without NUL, at which SQL would stop."""
-    return text.replace("\0", "\ufffd")
+    """A spelled name as it is indexed: whole, and without NUL, at which SQL would stop."""
+    return indexed(text.replace("\0", "\ufffd"))
+
+
+def indexed(text: str) -> str:
+    """A text as it is told from others: itself, or its beginning and a digest where it is too long."""
+    if len(text) <= MAX_INDEXED:
+        return text
+    return f"{text[: MAX_INDEXED // 2]}\u2026{blake2b(text.encode(), digest_size=16).hexdigest()}"
 
 
 def cut_word(word: str) -> str:
@@ -218,7 +229,7 @@ def instance_number(attributes: JsonModel) -> int | None:
 
 def modality_of(attributes: JsonModel) -> str:
     """Modality of a series."""
-    return first_text(attributes, "00080060").replace("\0", "")
+    return indexed(first_text(attributes, "00080060").replace("\0", ""))
 
 
 def joined(values: set[str]) -> str:

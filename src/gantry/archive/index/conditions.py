@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Select,
     and_,
     bindparam,
@@ -31,7 +30,8 @@ from sqlalchemy import (
 
 from gantry.archive.index import schema
 from gantry.archive.index.columns import WordKind, cut_word, whole_word, words_of
-from gantry.archive.index.sqlite import prepare
+from gantry.archive.index.database import Snapshot
+from gantry.archive.index.statements import Prepared, prepare, unindexed
 from gantry.archive.index.typed import date_beginnings
 from gantry.archive.query import OrderBy
 from gantry.dataset.matching import Condition, Kind, NameQuery
@@ -46,7 +46,7 @@ RARE = 2_000
 _ST, _SE, _I, _V = schema.studies.c, schema.series.c, schema.instances.c, schema.versions.c
 _W, _M = schema.study_words.c, schema.study_modalities.c
 _ABOVE_ALL = "\U0010ffff"
-_ESCAPE = "\\"
+_ESCAPE = "!"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +132,13 @@ class Conditions:
 
     def __init__(
         self,
-        connection: Connection,
+        snapshot: Snapshot,
         level: Level,
         *,
         order: OrderBy = OrderBy.NEWEST,
         for_counting: bool = False,
     ) -> None:
-        self._connection = connection
+        self._snapshot = snapshot
         self._level = level
         self._order = order
         self._for_counting = for_counting
@@ -201,7 +201,7 @@ class Conditions:
                 return found
         elif self._are_few(rows):
             return replace(found, sql=_ST.id.in_(rows))
-        return compare(_unindexed(column), condition) or found
+        return compare(unindexed(column), condition) or found
 
     def _key(self, condition: Condition) -> Clause | None:
         """UIDs and Modality, of the rows' own level, of a level above, or of anything below."""
@@ -233,13 +233,8 @@ class Conditions:
     def _has_irregular(self, column: ColumnElement[str]) -> bool:
         return self._fetched(_IRREGULAR[column.name]) is not None
 
-    def _fetched(self, prepared: str, *values: str) -> object:
-        probe = self._connection.connection.cursor()
-        try:
-            probe.execute(prepared, values)
-            return probe.fetchone()
-        finally:
-            probe.close()
+    def _fetched(self, prepared: Prepared, *values: str) -> object:
+        return self._snapshot.execute(prepared, values).fetchone()
 
     # -- words and modalities -----------------------------------------------------------------------------
 
@@ -300,7 +295,7 @@ class Conditions:
 
     def _are_few(self, rows: Select[tuple[int]]) -> bool:
         counted = select(func.count()).select_from(rows.limit(RARE + 1).subquery())
-        return (self._connection.execute(counted).scalar() or 0) <= RARE
+        return (self._snapshot.select(counted).scalar() or 0) <= RARE
 
 
 def _check_text(text: str) -> None:
@@ -308,11 +303,6 @@ def _check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise QueryError("a key holds half a character, which no text does") from None
-
-
-def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
-    """The column as an expression, of which no index knows."""
-    return literal_column(f"+studies.{column.name}", column.type)
 
 
 def _text(column: ColumnElement[str], condition: Condition) -> Clause | None:

@@ -6,15 +6,15 @@ of its sides. It stays when objects are deleted: that there was a contradiction 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
 import msgspec
 from sqlalchemy import bindparam, delete, literal_column, select, update
 
 from gantry.archive.index import schema
+from gantry.archive.index.database import Writer
 from gantry.archive.index.protocol import ConflictKind, VersionKind
-from gantry.archive.index.sqlite import prepare, prepare_insert
+from gantry.archive.index.statements import prepare, prepare_insert
 from gantry.archive.records import InstanceKey
 
 _C, _P, _ST, _SE = schema.conflicts.c, schema.patients.c, schema.studies.c, schema.series.c
@@ -87,8 +87,9 @@ _WIDEN = prepare(
 class ConflictLog:
     """Notes conflicts within the transaction of the writer."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._execute = connection.execute
+    def __init__(self, writer: Writer) -> None:
+        self._execute = writer.execute
+        self._insert = writer.insert
 
     def note_patients(self, study_uid: str, row: int, at: int) -> None:
         """A study row (`row`) was made: is its UID now under several patients?"""
@@ -135,6 +136,6 @@ class ConflictLog:
         text = msgspec.json.encode(ordered).decode()
         found = self._execute(_FIND, (kind.value, *uids)).fetchone()
         if found is None:
-            self._execute(_ADD, (kind.value, *uids, text, at, at))
+            self._insert(_ADD, (kind.value, *uids, text, at, at))
         elif found[1] != text:
             self._execute(_WIDEN, (text, at, found[0]))

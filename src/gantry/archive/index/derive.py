@@ -7,7 +7,6 @@ functions, so that there is one definition of what is right.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,12 +23,13 @@ from gantry.archive.index.columns import (
     study_columns,
     study_words,
 )
+from gantry.archive.index.database import Session
 from gantry.archive.index.parents import ADD_WORD, NO_COLUMNS, STUDY_COLUMNS
 from gantry.archive.index.protocol import VersionKind
-from gantry.archive.index.sqlite import prepare, prepare_insert
+from gantry.archive.index.statements import Prepared, prepare, prepare_insert
 from gantry.archive.query import LevelAnswer
 
-DERIVATION = 1
+DERIVATION = 2
 """Which way rows are derived, as an index notes it. Raise it when the same version gives other columns or
 words: an index that notes another number derives all of its rows anew when it is opened."""
 
@@ -265,9 +265,9 @@ class Deriver:
     With `look_only` it writes nothing and only tells what it would change.
     """
 
-    def __init__(self, connection: sqlite3.Connection, totals: Totals, *, look_only: bool = False) -> None:
-        self._execute = connection.execute
-        self._many = connection.executemany
+    def __init__(self, session: Session, totals: Totals, *, look_only: bool = False) -> None:
+        self._execute = session.execute
+        self._many = session.executemany
         self._totals = totals
         self._look_only = look_only
 
@@ -332,7 +332,7 @@ class Deriver:
             setattr(self._totals, name, 0)
         return drift
 
-    def _rows(self, statement: str) -> list[int]:
+    def _rows(self, statement: Prepared) -> list[int]:
         return [row for (row,) in self._execute(statement).fetchall()]
 
     def _words(self, row: int, words: set[tuple[str, int]]) -> Drift:

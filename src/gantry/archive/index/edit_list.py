@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, select
 
 from gantry.archive.index import schema
-from gantry.archive.index.columns import from_microseconds
+from gantry.archive.index.columns import from_microseconds, indexed
+from gantry.archive.index.database import Readers
 from gantry.archive.index.protocol import EditFilter, EditRow
-from gantry.archive.index.sqlite import Readers, prepare
+from gantry.archive.index.statements import Prepared, prepare
 from gantry.archive.records import Origin
 
 _E, _EP, _EI = schema.edits.c, schema.edit_patients.c, schema.edit_instances.c
@@ -29,9 +30,9 @@ def edits(readers: Readers, what: EditFilter, before: int, limit: int) -> list[E
     """See `Index.edits`."""
     instance = {"study_uid": what.study_uid, "series_uid": what.series_uid, "sop_uid": what.sop_uid}
     named = {name: value for name, value in instance.items() if value}
-    patient: dict[str, str] = {"patient_id": what.patient_id} if what.patient_id else {}
+    patient: dict[str, str] = {"patient_id": indexed(what.patient_id)} if what.patient_id else {}
     if patient and what.issuer is not None:
-        patient["issuer"] = what.issuer
+        patient["issuer"] = indexed(what.issuer)
     sql = _statement(tuple(named), tuple(patient), before > 0)
     values = (*named.values(), *patient.values(), *((before,) if before else ()), limit)
     return [_edit_of(row) for row in readers.fetch(sql, values)]
@@ -44,7 +45,7 @@ def edit(readers: Readers, number: int) -> EditRow | None:
 
 
 @cache
-def _statement(instance: tuple[str, ...], patient: tuple[str, ...], before: bool) -> str:
+def _statement(instance: tuple[str, ...], patient: tuple[str, ...], before: bool) -> Prepared:
     """The list narrowed by these columns."""
     found: Select[Any] = _ROW
     if instance:

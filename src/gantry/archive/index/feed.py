@@ -7,8 +7,9 @@ from sqlalchemy import bindparam, func, literal_column, select
 
 from gantry.archive.index import schema
 from gantry.archive.index.columns import from_microseconds
+from gantry.archive.index.database import Readers
 from gantry.archive.index.protocol import Change, ChangeKind, Conflict, ConflictKind, IndexStats
-from gantry.archive.index.sqlite import Readers, prepare
+from gantry.archive.index.statements import prepare
 from gantry.archive.records import InstanceKey
 
 _ST, _SE, _I = schema.studies.c, schema.series.c, schema.instances.c

@@ -8,18 +8,19 @@ are opened, is limited; an answer that was cut short says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select
+from sqlalchemy import ColumnElement, Select
 
 from gantry.archive.describe import INDEXED_LEVELS
 from gantry.archive.index import feed, places
 from gantry.archive.index.conditions import Conditions, typed_word
+from gantry.archive.index.database import Readers, Snapshot
 from gantry.archive.index.rows import Assembler, Found, count_rows, select_page, select_rows
 from gantry.archive.index.schema import studies, study_modalities
-from gantry.archive.index.sqlite import Readers
 from gantry.archive.query import (
     MAX_COUNTED,
     MAX_COUNTED_IN_SQL,
@@ -92,21 +93,21 @@ class Finder:
     def find(self, query: Query, header_of: HeaderOf | None) -> FindResult:
         """See `Index.find`."""
         limit, offset = _page(query.limit, query.offset)
-        with self._readers.snapshot() as connection:
+        with self._readers.snapshot() as snapshot:
 
             def planned(for_counting: bool) -> Plan:
-                return self.plan(connection, query, header_of is not None, for_counting=for_counting)
+                return self.plan(snapshot, query, header_of is not None, for_counting=for_counting)
 
             page = _Page(query.order, limit, offset, query.want_total)
-            return self._answer(connection, planned, page, header_of)
+            return self._answer(snapshot, planned, page, header_of)
 
     def search_text(self, query: TextQuery) -> FindResult:
         """See `Index.search_text`."""
         limit, offset = _page(query.limit, query.offset)
-        with self._readers.snapshot() as connection:
+        with self._readers.snapshot() as snapshot:
 
             def planned(for_counting: bool) -> Plan:
-                conditions = Conditions(connection, Level.STUDY, for_counting=for_counting)
+                conditions = Conditions(snapshot, Level.STUDY, for_counting=for_counting)
                 clauses = [
                     typed_word(conditions, word) for word in query.words[:MAX_TYPED_WORDS] if word.strip()
                 ]
@@ -120,11 +121,9 @@ class Finder:
                 return Plan(Level.STUDY, tuple(clauses), (), (), (), False, False)
 
             page = _Page(OrderBy.NEWEST, limit, offset, query.want_total)
-            return self._answer(connection, planned, page, None)
+            return self._answer(snapshot, planned, page, None)
 
-    def plan(
-        self, connection: Connection, query: Query, with_files: bool, *, for_counting: bool = False
-    ) -> Plan:
+    def plan(self, snapshot: Snapshot, query: Query, with_files: bool, *, for_counting: bool = False) -> Plan:
         """Sort the conditions of a query by who decides them.
 
         Raises QueryError for a key that cannot be answered.
@@ -136,7 +135,7 @@ class Finder:
             multiple_values=query.multiple_values,
         )
         keys = _with_modalities(query.keys, query.level)
-        builder = Conditions(connection, query.level, order=query.order, for_counting=for_counting)
+        builder = Conditions(snapshot, query.level, order=query.order, for_counting=for_counting)
         clauses: list[ColumnElement[bool]] = []
         on_rows: list[Condition] = []
         on_files: list[Condition] = []
@@ -168,16 +167,16 @@ class Finder:
 
     def _answer(
         self,
-        connection: Connection,
+        snapshot: Snapshot,
         planned: Callable[[bool], Plan],
         page: _Page,
         header_of: HeaderOf | None,
     ) -> FindResult:
         plan = planned(False)
         files = _Files(self._readers, header_of)
-        assembler = Assembler(connection, plan.level, plan.patient_counts)
+        assembler = Assembler(snapshot, plan.level, plan.patient_counts)
         if not plan.exact:
-            return self._matched(connection, plan, page, assembler, files)
+            return self._matched(snapshot, plan, page, assembler, files)
         bounded = select_page(
             plan.level,
             plan.clauses,
@@ -186,19 +185,19 @@ class Finder:
             offset=page.offset,
             from_below=plan.from_below,
         )
-        found = [assembler.row(values) for values in connection.execute(bounded)]
+        found = [assembler.row(values) for values in snapshot.select(bounded)]
         more = len(found) > page.limit
         total: int | None = None
         if page.want_total and not more and (found or not page.offset):
             total = page.offset + len(found)
         elif page.want_total:
-            total = self._total(connection, planned(True))
+            total = self._total(snapshot, planned(True))
         rows = [self._with_file(one, plan, files) for one in found[: page.limit]]
         return FindResult(rows, total, more=more, truncated=files.exhausted)
 
     def _matched(
         self,
-        connection: Connection,
+        snapshot: Snapshot,
         plan: Plan,
         page: _Page,
         assembler: Assembler,
@@ -210,31 +209,32 @@ class Finder:
         kept: list[Found] = []
         matched = examined = beyond = 0
         stopped = False
-        for values in _stream(connection, statement.limit(MAX_EXAMINED + 1)):
-            examined += 1
-            full = matched > end
-            beyond += full
-            if examined > MAX_EXAMINED or (full and (not page.want_total or beyond > MAX_COUNTED)):
-                stopped = True
-                break
-            one = assembler.row(values)
-            if not _fits(one, plan, files):
-                continue
-            matched += 1
-            if page.offset < matched <= end:
-                kept.append(one)
+        with closing(_stream(snapshot, statement.limit(MAX_EXAMINED + 1))) as candidates:
+            for values in candidates:
+                examined += 1
+                full = matched > end
+                beyond += full
+                if examined > MAX_EXAMINED or (full and (not page.want_total or beyond > MAX_COUNTED)):
+                    stopped = True
+                    break
+                one = assembler.row(values)
+                if not _fits(one, plan, files):
+                    continue
+                matched += 1
+                if page.offset < matched <= end:
+                    kept.append(one)
         rows = [self._with_file(one, plan, files) for one in kept]
         cut_short = files.exhausted or (stopped and matched <= end)
         total = matched if page.want_total and not stopped and not files.exhausted else None
         return FindResult(rows, total, more=matched > end, truncated=cut_short)
 
-    def _total(self, connection: Connection, plan: Plan) -> int | None:
+    def _total(self, snapshot: Snapshot, plan: Plan) -> int | None:
         """How many rows there are; None when they are too many to count."""
         if not plan.clauses:
             stats = feed.stats(self._readers)
             return (stats.patients, stats.studies, stats.series, stats.instances)[plan.level]
         statement = count_rows(plan.level, plan.clauses, from_below=plan.from_below)
-        counted = connection.execute(statement).scalar() or 0
+        counted = snapshot.select(statement).scalar() or 0
         return counted if counted <= MAX_COUNTED_IN_SQL else None
 
     def _with_file(self, found: Found, plan: Plan, files: _Files) -> Row:
@@ -277,9 +277,11 @@ def _fits(found: Found, plan: Plan, files: _Files) -> bool:
     return True
 
 
-def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
-    for chunk in connection.execute(statement).partitions(_CHUNK):
-        yield from chunk
+def _stream(snapshot: Snapshot, statement: Select[Any]) -> Generator[Any]:
+    streamed = statement.execution_options(stream_results=True, max_row_buffer=_CHUNK)
+    with snapshot.select(streamed) as found:
+        for chunk in found.partitions(_CHUNK):
+            yield from chunk
 
 
 def _page(limit: int | None, offset: int) -> tuple[int, int]:

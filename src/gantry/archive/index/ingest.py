@@ -11,14 +11,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import bindparam, delete, literal_column, null, select, text, update
 
 from gantry.archive.index import schema
-from gantry.archive.index.columns import instance_number, joined, microseconds
+from gantry.archive.index.columns import indexed, instance_number, joined, microseconds
 from gantry.archive.index.conflicts import ConflictLog
+from gantry.archive.index.database import Writer
 from gantry.archive.index.derive import ADD_MODALITY, DERIVATION, TOTALS, Deriver, Drift, Totals
 from gantry.archive.index.parents import Parents, Rep, SeriesState, StudyState
 from gantry.archive.index.protocol import (
@@ -33,16 +33,10 @@ from gantry.archive.index.protocol import (
     VersionKind,
     at_once,
 )
-from gantry.archive.index.sqlite import (
-    begin_writing,
-    connect_writer,
-    prepare,
-    prepare_insert,
-    translated_errors,
-)
+from gantry.archive.index.statements import prepare, prepare_insert
 from gantry.archive.query import LevelAnswer, serialise
 from gantry.archive.records import InstanceKey
-from gantry.errors import NotFound, StorageError
+from gantry.errors import NotFound, Raced, StorageError, Unreachable
 from gantry.standard.query_keys import Level
 
 _log = logging.getLogger(__name__)
@@ -197,33 +191,30 @@ _FIRST_OF_PATIENT = prepare(
 class Ingest:
     """The writing side of the index. One thread at a time, which the caller sees to."""
 
-    def __init__(self, path: Path) -> None:
-        self._connection = connect_writer(path)
-        self._execute = self._connection.execute
-        self._data_version = -1
+    def __init__(self, writer: Writer) -> None:
+        self._connection = writer
+        self._execute = writer.execute
+        self._insert = writer.insert
+        self._insert_all = writer.insert_all
         self._conflicts = ConflictLog(self._connection)
         self._parents: Parents | None = None
         self._start()
 
     def close(self) -> None:
-        """Carry the log over into the file, so that the file alone is the index, and close the connection."""
-        with translated_errors("closing the index"):
-            try:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            finally:
-                self._connection.close()
+        """Close the connection."""
+        with self._connection.translated_errors("closing the index"):
+            self._connection.close()
 
     # -- asking -------------------------------------------------------------------------------------------
 
     def lookup(self, keys: Iterable[InstanceKey]) -> dict[InstanceKey, CurrentVersion]:
         """See `Index.lookup`."""
-        found = {}
-        with translated_errors("looking up instances"):
-            for key in keys:
-                row = self._execute(_LOOKUP, (key.sop_uid, key.series_uid, key.study_uid)).fetchone()
-                if row is not None:
-                    found[key] = self._current(key, row)
-        return found
+        asked = list(keys)
+        with self._connection.translated_errors("looking up instances"):
+            rows = self._connection.first_rows(
+                _LOOKUP, [(key.sop_uid, key.series_uid, key.study_uid) for key in asked]
+            )
+            return {key: self._current(key, row) for key, row in zip(asked, rows, strict=True) if row}
 
     def _current(self, key: InstanceKey, row: tuple[Any, ...]) -> CurrentVersion:
         instance_row, last_number, version, *of_version = row
@@ -259,21 +250,29 @@ class Ingest:
         """One durable transaction; when it fails, everything remembered of the rows is forgotten."""
         committed = False
         try:
-            with translated_errors("writing the index"):
-                version = begin_writing(self._connection)
-                if version != self._data_version or self._parents is None:
-                    self._data_version, self._parents = version, Parents(self._connection, self._conflicts)
+            with self._connection.translated_errors("writing the index"):
+                if self._connection.begin() or self._parents is None:
+                    self._parents = Parents(self._connection, self._conflicts)
                 parents = self._parents
                 self._start()
                 yield parents
                 self._write_totals()
+                self._connection.flush()
                 ready()
-                self._connection.execute("COMMIT")
+                self._commit()
                 committed = True
                 parents.end_transaction()
         finally:
             if not committed:
                 self._undo()
+
+    def _commit(self) -> None:
+        try:
+            with self._connection.translated_errors("committing to the index"):
+                self._connection.commit()
+        except Unreachable as error:
+            # Whether it took place is not known, unlike where the connection was lost before
+            raise StorageError(str(error)) from error
 
     def rederive(self) -> list[Drift]:
         """Derive every row from the versions anew, in one transaction; what was wrong before."""
@@ -286,7 +285,7 @@ class Ingest:
 
     def rederive_if_older(self) -> None:
         """Derive anew what an earlier release derived in another way. Raises StorageError."""
-        with translated_errors("opening the index"):
+        with self._connection.translated_errors("opening the index"):
             row = self._connection.execute(_DERIVATION).fetchone()
         if row is None or row[0] != str(DERIVATION):
             _log.warning("the index was derived in another way; deriving its rows anew")
@@ -296,9 +295,8 @@ class Ingest:
     def _undo(self) -> None:
         """Roll back, and forget what was remembered of the rows."""
         self._parents = None
-        if self._connection.in_transaction:
-            with translated_errors("rolling back"):
-                self._connection.execute("ROLLBACK")
+        with self._connection.translated_errors("rolling back"):
+            self._connection.rollback()
 
     def _start(self) -> None:
         self._totals = Totals()
@@ -306,9 +304,14 @@ class Ingest:
         self._dirty_series: dict[int, StudyState] = {}
         self._dirty_studies: dict[int, StudyState] = {}
         self._patients_to_check: dict[int, StudyState] = {}
+        self._unknown: set[str] = set()
 
     def _apply(self, changes: Sequence[IndexChange], parents: Parents) -> int:
         last = 0
+        # All at once, because the answer of a database far away takes longer than what it answers
+        sop_uids = list({change.record.key.sop_uid for change in changes if isinstance(change, AddVersion)})
+        known = self._connection.first_rows(_FIND_SOP, [(uid,) for uid in sop_uids])
+        self._unknown = {uid for uid, row in zip(sop_uids, known, strict=True) if row is None}
         for change in changes:
             if isinstance(change, AddVersion):
                 last = self._add_version(change, parents)
@@ -332,6 +335,9 @@ class Ingest:
         self, key: InstanceKey, at: int, edited: bool = False
     ) -> tuple[int, int | None, int] | None:
         """Row, visible version and last number of an instance; notes a SOP UID that is also elsewhere."""
+        if key.sop_uid in self._unknown:  # whoever asks adds it
+            self._unknown.remove(key.sop_uid)
+            return None
         rows = self._execute(_FIND_SOP, (key.sop_uid,)).fetchall()
         if not rows:
             return None
@@ -358,12 +364,12 @@ class Ingest:
             row = parents.ids.take("instances")
             number = instance_number(record.instance)
             shown = version if visible else None
-            self._execute(_ADD_INSTANCE, (row, series.row, key.sop_uid, shown, change.number, number))
+            self._insert(_ADD_INSTANCE, (row, series.row, key.sop_uid, shown, change.number, number))
         else:
             row = self._changed_instance(change, instance, series, version, parents)
         answer = serialise(Level.IMAGE, record.instance)
         pixel, origin = record.pixel, record.origin
-        self._execute(
+        self._insert(
             _ADD_VERSION,
             (
                 version, row, change.number, 0, change.aside, change.made_from, change.act, at,
@@ -446,17 +452,16 @@ class Ingest:
 
     def _add_edit(self, change: AddEdit) -> None:
         row, origin = change.row, change.row.origin
-        self._execute(
+        self._insert(
             _ADD_EDIT,
             (
                 row.number, row.act, row.kind, microseconds(row.at), row.who, row.why, origin.source_aet,
                 origin.peer, origin.via, row.reverts, row.objects,
             ),
         )  # fmt: skip
-        for patient in dict.fromkeys(change.patients):
-            self._execute(_ADD_EDIT_PATIENT, (*patient, row.number))
-        for key in dict.fromkeys(change.keys):
-            self._execute(_ADD_EDIT_INSTANCE, (*key, row.number))
+        patients = dict.fromkeys((indexed(name), indexed(issuer)) for name, issuer in change.patients)
+        self._insert_all(_ADD_EDIT_PATIENT, [(*patient, row.number) for patient in patients])
+        self._insert_all(_ADD_EDIT_INSTANCE, [(*key, row.number) for key in dict.fromkeys(change.keys)])
 
     def _known_instance(self, key: InstanceKey, at: int, edited: bool) -> tuple[int, int | None, int]:
         instance = self._instance(key, at, edited)
@@ -468,7 +473,7 @@ class Ingest:
         self, change: AddTombstone | AddRestore, row: int, kind: VersionKind, restores: int, parents: Parents
     ) -> None:
         version, origin, at = parents.ids.take("versions"), change.origin, microseconds(change.at)
-        self._execute(
+        self._insert(
             _ADD_VERSION,
             (
                 version, row, change.number, kind.value, 0, restores, change.act, at, origin.source_aet,
@@ -480,7 +485,7 @@ class Ingest:
     def _tell(self, at: int, kind: ChangeKind, row: int, number: int, parents: Parents) -> int:
         self._totals.versions += 1
         seq = parents.ids.take("changes")
-        self._execute(_ADD_CHANGE, (seq, at, kind.value, row, number))
+        self._insert(_ADD_CHANGE, (seq, at, kind.value, row, number))
         return seq
 
     # -- keeping rows true --------------------------------------------------------------------------------
@@ -551,7 +556,7 @@ class Ingest:
         if study.lists_changed:
             self._execute(_LIST_STUDY, (joined(study.modalities), joined(study.sop_classes), study.row))
             for modality in study.added_modalities:
-                self._execute(ADD_MODALITY, (modality, study.row))
+                self._insert(ADD_MODALITY, (modality, study.row))
             study.added_modalities.clear()
             study.lists_changed = False
 
@@ -575,6 +580,4 @@ class Ingest:
 
 def _check_number(key: InstanceKey, number: int, last_number: int) -> None:
     if number <= last_number:
-        raise StorageError(
-            f"instance {key.sop_uid} has version {last_number} already, so {number} cannot follow"
-        )
+        raise Raced(f"instance {key.sop_uid} has version {last_number} already, so {number} cannot follow")

@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, exists, select
 
 from gantry.archive.index import schema
+from gantry.archive.index.database import Readers
 from gantry.archive.index.derive import Deriver, Totals
 from gantry.archive.index.protocol import Finding
-from gantry.archive.index.sqlite import Readers, prepare
+from gantry.archive.index.statements import Prepared, prepare
 
 _P, _ST, _SE, _I, _V = (
     schema.patients.c, schema.studies.c, schema.series.c, schema.instances.c, schema.versions.c,
@@ -28,7 +29,7 @@ def _dangling(child: ColumnElement[Any], parent: ColumnElement[Any]) -> Select[A
     return select(child.table.c.id, child).where(child.is_not(None), missing)
 
 
-_REFERENCES: dict[str, str] = {
+_REFERENCES: dict[str, Prepared] = {
     f"{child.table.name}.{child.name}": prepare(_dangling(child, parent))
     for child, parent in (
         (_ST.patient_row, _P.id),
@@ -49,7 +50,7 @@ _REFERENCES: dict[str, str] = {
 def check(readers: Readers) -> list[Finding]:
     """See `Index.check`."""
     findings = []
-    with readers.raw_snapshot() as connection:
+    with readers.snapshot() as connection:
         for reference, statement in _REFERENCES.items():
             findings += [
                 Finding("dangling", f"{reference} of row {row}", str(value), "a row that exists")
@@ -154,7 +155,7 @@ _edit_patients = select(*_EP).order_by(*_EP)
 _edit_instances = select(*_EI).order_by(*_EI)
 _totals = select(*_own(schema.totals.c))
 
-_DUMPS: dict[str, tuple[str, tuple[str, ...]]] = {
+_DUMPS: dict[str, tuple[Prepared, tuple[str, ...]]] = {
     name: (prepare(statement), tuple(column.name for column in statement.selected_columns))
     for name, statement in (
         ("patients", _patients),
@@ -175,7 +176,7 @@ _DUMPS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 def canonical_dump(readers: Readers) -> Iterator[dict[str, Any]]:
     """See `Index.canonical_dump`."""
-    with readers.raw_snapshot() as connection:
+    with readers.snapshot() as connection:
         for table, (statement, names) in _DUMPS.items():
             for row in connection.execute(statement):
                 yield {"table": table, **dict(zip(names, row, strict=True))}

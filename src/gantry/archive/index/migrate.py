@@ -1,7 +1,16 @@
 """Bringing the index file to the form that this release expects.
 
-A new file is made from `schema.py` in one go; an older one goes through the migrations. Alembic is loaded
+A new one is made from `schema.py` in one go; an older one goes through the migrations. Alembic is loaded
 only then, because it takes longer to load than everything else here takes to run.
+
+On PostgreSQL other nodes work on while a migration runs, so it takes no lock for long:
+
+- it adds (tables, columns without a default that must be written, indexes), and leaves what is in use; a
+  release later, when no node needs it any more, another one may remove it;
+- each runs in a transaction of its own, which waits two seconds for a lock and then lets others pass, and is
+  tried again (`postgres_schema`);
+- an index of a table that grows is added by `add_index`, which writers need not wait for;
+- rows are not rewritten: what is derived in another way is told by `derive.DERIVATION`.
 """
 
 from __future__ import annotations
@@ -9,18 +18,20 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import bindparam, create_engine, insert, select
+from sqlalchemy import Connection, bindparam, create_engine, insert, select
 
 from gantry.archive.index import schema
 from gantry.archive.index.derive import DERIVATION
-from gantry.archive.index.sqlite import connect_writer, prepare, translated_errors
+from gantry.archive.index.sqlite import connect_writer, translated_errors
+from gantry.archive.index.statements import prepare
 from gantry.errors import StorageError
 
 HEAD = "0003"
 """The newest migration; a test compares it with the scripts."""
 
-_EPOCH = prepare(select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name")))
+EPOCH = prepare(select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name")))
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
@@ -37,7 +48,7 @@ def prepare_file(path: Path) -> str:
                 _create(path)
             elif revision != HEAD:
                 upgrade(path, revision)
-            epoch: str = connection.execute(_EPOCH, ("epoch",)).fetchone()[0]
+            epoch: str = connection.execute(EPOCH.sqlite, ("epoch",)).fetchone()[0]
             return epoch
         finally:
             connection.close()
@@ -55,18 +66,23 @@ def _revision(connection: sqlite3.Connection) -> str | None:
 
 
 def _create(path: Path) -> None:
-    engine = create_engine("sqlite://", creator=lambda: _transactional(path))
+    engine = create_engine("sqlite://", creator=lambda: connect_writer(path))
     with engine.begin() as connection:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        schema.metadata.create_all(connection)
-        connection.exec_driver_sql(
-            "CREATE TABLE IF NOT EXISTS alembic_version "
-            "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
-        )
-        if connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar() == 0:
-            connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{HEAD}')")
-            fill(connection.execute)
+        create(connection)
     engine.dispose()
+
+
+def create(connection: Connection) -> None:
+    """Make the tables in their newest form, in a transaction that excludes all others."""
+    schema.metadata.create_all(connection)
+    connection.exec_driver_sql(
+        "CREATE TABLE IF NOT EXISTS alembic_version "
+        "(version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    if connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar() == 0:
+        connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{HEAD}')")
+        fill(connection.execute)
 
 
 def fill(execute: object) -> None:
@@ -76,12 +92,17 @@ def fill(execute: object) -> None:
     execute(insert(schema.totals).values(id=1))  # type: ignore[operator]
 
 
-def _transactional(path: Path) -> sqlite3.Connection:
-    return connect_writer(path)
-
-
 def upgrade(path: Path, revision: str = "base") -> None:
     """Run the migrations that are missing."""
+    engine = create_engine("sqlite://", creator=lambda: connect_writer(path))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        run(connection, revision)
+    engine.dispose()
+
+
+def run(connection: Connection, revision: str = "base") -> None:
+    """Run the migrations that an index of this form lacks. Raises StorageError for an unknown form."""
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -91,9 +112,20 @@ def upgrade(path: Path, revision: str = "base") -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if revision != "base" and revision not in known:
         raise StorageError(f"the index has form {revision}, which this release does not know")
-    engine = create_engine("sqlite://", creator=lambda: _transactional(path))
-    with engine.begin() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    engine.dispose()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def add_index(name: str, table: str, columns: list[str], **options: Any) -> None:
+    """Add an index, for use in a migration; on PostgreSQL while others write to the table."""
+    from alembic import op
+
+    if op.get_bind().dialect.name != "postgresql":
+        op.create_index(name, table, columns, **options)
+        return
+    with op.get_context().autocommit_block():
+        # It holds nobody up while it waits for transactions that began before
+        op.execute("SET lock_timeout = 0")
+        # An attempt that was broken off leaves one that is not used
+        op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        op.create_index(name, table, columns, postgresql_concurrently=True, **options)

@@ -8,16 +8,23 @@ has written, and for the rows concerned whenever they were derived anew.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from sqlalchemy import bindparam, func, select
 
 from gantry.archive.index import schema
-from gantry.archive.index.columns import modality_of, parted, series_number, study_columns, study_words
+from gantry.archive.index.columns import (
+    indexed,
+    modality_of,
+    parted,
+    series_number,
+    study_columns,
+    study_words,
+)
 from gantry.archive.index.conflicts import ConflictLog
-from gantry.archive.index.sqlite import prepare, prepare_insert
+from gantry.archive.index.database import Session, Writer
+from gantry.archive.index.statements import prepare, prepare_insert
 from gantry.archive.query import LevelAnswer, serialise
 from gantry.archive.records import JsonModel, ObjectRecord
 from gantry.standard.query_keys import Level
@@ -75,19 +82,25 @@ class SeriesState:
     lists_changed: bool = False
 
 
+_NUMBERED = (
+    "patients", "studies", "series", "instances", "versions", "study_facts", "series_facts", "changes",
+)  # fmt: skip
+_HIGHEST = prepare(
+    select(
+        *(
+            select(func.max(*schema.metadata.tables[name].primary_key.columns)).scalar_subquery()
+            for name in _NUMBERED
+        )
+    )
+)
+
+
 class RowIds:
     """Hands out row ids, so that rows can refer to each other before they exist; safe with one writer."""
 
-    _TABLES = (
-        "patients", "studies", "series", "instances", "versions", "study_facts", "series_facts", "changes",
-    )  # fmt: skip
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._next: dict[str, int] = {}
-        for name in self._TABLES:
-            (key,) = schema.metadata.tables[name].primary_key.columns
-            highest = connection.execute(prepare(select(func.max(key)))).fetchone()[0]
-            self._next[name] = (highest or 0) + 1
+    def __init__(self, session: Session) -> None:
+        highest = session.execute(_HIGHEST).fetchone()
+        self._next = {name: (row or 0) + 1 for name, row in zip(_NUMBERED, highest, strict=True)}
 
     def take(self, table: str) -> int:
         """The id of the next row of `table`."""
@@ -177,11 +190,12 @@ def digest_of(answer: LevelAnswer) -> bytes:
 class Parents:
     """Finds or makes the study and series rows of an object."""
 
-    def __init__(self, connection: sqlite3.Connection, conflicts: ConflictLog) -> None:
-        self._execute = connection.execute
-        self._many = connection.executemany
+    def __init__(self, writer: Writer, conflicts: ConflictLog) -> None:
+        self._execute = writer.execute
+        self._insert = writer.insert
+        self._insert_all = writer.insert_all
         self._conflicts = conflicts
-        self.ids = RowIds(connection)
+        self.ids = RowIds(writer)
         self._studies: dict[tuple[str, str, str, str], StudyState] = {}
         self._series: dict[tuple[int, str], SeriesState] = {}
         self.used_studies: dict[int, StudyState] = {}
@@ -292,7 +306,7 @@ class Parents:
         patient = self._execute(_FIND_PATIENT, key[:3]).fetchone()
         patient_row = patient[0] if patient else self.ids.take("patients")
         if patient is None:
-            self._execute(_ADD_PATIENT, (patient_row, *key[:3]))
+            self._insert(_ADD_PATIENT, (patient_row, *key[:3]))
         row = self.ids.take("studies")
         state = StudyState(row, patient_row, key, rep, 0, set(), set())
         facts = self._facts_of(state.facts, row, Level.STUDY, attributes)
@@ -302,8 +316,8 @@ class Parents:
             columns = study_columns(attributes).values()
             values = (row, patient_row, key[3], facts, version, *rep, *columns)
             words = study_words(attributes)
-            self._many(ADD_WORD, [(word, kind, row) for word, kind in words])
-        self._execute(_ADD_STUDY, values)
+            self._insert_all(ADD_WORD, [(word, kind, row) for word, kind in words])
+        self._insert(_ADD_STUDY, values)
         self._studies[key] = state
         return state
 
@@ -329,7 +343,7 @@ class Parents:
         else:
             number = series_number(record.series)
             values = (row, study.row, uid, modality, facts, version, rep[0], rep[2], number)
-        self._execute(_ADD_SERIES, values)
+        self._insert(_ADD_SERIES, values)
         self._series[study.row, uid] = state
         return state
 
@@ -361,7 +375,7 @@ class Parents:
             noted: int = found[0]
             return noted
         facts = self.ids.take(table)
-        self._execute(add, (facts, row, digest, answer.sections, answer.more))
+        self._insert(add, (facts, row, digest, answer.sections, answer.more))
         return facts
 
 
@@ -369,5 +383,5 @@ def _study_key(record: ObjectRecord) -> tuple[str, str, str, str]:
     """Patient ID, issuer, scope and Study UID: an empty Patient ID is a patient of its own for each study."""
     patient_id = record.patient_id
     if patient_id:
-        return patient_id, record.issuer, "", record.key.study_uid
+        return indexed(patient_id), indexed(record.issuer), "", record.key.study_uid
     return "", "", record.key.study_uid, record.key.study_uid

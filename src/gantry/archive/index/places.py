@@ -9,8 +9,10 @@ from sqlalchemy import ColumnElement, Select, bindparam, literal_column, select
 
 from gantry.archive.index import schema
 from gantry.archive.index.columns import from_microseconds
+from gantry.archive.index.database import Readers
 from gantry.archive.index.protocol import VersionKind, VersionRow
-from gantry.archive.index.sqlite import Readers, prepare
+from gantry.archive.index.rows import in_order
+from gantry.archive.index.statements import Prepared, prepare
 from gantry.archive.records import InstanceKey, Location, Origin, PixelLocation
 
 _CHUNK = 1_000
@@ -35,7 +37,7 @@ def _joined(columns: tuple[ColumnElement[Any], ...], joint: ColumnElement[bool])
     )
 
 
-def _locate_statement(study: bool, series: bool, sop: bool, version: bool) -> str:
+def _locate_statement(study: bool, series: bool, sop: bool, version: bool) -> Prepared:
     if version:
         found = _joined(_LOCATION, (_V.instance_row == _I.id) & (_V.number == bindparam("number")))
         found = found.where(_V.kind == literal_column(str(VersionKind.OBJECT.value)))
@@ -46,7 +48,7 @@ def _locate_statement(study: bool, series: bool, sop: bool, version: bool) -> st
             found = found.where(column == bindparam(column.name))
     names = [*(["number"] if version else []), "study_uid", "series_uid", "sop_uid"]
     asked = [name for name, given in zip(names[-3:], (study, series, sop), strict=True) if given]
-    order = (_SE.study_row, _SE.series_number, _SE.id, _I.instance_number, _I.id)
+    order = in_order(_SE.study_row, _SE.series_number, _SE.id, _I.instance_number, _I.id)
     return prepare(found.order_by(*order), *names[:-3], *asked)
 
 
@@ -133,12 +135,10 @@ def _version_of(row: tuple[Any, ...]) -> VersionRow:
 
 def known(readers: Readers, keys: Iterable[InstanceKey]) -> set[InstanceKey]:
     """See `Index.known`."""
-    with readers.raw() as connection:
-        return {
-            key
-            for key in keys
-            if connection.execute(_KNOWN, (key.sop_uid, key.series_uid, key.study_uid)).fetchone()
-        }
+    asked = list(keys)
+    with readers.raw() as session:
+        found = session.first_rows(_KNOWN, [(key.sop_uid, key.series_uid, key.study_uid) for key in asked])
+    return {key for key, row in zip(asked, found, strict=True) if row}
 
 
 def locate(

@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
-    Connection,
     Select,
     UnaryExpression,
     bindparam,
@@ -23,7 +23,8 @@ from sqlalchemy import (
 
 from gantry.archive.index import schema
 from gantry.archive.index.columns import parted
-from gantry.archive.index.sqlite import prepare
+from gantry.archive.index.database import Snapshot
+from gantry.archive.index.statements import Prepared, prepare, unindexed
 from gantry.archive.query import MAX_COUNTED_IN_SQL, Counts, LevelAnswer, OrderBy, PatientCounts, Row
 from gantry.standard.query_keys import Level
 
@@ -60,16 +61,27 @@ _PATIENT_COUNTS = prepare(
 
 Ordering = ColumnElement[Any] | UnaryExpression[Any]
 
+
+def in_order(*columns: Column[Any]) -> tuple[Ordering, ...]:
+    """In rising order, beginning with what has no value, as SQLite and our indexes have it."""
+    return tuple(column.asc().nulls_first() if column.nullable else column.asc() for column in columns)
+
+
+def _down(*columns: Column[Any]) -> tuple[Ordering, ...]:
+    """The reverse."""
+    return tuple(column.desc().nulls_last() if column.nullable else column.desc() for column in columns)
+
+
 _STUDY_ORDER: dict[OrderBy, tuple[Ordering, ...]] = {
-    OrderBy.NEWEST: (_ST.study_date.desc(), _ST.study_time.desc(), _ST.id.desc()),
-    OrderBy.OLDEST: (_ST.study_date, _ST.study_time, _ST.id),
-    OrderBy.PATIENT_NAME: (_ST.patient_name, _ST.id),
-    OrderBy.PATIENT_NAME_DESCENDING: (_ST.patient_name.desc(), _ST.id.desc()),
-    OrderBy.PATIENT_ID: (_ST.patient_id, _ST.id),
-    OrderBy.PATIENT_ID_DESCENDING: (_ST.patient_id.desc(), _ST.id.desc()),
-    OrderBy.ACCESSION: (_ST.accession, _ST.id),
-    OrderBy.ACCESSION_DESCENDING: (_ST.accession.desc(), _ST.id.desc()),
-    OrderBy.RECEIVED: (_ST.id.desc(),),
+    OrderBy.NEWEST: _down(_ST.study_date, _ST.study_time, _ST.id),
+    OrderBy.OLDEST: in_order(_ST.study_date, _ST.study_time, _ST.id),
+    OrderBy.PATIENT_NAME: in_order(_ST.patient_name, _ST.id),
+    OrderBy.PATIENT_NAME_DESCENDING: _down(_ST.patient_name, _ST.id),
+    OrderBy.PATIENT_ID: in_order(_ST.patient_id, _ST.id),
+    OrderBy.PATIENT_ID_DESCENDING: _down(_ST.patient_id, _ST.id),
+    OrderBy.ACCESSION: in_order(_ST.accession, _ST.id),
+    OrderBy.ACCESSION_DESCENDING: _down(_ST.accession, _ST.id),
+    OrderBy.RECEIVED: _down(_ST.id),
 }
 
 
@@ -157,8 +169,8 @@ def _visible(level: Level, columns: tuple[ColumnElement[Any], ...], from_below: 
         found = found.join(schema.patients, (_P.id == _ST.patient_row) & (_P.rep_study == _ST.id))
     if level <= Level.STUDY:
         return found.where(_ST.instance_count > 0)
-    # adding nothing keeps a study from being looked up by its series
-    study_row = _ST.id if from_below else _ST.id + literal_column("0")
+    # so that a study is not looked up by its series
+    study_row = _ST.id if from_below else unindexed(_ST.id)
     found = found.join(schema.series, _SE.study_row == study_row)
     if level is Level.SERIES:
         return found.where(_SE.instance_count > 0)
@@ -169,17 +181,17 @@ def _visible(level: Level, columns: tuple[ColumnElement[Any], ...], from_below: 
 def _ordering(level: Level, order: OrderBy) -> tuple[Ordering, ...]:
     ordering = _STUDY_ORDER[order]
     if level >= Level.SERIES:
-        ordering = (*ordering, _SE.series_number, _SE.id)
+        ordering = (*ordering, *in_order(_SE.series_number, _SE.id))
     if level is Level.IMAGE:
-        ordering = (*ordering, _I.instance_number, _I.id)
+        ordering = (*ordering, *in_order(_I.instance_number, _I.id))
     return ordering
 
 
 class Assembler:
     """Makes `Row`s of what `select_rows` found, over one connection."""
 
-    def __init__(self, connection: Connection, level: Level, patient_counts: bool) -> None:
-        self._cursor = connection.connection.cursor()
+    def __init__(self, snapshot: Snapshot, level: Level, patient_counts: bool) -> None:
+        self._snapshot = snapshot
         self._level = level
         self._patient_counts = patient_counts
         self._studies: dict[int, _Study] = {}
@@ -253,9 +265,8 @@ class Assembler:
             study = self._studies[row] = _study_of(read)
         return study
 
-    def _one(self, statement: str, row: int) -> Any:
-        self._cursor.execute(statement, (row,))
-        return self._cursor.fetchone()
+    def _one(self, statement: Prepared, row: int) -> Any:
+        return self._snapshot.execute(statement, (row,)).fetchone()
 
     def _counts_of_patient(self, study: _Study) -> PatientCounts | None:
         if not self._patient_counts:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Any
 
-from gantry.archive.index import edit_list, feed, inspection, migrate, places
+from gantry.archive.index import edit_list, feed, inspection, places
+from gantry.archive.index.database import Database
 from gantry.archive.index.find import Finder
 from gantry.archive.index.ingest import Ingest
 from gantry.archive.index.protocol import (
@@ -22,23 +23,24 @@ from gantry.archive.index.protocol import (
     VersionRow,
     at_once,
 )
-from gantry.archive.index.sqlite import Readers
+from gantry.archive.index.sqlite_file import SqliteFile
 from gantry.archive.query import FindResult, HeaderOf, Query, TextQuery
 from gantry.archive.records import InstanceKey, Location
 
 
 class SqlIndex:
-    """An `Index` in one SQLite file, which is made when it does not exist.
+    """An `Index` in a database, or in the SQLite file at a path; it is made when it does not exist.
 
-    Raises StorageError when the file is no index, or was made by a later release.
+    Raises StorageError when there is something else, or an index that was made by a later release.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._epoch = migrate.prepare_file(path)
+    def __init__(self, place: Database | Path) -> None:
+        database = SqliteFile(place) if isinstance(place, Path) else place
+        self._epoch = database.prepare()
         self._writing = threading.RLock()
-        self._ingest = Ingest(path)
+        self._ingest = Ingest(database.connect_writer())
         self._ingest.rederive_if_older()
-        self._readers = Readers(path)
+        self._readers = database.connect_readers()
         self._finder = Finder(self._readers)
 
     @property

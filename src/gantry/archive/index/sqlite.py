@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Table, bindparam, create_engine, event
-from sqlalchemy.dialects import sqlite as dialect
+from sqlalchemy import Connection, Engine, Executable, Result, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.sql import ClauseElement
 
+from gantry.archive.index.database import Parameters
+from gantry.archive.index.statements import SQLITE, Prepared
 from gantry.errors import Corrupt, OutOfSpace, StorageError
 
 BUSY_TIMEOUT_MS = 10_000
@@ -31,24 +31,6 @@ READER_CACHE_KIB = 8 * 1024
 READERS = 8
 """Connections kept open for reading; more are opened while more threads ask at once."""
 MAX_READERS = 64
-
-_DIALECT = dialect.dialect(paramstyle="qmark")
-
-
-def prepare(statement: ClauseElement, *names: str) -> str:
-    """The SQL text of `statement` for the DBAPI; `names` pin the order in which parameters must be given."""
-    compiled = statement.compile(dialect=_DIALECT)
-    order = tuple(getattr(compiled, "positiontup", None) or ())
-    if names and order != names:
-        raise AssertionError(f"statement takes {order}, not {names}")
-    if any(value is not None for value in compiled.params.values()):
-        raise AssertionError(f"a constant became a parameter of {compiled}")
-    return str(compiled)
-
-
-def prepare_insert(table: Table, *names: str) -> str:
-    """The SQL text that inserts a row into `table`; the columns `names` stand in the table's own order."""
-    return prepare(table.insert().values({name: bindparam(name) for name in names}), *names)
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -100,13 +82,6 @@ def _connect(path: Path, *settings: str) -> sqlite3.Connection:
     return connection
 
 
-def begin_writing(connection: sqlite3.Connection) -> int:
-    """Begin the transaction that writes; the number changes when another connection has written meanwhile."""
-    connection.execute("BEGIN IMMEDIATE")
-    version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-    return version
-
-
 # What is broken can be made anew from the objects, what is full cannot: the archive must tell them apart
 _KINDS = {
     sqlite3.SQLITE_FULL: OutOfSpace,
@@ -127,7 +102,89 @@ def translated_errors(doing: str) -> Iterator[None]:
         raise kind(f"{doing}: {cause}") from error
 
 
-class Readers:
+class SqliteSession:
+    """A connection for prepared statements."""
+
+    def __init__(self, raw: sqlite3.Connection) -> None:
+        self.raw = raw
+        self._execute = raw.execute
+
+    def execute(self, statement: Prepared, parameters: Parameters = ()) -> sqlite3.Cursor:
+        """See `Session.execute`."""
+        return self._execute(statement.sqlite, parameters)
+
+    def executemany(self, statement: Prepared, rows: Iterable[Parameters]) -> sqlite3.Cursor:
+        """See `Session.executemany`."""
+        return self.raw.executemany(statement.sqlite, rows)
+
+    def first_rows(self, statement: Prepared, rows: Sequence[Parameters]) -> list[Any]:
+        """See `Session.first_rows`."""
+        text = statement.sqlite
+        return [self._execute(text, parameters).fetchone() for parameters in rows]
+
+
+class SqliteWriter(SqliteSession):
+    """The one connection that writes."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(connect_writer(path))
+        self._data_version = -1
+
+    def begin(self) -> bool:
+        """See `Writer.begin`."""
+        self._execute("BEGIN IMMEDIATE")
+        # A number that changes when another connection has written meanwhile
+        version: int = self._execute("PRAGMA data_version").fetchone()[0]
+        before, self._data_version = self._data_version, version
+        return version != before
+
+    def insert(self, statement: Prepared, row: Parameters) -> sqlite3.Cursor:
+        """See `Writer.insert`."""
+        return self._execute(statement.sqlite, row)
+
+    def insert_all(self, statement: Prepared, rows: Sequence[Parameters]) -> sqlite3.Cursor:
+        """See `Writer.insert_all`."""
+        return self.raw.executemany(statement.sqlite, rows)
+
+    def flush(self) -> None:
+        """See `Writer.flush`: each statement was executed when it was given."""
+
+    def commit(self) -> None:
+        """See `Writer.commit`."""
+        self._execute("COMMIT")
+
+    def rollback(self) -> None:
+        """See `Writer.rollback`."""
+        if self.raw.in_transaction:
+            self._execute("ROLLBACK")
+
+    def translated_errors(self, doing: str) -> AbstractContextManager[None]:
+        """See `Writer.translated_errors`."""
+        return translated_errors(doing)
+
+    def close(self) -> None:
+        """Carry the log over into the file, so that the file alone is the index, and close the connection."""
+        try:
+            self._execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self.raw.close()
+
+
+class SqliteSnapshot(SqliteSession):
+    """A connection whose statements all see the same state."""
+
+    def __init__(self, connection: Connection) -> None:
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        super().__init__(raw)
+        self._connection = connection
+
+    def select(self, statement: Executable) -> Result[Any]:
+        """See `Snapshot.select`."""
+        return self._connection.execute(statement)
+
+
+class SqliteReaders:
     """A few connections for reading, shared by all threads."""
 
     def __init__(self, path: Path) -> None:
@@ -135,58 +192,51 @@ class Readers:
         self._engine = reader_engine(path)
         # For prepared statements, which a store asks for each object: a pool that keeps books costs as much
         # as the statement.
-        self._idle: deque[sqlite3.Connection] = deque()
+        self._idle: deque[SqliteSession] = deque()
         self._closed = False
 
-    def fetch(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a prepared statement, in a transaction of its own."""
-        with self.raw() as connection:
-            return connection.execute(sql, parameters).fetchall()
+    def fetch(self, statement: Prepared, parameters: Parameters = ()) -> list[tuple[Any, ...]]:
+        """See `Readers.fetch`."""
+        with self.raw() as session:
+            return session.execute(statement, parameters).fetchall()
 
     @contextmanager
-    def raw(self) -> Iterator[sqlite3.Connection]:
-        """A connection for prepared statements, each of which is a transaction of its own."""
+    def raw(self) -> Iterator[SqliteSession]:
+        """See `Readers.raw`."""
         with translated_errors("reading the index"):
             try:
-                connection = self._idle.pop()
+                session = self._idle.pop()
             except IndexError:
-                connection = connect_reader(self._path)
+                session = SqliteSession(connect_reader(self._path))
             try:
-                yield connection
+                yield session
             except BaseException:
-                connection.close()
+                session.raw.close()
                 raise
             if len(self._idle) < READERS and not self._closed:
-                self._idle.append(connection)
+                self._idle.append(session)
             else:
-                connection.close()
+                session.raw.close()
 
     @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """A connection whose statements all see the same state."""
+    def snapshot(self) -> Iterator[SqliteSnapshot]:
+        """See `Readers.snapshot`."""
         with translated_errors("reading the index"), self._engine.connect() as connection, connection.begin():
-            yield connection
-
-    @contextmanager
-    def raw_snapshot(self) -> Iterator[sqlite3.Connection]:
-        """The same for prepared statements."""
-        with self.snapshot() as connection:
-            raw = connection.connection.driver_connection
-            assert isinstance(raw, sqlite3.Connection)
-            yield raw
+            yield SqliteSnapshot(connection)
 
     def explain(self, statement: Executable) -> list[str]:
-        """SQLite's plan for a statement, one line per step."""
+        """See `Readers.explain`."""
         compiled = statement.compile(  # type: ignore[attr-defined]
-            dialect=_DIALECT, compile_kwargs={"render_postcompile": True}
+            dialect=SQLITE, compile_kwargs={"render_postcompile": True}
         )
         names = compiled.positiontup or ()
         values = tuple(compiled.params[name] for name in names)
-        return [row[3] for row in self.fetch(f"EXPLAIN QUERY PLAN {compiled}", values)]
+        with self.raw() as session:
+            return [row[3] for row in session.raw.execute(f"EXPLAIN QUERY PLAN {compiled}", values)]
 
     def close(self) -> None:
-        """Close all connections; those in use are closed when they are given back."""
+        """See `Readers.close`."""
         self._closed = True
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop().raw.close()
         self._engine.dispose()

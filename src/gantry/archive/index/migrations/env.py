@@ -7,6 +7,11 @@ from alembic import context
 from gantry.archive.index.schema import metadata
 
 context.configure(
-    connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    # on PostgreSQL each in one of its own, so that none holds the locks of another (see `migrate`)
+    transaction_per_migration=context.config.attributes["connection"].dialect.name != "sqlite",
 )
-context.run_migrations()
+with context.begin_transaction():
+    context.run_migrations()

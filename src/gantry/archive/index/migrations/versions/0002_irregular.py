@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from gantry.archive.index.migrate import add_index
 
 revision = "0002"
 down_revision = "0001"
@@ -11,11 +12,14 @@ branch_labels = None
 depends_on = None
 
 
+_IRREGULAR = sa.text("issuer IS NULL OR sex IS NULL OR study_time IS NULL OR description IS NULL")
+
+
 def upgrade() -> None:
-    op.create_index(
+    add_index(
         "ix_studies_irregular",
         "studies",
         ["study_time"],
-        unique=False,
-        sqlite_where=sa.text("issuer IS NULL OR sex IS NULL OR study_time IS NULL OR description IS NULL"),
+        sqlite_where=_IRREGULAR,
+        postgresql_where=_IRREGULAR,
     )

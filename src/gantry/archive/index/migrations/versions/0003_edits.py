@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from gantry.archive.index import schema
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -14,7 +16,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def _text(name: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text(), server_default="", nullable=False)
+    return sa.Column(name, schema.Text, server_default="", nullable=False)
 
 
 def upgrade() -> None:
@@ -37,17 +39,17 @@ def upgrade() -> None:
     op.create_index("ix_edits_reverts", "edits", ["reverts"], unique=False)
     op.create_table(
         "edit_patients",
-        sa.Column("patient_id", sa.Text(), nullable=False),
-        sa.Column("issuer", sa.Text(), nullable=False),
+        sa.Column("patient_id", schema.Text, nullable=False),
+        sa.Column("issuer", schema.Text, nullable=False),
         sa.Column("edit", _NUMBER, autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("patient_id", "issuer", "edit", name=op.f("pk_edit_patients")),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "edit_instances",
-        sa.Column("study_uid", sa.Text(), nullable=False),
-        sa.Column("series_uid", sa.Text(), nullable=False),
-        sa.Column("sop_uid", sa.Text(), nullable=False),
+        sa.Column("study_uid", schema.Text, nullable=False),
+        sa.Column("series_uid", schema.Text, nullable=False),
+        sa.Column("sop_uid", schema.Text, nullable=False),
         sa.Column("edit", _NUMBER, autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("study_uid", "series_uid", "sop_uid", "edit", name=op.f("pk_edit_instances")),
         sqlite_with_rowid=False,
