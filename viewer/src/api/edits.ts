@@ -25,19 +25,18 @@ export interface Edit {
   readonly changes: readonly EditedAttribute[];
 }
 
-/** Newest first; `more` where there are earlier ones. */
+/** Newest first. */
 export interface History {
   readonly edits: readonly Edit[];
-  readonly more: boolean;
 }
 
 /** As many as one reads; the command line has all of them. */
 const MOST = 30;
 
 export async function readHistory(study: string): Promise<History> {
-  const list = (await getJson(`/api/edits?study=${study}&limit=${MOST}`)) as { edits: readonly { edit: number }[]; next: number | null };
+  const list = (await getJson(`/api/edits?study=${study}&limit=${MOST}`)) as { edits: readonly { edit: number }[] };
   const edits = await Promise.all(list.edits.map(({ edit }) => getJson(`/api/edits/${edit}`)));
-  return { edits: edits as readonly Edit[], more: list.next !== null };
+  return { edits: edits as readonly Edit[] };
 }
 
 /** Null where it was undone; else what stands against it, in the server's words. Throws an ApiError. */

@@ -62,11 +62,8 @@ export const de: Messages = {
     putBack: (name) => `„${name}“ zurückholen`,
   },
   history: {
-    title: "Verlauf dieser Untersuchung",
     none: "An dieser Untersuchung wurde nichts geändert.",
-    more: "Frühere Änderungen zeigt der Befehl gantry history.",
     undo: "Rückgängig",
-    confirm: (n: number) => `Für ${counted(n, "Objekt", "Objekte")} rückgängig machen`,
     why: "Warum wird sie rückgängig gemacht?",
     undoneBy: (n: number) => `rückgängig durch ${n}`,
     undoes: (n: number) => `macht ${n} rückgängig`,

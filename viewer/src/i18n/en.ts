@@ -62,11 +62,8 @@ export const en = {
     putBack: (name: string) => `Put back “${name}”`,
   },
   history: {
-    title: "History of this study",
     none: "Nothing was edited in this study.",
-    more: "Earlier edits are shown by the command gantry history.",
     undo: "Undo",
-    confirm: (n: number) => `Undo for ${counted(n, "object", "objects")}`,
     why: "Why is it undone?",
     undoneBy: (n: number) => `undone by ${n}`,
     undoes: (n: number) => `undoes ${n}`,

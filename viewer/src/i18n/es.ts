@@ -62,11 +62,8 @@ export const es: Messages = {
     putBack: (name) => `Recuperar «${name}»`,
   },
   history: {
-    title: "Historial de este estudio",
     none: "No se ha modificado nada en este estudio.",
-    more: "La orden gantry history muestra las modificaciones anteriores.",
     undo: "Deshacer",
-    confirm: (n: number) => `Deshacer en ${counted(n, "objeto", "objetos")}`,
     why: "¿Por qué se deshace?",
     undoneBy: (n: number) => `deshecha por ${n}`,
     undoes: (n: number) => `deshace ${n}`,

@@ -62,11 +62,8 @@ export const fr: Messages = {
     putBack: (name) => `Remettre « ${name} »`,
   },
   history: {
-    title: "Historique de cet examen",
     none: "Rien n’a été modifié dans cet examen.",
-    more: "La commande gantry history montre les modifications antérieures.",
     undo: "Annuler",
-    confirm: (n: number) => `Annuler pour ${counted(n, "objet", "objets")}`,
     why: "Pourquoi l’annuler ?",
     undoneBy: (n: number) => `annulée par ${n}`,
     undoes: (n: number) => `annule ${n}`,

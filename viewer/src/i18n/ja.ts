@@ -61,11 +61,8 @@ export const ja: Messages = {
     putBack: (name) => `「${name}」を元に戻す`,
   },
   history: {
-    title: "この検査の変更履歴",
     none: "この検査は変更されていません。",
-    more: "以前の変更はコマンド gantry history で表示されます。",
     undo: "取り消す",
-    confirm: (n: number) => `${n}件のオブジェクトで取り消す`,
     why: "取り消す理由",
     undoneBy: (n: number) => `${n}により取り消し済み`,
     undoes: (n: number) => `${n}の取り消し`,

@@ -61,11 +61,8 @@ export const zh: Messages = {
     putBack: (name) => `恢复“${name}”`,
   },
   history: {
-    title: "此检查的修改历史",
     none: "此检查没有任何修改。",
-    more: "更早的修改可用命令 gantry history 查看。",
     undo: "撤销",
-    confirm: (n: number) => `撤销 ${n} 个对象的修改`,
     why: "为什么撤销？",
     undoneBy: (n: number) => `已由 ${n} 撤销`,
     undoes: (n: number) => `撤销了 ${n}`,

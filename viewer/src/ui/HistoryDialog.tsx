@@ -43,14 +43,14 @@ export default function HistoryDialog(props: HistoryDialogProps): JSX.Element {
       ref={dialog}
       class="history"
       tabIndex={-1}
-      aria-label={t().history.title}
+      aria-label={t().commands.history}
       onClose={() => props.onClose(changed())}
       onClick={(event) => event.target === dialog && dialog.close()}
       // Keys here are not for the images.
       on:keydown={(event) => event.stopPropagation()}
     >
       <header class="history-head">
-        <h2>{t().history.title}</h2>
+        <h2>{t().commands.history}</h2>
         <p role="status">{said()}</p>
         <button type="button" class="tool" aria-label={t().exporting.close} title={t().exporting.close} onClick={() => dialog.close()}>
           <Icon name="close" />
@@ -75,9 +75,6 @@ export default function HistoryDialog(props: HistoryDialogProps): JSX.Element {
                 />
               )}
             </For>
-            <Show when={found()!.more}>
-              <p class="aside">{t().history.more}</p>
-            </Show>
           </Match>
         </Switch>
       </div>
@@ -184,7 +181,7 @@ function AskWhy(props: OneEditProps): JSX.Element {
       </label>
       <div class="edit-buttons">
         <button type="submit" class="button strong" disabled={busy() || !why().trim()}>
-          <Icon name="undo" /> {t().history.confirm(props.edit.objects)}
+          <Icon name="undo" /> {t().history.undo}
         </button>
         <button type="button" class="button" onClick={() => props.onAsk(false)}>
           {t().exporting.cancel}
