@@ -97,8 +97,8 @@ def test_an_edit_is_undone_after_its_reason_and_the_page_shows_what_is_now(page:
     page.key("Enter")
     page.wait_until(f"{EDITS}.length === 3")
     first, second, _ = page.evaluate(SHOWN)
-    assert "undoes 2" in first
-    assert "undone by 3" in second
+    assert "→ 2" in first
+    assert "Undone ← 3" in second
     assert page.evaluate("document.querySelector('.history [role=status]').innerText") == "2 · Undone"
     assert page.evaluate(f"{EDITS}[1].querySelector('header .button')") is None
     page.evaluate("window.isOfBefore = true")
@@ -120,6 +120,4 @@ def test_a_study_that_nobody_edited_says_so(page: Page, server: str) -> None:
     page.evaluate(
         "document.dispatchEvent(new KeyboardEvent('keydown', { key: 'H', shiftKey: true, bubbles: true }))"
     )
-    page.wait_until(
-        "document.querySelector('.history-body p')?.innerText === 'Nothing was edited in this study.'"
-    )
+    page.wait_until("document.querySelector('.history-body p')?.innerText === 'Nothing was edited.'")

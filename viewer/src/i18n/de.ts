@@ -65,8 +65,6 @@ export const de: Messages = {
     none: "An dieser Untersuchung wurde nichts geändert.",
     undo: "Rückgängig",
     why: "Warum wird sie rückgängig gemacht?",
-    undoneBy: (n: number) => `rückgängig durch ${n}`,
-    undoes: (n: number) => `macht ${n} rückgängig`,
     attribute: "Attribut",
     before: "Vorher",
     after: "Nachher",

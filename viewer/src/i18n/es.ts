@@ -65,8 +65,6 @@ export const es: Messages = {
     none: "No se ha modificado nada en este estudio.",
     undo: "Deshacer",
     why: "¿Por qué se deshace?",
-    undoneBy: (n: number) => `deshecha por ${n}`,
-    undoes: (n: number) => `deshace ${n}`,
     attribute: "Atributo",
     before: "Antes",
     after: "Después",

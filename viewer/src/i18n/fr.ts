@@ -65,8 +65,6 @@ export const fr: Messages = {
     none: "Rien n’a été modifié dans cet examen.",
     undo: "Annuler",
     why: "Pourquoi l’annuler ?",
-    undoneBy: (n: number) => `annulée par ${n}`,
-    undoes: (n: number) => `annule ${n}`,
     attribute: "Attribut",
     before: "Avant",
     after: "Après",

@@ -64,8 +64,6 @@ export const ja: Messages = {
     none: "この検査は変更されていません。",
     undo: "取り消す",
     why: "取り消す理由",
-    undoneBy: (n: number) => `${n}により取り消し済み`,
-    undoes: (n: number) => `${n}の取り消し`,
     attribute: "属性",
     before: "変更前",
     after: "変更後",

@@ -64,8 +64,6 @@ export const zh: Messages = {
     none: "此检查没有任何修改。",
     undo: "撤销",
     why: "为什么撤销？",
-    undoneBy: (n: number) => `已由 ${n} 撤销`,
-    undoes: (n: number) => `撤销了 ${n}`,
     attribute: "属性",
     before: "之前",
     after: "之后",

@@ -94,8 +94,9 @@ function OneEdit(props: OneEditProps): JSX.Element {
   const kinds = (): Readonly<Record<string, string>> => t().history.kinds;
   const state = () => {
     const { reverts, revertedBy } = props.edit;
-    if (revertedBy !== null) return t().history.undoneBy(revertedBy);
-    return reverts === null ? "" : t().history.undoes(reverts);
+    // Of which edit it undoes, and by which it was undone: a number alone tells, with an arrow towards what is undone.
+    if (revertedBy !== null) return `${t().history.kinds.revert} ← ${revertedBy}`;
+    return reverts === null ? "" : `→ ${reverts}`;
   };
   return (
     <article class="edit" classList={{ past: props.edit.revertedBy !== null }}>
