@@ -55,8 +55,12 @@ def flip_a_bit(path: Path) -> bytes:
 
 def damaged(server: Gantry) -> list[dict[str, str]]:
     with server.client() as http:
+        # The scrub goes on between two questions: only where it has found nothing new must they agree.
+        before = http.get("/api/health").json()["damaged"]
         answer = http.get("/api/damaged").raise_for_status().json()
-        assert http.get("/api/health").json()["damaged"] == answer["count"] == len(answer["damaged"])
+        if http.get("/api/health").json()["damaged"] == before:
+            assert answer["count"] == before
+        assert answer["count"] == len(answer["damaged"])
         return list(answer["damaged"])
 
 

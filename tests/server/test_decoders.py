@@ -87,7 +87,7 @@ def test_a_killed_worker_costs_its_frame_and_the_next_is_served() -> None:
     async def journey() -> None:
         decoders = Decoders(size=1)
         await decoders.warm()
-        for child in _children():
+        for child in _workers():
             os.kill(child, signal.SIGKILL)
         with pytest.raises(DataSetError, match="ended on this frame"):
             await decoders.decode(PIXELS.tobytes(), NATIVE, HEADER)
@@ -101,24 +101,25 @@ def test_a_worker_that_stalls_is_ended_at_its_deadline() -> None:
     async def journey() -> None:
         decoders = Decoders(size=1, deadline_s=0.3)
         await decoders.warm()
-        for child in _children():
+        for child in _workers():
             os.kill(child, signal.SIGSTOP)
         with pytest.raises(DataSetError, match=r"longer than 0\.3 s"):
             await decoders.decode(PIXELS.tobytes(), NATIVE, HEADER)
-        assert not _children()
+        assert not _workers()
         await decoders.close()
 
     asyncio.run(journey())
 
 
-def _children() -> list[int]:
-    """Our own child processes."""
+def _workers() -> list[int]:
+    """Decoder workers of this process, and none of its other children: servers that tests share are some, too."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rsplit(")", 1)[1].split()
+            command = stat.with_name("cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if int(fields[1]) == os.getpid() and fields[0] != "Z":
+        if int(fields[1]) == os.getpid() and fields[0] != "Z" and b"gantry.server.decoder_worker" in command:
             found.append(int(stat.parent.name))
     return found
