@@ -290,6 +290,17 @@ def test_the_feed_tells_every_change_in_order(index: SqlIndex) -> None:
     assert index.stats().last_change == 5
 
 
+def test_the_feed_tells_what_came_of_one_class(index: SqlIndex) -> None:
+    other = "1.2.840.10008.5.1.4.1.1.88.59"
+    note = record(sop="1.1.1.2", tick=2, sop_class_uid=other)
+    index.apply([AddVersion(record(tick=1), 1), AddVersion(note, 1), AddTombstone(note.key, 2, at(3))])
+    index.apply([AddVersion(record(sop="1.1.1.3", tick=4, sop_class_uid=other), 1)])
+    assert [change.seq for change in index.changes(sop_class_uid=other)] == [2, 4]
+    assert [change.seq for change in index.changes(after=2, sop_class_uid=other)] == [4]
+    assert [change.seq for change in index.changes(limit=1, sop_class_uid=other)] == [2]
+    assert index.changes(sop_class_uid="1.2") == []
+
+
 # -- conflicts --------------------------------------------------------------------------------------------
 
 

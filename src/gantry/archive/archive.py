@@ -354,9 +354,9 @@ class Archive:
         """See `Index.search_text`."""
         return self.index.search_text(query)
 
-    def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
-        """What happened after number `after`, oldest first."""
-        return self.index.changes(after, limit)
+    def changes(self, after: int = 0, limit: int = 1000, sop_class_uid: str = "") -> list[Change]:
+        """What happened after number `after`, oldest first; see `Index.changes`."""
+        return self.index.changes(after, limit, sop_class_uid)
 
     def wait_for_change(self, after: int, timeout_s: float) -> int:
         """Block until something happened after number `after`, or the time is over; the last number."""

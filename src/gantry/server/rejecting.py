@@ -31,7 +31,7 @@ log = logging.getLogger("gantry.server")
 WAIT_S = 1.0
 """How long one wait for a change is; a server that stops waits no longer than that."""
 
-_CHANGES_AT_ONCE = 1000
+_NOTES_AT_ONCE = 1000
 _ARRIVED = frozenset({ChangeKind.STORED, ChangeKind.NEW_VERSION})
 _FILE = "rejecting.json"
 
@@ -58,6 +58,8 @@ class Rejecting:
         while not self._stop.is_set():
             if await asyncio.to_thread(self.archive.wait_for_change, seen, WAIT_S) <= seen:
                 continue
+            # Not after each of many that arrive one after the other
+            await asyncio.to_thread(self._stop.wait, WAIT_S)
             try:
                 seen = await asyncio.to_thread(self.look, seen)
             except (GantryError, OSError) as error:
@@ -73,20 +75,20 @@ class Rejecting:
 
         Raises GantryError, OSError.
         """
-        while changes := self.archive.changes(seen, _CHANGES_AT_ONCE):
-            for note in self._notes(changes):
+        last = self.archive.stats().last_change
+        while seen < last:
+            notes = self.archive.changes(seen, _NOTES_AT_ONCE, KEY_OBJECT_SELECTION)
+            for note in self._current(change for change in notes if change.seq <= last):
                 self._act(note)
-            seen = changes[-1].seq
+            seen = min(last, notes[-1].seq) if len(notes) == _NOTES_AT_ONCE else last
             self._keep(seen)
         return seen
 
-    def _notes(self, changes: Iterable[Change]) -> Iterable[Location]:
+    def _current(self, changes: Iterable[Change]) -> Iterable[Location]:
+        """The objects that arrived and are still what is seen."""
         for change in changes:
-            if change.kind not in _ARRIVED:
-                continue
-            for location in self.archive.locate(*change.key):
-                if location.sop_class_uid == KEY_OBJECT_SELECTION and location.number == change.number:
-                    yield location
+            if change.kind in _ARRIVED:
+                yield from (one for one in self.archive.locate(*change.key) if one.number == change.number)
 
     def _act(self, note: Location) -> None:
         try:

@@ -12,10 +12,10 @@ from gantry.archive.index.protocol import Change, ChangeKind, Conflict, Conflict
 from gantry.archive.index.statements import prepare
 from gantry.archive.records import InstanceKey
 
-_ST, _SE, _I = schema.studies.c, schema.series.c, schema.instances.c
+_ST, _SE, _I, _V = schema.studies.c, schema.series.c, schema.instances.c, schema.versions.c
 _CH, _C, _T = schema.changes.c, schema.conflicts.c, schema.totals.c
 
-_CHANGES = prepare(
+_AFTER = (
     select(_CH.seq, _CH.kind, _CH.at, _ST.study_uid, _SE.series_uid, _I.sop_uid, _CH.number)
     .join_from(schema.changes, schema.instances, _I.id == _CH.instance_row)
     .join(schema.series, _SE.id == _I.series_row)
@@ -23,8 +23,15 @@ _CHANGES = prepare(
     .where(_CH.seq > bindparam("after"))
     .order_by(_CH.seq)
     .limit(bindparam("count"))
-    .offset(literal_column("0")),
+    .offset(literal_column("0"))
+)
+_CHANGES = prepare(_AFTER, "after", "count")
+_OF_CLASS = prepare(
+    _AFTER.join(schema.versions, (_V.instance_row == _CH.instance_row) & (_V.number == _CH.number)).where(
+        _V.sop_class_uid == bindparam("sop_class_uid")
+    ),
     "after",
+    "sop_class_uid",
     "count",
 )
 _CONFLICTS = prepare(
@@ -50,9 +57,12 @@ _STATS = prepare(
 )
 
 
-def changes(readers: Readers, after: int, limit: int) -> list[Change]:
+def changes(readers: Readers, after: int, limit: int, sop_class_uid: str) -> list[Change]:
     """See `Index.changes`."""
-    rows = readers.fetch(_CHANGES, (after, limit))
+    if sop_class_uid:
+        rows = readers.fetch(_OF_CLASS, (after, sop_class_uid, limit))
+    else:
+        rows = readers.fetch(_CHANGES, (after, limit))
     return [
         Change(row[0], ChangeKind(row[1]), from_microseconds(row[2]), InstanceKey(*row[3:6]), row[6])
         for row in rows

@@ -313,8 +313,8 @@ class Index(Protocol):
     def edit(self, number: int) -> EditRow | None:
         """The edit of this number; None where there is none."""
 
-    def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
-        """The feed after `seq` `after`, oldest first."""
+    def changes(self, after: int = 0, limit: int = 1000, sop_class_uid: str = "") -> list[Change]:
+        """The feed after `seq` `after`, oldest first: all, or what came of objects of one SOP class."""
 
     def conflicts(self, after: int = 0, limit: int = 1000) -> list[Conflict]:
         """Conflicts after `seq` `after`, oldest first."""

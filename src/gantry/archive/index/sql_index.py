@@ -100,9 +100,9 @@ class SqlIndex:
         """See `Index.edit`."""
         return edit_list.edit(self._readers, number)
 
-    def changes(self, after: int = 0, limit: int = 1000) -> list[Change]:
+    def changes(self, after: int = 0, limit: int = 1000, sop_class_uid: str = "") -> list[Change]:
         """See `Index.changes`."""
-        return feed.changes(self._readers, after, limit)
+        return feed.changes(self._readers, after, limit, sop_class_uid)
 
     def conflicts(self, after: int = 0, limit: int = 1000) -> list[Conflict]:
         """See `Index.conflicts`."""
