@@ -1,5 +1,6 @@
 /** Takes what is seen out of the viewer: as a picture, a clip, or pages to print. All of it is made here, in the browser. */
 import { Match, Show, Suspense, Switch, createSignal, lazy, onMount, type JSX } from "solid-js";
+import "./styles/dialog.css";
 import "./styles/export.css";
 import { t } from "../i18n/language";
 import type { Shown } from "../state/exporting";
@@ -47,14 +48,14 @@ export default function ExportDialog(props: ExportDialogProps): JSX.Element {
   return (
     <dialog
       ref={dialog}
-      class="export"
+      class="export dialog"
       tabIndex={-1}
       aria-label={t().exporting.title}
       onClose={() => props.onClose()}
       // Keys here are not for the images.
       on:keydown={(event) => event.stopPropagation()}
     >
-      <header class="export-head">
+      <header class="export-head dialog-head">
         <h2>{t().exporting.title}</h2>
         <OneOf
           label={t().exporting.title}

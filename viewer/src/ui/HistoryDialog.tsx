@@ -1,5 +1,6 @@
 /** What was edited of a study: who, when, why, each attribute before and after; and undone from here. */
 import { For, Match, Show, Switch, createResource, createSignal, onMount, type JSX } from "solid-js";
+import "./styles/dialog.css";
 import "./styles/history.css";
 import { readHistory, undoEdit, type Edit, type EditedAttribute } from "../api/edits";
 import { ApiError } from "../api/http";
@@ -41,7 +42,7 @@ export default function HistoryDialog(props: HistoryDialogProps): JSX.Element {
   return (
     <dialog
       ref={dialog}
-      class="history"
+      class="history dialog"
       tabIndex={-1}
       aria-label={t().commands.history}
       onClose={() => props.onClose(changed())}
@@ -49,7 +50,7 @@ export default function HistoryDialog(props: HistoryDialogProps): JSX.Element {
       // Keys here are not for the images.
       on:keydown={(event) => event.stopPropagation()}
     >
-      <header class="history-head">
+      <header class="history-head dialog-head">
         <h2>{t().commands.history}</h2>
         <p role="status">{said()}</p>
         <button type="button" class="tool" aria-label={t().exporting.close} title={t().exporting.close} onClick={() => dialog.close()}>
