@@ -17,6 +17,7 @@ from benchmarks import (
     crowd,
     growth,
     header,
+    index,
     memory,
     peers,
     powercut,
@@ -195,7 +196,7 @@ def lines(run: Run) -> Iterator[Line]:
         yield from retrieve_lines(run, gantry, orthanc, sink, items[0].study_uid, len(items))
     yield from codecs.lines(["htj2k-rpcl"] if run.quick else codecs.CODECS)
     if not run.quick:
-        for measured in (crowd, viewer):
+        for measured in (crowd, index, viewer):
             with tempfile.TemporaryDirectory(prefix="gantry-bench-", dir=_where()) as folder:
                 yield from measured.lines(Path(folder))
 
