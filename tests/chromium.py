@@ -220,8 +220,9 @@ def open_page(profile: Path) -> Iterator[Page]:
         port = _debugging_port(iter(browser.stderr.readline, ""))
         with urlopen(f"http://127.0.0.1:{port}/json/list", timeout=ANSWER_TIMEOUT_S) as answer:
             tab = next(tab for tab in json.load(answer) if tab["type"] == "page")
+        # No pings: while a test makes its objects nobody reads, and what the page tells meanwhile fills the queue.
         with connect(
-            tab["webSocketDebuggerUrl"], max_size=64 << 20, open_timeout=ANSWER_TIMEOUT_S
+            tab["webSocketDebuggerUrl"], max_size=64 << 20, open_timeout=ANSWER_TIMEOUT_S, ping_interval=None
         ) as connection:
             yield Page(connection)
     finally:

@@ -11,12 +11,15 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
  */
 const programFiles = {
   name: "program-files",
-  generateBundle(_, bundle) {
-    const names = Object.keys(bundle).filter((name) => /^assets\/(?!jpegxl).+\.(?:js|css|wasm)$|-latin-wght.+\.woff2$/.test(name));
-    const version = createHash("sha256").update(names.sort().join()).digest("hex").slice(0, 12);
-    const worker = bundle["shell-worker.js"];
-    worker.code = `const PROGRAM_FILES = ${JSON.stringify(names.map((name) => `/${name}`))};\n`
-      + `const PROGRAM_VERSION = "${version}";\n${worker.code}`;
+  generateBundle: {
+    order: "post", // before, there are chunks of styles alone, which are taken out again
+    handler(_, bundle) {
+      const names = Object.keys(bundle).filter((name) => /^assets\/(?!jpegxl).+\.(?:js|css|wasm)$|-latin-wght.+\.woff2$/.test(name));
+      const version = createHash("sha256").update(names.sort().join()).digest("hex").slice(0, 12);
+      const worker = bundle["shell-worker.js"];
+      worker.code = `const PROGRAM_FILES = ${JSON.stringify(names.map((name) => `/${name}`))};\n`
+        + `const PROGRAM_VERSION = "${version}";\n${worker.code}`;
+    },
   },
 };
 
