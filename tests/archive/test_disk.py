@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gantry.archive.disk import Disk, OsDisk, make_folders, unmap, walk_files, write_all
+from gantry.archive.disk import Disk, OsDisk, make_folders, unmap, write_all
 from gantry.archive.sim import PowerCut, SimDisk
 
 
@@ -111,8 +111,8 @@ def test_folders_are_made_listed_and_removed(disk: Disk) -> None:
     assert make_folders(disk, "x/y/z") == []
     put(disk, "x/y/f", b"")
     assert [(e.name, e.is_folder) for e in disk.list_folder("x/y")] == [("f", False), ("z", True)]
-    assert walk_files(disk, "x") == ["x/y/f"]
-    assert walk_files(disk, "nowhere") == []
+    assert disk.walk("x") == ["x/y/f"]
+    assert disk.walk("nowhere") == []
     with pytest.raises(FileExistsError):
         disk.make_folder("x/y")
     with pytest.raises(OSError, match="not empty"):

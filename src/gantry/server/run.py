@@ -64,15 +64,6 @@ class Serving:
         return f"http://{self.http}/"
 
 
-def archive_options(settings: Settings) -> Options:
-    """The part of all settings that concerns the archive."""
-    return Options(
-        same_uid=settings.same_uid,
-        reserve_bytes=settings.reserve_bytes,
-        max_object_bytes=settings.max_object_bytes,
-    )
-
-
 async def serve(settings: Settings, ready: Callable[[Serving], None]) -> None:
     """Serve until SIGTERM or SIGINT; calls `ready` once both doors are open.
 
@@ -91,10 +82,7 @@ async def serve(settings: Settings, ready: Callable[[Serving], None]) -> None:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Serving]:
     """Serve for as long as the context lasts."""
-    index_files = index_files_for(settings.data, settings.index.url, settings.index_connections)
-    archive = await asyncio.to_thread(
-        Archive.open, settings.data, archive_options(settings), index_files=index_files
-    )
+    archive = await asyncio.to_thread(Places.of(settings).open, options_of(settings))
     decoders = Decoders()
     try:
         metrics = Metrics()
