@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import swift
 from gantry.archive.index.database import Database
 from gantry.archive.index.sqlite_file import SqliteFile
 from postgres import PostgresServer, database_at
@@ -19,6 +20,13 @@ def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def object_store_server() -> Iterator[swift.SwiftServer]:
+    """A real S3 server for all tests of this process; who ends it starts it again."""
+    with swift.running() as server:
+        yield server
 
 
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer)])
