@@ -106,7 +106,7 @@ class Raced(StorageError):
 
 
 class Unreachable(StorageError):
-    """The database of the index, or the object store, does not answer; it is tried again whenever it is asked."""
+    """The index's database, or the object store, does not answer; it is tried again whenever it is asked."""
 
 
 class Corrupt(StorageError):

@@ -107,7 +107,7 @@ class DatabaseUrl:
 
 @dataclass(frozen=True, slots=True)
 class StoreUrl:
-    """Where objects lie, empty for the folder of the archive: a bucket, and after ``?`` settings of its store."""
+    """Where objects lie: a bucket, and after ``?`` settings of its store; empty for the archive's folder."""
 
     url: str = field(default="", repr=False)
 

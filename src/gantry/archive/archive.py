@@ -140,8 +140,8 @@ class Archive:
         """Open the archive in a folder, making it where there is none, and recover from how it last ended.
 
         `disk`, `index_files` and `clock` are for places elsewhere (`gantry.archive.places`) and for the
-        simulated twins; `lock` is let go of when the archive is closed. Raises StorageError, also where another
-        process has the archive open.
+        simulated twins; `lock` is let go of when the archive is closed. Raises StorageError, also where
+        another process has the archive open.
         """
         if disk is None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

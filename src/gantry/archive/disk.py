@@ -109,7 +109,7 @@ class Disk(Protocol):
         """`length` bytes from `offset`, fewer where the file ends."""
 
     def read_stored(self, name: str) -> Iterator[memoryview]:
-        """The whole file as the disk itself holds it, a megabyte at a time.
+        """The whole file as the disk itself holds it, about a megabyte at a time.
 
         It is read past the page cache where that works, which hides what the disk has become. A piece is
         good until the next is asked for.

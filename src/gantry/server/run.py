@@ -20,8 +20,8 @@ from pathlib import Path
 import msgspec
 import uvicorn
 
-from gantry.archive.archive import Archive, Options
-from gantry.archive.index_files import index_files_for
+from gantry.archive.archive import Archive
+from gantry.archive.places import Places, options_of
 from gantry.client.sockets import listening_socket
 from gantry.errors import ConnectError
 from gantry.server.app import build_app

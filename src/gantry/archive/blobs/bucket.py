@@ -72,6 +72,8 @@ class Bucket:
             ) from error
         parts = urlsplit(url)
         config: dict[str, Any] = dict(parse_qsl(parts.query))
+        if parts.scheme == "s3":
+            config.setdefault("checksum_algorithm", "SHA256")
         # An address without TLS is an explicit choice, made by writing it down
         plain = config.get("endpoint", os.environ.get("AWS_ENDPOINT_URL", "")).startswith("http://")
         try:
@@ -235,7 +237,7 @@ def _as_os_errors(name: str) -> Iterator[None]:
 
     try:
         yield
-    except exceptions.NotFoundError as error:
+    except (exceptions.NotFoundError, FileNotFoundError) as error:
         raise FileNotFoundError(errno.ENOENT, "there is no such object", name) from error
     except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
         raise FileExistsError(errno.EEXIST, "an object has this name already", name) from error

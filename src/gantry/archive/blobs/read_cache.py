@@ -111,6 +111,7 @@ class ReadCache:
 
     def _fill(self, key: _Key, fetch: Fetch) -> _Key:
         temporary = self._folder / f"{next(self._temporary)}.new"
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have emptied the cache
         try:
             with temporary.open("xb") as file:
                 key = (key[0], WHOLE) if fetch(file) else key

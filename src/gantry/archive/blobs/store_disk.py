@@ -47,7 +47,7 @@ class StoreDisk:
     def __init__(self, local: OsDisk, bucket: Bucket, cache: ReadCache) -> None:
         self._local = local
         self._bucket = bucket
-        self._cache = cache
+        self.cache = cache
         self._open: dict[str, _Appended] = {}
         self._uploads = ThreadPoolExecutor(UPLOADS, thread_name_prefix="gantry-store")
 
@@ -65,6 +65,7 @@ class StoreDisk:
             held = self._bucket.get(name)
         except FileNotFoundError:
             held = b""
+            self._bucket.put(name, held)
         file = self._open[name] = _Appended(self._bucket, name, held)
         return file
 
@@ -167,7 +168,7 @@ class StoreDisk:
         """A copy in the cache, which stays there for a while."""
         if _is_here(name):
             return self._local.real_path(name)
-        return self._cache.path(name, WHOLE, partial(self._fetch, name), pin=True)[0]
+        return self.cache.path(name, WHOLE, partial(self._fetch, name), pin=True)[0]
 
     def close(self) -> None:
         """Let go of the threads."""
@@ -205,7 +206,7 @@ class StoreDisk:
             return
         # What was stored last is what is looked at next. It is kept already, so nothing may fail for this
         try:
-            self._cache.adopt(new, file)
+            self.cache.adopt(new, file)
         except OSError as error:
             _log.warning("an object could not be kept in the cache: %s", error.strerror)
             with suppress(OSError):
@@ -222,7 +223,7 @@ class StoreDisk:
         self._let_go_of(old)
 
     def _let_go_of(self, name: str) -> None:
-        self._cache.forget(name)
+        self.cache.forget(name)
         self._open.pop(name, None)
 
     def _here(self, name: str) -> Path:
@@ -236,22 +237,22 @@ class StoreDisk:
         """What `read` makes of the whole object, fetched again where somebody emptied the cache."""
         fetch = partial(self._fetch, name)
         try:
-            return read(self._cache.path(name, WHOLE, fetch)[0])
+            return read(self.cache.path(name, WHOLE, fetch)[0])
         except FileNotFoundError:
-            self._cache.forget(name)
-            return read(self._cache.path(name, WHOLE, fetch)[0])
+            self.cache.forget(name)
+            return read(self.cache.path(name, WHOLE, fetch)[0])
 
     def _read_block(self, name: str, block: int, begin: int, stop: int) -> bytes:
         fetch = partial(self._fetch_block, name, block)
         for last in (False, True):
-            path, held = self._cache.path(name, block, fetch)
+            path, held = self.cache.path(name, block, fetch)
             start = block * BLOCK if held == WHOLE else 0
             try:
                 return self._local.read_at(str(path), start + begin, stop - begin)
             except FileNotFoundError:
                 if last:
                     raise
-                self._cache.forget(name)  # somebody emptied the cache
+                self.cache.forget(name)  # somebody emptied the cache
         raise AssertionError("the second answer is the last")
 
     def _fetch(self, name: str, file: BinaryIO) -> bool:
@@ -266,7 +267,7 @@ class StoreDisk:
 
     def _fetch_missing(self, name: str, first: int, end: int) -> None:
         """Blocks that are not here, with one request for those that lie side by side."""
-        missing = [block for block in range(first, end) if not self._cache.has(name, block)]
+        missing = [block for block in range(first, end) if not self.cache.has(name, block)]
         runs: list[list[int]] = []
         for block in missing:
             if runs and runs[-1][-1] == block - 1:
@@ -279,7 +280,7 @@ class StoreDisk:
                 view = memoryview(data)
                 for n, block in enumerate(run):
                     if n * BLOCK < len(data):
-                        self._cache.keep(name, block, view[n * BLOCK : (n + 1) * BLOCK])
+                        self.cache.keep(name, block, view[n * BLOCK : (n + 1) * BLOCK])
 
 
 class _Scratch:
@@ -305,7 +306,7 @@ class _Appended:
         self._bucket = bucket
         self._name = name
         self._held = bytearray(held)
-        self._is_put = bool(held)
+        self._is_put = True
         self._put_at = time.monotonic()
 
     def write(self, buffers: Sequence[Buffer]) -> int:
