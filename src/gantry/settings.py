@@ -105,6 +105,10 @@ class DatabaseUrl:
         return re.sub(r"^(\w+://[^:/@]*):.*@", r"\1:***@", without)
 
 
+BUCKETS = ("s3://", "gs://", "az://")
+"""How URLs of buckets begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreUrl:
     """Where objects lie: a bucket, and after ``?`` settings of its store; empty for the archive's folder."""
@@ -114,7 +118,7 @@ class StoreUrl:
     @classmethod
     def parse(cls, text: str) -> StoreUrl:
         """Read ``s3://BUCKET/PREFIX?endpoint=URL``, ``gs://...`` or ``az://...``."""
-        if text and not text.startswith(("s3://", "gs://", "az://")):
+        if text and not text.startswith(BUCKETS):
             raise SettingsError("it is not s3://BUCKET, gs://BUCKET or az://ACCOUNT/CONTAINER")
         if re.search(r"[?&][^=]*(secret|token|password|access_key|account_key)", text, re.IGNORECASE):
             raise SettingsError("it holds a secret; those belong into the environment of the process")
@@ -262,8 +266,8 @@ class Settings:
     )
     heal_from: tuple[str, ...] = _setting(
         (),
-        "Where whole copies of damaged objects are: folders of gantry backup, roots of DICOMweb servers, "
-        "AET@HOST:PORT, or AE titles of peers, asked in this order.",
+        "Where whole copies of damaged objects are: folders of gantry backup, buckets, roots of DICOMweb "
+        "servers, AET@HOST:PORT, or AE titles of peers, asked in this order.",
     )
     hide_rejected: tuple[str, ...] = _setting(
         ("113037", "113038", "113039"),
@@ -294,7 +298,7 @@ class Settings:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be more than 0")
         for copy in self.heal_from:
             known = any(peer.aet == copy for peer in self.peers)
-            if not known and not copy.startswith(("http://", "https://", "/", "~")):
+            if not known and not copy.startswith(("http://", "https://", "/", "~", *BUCKETS)):
                 RemoteAe.parse(copy)
         for code in self.hide_rejected:
             if code not in REJECTIONS:

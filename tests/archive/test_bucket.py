@@ -19,6 +19,8 @@ from gantry.archive.edits.model import EditKind, EditRequest, Target
 from gantry.archive.outcome import NewVersion, Outcome, Reason, Refused, Stored, Unchanged
 from gantry.archive.places import READ_CACHE, Places
 from gantry.errors import Corrupt, SettingsError, StorageError, Unreachable
+from gantry.server.copies import copies_from
+from gantry.settings import Settings
 from postgres import PostgresServer
 from stored_objects import SCANNER, key_of, part10, uid
 from swift import SwiftServer
@@ -140,6 +142,27 @@ def test_n14_rot_in_the_bucket_is_found_and_never_served(store: str, tmp_path: P
             archive.locate() and archive.read(archive.locate()[0])
 
 
+def test_a_damaged_object_is_healed_from_a_second_bucket(
+    store: str, object_store_server: SwiftServer, tmp_path: Path
+) -> None:
+    import obstore
+
+    other = bucket_url(object_store_server)
+    with opened(tmp_path / "other", other) as archive:
+        archive.store([part10(1, 1, 1)], SCANNER)
+    with opened(tmp_path / "data", store) as archive:
+        archive.store([part10(1, 1, 1)], SCANNER)
+        location = archive.locate()[0]
+        obstore.put(Bucket.open(store).store, location.path, part10(1, 1, 1)[:-2] + b"??")
+        assert "wrong digest" in str(archive.look_at(location, lambda size: True))
+        (copies,) = copies_from(Settings(heal_from=(other,)))
+        offer = copies.fetch(location, tmp_path, lambda: False)
+        assert offer is not None
+        assert archive.heal(location, offer)
+        assert not archive.damaged()
+        assert archive.verify().findings == ()
+
+
 def test_a_frame_of_a_large_object_costs_the_blocks_it_lies_in(store: str, tmp_path: Path) -> None:
     pixels = bytes(range(256)) * (6 * BLOCK // 256)
     with opened(tmp_path, store) as archive:
@@ -187,6 +210,15 @@ def test_a_store_that_is_away_refuses_and_loses_nothing(tmp_path: Path) -> None:
             with pytest.raises(Unreachable):
                 archive.delete(uid(1))
             assert archive.read(kept) == part10(1, 1, 1)  # it is in the cache
+            # That nobody can look at an object says nothing of it
+            with pytest.raises(Unreachable):
+                archive.verify(rows=False)
+            with pytest.raises(Unreachable):
+                archive.look_at(kept, lambda size: True)
+            shutil.rmtree(tmp_path / READ_CACHE)
+            with pytest.raises(Unreachable):
+                archive.read(kept)
+            assert not archive.damaged()
             assert not archive.read_only
             server.start()
             assert isinstance(keep(archive, 1, 1, 2), Stored)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from gantry.archive.archive import DEFAULTS, Archive, Options
 from gantry.archive.blobs.bucket import Bucket
@@ -16,6 +19,7 @@ from gantry.archive.lock import FolderLock
 from gantry.settings import Settings
 
 DEFAULT_CACHE_BYTES = 10 << 30
+_BESIDE_BYTES = 256 << 20
 READ_CACHE = f"{CACHE}/store"
 
 
@@ -64,9 +68,27 @@ class Places:
         local = OsDisk(self.folder)
         if not self.store:
             return local
-        bucket = Bucket.open(self.store)
         cache = ReadCache(self.folder / READ_CACHE, self.cache_bytes, local.free_space, reserve_bytes)
-        return StoreDisk(local, bucket, cache)
+        return StoreDisk(local, Bucket.open(self.store), cache)
+
+    @contextmanager
+    def reading(self) -> Iterator[Disk]:
+        """The archive's files, only to be read, by a process beside the one that has it open.
+
+        Raises SettingsError, OSError.
+        """
+        local = OsDisk(self.folder)
+        if not self.store:
+            yield local
+            return
+        # The cache in the folder is of the process that has the archive open
+        with TemporaryDirectory(prefix="gantry-read-") as folder:
+            cache = ReadCache(Path(folder), _BESIDE_BYTES, local.free_space, 0)
+            disk = StoreDisk(local, Bucket.open(self.store), cache)
+            try:
+                yield disk
+            finally:
+                disk.close()
 
 
 def options_of(settings: Settings) -> Options:

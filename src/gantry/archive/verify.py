@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gantry.archive.acts import Act, ActEntry, ActKind, act_number, read_whole_act
-from gantry.archive.blobs.files import ACTS, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
+from gantry.archive.blobs.files import ACTS, AWAY, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
 from gantry.archive.commit.committer import Committer
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk
@@ -143,6 +143,8 @@ class Verifier:
             survey.note(MISSING_FILE, path)
             return
         except OSError as error:
+            if error.errno == AWAY:
+                raise
             survey.note(WRONG_DIGEST, path, f"unreadable: {error.strerror}", location.dataset_sha256.hex())
             return
         if body != location.dataset_sha256:
