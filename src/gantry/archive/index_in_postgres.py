@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 from gantry.archive.blobs.files import INCOMING, write_durably
@@ -18,6 +19,7 @@ from gantry.archive.index.postgres_registry import FORMER, FRESH, IN_USE, Regist
 from gantry.archive.index.postgres_schema import PostgresSchema
 from gantry.archive.index.postgres_server import Server
 from gantry.archive.index.sql_index import SqlIndex
+from gantry.archive.index_files import Lead
 from gantry.errors import StorageError
 
 ID_FILE = "archive.id"
@@ -71,6 +73,14 @@ class PostgresIndexFiles:
     def set_aside(self, at: datetime) -> None:
         """See `IndexFiles.set_aside`."""
         self._registry.set_aside(at)
+
+    def alone(self) -> AbstractContextManager[None]:
+        """See `IndexFiles.alone`."""
+        return self._registry.alone()
+
+    def lead(self) -> Lead | None:
+        """See `IndexFiles.lead`."""
+        return self._registry.lead()
 
     def _index(self, schema: str) -> SqlIndex:
         return SqlIndex(self._schema(schema))

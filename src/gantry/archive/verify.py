@@ -114,7 +114,7 @@ class Verifier:
         self._check_acts(index, survey)
         survey.findings += index.check()
         if rows:
-            with self.committer.paused():
+            with self.index_files.alone(), self.committer.paused():
                 self._compare(self.committer.index, survey)
         return survey
 
@@ -211,7 +211,7 @@ class Verifier:
         self.damage.note(damaged)
 
     def _repair(self, survey: _Survey) -> None:
-        with self.committer.alone():
+        with self.index_files.alone(), self.committer.alone():
             moved = False
             adoptable = self._adoptable(survey)
             for finding in survey.findings:
@@ -220,7 +220,8 @@ class Verifier:
                     moved = True
             if moved:
                 sync_folders(self.disk, [LOST_FOUND])
-            rebuilt = reindex(self.disk, self.index_files, self.journal)
+            index = self.committer.index
+            rebuilt = reindex(self.disk, self.index_files, self.journal, may_take=lambda: index.is_our_turn)
             for path in dict.fromkeys(path for path, _ in rebuilt.skipped):
                 if self.disk.exists(path) and not self._is_needed(rebuilt.index, path):
                     set_aside(self.disk, path, self.committer.stamp())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 
 from gantry.archive.acts import ActEntry, EditHead
@@ -31,9 +31,10 @@ from gantry.errors import StorageError
 class Committer:
     """Owns the write side of disk and index.
 
-    `act_count` is the number of the last act there is, `last_change` that of the feed's last entry.
+    `next_act` gives the number of the next act, `last_change` is that of the feed's last entry.
     `told` is called, under the lock, of each commit. `names` number temporary files. Without `in_background`
-    nothing is made behind an answer until somebody asks.
+    nothing is made behind an answer until somebody asks. Where the archive is `shared` with other nodes, what
+    is looked up and what follows from it is one turn, and nothing is acknowledged from a log of this machine.
     """
 
     def __init__(
@@ -48,13 +49,15 @@ class Committer:
         log_bytes: int,
         reserve_bytes: int,
         in_background: bool,
-        act_count: int,
+        next_act: Callable[[], int],
+        shared: bool,
         last_change: int,
         told: Callable[[Committed], None],
         damage: Damage,
     ) -> None:
         self._disk = disk
         self._blocks = blocks
+        self._shared = shared
         # Held by who decides what becomes of arrivals: the leader of a batch, or a person with an act.
         self._turn = threading.RLock()
         # Held by who changes files and index; taken after the turn by who needs both.
@@ -64,7 +67,7 @@ class Committer:
         self._rows = Rows(index, last_change, self._writable, told, damage)
         self._stager = Stager(disk, names, self._writable, in_background=in_background)
         self._writer = Writer(
-            disk, self._rows, self._stamps, self._writable, policy=policy, act_count=act_count
+            disk, self._rows, self._stamps, self._writable, policy=policy, next_act=next_act
         )
         self._behind = Behind(
             disk,
@@ -161,14 +164,23 @@ class Committer:
             self.require_writable()
             if not self.catch_up():
                 raise StorageError("objects that were acknowledged still wait for disk or index")
-            yield
+            with self._among_nodes(None):
+                yield
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Hold off all commits meanwhile, also where nothing can be written."""
         with self._turn, self._alone:
             self.catch_up()
-            yield
+            with self._among_nodes(None):
+                yield
+
+    def turn(self, *names: str) -> AbstractContextManager[None]:
+        """Hold off other nodes from what this names, which is no instance."""
+        return self._among_nodes([names])
+
+    def _among_nodes(self, names: Sequence[Sequence[str]] | None) -> AbstractContextManager[None]:
+        return self.index.turn(names) if self._shared else nullcontext()
 
     def take_index(self, index: Index) -> None:
         """Go on with another index; for use when `alone`. The former one stays open for who is reading it."""
@@ -196,7 +208,11 @@ class Committer:
                 with self._alone:
                     self.catch_up()
                     self._stage_known(arrivals)
-                    self._writer.write([arrival for arrival in arrivals if arrival.outcome is None])
+                    waiting = [arrival for arrival in arrivals if arrival.outcome is None]
+                    with self._among_nodes([arrival.record.key for arrival in waiting]):
+                        self._writer.write(waiting)
+        except StorageError as error:  # no turn was to be had
+            refuse(arrivals, refusal_of(error))
         finally:
             # Whatever went wrong, nobody may wait for ever or take silence for success.
             refuse(arrivals, Refused(Reason.STORAGE, Reason.STORAGE.value))
