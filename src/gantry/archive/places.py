@@ -11,14 +11,17 @@ from tempfile import TemporaryDirectory
 from gantry.archive.archive import DEFAULTS, Archive, Options
 from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.blobs.files import CACHE
+from gantry.archive.blobs.node_disk import NodeDisk
 from gantry.archive.blobs.read_cache import ReadCache
 from gantry.archive.blobs.store_disk import StoreDisk
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.index_files import index_files_for
 from gantry.archive.lock import FolderLock
+from gantry.errors import SettingsError
 from gantry.settings import Settings
 
 DEFAULT_CACHE_BYTES = 10 << 30
+NODES = "nodes"
 _BESIDE_BYTES = 256 << 20
 READ_CACHE = f"{CACHE}/store"
 
@@ -27,7 +30,10 @@ READ_CACHE = f"{CACHE}/store"
 class Places:
     """`index` is the URL of a database, `store` that of a bucket (see `Bucket.open`); empty for the folder.
 
-    With a store, the folder holds what is on its way, and `cache_bytes` of what was read.
+    With a store, the folder holds what is on its way, and `cache_bytes` of what was read. `node` is the name
+    of one process among several that have the same folder open; each has a folder of its own in it for what
+    is on its way. An archive with its index in a database, and its objects in a bucket or open in several
+    processes, is shared: any number of nodes may write to it.
     """
 
     folder: Path
@@ -35,6 +41,7 @@ class Places:
     index_connections: int = 8
     store: str = ""
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    node: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> Places:
@@ -50,25 +57,33 @@ class Places:
     def open(self, options: Options = DEFAULTS) -> Archive:
         """Open the archive for this process alone, making it where there is none. Raises SettingsError,
         StorageError."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = FolderLock(self.folder)
+        self.own_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = FolderLock(self.own_folder)
         try:
             disk = self.disk(options.reserve_bytes)
             files = index_files_for(self.folder, self.index, self.index_connections, disk)
-            if self.store:
-                # What is acknowledged must not lie on this machine alone, not even for a moment
-                options = replace(options, log_bytes=0)
+            shared = bool(self.index and (self.store or self.node))
+            if self.node and not shared:
+                raise SettingsError("several processes need an index in a database: see docs/nodes.md")
+            if self.store or shared:
+                # What is acknowledged must not be seen by one machine, or one process, alone
+                options = replace(options, log_bytes=0, shared=shared)
             return Archive.open(self.folder, options, disk=disk, index_files=files, lock=lock)
         except BaseException:
             lock.release()
             raise
 
+    @property
+    def own_folder(self) -> Path:
+        """The folder that no other process has."""
+        return self.folder / NODES / self.node if self.node else self.folder
+
     def disk(self, reserve_bytes: int) -> Disk:
         """What the archive's files are on. Raises SettingsError, OSError."""
-        local = OsDisk(self.folder)
         if not self.store:
-            return local
-        cache = ReadCache(self.folder / READ_CACHE, self.cache_bytes, local.free_space, reserve_bytes)
+            return NodeDisk(self.folder, self.own_folder) if self.node else OsDisk(self.folder)
+        local = OsDisk(self.own_folder)
+        cache = ReadCache(self.own_folder / READ_CACHE, self.cache_bytes, local.free_space, reserve_bytes)
         return StoreDisk(local, Bucket.open(self.store), cache)
 
     @contextmanager
