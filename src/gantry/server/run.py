@@ -21,7 +21,7 @@ import msgspec
 import uvicorn
 
 from gantry.archive.archive import Archive, Options
-from gantry.archive.index_files import index_files_for
+from gantry.archive.index_files import IndexFiles, index_files_for
 from gantry.client.sockets import listening_socket
 from gantry.errors import ConnectError
 from gantry.server.app import build_app
@@ -37,6 +37,7 @@ from gantry.server.rejecting import Rejecting
 from gantry.server.renderer import Renderer
 from gantry.server.renditions import Renditions
 from gantry.server.scrubbing import Scrubbing
+from gantry.server.traces import Traces, traces_to
 from gantry.settings import Address, Settings
 from gantry.toolkit.compress import checked_rules
 
@@ -92,6 +93,19 @@ async def serve(settings: Settings, ready: Callable[[Serving], None]) -> None:
 async def serving(settings: Settings) -> AsyncIterator[Serving]:
     """Serve for as long as the context lasts."""
     index_files = index_files_for(settings.data, settings.index.url, settings.index_connections)
+    traces = traces_to(settings.traces)
+    try:
+        async with _serving(settings, index_files, traces) as running:
+            yield running
+    finally:
+        if traces is not None:
+            await asyncio.to_thread(traces.close)
+
+
+@asynccontextmanager
+async def _serving(
+    settings: Settings, index_files: IndexFiles, traces: Traces | None
+) -> AsyncIterator[Serving]:
     archive = await asyncio.to_thread(
         Archive.open, settings.data, archive_options(settings), index_files=index_files
     )
@@ -99,10 +113,10 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
     try:
         metrics = Metrics()
         dicom = DicomServer(
-            archive, DimseOptions.from_settings(settings), decoders.run_frame(), metrics=metrics
+            archive, DimseOptions.from_settings(settings), decoders.run_frame(), metrics, traces
         )
         renderer = Renderer(archive, decoders, Renditions(settings.data, settings.reserve_bytes))
-        scrubbing = _scrubbing(archive, settings)
+        scrubbing = _scrubbing(archive, settings, traces)
         app = build_app(
             archive,
             HttpPolicy.from_settings(settings),
@@ -112,6 +126,7 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
             dicom=lambda: (settings.aet, dicom.address.port),
             scrub=scrubbing.report if scrubbing is not None else None,
             metrics=metrics,
+            traces=traces,
         )
         # The arrivals of a server without rules are nobody's work.
         rules = checked_rules(settings.compress)
@@ -141,11 +156,11 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
         await asyncio.to_thread(archive.close)
 
 
-def _scrubbing(archive: Archive, settings: Settings) -> Scrubbing | None:
+def _scrubbing(archive: Archive, settings: Settings, traces: Traces | None) -> Scrubbing | None:
     if not settings.scrub_bytes_per_s:
         return None
     rate, every_s, folder = settings.scrub_bytes_per_s, settings.scrub_every_s, settings.data / "cache"
-    return Scrubbing(archive, rate, every_s, copies_from(settings), folder)
+    return Scrubbing(archive, rate, every_s, copies_from(settings), folder, traces)
 
 
 @contextmanager
