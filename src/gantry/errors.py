@@ -14,7 +14,7 @@ GantryError
     ├── ReadOnly           writing was switched off after a failed fsync
     ├── NotFound           no such object, or none that is visible
     ├── Raced              another node was faster: what this was based on is no longer so
-    ├── Unreachable        the database of the index does not answer
+    ├── Unreachable        the database of the index, or the object store, does not answer
     └── Corrupt            bytes on disk are not the bytes that were acknowledged
 """
 
@@ -106,7 +106,7 @@ class Raced(StorageError):
 
 
 class Unreachable(StorageError):
-    """The database of the index does not answer; it is tried again whenever it is asked."""
+    """The index's database, or the object store, does not answer; it is tried again whenever it is asked."""
 
 
 class Corrupt(StorageError):

@@ -105,6 +105,29 @@ class DatabaseUrl:
         return re.sub(r"^(\w+://[^:/@]*):.*@", r"\1:***@", without)
 
 
+BUCKETS = ("s3://", "gs://", "az://")
+"""How URLs of buckets begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreUrl:
+    """Where objects lie: a bucket, and after ``?`` settings of its store; empty for the archive's folder."""
+
+    url: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> StoreUrl:
+        """Read ``s3://BUCKET/PREFIX?endpoint=URL``, ``gs://...`` or ``az://...``."""
+        if text and not text.startswith(BUCKETS):
+            raise SettingsError("it is not s3://BUCKET, gs://BUCKET or az://ACCOUNT/CONTAINER")
+        if re.search(r"[?&][^=]*(secret|token|password|access_key|account_key)", text, re.IGNORECASE):
+            raise SettingsError("it holds a secret; those belong into the environment of the process")
+        return cls(text)
+
+    def __str__(self) -> str:
+        return self.url
+
+
 REJECTIONS = ("113001", "113037", "113038", "113039")
 """Codes of rejection in scheme DCM, PS3.16 CID 7011."""
 
@@ -179,6 +202,7 @@ _LEAST = {
     "async_operations": 1,
     "find_limit": 1,
     "index_connections": 1,
+    "store_cache_bytes": 0,
     "max_object_bytes": 1,
     "reserve_bytes": 0,
     "scrub_bytes_per_s": 0,
@@ -206,6 +230,11 @@ class Settings:
         DatabaseUrl(),
         "Database of the index, postgresql://USER@HOST/DATABASE; empty for a file in the folder.",
     )
+    store: StoreUrl = _setting(
+        StoreUrl(),
+        "Bucket of the objects, s3://BUCKET/PREFIX, gs://... or az://...; empty for files in the folder.",
+    )
+    store_cache_bytes: int = _setting(10 << 30, "Bytes of the bucket's objects that are kept in the folder.")
     index_connections: int = _setting(8, "Connections to that database for reading, at most.")
     http: Address = _setting(Address("127.0.0.1", 8080), "HOST:PORT of the web page and DICOMweb.")
     dicom: Address = _setting(Address("127.0.0.1", 11112), "HOST:PORT of the DICOM listener.")
@@ -237,8 +266,8 @@ class Settings:
     )
     heal_from: tuple[str, ...] = _setting(
         (),
-        "Where whole copies of damaged objects are: folders of gantry backup, roots of DICOMweb servers, "
-        "AET@HOST:PORT, or AE titles of peers, asked in this order.",
+        "Where whole copies of damaged objects are: folders of gantry backup, buckets, roots of DICOMweb "
+        "servers, AET@HOST:PORT, or AE titles of peers, asked in this order.",
     )
     hide_rejected: tuple[str, ...] = _setting(
         ("113037", "113038", "113039"),
@@ -273,7 +302,7 @@ class Settings:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be more than 0")
         for copy in self.heal_from:
             known = any(peer.aet == copy for peer in self.peers)
-            if not known and not copy.startswith(("http://", "https://", "/", "~")):
+            if not known and not copy.startswith(("http://", "https://", "/", "~", *BUCKETS)):
                 RemoteAe.parse(copy)
         for code in self.hide_rejected:
             if code not in REJECTIONS:
@@ -389,6 +418,8 @@ def _coerce_like(name: str, default: Any, value: Any) -> Any:
             return value if isinstance(value, Address) else Address.parse(str(value))
         case DatabaseUrl():
             return value if isinstance(value, DatabaseUrl) else DatabaseUrl.parse(str(value))
+        case StoreUrl():
+            return value if isinstance(value, StoreUrl) else StoreUrl.parse(str(value))
         case bool():
             return _boolean(value)
         case int() | float():

@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from buckets import allowed, bucket_url
 from gantry.archive.archive import Archive, Options
-from gantry.archive.index_files import index_files_for
 from gantry.archive.outcome import Reason, Refused, Stored
+from gantry.archive.places import Places
 from gantry.errors import OutOfSpace
 from postgres import PostgresServer
 from stored_objects import SCANNER, SMALL, part10, uid
+from swift import SwiftServer
 
 ROUNDS = int(os.environ.get("GANTRY_KILLS", "6"))
 
@@ -29,12 +31,12 @@ STORE_FOR_EVER = """
 import sys, threading
 from pathlib import Path
 from stored_objects import SCANNER, part10
-from gantry.archive.archive import Archive, Options
-from gantry.archive.index_files import index_files_for
+from gantry.archive.archive import Options
 from gantry.archive.outcome import Refused
+from gantry.archive.places import Places
 
-folder, first, index = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-archive = Archive.open(folder, Options(reserve_bytes=0), index_files=index_files_for(folder, index, 4))
+folder, first, index, store = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
+archive = Places(folder, index, 4, store).open(Options(reserve_bytes=0))
 told = threading.Lock()
 
 def send(sender):
@@ -56,11 +58,11 @@ for sender in (1, 2):
 """
 
 
-def start(folder: Path, first: int, index: str = "") -> subprocess.Popen[bytes]:
+def start(folder: Path, first: int, index: str = "", store: str = "") -> subprocess.Popen[bytes]:
     tests = Path(__file__).resolve().parents[1]
     path = os.pathsep.join([str(tests), str(tests.parent / "src")])
     return subprocess.Popen(
-        [sys.executable, "-c", STORE_FOR_EVER, str(folder), str(first), index],
+        [sys.executable, "-c", STORE_FOR_EVER, str(folder), str(first), index, store],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": path},
     )
@@ -95,14 +97,23 @@ def test_n04_n01_kill_9_with_an_index_in_postgresql(postgres: PostgresServer, tm
     kill_again_and_again(tmp_path, postgres.fresh_url(), max(2, ROUNDS // 3))
 
 
-def kill_again_and_again(tmp_path: Path, index: str, rounds: int) -> None:
+@pytest.mark.peer
+def test_n04_n01_kill_9_with_objects_in_a_bucket(
+    object_store_server: SwiftServer, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    with allowed(object_store_server):
+        store = bucket_url(object_store_server)
+        kill_again_and_again(tmp_path, postgres.fresh_url(), max(2, ROUNDS // 3), store)
+
+
+def kill_again_and_again(tmp_path: Path, index: str, rounds: int, store: str = "") -> None:
     def opened() -> Archive:
-        return Archive.open(tmp_path, SMALL, index_files=index_files_for(tmp_path, index, 4))
+        return Places(tmp_path, index, 4, store).open(SMALL)
 
     dice = random.Random(4)
     told: list[tuple[int, int]] = []
     for one in range(rounds):
-        process = start(tmp_path, one * 10_000, index)
+        process = start(tmp_path, one * 10_000, index, store)
         told += told_until_killed(process, dice.randint(3, 25), dice)
         began = time.monotonic()
         with opened() as archive:

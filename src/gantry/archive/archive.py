@@ -135,13 +135,14 @@ class Archive:
         disk: Disk | None = None,
         index_files: IndexFiles | None = None,
         clock: Clock | None = None,
+        lock: FolderLock | None = None,
     ) -> Archive:
         """Open the archive in a folder, making it where there is none, and recover from how it last ended.
 
-        `disk`, `index_files` and `clock` are for the simulated twins. Raises StorageError, also where another
-        process has the archive open.
+        `disk`, `index_files` and `clock` are for places elsewhere (`gantry.archive.places`) and for the
+        simulated twins; `lock` is let go of when the archive is closed. Raises StorageError, also where
+        another process has the archive open.
         """
-        lock = None
         if disk is None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = FolderLock(folder)
@@ -163,6 +164,7 @@ class Archive:
             except StorageError as error:
                 # On a full disk the log cannot be carried over into the file; the next start does it.
                 _log.warning("the index was not closed in order: %s", error)
+        self._disk.close()
         if self._lock is not None:
             self._lock.release()
 

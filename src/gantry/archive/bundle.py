@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from gantry.archive.blobs.files import CACHE, INCOMING
 from gantry.archive.clock import Clock
-from gantry.archive.disk import Disk, make_folders, walk_files, write_all
+from gantry.archive.disk import Disk, make_folders, write_all
 from gantry.archive.records import InstanceKey, Location
 from gantry.archive.retrieve import Retriever
 from gantry.dataset.json_model import to_json
@@ -184,7 +184,7 @@ class Bundles:
 
     def tidy(self, limit_bytes: int = MAX_CACHE_BYTES) -> None:
         """Remove the bundles made longest ago, down to the limit. Raises OSError."""
-        found = [(self._disk.stat(name), name) for name in walk_files(self._disk, FOLDER)]
+        found = [(self._disk.stat(name), name) for name in self._disk.walk(FOLDER)]
         size = sum(stat.size for stat, _ in found)
         for stat, name in sorted(found, key=lambda one: one[0].modified_ns):
             if size <= limit_bytes:

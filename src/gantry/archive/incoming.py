@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from gantry.archive.blobs.files import NO_ROOM, sync_file
+from gantry.archive.blobs.files import AWAY, NO_ROOM, sync_file
 from gantry.archive.blocks import MEMORY_LIMIT, Block, Blocks, zero_tail
 from gantry.archive.disk import Buffer, Disk, OpenFile, write_all
 from gantry.archive.outcome import Outcome, Reason, Refused
@@ -35,6 +35,8 @@ def refusal_for(error: OSError) -> Refused:
     """What a failed call on the disk means to who sent the object."""
     if error.errno in NO_ROOM:
         return Refused(Reason.OUT_OF_SPACE, Reason.OUT_OF_SPACE.value)
+    if error.errno == AWAY:
+        return Refused(Reason.UNREACHABLE, f"{Reason.UNREACHABLE.value} ({error.strerror})")
     return Refused(
         Reason.STORAGE, f"{Reason.STORAGE.value} ({errno.errorcode.get(error.errno or 0, 'error')})"
     )
@@ -52,11 +54,8 @@ def refusal_of(error: StorageError) -> Refused:
 def storage_error(error: OSError) -> StorageError:
     """The same for those who get errors raised."""
     refusal = refusal_for(error)
-    return (
-        OutOfSpace(refusal.message)
-        if refusal.reason is Reason.OUT_OF_SPACE
-        else StorageError(refusal.message)
-    )
+    kinds = {Reason.OUT_OF_SPACE: OutOfSpace, Reason.UNREACHABLE: Unreachable}
+    return kinds.get(refusal.reason, StorageError)(refusal.message)
 
 
 class _Digest(Protocol):

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from gantry.archive.disk import FILE_MODE
+from gantry.archive.disk import FILE_MODE, Disk, OsDisk
 from gantry.archive.index import Index
 from gantry.archive.index.sql_index import SqlIndex
 from gantry.errors import SettingsError, StorageError
@@ -84,8 +84,10 @@ class SqlIndexFiles:
                 file.rename(_side(self._path.with_name(f"index.broken-{at:%Y%m%dT%H%M%SZ}.sqlite"), suffix))
 
 
-def index_files_for(folder: Path, url: str, connections: int) -> IndexFiles:
+def index_files_for(folder: Path, url: str, connections: int, disk: Disk | None = None) -> IndexFiles:
     """The index of the archive in a folder: in the database at `url`, in the folder where that is empty.
+
+    `disk` holds the archive's files where that is not the folder.
 
     Raises SettingsError for a URL that cannot be read, or a database for which a library is missing.
     """
@@ -97,7 +99,7 @@ def index_files_for(folder: Path, url: str, connections: int) -> IndexFiles:
         raise SettingsError(
             f"an index in PostgreSQL needs psycopg: pip install 'gantry[postgres]' ({error})"
         ) from error
-    return PostgresIndexFiles(folder, url, connections)
+    return PostgresIndexFiles(disk or OsDisk(folder), url, connections)
 
 
 def _private(path: Path) -> Path:

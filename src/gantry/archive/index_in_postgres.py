@@ -9,9 +9,9 @@ from __future__ import annotations
 import logging
 import uuid
 from datetime import datetime
-from pathlib import Path
 
-from gantry.archive.disk import OsDisk, write_all
+from gantry.archive.blobs.files import INCOMING, write_durably
+from gantry.archive.disk import Disk, make_folders
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
 from gantry.archive.index.postgres_registry import FORMER, FRESH, IN_USE, Registry
@@ -28,9 +28,8 @@ _log = logging.getLogger(__name__)
 class PostgresIndexFiles:
     """The index in the database that `url` names, with one connection to write and `connections` to read."""
 
-    def __init__(self, folder: Path, url: str, connections: int) -> None:
-        self._folder = folder
-        self._disk = OsDisk(folder)
+    def __init__(self, disk: Disk, url: str, connections: int) -> None:
+        self._disk = disk
         self._server = Server.parse(url)
         self._connections = connections
         self._registry = Registry(self._server)
@@ -101,19 +100,15 @@ class PostgresIndexFiles:
         except FileNotFoundError:
             return ""
         except (OSError, ValueError) as error:
-            raise StorageError(f"{self._folder / ID_FILE} cannot be read: {error}") from error
+            raise StorageError(f"{ID_FILE} in the archive cannot be read: {error}") from error
 
     def _new_id(self) -> str:
-        made, unfinished = uuid.uuid4().hex, f"{ID_FILE}.new"
+        made, unfinished = uuid.uuid4().hex, f"{INCOMING}/{ID_FILE}"
         try:
+            make_folders(self._disk, INCOMING)
             if self._disk.exists(unfinished):
                 self._disk.unlink(unfinished)
-            file = self._disk.create(unfinished)
-            try:
-                write_all(file, [f"{made}\n".encode()])
-                file.sync()
-            finally:
-                file.close()
+            write_durably(self._disk, unfinished, [f"{made}\n".encode()])
             self._disk.replace(unfinished, ID_FILE)
             self._disk.sync_folder("")
         except OSError as error:

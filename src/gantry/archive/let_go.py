@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from gantry.archive.acts import ActEntry, ActKind, read_act
 from gantry.archive.blobs.files import ACTS, INCOMING, sync_folders, write_durably
 from gantry.archive.commit.committer import Committer
-from gantry.archive.disk import Disk, walk_files
+from gantry.archive.disk import Disk
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
 from gantry.archive.index.protocol import LetGo, VersionRow
@@ -121,7 +121,7 @@ def let_go_entry(disk: Disk, row: VersionRow) -> ActEntry:
 
 def finish(disk: Disk, index: Index) -> None:
     """Remove what the newest act let go and a crash has left. Raises OSError, StorageError."""
-    newest = walk_files(disk, ACTS)[-1:]
+    newest = disk.walk(ACTS)[-1:]
     for path in newest:
         with suppress(Corrupt):  # `verify` tells of it
             entries = [entry for entry in read_act(disk, path) if entry.kind is ActKind.LET_GO]

@@ -27,7 +27,7 @@ class Reason(Enum):
     TOO_LARGE = "the object, or a value in it, is larger than the limit"
     OUT_OF_SPACE = "there is no room for new objects"
     READ_ONLY = "the archive does not write since a write to its disk has failed"
-    UNREACHABLE = "the database of the index does not answer; nothing was kept"
+    UNREACHABLE = "the index or the object store does not answer; nothing was kept"
     STORAGE = "disk or index failed; nothing was kept"
 
 

@@ -26,7 +26,7 @@ from gantry.archive.acts import (
     read_whole_act,
 )
 from gantry.archive.blobs.files import ACTS, INCOMING, OBJECTS, object_path, parse_object_path, uid_name
-from gantry.archive.disk import Disk, walk_files
+from gantry.archive.disk import Disk
 from gantry.archive.index import AddVersion, Index, IndexChange
 from gantry.archive.index.protocol import AddRestore
 from gantry.archive.index_files import IndexFiles, closed_on_error
@@ -193,7 +193,7 @@ def fill(index: Index, folder: Folder, progress: Progress = no_progress) -> list
 
 def _acts(disk: Disk, skipped: list[Skipped]) -> dict[str, Act]:
     acts: dict[str, Act] = {}
-    for path in walk_files(disk, ACTS):
+    for path in disk.walk(ACTS):
         try:
             acts[path] = read_whole_act(disk, path)
         except Corrupt as error:
@@ -244,7 +244,7 @@ def _events(
     }
     # An edited object may have been let go since, and then only that act is there
     nothing: tuple[int, ActEntry | None] = (0, None)
-    for path in walk_files(disk, OBJECTS):
+    for path in disk.walk(OBJECTS):
         name = parse_object_path(path)
         if name is None:
             skipped.append((path, "not the name of an object"))

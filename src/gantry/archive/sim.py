@@ -25,7 +25,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gantry.archive.disk import BLOCK_BYTES, Buffer, FileStat, FolderEntry, LogFile, OpenFile
+from gantry.archive.disk import (
+    BLOCK_BYTES,
+    Buffer,
+    FileStat,
+    FolderEntry,
+    LogFile,
+    OpenFile,
+    renamed_one_by_one,
+    walked,
+)
 
 DEFAULT_CAPACITY = 1 << 40
 
@@ -211,6 +220,9 @@ class SimDisk:
                 raise FileExistsError(errno_module.EEXIST, "exists", new)
             self._move(old, new)
 
+    def rename_all(self, names: Sequence[tuple[str, str]]) -> list[OSError | None]:
+        return renamed_one_by_one(self, names)
+
     def replace(self, old: str, new: str) -> None:
         with self.call(f"replace {old} {new}"):
             folder, leaf = self._place(new)
@@ -264,6 +276,9 @@ class SimDisk:
             names = self._folder(name).names
             return [FolderEntry(n, isinstance(names[n], _Folder)) for n in sorted(names)]
 
+    def walk(self, name: str) -> list[str]:
+        return walked(self, name)
+
     def free_space(self) -> int:
         with self.call("free_space"):
             return max(0, self.capacity - self._used)
@@ -272,6 +287,9 @@ class SimDisk:
         return None
 
     # --- within --------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
     def _fault(self) -> _Fault | None:
         if self._fault_chance and self._random.random() < self._fault_chance:

@@ -23,7 +23,7 @@ from gantry.archive.blobs.files import (
 )
 from gantry.archive.clock import Clock
 from gantry.archive.damage import Damage
-from gantry.archive.disk import Disk, walk_files
+from gantry.archive.disk import Disk
 from gantry.archive.edits.take_back import take_back
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
@@ -75,7 +75,7 @@ def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
 
 
 def _open_index(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock) -> Index:
-    if not index_files.exists() and (journal.count or walk_files(disk, OBJECTS) or walk_files(disk, ACTS)):
+    if not index_files.exists() and (journal.count or disk.walk(OBJECTS) or disk.walk(ACTS)):
         return _rebuild(disk, index_files, journal, clock, "the index is missing")
     try:
         index = index_files.open()
@@ -117,7 +117,7 @@ def _rebuild(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock
 def _set_aside_orphan_acts(disk: Disk, index: Index, clock: Clock) -> None:
     """Acts come one after the other, so only the newest can be without rows."""
     moved = False
-    for path in reversed(walk_files(disk, ACTS)):
+    for path in reversed(disk.walk(ACTS)):
         if is_known_act(disk, index, path):
             break
         take_back(disk, index, path, clock.now())

@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gantry.archive.acts import Act, ActEntry, ActKind, act_number, read_whole_act
-from gantry.archive.blobs.files import ACTS, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
+from gantry.archive.blobs.files import ACTS, AWAY, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
 from gantry.archive.commit.committer import Committer
 from gantry.archive.damage import Damage
-from gantry.archive.disk import Disk, walk_files
+from gantry.archive.disk import Disk
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import EditFilter, Finding, Index, VersionKind, VersionRow
 from gantry.archive.index_files import IndexFiles
@@ -143,6 +143,8 @@ class Verifier:
             survey.note(MISSING_FILE, path)
             return
         except OSError as error:
+            if error.errno == AWAY:
+                raise
             survey.note(WRONG_DIGEST, path, f"unreadable: {error.strerror}", location.dataset_sha256.hex())
             return
         if body != location.dataset_sha256:
@@ -153,7 +155,7 @@ class Verifier:
     # --- files to rows -----------------------------------------------------------------------------
 
     def _check_files(self, index: Index, survey: _Survey) -> None:
-        extra = [path for path in walk_files(self.disk, OBJECTS) if path not in survey.paths]
+        extra = [path for path in self.disk.walk(OBJECTS) if path not in survey.paths]
         if not extra:
             return
         # What was committed while we looked has its row by now.
@@ -167,7 +169,7 @@ class Verifier:
                 survey.note(EXTRA_FILE, path)
 
     def _check_acts(self, index: Index, survey: _Survey) -> None:
-        present = set(walk_files(self.disk, ACTS))
+        present = set(self.disk.walk(ACTS))
         for path in sorted(survey.acts - present):
             survey.note(MISSING_ACT, path)
         for path in sorted(present):

@@ -58,16 +58,9 @@ def open_archive(settings: Settings) -> Archive:
             f"the archive in {settings.data} is being served by process {running.pid} at {running.page} ; "
             "stop that first"
         )
-    from gantry.archive.archive import Archive, Options
-    from gantry.archive.index_files import index_files_for
+    from gantry.archive.places import Places, options_of
 
-    options = Options(
-        same_uid=settings.same_uid,
-        reserve_bytes=settings.reserve_bytes,
-        max_object_bytes=settings.max_object_bytes,
-    )
-    index_files = index_files_for(settings.data, settings.index.url, settings.index_connections)
-    return Archive.open(settings.data, options, index_files=index_files)
+    return Places.of(settings).open(options_of(settings))
 
 
 def _is_alive(pid: int) -> bool:

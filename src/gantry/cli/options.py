@@ -26,17 +26,24 @@ config_option = click.option(
 aet_option = click.option("--aet", help="Our AE title.")
 
 
-def _remember_index(context: click.Context, _: click.Parameter, value: str | None) -> None:
-    context.meta[_INDEX] = value
+def _remember(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    context.meta[f"gantry.{parameter.name}"] = value
 
 
-_INDEX = "gantry.index"
+# It is settings_from that asks for their values, for all commands alike
 index_option = click.option(
     "--index",
     metavar="URL",
     help="Database of the index, postgresql://USER@HOST/DATABASE. Default: a file in the folder.",
-    callback=_remember_index,
-    expose_value=False,  # it is settings_from that asks for it, for all commands alike
+    callback=_remember,
+    expose_value=False,
+)
+store_option = click.option(
+    "--store",
+    metavar="URL",
+    help="Bucket of the objects, s3://BUCKET/PREFIX, gs://... or az://... Default: files in the folder.",
+    callback=_remember,
+    expose_value=False,
 )
 peer_option = click.option(
     "-p",
@@ -49,7 +56,7 @@ peer_option = click.option(
 
 def archive_options(command: _F) -> _F:
     """Options of a command that works on our archive."""
-    return data_option(index_option(config_option(json_option(command))))
+    return data_option(store_option(index_option(config_option(json_option(command)))))
 
 
 def network_options(command: _F) -> _F:
@@ -64,5 +71,6 @@ def settings_from(config_file: Path | None = None, **arguments: Any) -> Resolved
 
     context = click.get_current_context(silent=True)
     if context is not None:
-        arguments.setdefault("index", context.meta.get(_INDEX))
+        for name in ("index", "store"):
+            arguments.setdefault(name, context.meta.get(f"gantry.{name}"))
     return resolve(arguments, config_file=config_file)

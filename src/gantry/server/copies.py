@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gantry.archive.backup.store import Store
+from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.clock import SystemClock
 from gantry.archive.disk import OsDisk
 from gantry.archive.records import Location
@@ -23,7 +24,7 @@ from gantry.client.sinks import OUT_OF_RESOURCES, STORED, Arriving, Reception, V
 from gantry.dimse.negotiation import ProposedContext
 from gantry.errors import ConnectError, NotFound
 from gantry.server.traces import outgoing_headers
-from gantry.settings import RemoteAe, Settings
+from gantry.settings import BUCKETS, RemoteAe, Settings
 from gantry.standard.query_keys import Level
 
 FETCH_S = 600.0
@@ -58,6 +59,28 @@ class BackupCopies:
     def fetch(self, location: Location, folder: Path, is_over: IsOver) -> Path | None:
         found = Store(OsDisk(self.place), SystemClock()).find(location)
         return None if found is None else self.place / found
+
+
+@dataclass(frozen=True, slots=True)
+class BucketCopies:
+    """Another bucket that holds the same objects, as stores replicate them."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url.partition("?")[0]
+
+    def fetch(self, location: Location, folder: Path, is_over: IsOver) -> Path | None:
+        path = folder / "from-bucket.dcm"
+        try:
+            with path.open("wb") as file:
+                for piece in Bucket.open(self.url).pieces(location.path):
+                    file.write(piece)
+                    if is_over():
+                        return None
+        except FileNotFoundError:
+            return None
+        return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +147,8 @@ def copies_from(settings: Settings) -> tuple[Copies, ...]:
 def _copies(name: str, settings: Settings) -> Copies:
     if name.startswith(("http://", "https://")):
         return WebCopies(name)
+    if name.startswith(BUCKETS):
+        return BucketCopies(name)
     if name.startswith(("/", "~")):
         return BackupCopies(Path(name).expanduser())
     known = next((peer for peer in settings.peers if peer.aet == name), None)

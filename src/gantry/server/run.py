@@ -20,8 +20,8 @@ from pathlib import Path
 import msgspec
 import uvicorn
 
-from gantry.archive.archive import Archive, Options
-from gantry.archive.index_files import IndexFiles, index_files_for
+from gantry.archive.archive import Archive
+from gantry.archive.places import Places, options_of
 from gantry.client.sockets import listening_socket
 from gantry.errors import ConnectError
 from gantry.server.app import build_app
@@ -65,15 +65,6 @@ class Serving:
         return f"http://{self.http}/"
 
 
-def archive_options(settings: Settings) -> Options:
-    """The part of all settings that concerns the archive."""
-    return Options(
-        same_uid=settings.same_uid,
-        reserve_bytes=settings.reserve_bytes,
-        max_object_bytes=settings.max_object_bytes,
-    )
-
-
 async def serve(settings: Settings, ready: Callable[[Serving], None]) -> None:
     """Serve until SIGTERM or SIGINT; calls `ready` once both doors are open.
 
@@ -92,10 +83,9 @@ async def serve(settings: Settings, ready: Callable[[Serving], None]) -> None:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Serving]:
     """Serve for as long as the context lasts."""
-    index_files = index_files_for(settings.data, settings.index.url, settings.index_connections)
     traces = traces_to(settings.traces)
     try:
-        async with _serving(settings, index_files, traces) as running:
+        async with _serving(settings, traces) as running:
             yield running
     finally:
         if traces is not None:
@@ -103,12 +93,8 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
 
 
 @asynccontextmanager
-async def _serving(
-    settings: Settings, index_files: IndexFiles, traces: Traces | None
-) -> AsyncIterator[Serving]:
-    archive = await asyncio.to_thread(
-        Archive.open, settings.data, archive_options(settings), index_files=index_files
-    )
+async def _serving(settings: Settings, traces: Traces | None) -> AsyncIterator[Serving]:
+    archive = await asyncio.to_thread(Places.of(settings).open, options_of(settings))
     decoders = Decoders()
     try:
         metrics = Metrics()

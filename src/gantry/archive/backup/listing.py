@@ -11,7 +11,7 @@ from gantry.archive.acts import read_act
 from gantry.archive.backup.manifest import ELSEWHERE, FORMAT, NO_BYTES, Act, Encoder, Head, Version
 from gantry.archive.blobs.files import ACTS
 from gantry.archive.commit.committer import Committer
-from gantry.archive.disk import Disk, walk_files
+from gantry.archive.disk import Disk
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index, VersionRow
 from gantry.archive.startup import is_known_act
@@ -71,7 +71,7 @@ def _version(row: VersionRow) -> Version:
 
 def _committed_acts(disk: Disk, index: Index) -> list[str]:
     """All acts but one that failed and could not be removed, which only the newest can be."""
-    acts = walk_files(disk, ACTS)
+    acts = disk.walk(ACTS)
     while acts and not _counts(disk, index, acts[-1]):
         acts.pop()
     return acts

@@ -24,7 +24,7 @@ from gantry.archive.backup.manifest import (
 )
 from gantry.archive.backup.store import Store
 from gantry.archive.blobs.files import ACTS, DRAFTS
-from gantry.archive.disk import Disk, walk_files
+from gantry.archive.disk import Disk
 from gantry.archive.incoming import storage_error
 from gantry.archive.reindex import Progress, no_progress
 from gantry.errors import Corrupt
@@ -112,7 +112,7 @@ class _Run:
                 progress(done, head.versions)
         for path in acts:
             self._act(path)
-        for path in walk_files(self._source, DRAFTS):
+        for path in self._source.walk(DRAFTS):
             self._draft(path)
 
     def finish(self) -> Taken:

@@ -27,7 +27,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gantry.archive.disk import Buffer, Disk, LogFile, OpenFile, walk_files, write_all
+from gantry.archive.disk import Buffer, Disk, LogFile, OpenFile, write_all
 from gantry.archive.records import InstanceKey
 
 OBJECTS = "objects"
@@ -43,6 +43,8 @@ RESTORING = "restoring.json"
 FOLDERS = (OBJECTS, INCOMING, ACTS, RECEIVED, LOST_FOUND, CACHE, LOG, DRAFTS)
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+AWAY = errno.EHOSTUNREACH
+"""Of an object store that does not answer; no file system gives it for a file of its own."""
 
 MAXIMUM_UID_LENGTH = 64  # PS3.5 9.1
 
@@ -119,7 +121,7 @@ def prepare_folders(disk: Disk) -> None:
 
 def wipe_incoming(disk: Disk) -> int:
     """Remove what was being received when the last run ended; answers the number of files (N4)."""
-    names = walk_files(disk, INCOMING)
+    names = disk.walk(INCOMING)
     for name in names:
         disk.unlink(name)
     return len(names)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from gantry.archive.acts import ActEntry, EditHead
 from gantry.archive.commit.arrival import Arrival
-from gantry.archive.index.protocol import CurrentVersion, IndexChange
+from gantry.archive.index.protocol import AddEdit, CurrentVersion, IndexChange, change_key
 from gantry.archive.outcome import Outcome
+from gantry.archive.received import Receipt
 from gantry.archive.records import InstanceKey
 
 
@@ -29,6 +31,8 @@ class Batch:
     # The temporary names that published files had
     staged: dict[str, str] = field(default_factory=dict)
     # Instances as they will be after this batch, and all object versions of those looked at closely.
+    # Objects that are to get their names, each with the receipt of it
+    naming: list[tuple[str, Receipt]] = field(default_factory=list)
     state: dict[InstanceKey, CurrentVersion] = field(default_factory=dict)
     kept: dict[InstanceKey, dict[tuple[bytes, str], int]] = field(default_factory=dict)
     # Instances of which an edit made what is current, or what is current in another form
@@ -38,3 +42,9 @@ class Batch:
     # Object versions whose bytes are known to be damaged
     damaged: set[tuple[InstanceKey, int | None]] = field(default_factory=set)
     answers: list[tuple[Arrival, Outcome]] = field(default_factory=list)
+
+    def without(self, keys: Set[InstanceKey]) -> None:
+        """Leave out all that was to happen to these instances."""
+        self.changes = [c for c in self.changes if isinstance(c, AddEdit) or change_key(c) not in keys]
+        self.acts = [act for act in self.acts if act.key not in keys]
+        self.answers = [(a, outcome) for a, outcome in self.answers if a.record.key not in keys]

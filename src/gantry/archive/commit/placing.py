@@ -10,7 +10,6 @@ from gantry.archive.blobs.files import object_path
 from gantry.archive.clock import Stamps
 from gantry.archive.commit.arrival import Arrival, bytes_of, unchanged
 from gantry.archive.commit.batch import Batch
-from gantry.archive.commit.publish import Publisher
 from gantry.archive.commit.rows import Rows
 from gantry.archive.index.protocol import AddRestore, AddVersion, CurrentVersion, VersionRow
 from gantry.archive.outcome import NewVersion, Reason, Refused, Stored
@@ -26,14 +25,13 @@ class Placing:
     earlier version are no others: a scanner may send again what has since been kept in a smaller form.
     """
 
-    def __init__(self, rows: Rows, publisher: Publisher, stamps: Stamps, policy: str) -> None:
+    def __init__(self, rows: Rows, stamps: Stamps, policy: str) -> None:
         self._rows = rows
-        self._publisher = publisher
         self._stamps = stamps
         self._policy = policy
 
     def place(self, arrival: Arrival, batch: Batch) -> None:
-        """Decide what becomes of one arrival and give it its final name. Raises OSError, StorageError."""
+        """Decide what becomes of one arrival, and which name it gets. Raises StorageError."""
         record = arrival.record
         current = batch.state.get(record.key)
         if arrival.replaces is not None:
@@ -121,9 +119,7 @@ class Placing:
             )
         else:
             path = object_path(record.key, number, aside=aside)
-            if not batch.is_logged:
-                self._publisher.note(Receipt(0, record.key, number, at, record.origin, path))
-            self._publisher.publish(arrival.staged, path, batch)
+            batch.naming.append((arrival.staged, Receipt(0, record.key, number, at, record.origin, path)))
             record = record.placed(path, at)
         batch.changes.append(AddVersion(record, number, aside))
         before = batch.state.get(record.key)

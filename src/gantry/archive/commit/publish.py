@@ -13,7 +13,7 @@ from gantry.archive.clock import Stamps
 from gantry.archive.commit.batch import Batch
 from gantry.archive.disk import Disk
 from gantry.archive.lost_found import set_aside
-from gantry.archive.received import Receipt
+from gantry.archive.records import InstanceKey
 from gantry.archive.renames import Renames
 
 _log = logging.getLogger(__name__)
@@ -37,9 +37,32 @@ class Publisher:
         """All that was named before is committed, or was withdrawn. Raises OSError."""
         self._renames.begin_batch()
 
-    def note(self, receipt: Receipt) -> None:
-        """`receipt` is about to get its path, for the next start to know. Raises OSError."""
-        self._renames.note(receipt)
+    def publish_all(self, batch: Batch) -> dict[InstanceKey, OSError]:
+        """Give all objects of the batch their final names; answers those that could not be given theirs."""
+        failed: dict[InstanceKey, OSError] = {}
+        named: list[tuple[str, str]] = []
+        keys: list[InstanceKey] = []
+        for staged, receipt in batch.naming:
+            try:
+                self._prepare_folder(receipt.path.rpartition("/")[0], batch)
+                if not batch.is_logged:
+                    self._renames.note(receipt)
+            except OSError as error:
+                failed[receipt.key] = error
+            else:
+                named.append((staged, receipt.path))
+                keys.append(receipt.key)
+        for key, (staged, path), problem in zip(keys, named, self._disk.rename_all(named), strict=True):
+            if isinstance(problem, FileNotFoundError | FileExistsError):
+                try:
+                    self.publish(staged, path, batch)
+                except OSError as error:
+                    failed[key] = error
+            elif problem is not None:
+                failed[key] = problem
+            else:
+                self._note_published(staged, path, batch)
+        return failed
 
     def publish(self, staged: str, path: str, batch: Batch) -> None:
         """Give a staged file its final name. Raises OSError."""
@@ -52,9 +75,12 @@ class Publisher:
             self._durable_folders.clear()
             self._prepare_folder(folder, batch)
             self._rename(staged, path)
+        self._note_published(staged, path, batch)
+
+    def _note_published(self, staged: str, path: str, batch: Batch) -> None:
         batch.published.append(path)
         batch.staged[path] = staged
-        batch.folders.add(folder)
+        batch.folders.add(path.rpartition("/")[0])
 
     def write_act(self, batch: Batch) -> None:
         """Write the acts of the batch, if it has any, into one file. Raises OSError, SyncFailed."""

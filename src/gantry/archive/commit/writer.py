@@ -44,7 +44,7 @@ class Writer:
         self._rows = rows
         self._writable = writable
         self._publisher = Publisher(disk, stamps, act_count)
-        self._placing = Placing(rows, self._publisher, stamps, policy)
+        self._placing = Placing(rows, stamps, policy)
         self._syncs = ThreadPoolExecutor(1, thread_name_prefix="gantry-sync")
 
     def write(self, arrivals: Sequence[Arrival], *, is_logged: bool = False) -> None:
@@ -157,12 +157,14 @@ class Writer:
             self._publisher.begin_batch()
         batch.state = self._rows.index.lookup({arrival.record.key for arrival in arrivals})
         for arrival in arrivals:
-            try:
-                self._placing.place(arrival, batch)
-            except SyncFailed:
-                raise
-            except OSError as error:
-                arrival.outcome = refusal_for(error)
+            self._placing.place(arrival, batch)
+        failed = self._publisher.publish_all(batch)
+        if failed:
+            # What came of the same instance after it was placed behind it, and comes again with it
+            batch.without(failed.keys())
+            for arrival in arrivals:
+                if arrival.record.key in failed:
+                    arrival.outcome = refusal_for(failed[arrival.record.key])
         applied: list[IndexChange] = []
         if batch.changes:
             applied = self._add_rows_when_durable(batch)

@@ -1,0 +1,264 @@
+"""A bucket of an object store (S3, GCS, Azure), as few calls as an archive needs, with errors like a disk's.
+
+A put is durable and whole when it is answered, so there is nothing to be synced. Each object carries the
+SHA-256 of its bytes as an attribute, put there by who wrote it; whoever reads the whole object compares
+them, so that bytes that turned on the way or in the store are never taken for what was acknowledged. On the
+way in the signed request holds the same digest, and the store refuses what does not agree with it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
+
+from gantry.archive.blobs.files import AWAY
+from gantry.archive.disk import Buffer, FileStat
+from gantry.errors import SettingsError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+MULTIPART_BYTES = 8 << 20
+"""From here on an object goes up in pieces of this size, several at once; smaller ones in one request."""
+_PIECES_AT_ONCE = 4
+_RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
+"""Who sends an object waits no longer than senders do; then it is refused and may be sent again."""
+_CLIENT = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
+_DIGEST = "sha256"
+_BLOCK = 1 << 20
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What lies under a prefix: names of objects, and of what else begins there, up to the next ``/``."""
+
+    objects: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A place in an object store. All methods raise OSError as a disk would: with `AWAY` where the store does
+    not answer, FileNotFoundError, FileExistsError, PermissionError; for any number of threads."""
+
+    url: str
+    store: ObjectStore = field(repr=False)
+
+    @classmethod
+    def open(cls, url: str) -> Bucket:
+        """The bucket at ``s3://BUCKET/PREFIX``, ``gs://`` or ``az://``; what stands behind ``?`` are
+        settings of the store, like ``endpoint=`` and ``region=``. Credentials come from the environment, as
+        for the tools of each store.
+
+        Raises SettingsError for a URL that cannot be read, or a library that is missing.
+        """
+        try:
+            from obstore.exceptions import BaseError
+            from obstore.store import from_url
+        except ImportError as error:
+            raise SettingsError(
+                f"an object store needs obstore: pip install 'gantry[s3]' ({error})"
+            ) from error
+        parts = urlsplit(url)
+        config: dict[str, Any] = dict(parse_qsl(parts.query))
+        if parts.scheme == "s3":
+            config.setdefault("checksum_algorithm", "SHA256")
+        # An address without TLS is an explicit choice, made by writing it down
+        plain = config.get("endpoint", os.environ.get("AWS_ENDPOINT_URL", "")).startswith("http://")
+        try:
+            # Which settings there are depends on the store, which says of any other that it has none
+            settings: dict[str, Any] = {"config": config, "retry_config": _RETRY}
+            settings["client_options"] = {**_CLIENT, "allow_http": plain}
+            store = from_url(urlunsplit(parts._replace(query="")), **settings)
+        except (BaseError, ValueError, TypeError) as error:
+            raise SettingsError(f"the object store {url} cannot be used: {_first_line(error)}") from error
+        return cls(url, store)
+
+    def put(self, name: str, data: Buffer, *, replacing: bool = False) -> None:
+        """Keep bytes under a name; FileExistsError, and nothing done, if it is taken, unless `replacing`."""
+        import obstore
+
+        attributes = {_DIGEST: hashlib.sha256(data).hexdigest()}
+        with _as_os_errors(name):
+            obstore.put(
+                self.store,
+                name,
+                bytes(data),
+                attributes=attributes,
+                mode="overwrite" if replacing else "create",
+                use_multipart=False,
+            )
+
+    def put_file(self, name: str, file: Path, *, replacing: bool = False) -> None:
+        """Keep a file of any size under a name, whole or not at all; see `put`.
+
+        A large one goes up in pieces, for which stores have no way to ask for a free name: it is looked for
+        before, and who calls sees that nobody else takes it meanwhile.
+        """
+        import obstore
+
+        if file.stat().st_size <= MULTIPART_BYTES:
+            self.put(name, file.read_bytes(), replacing=replacing)
+            return
+        if not replacing and self.exists(name):
+            raise FileExistsError(errno.EEXIST, "an object has this name already", name)
+        attributes = {_DIGEST: _digest_of(file)}
+        with _as_os_errors(name):
+            obstore.put(
+                self.store,
+                name,
+                file,
+                attributes=attributes,
+                use_multipart=True,
+                chunk_size=MULTIPART_BYTES,
+                max_concurrency=_PIECES_AT_ONCE,
+            )
+
+    def get(self, name: str) -> bytes:
+        """All bytes of an object, which are those that were put. Raises OSError with EIO where they are
+        not.
+        """
+        return b"".join(bytes(piece) for piece in self.pieces(name))
+
+    def pieces(self, name: str, *, check: bool = True) -> Iterator[memoryview]:
+        """All bytes of an object, about a megabyte at a time.
+
+        With `check` the last comes only if all are those that were put. Raises OSError with EIO where they
+        are not.
+        """
+        import obstore
+
+        with _as_os_errors(name):
+            answer = obstore.get(self.store, name)
+            expected = str(answer.attributes.get(_DIGEST, ""))
+            stream = iter(answer.stream(min_chunk_size=_BLOCK))
+        digest, held = hashlib.sha256(), memoryview(b"")
+        while True:
+            with _as_os_errors(name):
+                piece = next(stream, None)
+            if piece is None:
+                break
+            if held:
+                yield held
+            held = memoryview(piece)
+            digest.update(held)
+        if check and expected and digest.hexdigest() != expected:
+            raise _turned(name)
+        if held:
+            yield held
+
+    def get_range(self, name: str, start: int, end: int) -> tuple[bytes, int]:
+        """Bytes from `start` up to `end`, fewer where the object ends, and the size of the object.
+
+        Where that is all of it, it is what was put. Raises OSError with EIO where it is not.
+        """
+        import obstore
+
+        try:
+            with _as_os_errors(name):
+                answer = obstore.get(self.store, name, options={"range": (start, end)})
+                data, size = bytes(answer.bytes()), int(answer.meta["size"])
+        except OSError as error:
+            if error.errno != AWAY or start < (size := self.stat(name).size):
+                raise
+            return b"", size  # stores refuse a range that begins behind the end
+        expected = str(answer.attributes.get(_DIGEST, ""))
+        if len(data) == size and expected and hashlib.sha256(data).hexdigest() != expected:
+            raise _turned(name)
+        return data, size
+
+    def stat(self, name: str) -> FileStat:
+        """Size of an object, and when it was put."""
+        import obstore
+
+        with _as_os_errors(name):
+            found = obstore.head(self.store, name)
+        return FileStat(found["size"], round(found["last_modified"].timestamp() * 1e9))
+
+    def exists(self, name: str) -> bool:
+        """Whether there is an object of this name."""
+        try:
+            self.stat(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def copy(self, old: str, new: str) -> None:
+        """Give the store a second object of the same bytes, in place of one that has the new name."""
+        import obstore
+
+        with _as_os_errors(old):
+            obstore.copy(self.store, old, new)
+
+    def delete(self, name: str) -> None:
+        """Remove an object; one that is not there is no error to any store."""
+        import obstore
+
+        with suppress(FileNotFoundError), _as_os_errors(name):
+            obstore.delete(self.store, name)
+
+    def list_folder(self, prefix: str) -> Listed:
+        """What lies directly under a prefix, without its ``/``."""
+        import obstore
+
+        with _as_os_errors(prefix):
+            found = obstore.list_with_delimiter(self.store, prefix or None)
+        objects = tuple(str(one["path"]) for one in found["objects"])
+        return Listed(objects, tuple(str(path) for path in found["common_prefixes"]))
+
+    def walk(self, prefix: str) -> Iterator[str]:
+        """The names of all objects under a prefix, as the store lists them: in the order of their bytes."""
+        import obstore
+
+        with _as_os_errors(prefix):
+            pages = iter(obstore.list(self.store, prefix or None))
+        while True:
+            with _as_os_errors(prefix):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from (str(one["path"]) for one in page)
+
+
+@contextmanager
+def _as_os_errors(name: str) -> Iterator[None]:
+    from obstore import exceptions
+
+    try:
+        yield
+    except (exceptions.NotFoundError, FileNotFoundError) as error:
+        raise FileNotFoundError(errno.ENOENT, "there is no such object", name) from error
+    except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
+        raise FileExistsError(errno.EEXIST, "an object has this name already", name) from error
+    except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+        raise PermissionError(errno.EACCES, "the object store does not let us", name) from error
+    except exceptions.BaseError as error:
+        _log.debug("the object store failed: %s", error)
+        raise OSError(AWAY, f"the object store fails ({_first_line(error)[:200]})", name) from error
+
+
+def _turned(name: str) -> OSError:
+    return OSError(errno.EIO, "what the object store gives is not what was put there", name)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _digest_of(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb", buffering=0) as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

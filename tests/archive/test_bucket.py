@@ -1,0 +1,284 @@
+"""An archive whose objects lie in a bucket of a real object store."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from buckets import SMALL, allowed, bucket_url
+from gantry.archive.archive import Archive, Options
+from gantry.archive.blobs.bucket import Bucket
+from gantry.archive.blobs.files import object_path
+from gantry.archive.blobs.read_cache import WHOLE, ReadCache
+from gantry.archive.blobs.store_disk import BLOCK, StoreDisk
+from gantry.archive.edits.model import EditKind, EditRequest, Target
+from gantry.archive.outcome import NewVersion, Outcome, Reason, Refused, Stored, Unchanged
+from gantry.archive.places import READ_CACHE, Places
+from gantry.errors import Corrupt, SettingsError, StorageError, Unreachable
+from gantry.server.copies import copies_from
+from gantry.settings import Settings
+from postgres import PostgresServer
+from stored_objects import SCANNER, key_of, part10, uid
+from swift import SwiftServer
+
+pytestmark = pytest.mark.peer
+
+
+@pytest.fixture
+def store(object_store_server: SwiftServer) -> Iterator[str]:
+    """A new bucket."""
+    with allowed(object_store_server):
+        yield bucket_url(object_store_server)
+
+
+def opened(folder: Path, store: str, options: Options = SMALL, **places: object) -> Archive:
+    return Places(folder, store=store, **places).open(options)  # type: ignore[arg-type]
+
+
+def keep(archive: Archive, *numbers: int, **values: object) -> Outcome:
+    return archive.store([part10(*numbers, **values)], SCANNER)  # type: ignore[arg-type]
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_what_is_acknowledged_is_in_the_bucket_and_nowhere_else(store: str, tmp_path: Path) -> None:
+    small, large = part10(1, 1, 1), part10(1, 1, 2, pixels=bytes(range(256)) * (11 << 12))
+    with opened(tmp_path / "one", store) as archive:
+        for data in (small, large):
+            assert isinstance(archive.store([data], SCANNER), Stored)
+        bucket = Bucket.open(store)
+        assert bucket.get(object_path(key_of(1, 1, 1), 1)) == small
+        assert bucket.get(object_path(key_of(1, 1, 2), 1)) == large
+        assert not archive.is_behind
+    # This machine is lost with all that was on it
+    shutil.rmtree(tmp_path / "one")
+    with opened(tmp_path / "two", store) as archive:
+        found = {one.key: archive.read(one, check=True) for one in archive.locate()}
+    assert found == {key_of(1, 1, 1): small, key_of(1, 1, 2): large}
+
+
+def test_n12_another_machine_makes_the_same_index_from_the_bucket(store: str, tmp_path: Path) -> None:
+    with opened(tmp_path / "one", store) as archive:
+        for number in range(1, 6):
+            assert isinstance(keep(archive, 1, 1, number), Stored)
+        assert isinstance(keep(archive, 1, 1, 1, comment="other"), NewVersion)
+        assert isinstance(keep(archive, 1, 1, 2), Unchanged)
+        archive.delete(uid(1), uid(1, 1), uid(1, 1, 3))
+        archive.delete(uid(1), uid(1, 1), uid(1, 1, 4))
+        archive.restore(uid(1), uid(1, 1), uid(1, 1, 4))
+        edit = EditRequest(
+            EditKind.MODIFY, Target(study=uid(1)), "a mistake", "Ada", {"PatientName": "New^Name"}
+        )
+        archive.edit(edit)
+        assert archive.verify().findings == ()
+        before = list(archive.index.canonical_dump())
+        assert archive.reindex().versions == archive.index.stats().versions
+        assert list(archive.index.canonical_dump()) == before
+    with opened(tmp_path / "two", store) as archive:
+        assert list(archive.index.canonical_dump()) == before
+        assert archive.verify().findings == ()
+
+
+def test_with_an_index_in_postgresql_nothing_is_left_on_the_machine(
+    store: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url = postgres.fresh_url()
+    with opened(tmp_path / "one", store, index=url) as archive:
+        assert isinstance(keep(archive, 1, 1, 1), Stored)
+        before = list(archive.index.canonical_dump())
+        epoch = archive.epoch
+    shutil.rmtree(tmp_path / "one")
+    with opened(tmp_path / "two", store, index=url) as archive:
+        assert archive.epoch == epoch  # it was not made anew
+        assert list(archive.index.canonical_dump()) == before
+        assert archive.read(archive.locate()[0], check=True) == part10(1, 1, 1)
+
+
+def test_an_orphan_of_other_bytes_is_set_aside(store: str, tmp_path: Path) -> None:
+    path = object_path(key_of(1, 1, 1), 1)
+    bucket = Bucket.open(store)
+    with opened(tmp_path, store) as archive:
+        bucket.put(path, b"what a crash has left")
+        assert isinstance(keep(archive, 1, 1, 1), Stored)
+        assert archive.verify().findings == ()
+    assert bucket.get(path) == part10(1, 1, 1)
+    (aside,) = bucket.walk("lost-found")
+    assert bucket.get(aside) == b"what a crash has left"
+
+
+def test_an_orphan_of_the_same_bytes_becomes_the_object(store: str, tmp_path: Path) -> None:
+    with opened(tmp_path, store) as archive:
+        Bucket.open(store).put(object_path(key_of(1, 1, 1), 1), part10(1, 1, 1))
+        assert isinstance(keep(archive, 1, 1, 1), Stored)
+        assert list(Bucket.open(store).walk("lost-found")) == []
+
+
+def test_n14_rot_in_the_bucket_is_found_and_never_served(store: str, tmp_path: Path) -> None:
+    whole = part10(1, 1, 1, pixels=bytes(3000))
+    path = object_path(key_of(1, 1, 1), 1)
+    with opened(tmp_path, store) as archive:
+        archive.store([whole], SCANNER)
+        location = archive.locate()[0]
+        bucket = Bucket.open(store)
+        import obstore
+
+        rotten = bytearray(whole)
+        rotten[2500] ^= 1
+        obstore.put(bucket.store, path, bytes(rotten), attributes={"sha256": sha(whole)})
+        # what is here was read before; what is not is compared with its digest when it comes
+        assert archive.read(location) == whole
+        shutil.rmtree(tmp_path / READ_CACHE)
+        with pytest.raises(StorageError, match="not what was put"):
+            archive.read(location)
+        (finding,) = archive.verify(rows=False).findings
+        assert (finding.kind, finding.where) == ("wrong digest", path)
+        with pytest.raises(Corrupt):
+            archive.locate() and archive.read(archive.locate()[0])
+
+
+def test_a_damaged_object_is_healed_from_a_second_bucket(
+    store: str, object_store_server: SwiftServer, tmp_path: Path
+) -> None:
+    import obstore
+
+    other = bucket_url(object_store_server)
+    with opened(tmp_path / "other", other) as archive:
+        archive.store([part10(1, 1, 1)], SCANNER)
+    with opened(tmp_path / "data", store) as archive:
+        archive.store([part10(1, 1, 1)], SCANNER)
+        location = archive.locate()[0]
+        obstore.put(Bucket.open(store).store, location.path, part10(1, 1, 1)[:-2] + b"??")
+        assert "wrong digest" in str(archive.look_at(location, lambda size: True))
+        (copies,) = copies_from(Settings(heal_from=(other,)))
+        offer = copies.fetch(location, tmp_path, lambda: False)
+        assert offer is not None
+        assert archive.heal(location, offer)
+        assert not archive.damaged()
+        assert archive.verify().findings == ()
+
+
+def test_a_frame_of_a_large_object_costs_the_blocks_it_lies_in(store: str, tmp_path: Path) -> None:
+    pixels = bytes(range(256)) * (6 * BLOCK // 256)
+    with opened(tmp_path, store) as archive:
+        archive.store([part10(1, 1, 1, pixels=pixels)], SCANNER)
+    shutil.rmtree(tmp_path / READ_CACHE)
+    with opened(tmp_path, store) as archive:
+        location = archive.locate()[0]
+        start = location.file_size - len(pixels)
+        assert archive.read_range(location, start + 4 * BLOCK, 1000) == pixels[4 * BLOCK : 4 * BLOCK + 1000]
+        cached = sum(file.stat().st_size for file in (tmp_path / READ_CACHE).rglob("*") if file.is_file())
+        assert BLOCK <= cached < 2 * BLOCK
+        assert archive.read(location, check=True) == part10(1, 1, 1, pixels=pixels)
+
+
+def test_the_cache_keeps_to_its_budget_and_nothing_depends_on_it(store: str, tmp_path: Path) -> None:
+    budget = 3 << 20
+    with opened(tmp_path, store, cache_bytes=budget) as archive:
+        objects = {n: part10(1, 1, n, pixels=bytes([n]) * 700_000) for n in range(1, 9)}
+        for data in objects.values():
+            archive.store([data], SCANNER)
+        for _ in range(2):
+            for location in archive.locate():
+                number = int(location.key.sop_uid.rpartition(".")[2])
+                assert archive.read(location) == objects[number]
+                with archive.dataset(location) as ds:
+                    assert len(ds.raw(0x7FE00010)) == 700_000
+            files = [file for file in (tmp_path / READ_CACHE).rglob("*") if file.is_file()]
+            assert sum(file.stat().st_size for file in files) <= budget
+            for file in files:
+                file.unlink()
+
+
+def test_a_store_that_is_away_refuses_and_loses_nothing(tmp_path: Path) -> None:
+    import swift
+
+    with swift.running() as server, allowed(server):
+        store = bucket_url(server)
+        with opened(tmp_path, store) as archive:
+            assert isinstance(keep(archive, 1, 1, 1), Stored)
+            kept = archive.locate()[0]
+            server.kill()
+            refused = keep(archive, 1, 1, 2)
+            assert isinstance(refused, Refused)
+            assert refused.reason is Reason.UNREACHABLE
+            with pytest.raises(Unreachable):
+                archive.delete(uid(1))
+            assert archive.read(kept) == part10(1, 1, 1)  # it is in the cache
+            # That nobody can look at an object says nothing of it
+            with pytest.raises(Unreachable):
+                archive.verify(rows=False)
+            with pytest.raises(Unreachable):
+                archive.look_at(kept, lambda size: True)
+            shutil.rmtree(tmp_path / READ_CACHE)
+            with pytest.raises(Unreachable):
+                archive.read(kept)
+            assert not archive.damaged()
+            assert not archive.read_only
+            server.start()
+            assert isinstance(keep(archive, 1, 1, 2), Stored)
+            archive.delete(uid(1), uid(1, 1), uid(1, 1, 1))
+            assert archive.verify().findings == ()
+        server.kill()
+        with pytest.raises(StorageError):
+            opened(tmp_path, store)
+        server.start()
+        with opened(tmp_path / "other", store) as archive:
+            assert [one.key for one in archive.locate()] == [key_of(1, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://", "ftp://bucket", "s3://bucket?colour=red", "https://bucket.example/objects"]
+)
+def test_what_names_no_bucket_is_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises((SettingsError, StorageError)):
+        opened(tmp_path, url)
+
+
+# --- the cache by itself -------------------------------------------------------------------------
+
+
+def test_a_cache_of_another_boot_is_wiped_and_one_of_this_is_kept(tmp_path: Path) -> None:
+    def made() -> ReadCache:
+        return ReadCache(tmp_path, 1 << 20, lambda: 1 << 40, 0)
+
+    cache = made()
+    cache.keep("a", 0, b"bytes")
+    assert made().has("a", 0)
+    assert made().total_bytes == 5
+    (tmp_path / "1.new").write_bytes(b"half")
+    (tmp_path / "boot").write_text("another")
+    assert not made().has("a", 0)
+    assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == ["boot"]
+
+
+def test_a_full_disk_lets_go_of_the_cache(tmp_path: Path) -> None:
+    free = 1000
+    cache = ReadCache(tmp_path, 1 << 20, lambda: free, 900)
+    cache.keep("a", 0, bytes(90))
+    free = 910
+    cache.keep("b", WHOLE, bytes(50))
+    assert not cache.has("a", 0)
+    assert cache.has("b", 7)
+    assert cache.total_bytes == 50
+
+
+def test_many_threads_fetch_once(store: str, tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with opened(tmp_path, store) as archive:
+        archive.store([part10(1, 1, 1, pixels=bytes(100_000))], SCANNER)
+    shutil.rmtree(tmp_path / READ_CACHE)
+    disk = Places(tmp_path, store=store).disk(0)
+    assert isinstance(disk, StoreDisk)
+    path = object_path(key_of(1, 1, 1), 1)
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(lambda n: disk.read_at(path, n * 1000, 1000), range(64)))
+    assert all(len(piece) == 1000 for piece in found)
+    assert disk.cache.misses == 1
+    disk.close()
