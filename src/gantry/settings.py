@@ -278,6 +278,10 @@ class Settings:
     find_limit: int = _setting(10000, "Most results that one query answers.")
     log_level: str = _setting("info", "Least grave log lines: debug, info, warning or error.")
     log_json: bool = _setting(False, "Write each log line as a JSON object, for programs that collect logs.")
+    traces: str = _setting(
+        "",
+        "OpenTelemetry collector that traces are sent to, http://HOST:4318 (OTLP over HTTP); empty for none.",
+    )
     insecure_expose: bool = _setting(
         False, "Listen on other than loopback addresses although no users are configured."
     )
@@ -303,6 +307,7 @@ class Settings:
         for code in self.hide_rejected:
             if code not in REJECTIONS:
                 raise SettingsError(f"hide_rejected names {code!r}; there are {', '.join(REJECTIONS)}")
+        _check_collector(self.traces)
         for name in ("http", "dicom"):
             self._refuse_open_door(name)
 
@@ -315,6 +320,14 @@ class Settings:
                 f"{name} is {address}, which others can reach, and no users are configured. Listen on "
                 "127.0.0.1, or set insecure_expose = true if something in front checks who calls."
             )
+
+
+def _check_collector(url: str) -> None:
+    if "@" in url:
+        # A password would stand in the log, and where settings are shown
+        raise SettingsError("traces names a user; OTEL_EXPORTER_OTLP_HEADERS can say who we are")
+    if url and not re.fullmatch(r"https?://(\[[0-9a-fA-F:.]+\]|[^/:?#\[\]\s]+)(:\d{1,5})?(/[^?#\s]*)?", url):
+        raise SettingsError(f"traces is {url!r}; it can be http://HOST:PORT or https://HOST:PORT")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from gantry.client.connection import Options, Peer, connect
 from gantry.client.sinks import OUT_OF_RESOURCES, STORED, Arriving, Reception, Verdict
 from gantry.dimse.negotiation import ProposedContext
 from gantry.errors import ConnectError, NotFound
+from gantry.server.traces import outgoing_headers
 from gantry.settings import BUCKETS, RemoteAe, Settings
 from gantry.standard.query_keys import Level
 
@@ -95,10 +96,11 @@ class WebCopies:
         # Loads httpx, a quarter of a second of each start, for what most servers never need.
         from gantry.client.web import WebClient
 
+        headers = outgoing_headers()
         sink = _OneFile(folder, location.file_size + MAX_HEAD_BYTES)
 
         async def run() -> None:
-            async with WebClient(self.url) as web:
+            async with WebClient(self.url, headers=headers) as web:
                 await web.retrieve(sink, *location.key)
 
         try:

@@ -30,6 +30,7 @@ from gantry.errors import ConnectError
 from gantry.server.metrics import Metrics
 from gantry.server.operation import DimseServices
 from gantry.server.session import Session
+from gantry.server.traces import Traces
 from gantry.settings import Address, Settings
 
 log = logging.getLogger("gantry.dimse.listener")
@@ -124,6 +125,7 @@ class DicomServer:
         options: DimseOptions | None = None,
         run_frame: RunFrame = run_here,
         metrics: Metrics | None = None,
+        traces: Traces | None = None,
     ) -> None:
         metrics = metrics or Metrics()
         self._options = options or DimseOptions()
@@ -141,6 +143,7 @@ class DicomServer:
             calling_host_port=self._options.calling_host_port,
             run_frame=run_frame,
             metrics=metrics,
+            traces=traces,
         )
         standing = "Associations that stand now.", lambda: float(self.association_count)
         metrics.gauges["gantry_associations"] = standing

@@ -25,7 +25,11 @@ CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper ends of the buckets of durations."""
 
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+"""The others that a peer may make up are all one."""
+
+CLIENT_GONE: Final = 499
+"""The status of a request whose client left before its answer; never sent."""
 
 END_RELEASED, END_ABORTED, END_REJECTED, END_LOST = "released", "aborted", "rejected", "lost"
 """How an association ends."""
@@ -80,7 +84,7 @@ class Metrics:
     def note_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """An answer has left."""
         # A peer may make up methods and paths
-        key = method if method in _METHODS else "other", route or "none", status
+        key = method if method in METHODS else "other", route or "none", status
         self.requests[key] = self.requests.get(key, 0) + 1
         durations = self.durations.get(key[1])
         if durations is None:

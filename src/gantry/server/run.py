@@ -37,6 +37,7 @@ from gantry.server.rejecting import Rejecting
 from gantry.server.renderer import Renderer
 from gantry.server.renditions import Renditions
 from gantry.server.scrubbing import Scrubbing
+from gantry.server.traces import Traces, traces_to
 from gantry.settings import Address, Settings
 from gantry.toolkit.compress import checked_rules
 
@@ -82,15 +83,26 @@ async def serve(settings: Settings, ready: Callable[[Serving], None]) -> None:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Serving]:
     """Serve for as long as the context lasts."""
+    traces = traces_to(settings.traces)
+    try:
+        async with _serving(settings, traces) as running:
+            yield running
+    finally:
+        if traces is not None:
+            await asyncio.to_thread(traces.close)
+
+
+@asynccontextmanager
+async def _serving(settings: Settings, traces: Traces | None) -> AsyncIterator[Serving]:
     archive = await asyncio.to_thread(Places.of(settings).open, options_of(settings))
     decoders = Decoders()
     try:
         metrics = Metrics()
         dicom = DicomServer(
-            archive, DimseOptions.from_settings(settings), decoders.run_frame(), metrics=metrics
+            archive, DimseOptions.from_settings(settings), decoders.run_frame(), metrics, traces
         )
         renderer = Renderer(archive, decoders, Renditions(settings.data, settings.reserve_bytes))
-        scrubbing = _scrubbing(archive, settings)
+        scrubbing = _scrubbing(archive, settings, traces)
         app = build_app(
             archive,
             HttpPolicy.from_settings(settings),
@@ -100,6 +112,7 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
             dicom=lambda: (settings.aet, dicom.address.port),
             scrub=scrubbing.report if scrubbing is not None else None,
             metrics=metrics,
+            traces=traces,
         )
         # The arrivals of a server without rules are nobody's work.
         rules = checked_rules(settings.compress)
@@ -129,11 +142,11 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
         await asyncio.to_thread(archive.close)
 
 
-def _scrubbing(archive: Archive, settings: Settings) -> Scrubbing | None:
+def _scrubbing(archive: Archive, settings: Settings, traces: Traces | None) -> Scrubbing | None:
     if not settings.scrub_bytes_per_s:
         return None
     rate, every_s, folder = settings.scrub_bytes_per_s, settings.scrub_every_s, settings.data / "cache"
-    return Scrubbing(archive, rate, every_s, copies_from(settings), folder)
+    return Scrubbing(archive, rate, every_s, copies_from(settings), folder, traces)
 
 
 @contextmanager
