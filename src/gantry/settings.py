@@ -197,6 +197,7 @@ def _bytes(text: str) -> int:
 
 
 _LEAST = {
+    "workers": 1,
     "max_associations": 1,
     "max_associations_per_peer": 1,
     "async_operations": 1,
@@ -238,6 +239,9 @@ class Settings:
     index_connections: int = _setting(8, "Connections to that database for reading, at most.")
     http: Address = _setting(Address("127.0.0.1", 8080), "HOST:PORT of the web page and DICOMweb.")
     dicom: Address = _setting(Address("127.0.0.1", 11112), "HOST:PORT of the DICOM listener.")
+    workers: int = _setting(
+        1, "Processes that serve, from the same two addresses; more than one need an index in a database."
+    )
     aet: str = _setting("GANTRY", "Application entity title of this archive.")
     peers: tuple[RemoteAe, ...] = _setting((), "Remote AEs that C-MOVE may send to, AET@HOST:PORT each.")
     check_called_aet: bool = _setting(False, "Refuse associations that call another AE title.")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,8 @@ class Archive:
             damage=started.damage,
         )
         self._signal = ChangeSignal(started.last_change)
+        self._heard = started.last_change
+        self._hearing = threading.Lock()
         self._space = Space(disk, options.reserve_bytes)
         self._keeper = Keeper(disk, self._committer, self._names)
         self.drafts = Drafts(
@@ -194,12 +197,18 @@ class Archive:
 
     @property
     def is_behind(self) -> bool:
-        """Whether something that was acknowledged has no file or no row yet; whoever asks for it waits."""
-        return self._committer.is_behind
+        """Whether there may be something acknowledged that `settle` would find; whoever asks for it waits."""
+        return self._options.shared or self._committer.is_behind
 
     def settle(self) -> None:
-        """Have what was acknowledged in files and rows, as far as disk and index let it. Blocks."""
+        """Have what was acknowledged in files and rows, as far as disk and index let it. Blocks.
+
+        Of an archive that is shared, also what other nodes acknowledged is known here from then on.
+        """
         self._committer.catch_up()
+        if self._options.shared:
+            with suppress(StorageError):  # whoever asks the index is told
+                self.follow()
 
     @property
     def acknowledged(self) -> int:
@@ -565,18 +574,25 @@ class Archive:
         """Be the one node that does what one must do for all; None while another is. Raises StorageError."""
         return self._index_files.lead()
 
-    def follow(self, after: int) -> int:
-        """Hear of what any node did after change number `after`; answers the number of the last.
+    def follow(self) -> int:
+        """Hear of what other nodes did since this was called last; answers the number of the last change.
 
-        Raises StorageError; also where the index was made anew by another node, for which this one must start
-        anew.
+        Raises StorageError.
         """
         index = self._committer.index
-        while changes := index.changes(after, _CHANGES_AT_ONCE):
-            self._bundles.changed(sorted({change.key for change in changes}))
-            after = changes[-1].seq
-            self._signal.committed(max(after, self._signal.last))
-        return after
+        if index.stats().last_change <= self._heard:
+            return self._heard
+        with self._hearing:
+            while changes := index.changes(self._heard, _CHANGES_AT_ONCE):
+                self._bundles.changed(sorted({change.key for change in changes}), here=False)
+                self._heard = changes[-1].seq
+                self._signal.committed(self._heard)
+            return self._heard
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the index in use is the one, or another node has made it anew. Raises StorageError."""
+        return self._index_files.is_current
 
     def follow_damage(self) -> None:
         """Hear of objects that other nodes found damaged, or healed. Raises StorageError."""

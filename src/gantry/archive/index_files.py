@@ -61,6 +61,10 @@ class IndexFiles(Protocol):
     def set_aside(self, at: datetime) -> None:
         """Move a broken index out of the way, and keep it."""
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the index that was opened has not been replaced by another node. Raises StorageError."""
+
     def alone(self) -> AbstractContextManager[None]:
         """While it lasts no other node opens the index, or makes it anew. Raises StorageError."""
 
@@ -80,6 +84,8 @@ class SqlIndexFiles:
 
     def open(self) -> Index:
         return SqlIndex(_private(self._path))
+
+    is_current = True
 
     def alone(self) -> AbstractContextManager[None]:
         return nullcontext()  # the folder is open in one process only

@@ -36,6 +36,7 @@ class PostgresIndexFiles:
         self._connections = connections
         self._registry = Registry(self._server)
         self._fresh = ""
+        self._opened = ""
         self._claimed = False
 
     def exists(self) -> bool:
@@ -47,7 +48,8 @@ class PostgresIndexFiles:
         """See `IndexFiles.open`."""
         self._claim()
         self._drop_what_nobody_reads()
-        return self._index(self._registry.make(IN_USE))
+        self._opened = self._registry.make(IN_USE)
+        return self._index(self._opened)
 
     def open_fresh(self) -> Index:
         """See `IndexFiles.open_fresh`."""
@@ -61,6 +63,7 @@ class PostgresIndexFiles:
         fresh.close()
         self._schema(self._fresh).analyze()
         self._registry.replace(self._fresh)
+        self._opened = self._fresh
         return self._index(self._fresh)
 
     def drop_fresh(self, fresh: Index) -> None:
@@ -73,6 +76,11 @@ class PostgresIndexFiles:
     def set_aside(self, at: datetime) -> None:
         """See `IndexFiles.set_aside`."""
         self._registry.set_aside(at)
+
+    @property
+    def is_current(self) -> bool:
+        """See `IndexFiles.is_current`."""
+        return self._registry.in_use() == self._opened
 
     def alone(self) -> AbstractContextManager[None]:
         """See `IndexFiles.alone`."""

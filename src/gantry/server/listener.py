@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -162,11 +163,11 @@ class DicomServer:
         """TCP connections that are open now, with an association or without."""
         return len(self._sessions)
 
-    async def start(self) -> None:
-        """Begin to listen. Raises ConnectError when the address cannot be had."""
+    async def start(self, shared: socket.socket | None = None) -> None:
+        """Begin to listen, on a `shared` socket if there is one. Raises ConnectError."""
         loop = asyncio.get_running_loop()
         try:
-            sock = listening_socket(self._options.address.host, self._options.address.port)
+            sock = shared or listening_socket(self._options.address.host, self._options.address.port)
         except OSError as error:
             raise ConnectError(f"cannot listen on {self._options.address}: {error.strerror}") from error
         self._server = await loop.create_server(lambda: _Arrival(self), sock=sock, backlog=256)
