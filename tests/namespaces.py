@@ -100,7 +100,7 @@ class Balancer:
     def leave_out(self, target: tuple[str, int]) -> None:
         """Send nobody there any more, and hang up on those who are."""
         self.targets = [one for one in self.targets if one != target]
-        for where, *pair in self._pairs:
+        for where, *pair in list(self._pairs):
             if where == target:
                 for end in pair:
                     with suppress(OSError):
@@ -121,18 +121,26 @@ class Balancer:
 
     def _serve(self, caller: socket.socket) -> None:
         targets = self.targets
-        for _ in targets:
-            target = targets[next(self._turns) % len(targets)]
-            try:
-                server = socket.create_connection(target, 2)
-            except OSError:
-                continue  # the next one
-            server.settimeout(None)
-            self._pairs.append((target, caller, server))
-            threading.Thread(target=_pump, args=(server, caller), daemon=True).start()
-            _pump(caller, server)
-            return
-        caller.close()
+        with caller:
+            for _ in targets:
+                target = targets[next(self._turns) % len(targets)]
+                try:
+                    server = socket.create_connection(target, 2)
+                except OSError:
+                    continue  # the next one
+                with server:
+                    self._join(target, caller, server)
+                return
+
+    def _join(self, target: tuple[str, int], caller: socket.socket, server: socket.socket) -> None:
+        server.settimeout(None)
+        pair = (target, caller, server)
+        self._pairs.append(pair)
+        back = threading.Thread(target=_pump, args=(server, caller), daemon=True)
+        back.start()
+        _pump(caller, server)
+        back.join()
+        self._pairs.remove(pair)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

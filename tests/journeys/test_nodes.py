@@ -172,8 +172,9 @@ def test_a_node_that_dies_or_is_cut_off_loses_nothing_and_the_others_go_on(
         # Who waited for the turn of the one that was cut off was told to come again, and nothing else
         assert not [failure for failure in site.ledger.failures if not failure.startswith(DICOM_BUSY)]
         for n in range(len(hosts)):
-            one = replace(nodes[n], http=Balancer([at(n)[1]]).port)
-            assert not set(site.ledger.acknowledged) - listed(one)
+            only = Balancer([at(n)[1]])
+            assert not set(site.ledger.acknowledged) - listed(replace(nodes[n], http=only.port))
+            only.close()
         assert lost(site.server, site.ledger.acknowledged) == []
         for one in nodes:
             assert one.stop() == 0
