@@ -119,11 +119,11 @@ def test_acts_of_all_nodes_have_numbers_of_their_own(node: Open) -> None:
 def test_a_node_hears_of_what_others_do(node: Open) -> None:
     one, two = node("one"), node("two")
     keep(one, 1, 1, 1)
-    seen = two.follow(0)
+    seen = two.follow()
     assert seen == one.stats().last_change
     before = two.series_metadata(uid(1), uid(1, 1), lambda key, path: "x")
     keep(one, 1, 1, 1, comment="other")
-    assert two.follow(seen) == seen + 1
+    assert two.follow() == seen + 1
     assert two.wait_for_change(seen, 0) == seen + 1
     after = two.series_metadata(uid(1), uid(1, 1), lambda key, path: "x")
     assert before.tag != after.tag

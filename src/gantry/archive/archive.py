@@ -34,7 +34,7 @@ from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import AddEdit, Change, Conflict, EditFilter, EditRow, Index, IndexStats, VersionRow
 from gantry.archive.index.protocol import change_key
 from gantry.archive.index_files import IndexFiles, Lead, SqlIndexFiles
-from gantry.archive.let_go import Superseded, bring_back, let_go, let_go_entry
+from gantry.archive.let_go import Superseded, bring_back, finish, let_go, let_go_entry, remove_rest
 from gantry.archive.lock import FolderLock
 from gantry.archive.log import SEGMENT_BYTES
 from gantry.archive.open_object import OpenObject
@@ -616,11 +616,16 @@ class Archive:
     # --- within ----------------------------------------------------------------------------------
 
     def _next_act(self) -> int:
-        """The number of the next act, in an archive that is shared after those of all other nodes."""
+        """The number of the next act, in an archive that is shared after those of all other nodes.
+
+        Raises OSError where what the act before let go is still there: the next start looks no further.
+        """
+        remove_rest(self._committer, self._disk)
         if self._options.shared:
             index = self._committer.index
             index.take_acts()
             set_aside_orphan_acts(self._disk, index, self._clock)
+            finish(self._disk, index)
             self._act_count = last_count(self._disk)
         self._act_count += 1
         return self._act_count
