@@ -12,9 +12,11 @@ from gantry.archive.archive import DEFAULTS, Archive, Options
 from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.blobs.files import CACHE
 from gantry.archive.blobs.node_disk import NodeDisk
+from gantry.archive.blobs.owner import Owner, Shared
 from gantry.archive.blobs.read_cache import ReadCache
 from gantry.archive.blobs.store_disk import StoreDisk
 from gantry.archive.disk import Disk, OsDisk
+from gantry.archive.incoming import storage_error
 from gantry.archive.index_files import index_files_for
 from gantry.archive.lock import FolderLock
 from gantry.errors import SettingsError
@@ -59,8 +61,9 @@ class Places:
         StorageError."""
         self.own_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FolderLock(self.own_folder)
+        disk: Disk | None = None
         try:
-            disk = self.disk(options.reserve_bytes)
+            disk = self.disk(options.reserve_bytes, owned=True)
             files = index_files_for(self.folder, self.index, self.index_connections, disk)
             shared = bool(self.index and (self.store or self.node))
             if self.node and not shared:
@@ -70,6 +73,8 @@ class Places:
                 options = replace(options, log_bytes=0, shared=shared)
             return Archive.open(self.folder, options, disk=disk, index_files=files, lock=lock)
         except BaseException:
+            if disk is not None:
+                disk.close()
             lock.release()
             raise
 
@@ -78,13 +83,23 @@ class Places:
         """The folder that no other process has."""
         return self.folder / NODES / self.node if self.node else self.folder
 
-    def disk(self, reserve_bytes: int) -> Disk:
-        """What the archive's files are on. Raises SettingsError, OSError."""
+    def disk(self, reserve_bytes: int, *, owned: bool = False) -> Disk:
+        """What the archive's files are on; a bucket is `owned` by who writes to it.
+
+        Raises SettingsError, StorageError, OSError.
+        """
         if not self.store:
             return NodeDisk(self.folder, self.own_folder) if self.node else OsDisk(self.folder)
         local = OsDisk(self.own_folder)
         cache = ReadCache(self.own_folder / READ_CACHE, self.cache_bytes, local.free_space, reserve_bytes)
-        return StoreDisk(local, Bucket.open(self.store), cache)
+        bucket = Bucket.open(self.store)
+        if not owned:
+            return StoreDisk(local, bucket, cache)
+        try:
+            owner = Shared(bucket) if self.index else Owner(bucket, self.own_folder)
+        except OSError as error:
+            raise storage_error(error) from error
+        return StoreDisk(local, bucket, cache, owner)
 
     @contextmanager
     def reading(self) -> Iterator[Disk]:
