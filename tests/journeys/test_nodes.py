@@ -87,6 +87,11 @@ def test_a_bucket_that_is_killed_under_senders_costs_refusals_and_loses_nothing(
                 site.ledger.failures.clear()
             site.wait_for_acknowledged(30, 60)
         assert lost(site.server, site.ledger.acknowledged) == []
+        with site.server.client() as http:
+            counted = dict(line.split() for line in http.get("/metrics").text.splitlines() if line[0] != "#")
+        assert float(counted["gantry_store_cache_bytes"]) > 0
+        assert float(counted["gantry_store_cache_hits_total"]) >= len(site.ledger.acknowledged)
+        assert float(counted["gantry_behind"]) == 0
         assert site.server.stop() == 0
     assert_sound_after_a_cut(tmp_path / "data", site.ledger, **settings)
 

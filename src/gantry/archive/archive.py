@@ -19,6 +19,8 @@ from gantry.archive import delete as acts_on
 from gantry.archive.acts import ActEntry, last_count
 from gantry.archive.backup.listing import Point, point
 from gantry.archive.blobs.files import INCOMING, parse_object_path
+from gantry.archive.blobs.read_cache import ReadCache
+from gantry.archive.blobs.store_disk import StoreDisk
 from gantry.archive.blocks import Blocks
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
 from gantry.archive.changes import ChangeSignal
@@ -197,8 +199,13 @@ class Archive:
 
     @property
     def is_behind(self) -> bool:
-        """Whether there may be something acknowledged that `settle` would find; whoever asks for it waits."""
-        return self._options.shared or self._committer.is_behind
+        """Whether something that was acknowledged has no file or no row yet; whoever asks for it waits."""
+        return self._committer.is_behind
+
+    @property
+    def read_cache(self) -> ReadCache | None:
+        """What is kept of a bucket's objects on this machine; None where objects are files."""
+        return self._disk.cache if isinstance(self._disk, StoreDisk) else None
 
     def settle(self) -> None:
         """Have what was acknowledged in files and rows, as far as disk and index let it. Blocks.
