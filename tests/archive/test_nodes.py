@@ -16,9 +16,11 @@ from gantry.archive.archive import Archive
 from gantry.archive.blobs.files import object_path
 from gantry.archive.drafts import NotCurrent
 from gantry.archive.edits.model import EditKind, EditRequest, Target
+from gantry.archive.index_files import Lead
 from gantry.archive.outcome import NewVersion, Outcome, Stored, Unchanged
 from gantry.archive.places import Places
 from gantry.errors import SettingsError
+from gantry_process import wait_until
 from postgres import PostgresServer
 from stored_objects import SCANNER, key_of, part10, uid
 
@@ -131,6 +133,7 @@ def test_a_node_hears_of_what_others_do(node: Open) -> None:
 
 def test_one_node_leads_and_another_takes_it_when_that_is_gone(node: Open) -> None:
     one, two = node("one"), node("two")
+    taken: list[Lead] = []
     lead = one.lead()
     assert lead is not None
     assert lead.lasts
@@ -140,8 +143,8 @@ def test_one_node_leads_and_another_takes_it_when_that_is_gone(node: Open) -> No
         keep(two, 2, 1, n)
     one.write_journal()
     lead.end()
-    again = two.lead()
-    assert again is not None
+    wait_until(lambda: (again := two.lead()) is not None and taken.append(again) is None)
+    (again,) = taken
     keep(one, 1, 1, 3)
     two.write_journal()
     again.end()

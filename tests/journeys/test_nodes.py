@@ -65,7 +65,7 @@ def test_workers_killed_in_mid_association_lose_nothing_and_the_others_go_on(
                 # With two, and then with three again
                 site.wait_for_acknowledged(20, 60)
         assert site.ledger.failures == []
-        wait_until(lambda: len(workers_of(site.server)) == 3)
+        wait_until(lambda: len(workers_of(site.server)) == 3, 90)
         assert lost(site.server, site.ledger.acknowledged) == []
         assert site.server.stop() == 0
     assert_sound(tmp_path / "data", **settings)

@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from gantry.archive.beside import beside
 from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.blobs.files import FOLDERS, OBJECTS, is_here
 from gantry.archive.blobs.owner import Owner, Shared
@@ -119,7 +120,7 @@ class StoreDisk:
     def rename_all(self, names: Sequence[tuple[str, str]]) -> list[OSError | None]:
         if len(names) < 2:
             return renamed_one_by_one(self, names)
-        return list(self._uploads.map(self._renamed, names))
+        return [one.result() for one in [beside(self._uploads, self._renamed, pair) for pair in names]]
 
     def replace(self, old: str, new: str) -> None:
         self._move(old, new, replacing=True)
