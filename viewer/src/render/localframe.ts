@@ -42,7 +42,7 @@ import { contentOf, localBytes } from "../api/localfiles";
 import { frameHalvings } from "./budget";
 import { pictureImage } from "./colourimage";
 import { graded, tableOf, voiTableOf, type Source } from "./graded";
-import { frameImage } from "./greyimage";
+import { frameImage, plainImage } from "./greyimage";
 import { halvedImage } from "./halving";
 import { knownFrame, noteResized, transferSyntaxOf, valuesIdOf } from "./imageids";
 
@@ -175,6 +175,9 @@ async function presented(imageId: string, words: Types.IImage): Promise<Types.II
 }
 
 async function image(imageId: string, bytes: Uint8Array, syntax: string, options: Options): Promise<Types.IImage> {
+  const { frame } = knownFrame(imageId)!;
+  const plain = options["preScale"] === undefined ? plainImage(imageId, frame, { bytes, transferSyntaxUid: syntax }) : undefined;
+  if (plain) return plain;
   return (await createImage(imageId, bytes as never, syntax, options as never)) as Types.IImage;
 }
 
