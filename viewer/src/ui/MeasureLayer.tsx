@@ -4,7 +4,7 @@ import { handlesOf, outlines, type ImagePoint } from "../dicom/measure";
 import { toldInWords, valuesInWords, type Activity } from "../dicom/measurewords";
 import { suvFactor, unitOf } from "../dicom/uptake";
 import { nameInWords } from "../dicom/words";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Cell } from "../render/cell";
 import type { ShownView } from "../render/view";
 import type { Measurement } from "../state/measurements";

@@ -3,7 +3,7 @@ import { Index, Show, createMemo, type JSX } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import { gradientOf } from "../dicom/palettes";
 import { significant, valueInWords } from "../dicom/uptake";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Probed, ShownOver, ShownView } from "../render/view";
 import type { Identity } from "../state/study";
 import { overEnds, overlayCorners, scaleBar, type OverlayLine } from "./overlaylines";
