@@ -43,8 +43,8 @@ interface Waiting {
 let drawnAt: CSSNumberish | null | undefined;
 
 /**
- * Draws what would wait for the next frame of the page, once a frame: who goes on from frame to frame, as a clip does,
- * would see every other image else, since the next is asked for before the one before is drawn.
+ * Draws what would wait for the next frame of the page, once a frame: what goes on from frame to frame, as a clip does,
+ * would have an image in every other frame else.
  */
 export function drawNow(made: ContextPoolRenderingEngine): void {
   const now = document.timeline.currentTime;
