@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,11 +102,16 @@ class Gantry:
         return self.process.wait(timeout_s)
 
 
-def start(data: Path, **settings: object) -> Gantry:
-    """Run `gantry serve` on `data` and wait until it says that it is ready; `settings` by name."""
+def start(
+    data: Path, *, within: Sequence[str] = (), address: str = "127.0.0.1", **settings: object
+) -> Gantry:
+    """Run `gantry serve` on `data` and wait until it says that it is ready; `settings` by name.
+
+    `within` is what stands before the command, as for a network namespace that has the `address`.
+    """
     log = data.with_name(data.name + ".log")
-    command = [sys.executable, "-m", "gantry", "serve", "--data", str(data), "--json"]
-    command += ["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"]
+    command = [*within, sys.executable, "-m", "gantry", "serve", "--data", str(data), "--json"]
+    command += ["--http", f"{address}:0", "--dicom", f"{address}:0"]
     began = time.monotonic()
     with log.open("ab") as words:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, env=_environment(settings))
@@ -142,14 +147,16 @@ def running(data: Path, **settings: object) -> Iterator[Gantry]:
     assert ended_by_test or code == 0, gantry.words[-2000:]
 
 
-def gantry(*arguments: object, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+def gantry(
+    *arguments: object, timeout_s: float = 120.0, **settings: object
+) -> subprocess.CompletedProcess[str]:
     """Run another command of `gantry` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "gantry", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=timeout_s,
-        env=_environment({}),
+        env=_environment(settings),
         check=False,
     )
 

@@ -44,9 +44,13 @@ def programs() -> Path | None:
 
 
 class PostgresServer:
-    """Runs until it is stopped; fsync is on, as in earnest."""
+    """Runs until it is stopped; fsync is on, as in earnest.
 
-    def __init__(self) -> None:
+    `also` is another address of this machine to listen on, for whom its network, like ``10.1.0.0/16``, is.
+    """
+
+    def __init__(self, also: str = "", network: str = "") -> None:
+        self._addresses = f"127.0.0.1,{also}" if also else "127.0.0.1"
         found = programs()
         if found is None:
             pytest.skip("PostgreSQL is not installed: no initdb")
@@ -66,6 +70,9 @@ class PostgresServer:
             "initdb", "-D", str(self._data), "-A", "trust", "-U", "gantry", "-E", "UTF8", "--no-instructions",
             "--locale=C.UTF-8",
         )  # fmt: skip
+        if network:
+            with (self._data / "pg_hba.conf").open("a") as allowed:
+                allowed.write(f"host all all {network} trust\n")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -109,7 +116,7 @@ class PostgresServer:
         return subprocess.Popen(
             [
                 self._programs / "postgres", "-D", str(self._data), "-p", str(self.port),
-                "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+                "-c", f"listen_addresses={self._addresses}", "-c", "unix_socket_directories=",
                 "-c", "max_connections=60", "-c", "shared_buffers=64MB",
             ],
             user=self._user,

@@ -13,7 +13,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,15 @@ class Site:
 
     def __init__(self, data: Path, **settings: object) -> None:
         self.data = data
-        self.ledger = Ledger()
         self._settings = {"reserve_bytes": 0, "max_associations_per_peer": 64, "find_limit": 1_000_000}
         self._settings.update(settings)
+        self._begin(start(data, **self._settings))
+
+    def _begin(self, server: Gantry) -> None:
+        self.ledger = Ledger()
         self._changed = threading.Condition()
         self._over = False
-        self.server = start(data, **self._settings)
+        self.server = server
 
     def __enter__(self) -> Site:
         return self
@@ -80,6 +83,12 @@ class Site:
             self.server = server
             self._changed.notify_all()
         return server
+
+    def go_on(self) -> None:
+        """The server is there, though it broke off what some were sending: a worker of it ended."""
+        with self._changed:
+            self.server = replace(self.server)
+            self._changed.notify_all()
 
     def end(self) -> None:
         """Senders stop after what they are doing."""
@@ -230,28 +239,28 @@ def path_of(sop_uid: str) -> str:
     return f"/dicom-web/studies/{series_uid.rpartition('.')[0]}/series/{series_uid}/instances/{sop_uid}"
 
 
-def assert_sound(data: Path) -> None:
+def assert_sound(data: Path, **settings: object) -> None:
     """`gantry verify` finds nothing, and nothing half received lies about."""
-    findings = verify(data)
+    findings = verify(data, **settings)
     assert not findings, findings
     assert not [path for path in (data / "incoming").rglob("*") if path.is_file()]
 
 
-def assert_sound_after_a_cut(data: Path, ledger: Ledger) -> None:
+def assert_sound_after_a_cut(data: Path, ledger: Ledger, **settings: object) -> None:
     """As `assert_sound`, but for objects that had their name and no row when the power went.
 
     Such a file is whole, was never listed and never acknowledged; a repair takes it in.
     """
-    for finding in verify(data):
+    for finding in verify(data, **settings):
         assert finding["kind"] == "extra file", finding
         assert Path(finding["where"]).stem not in ledger.acknowledged
-    assert gantry("verify", "--repair", "--data", data).returncode in (0, 1)
-    assert_sound(data)
+    assert gantry("verify", "--repair", "--data", data, **settings).returncode in (0, 1)
+    assert_sound(data, **settings)
 
 
-def verify(data: Path) -> list[dict[str, Any]]:
+def verify(data: Path, **settings: object) -> list[dict[str, Any]]:
     """What `gantry verify` finds in an archive that nobody serves."""
-    done = gantry("verify", "--data", data, "--json")
+    done = gantry("verify", "--data", data, "--json", **settings)
     *findings, _ = (json.loads(line) for line in done.stdout.splitlines())
     assert done.returncode == (1 if findings else 0), done.stderr
     return findings

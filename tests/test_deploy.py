@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gantry.settings import Settings
+from gantry.settings import Settings, resolve
 from web_serving import web_served
 
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
@@ -69,9 +69,10 @@ def test_settings_that_are_named_exist(path: Path) -> None:
     assert set(re.findall(r"\bGANTRY_[A-Z_]+", path.read_text())) <= known
 
 
-def test_probes_ask_for_paths_that_answer(tmp_path: Path) -> None:
-    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "one-node.yaml").read_text()))
-    template = next(one for one in documents if one["kind"] == "StatefulSet")["spec"]["template"]
+@pytest.mark.parametrize(("file", "kind"), [("one-node", "StatefulSet"), ("many-nodes", "Deployment")])
+def test_probes_ask_for_paths_that_answer(tmp_path: Path, file: str, kind: str) -> None:
+    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes" / f"{file}.yaml").read_text()))
+    template = next(one for one in documents if one["kind"] == kind)["spec"]["template"]
     (container,) = template["spec"]["containers"]
     paths = [
         container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")
@@ -85,9 +86,31 @@ def test_probes_ask_for_paths_that_answer(tmp_path: Path) -> None:
     assert template["spec"]["terminationGracePeriodSeconds"] > 30
 
 
-def test_a_container_is_published_on_this_machine_alone() -> None:
-    compose: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
-    assert all(port.startswith("127.0.0.1:") for port in compose["services"]["gantry"]["ports"])
+@pytest.mark.parametrize(("file", "service"), [("compose", "gantry"), ("many-nodes/compose", "balancer")])
+def test_a_container_is_published_on_this_machine_alone(file: str, service: str) -> None:
+    compose: dict[str, Any] = yaml.safe_load((DEPLOY / f"{file}.yaml").read_text())
+    published = {name: one["ports"] for name, one in compose["services"].items() if "ports" in one}
+    assert list(published) == [service]
+    assert all(port.startswith("127.0.0.1:") for port in published[service])
+
+
+def test_what_nodes_share_can_be_set() -> None:
+    """The settings of the files for many nodes are read as they stand there."""
+    documents = list(yaml.safe_load_all((DEPLOY / "kubernetes" / "many-nodes.yaml").read_text()))
+    secret = next(one for one in documents if one["kind"] == "Secret")["stringData"]
+    compose = yaml.safe_load((DEPLOY / "many-nodes" / "compose.yaml").read_text())
+    node = compose["services"]["node"]["environment"] | {"GANTRY_STORE": "s3://BUCKET"}
+    for environment in (secret, node):
+        settings = resolve(environment=environment, config_file=None).settings
+        assert settings.store.url
+        assert settings.index.url
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not on this machine")
+def test_the_balancer_takes_its_file() -> None:
+    command = ["haproxy", "-c", "-f", DEPLOY / "many-nodes" / "haproxy.cfg"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not on this machine")

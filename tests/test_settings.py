@@ -131,3 +131,31 @@ def test_every_setting_can_be_written_as_text_and_read_back() -> None:
         value = getattr(settings, name)
         text = ",".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
         assert getattr(resolve({name: text}, environment={}).settings, name) == value
+
+
+@pytest.mark.parametrize("url", ["", "http://collector:4318", "https://[::1]:4318/otlp", "http://10.0.0.1"])
+def test_a_collector_is_named_by_a_url(url: str) -> None:
+    assert resolve(environment={"GANTRY_TRACES": url}).settings.traces == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "collector:4318",
+        "grpc://collector:4317",
+        "http://",
+        "http://a b",
+        "http://[::1",
+        "http://h:port",
+        "http://h?q",
+    ],
+)
+def test_other_names_of_a_collector_are_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="http://HOST:PORT"):
+        resolve(environment={"GANTRY_TRACES": url})
+
+
+def test_the_password_of_a_collector_is_in_no_message() -> None:
+    with pytest.raises(SettingsError, match="OTEL_EXPORTER_OTLP_HEADERS") as refused:
+        resolve(environment={"GANTRY_TRACES": "http://me:hunter2@collector:4318"})
+    assert "hunter2" not in str(refused.value)

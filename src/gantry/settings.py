@@ -105,6 +105,10 @@ class DatabaseUrl:
         return re.sub(r"^(\w+://[^:/@]*):.*@", r"\1:***@", without)
 
 
+BUCKETS = ("s3://", "gs://", "az://")
+"""How URLs of buckets begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreUrl:
     """Where objects lie: a bucket, and after ``?`` settings of its store; empty for the archive's folder."""
@@ -114,7 +118,7 @@ class StoreUrl:
     @classmethod
     def parse(cls, text: str) -> StoreUrl:
         """Read ``s3://BUCKET/PREFIX?endpoint=URL``, ``gs://...`` or ``az://...``."""
-        if text and not text.startswith(("s3://", "gs://", "az://")):
+        if text and not text.startswith(BUCKETS):
             raise SettingsError("it is not s3://BUCKET, gs://BUCKET or az://ACCOUNT/CONTAINER")
         if re.search(r"[?&][^=]*(secret|token|password|access_key|account_key)", text, re.IGNORECASE):
             raise SettingsError("it holds a secret; those belong into the environment of the process")
@@ -193,6 +197,7 @@ def _bytes(text: str) -> int:
 
 
 _LEAST = {
+    "workers": 1,
     "max_associations": 1,
     "max_associations_per_peer": 1,
     "async_operations": 1,
@@ -234,6 +239,9 @@ class Settings:
     index_connections: int = _setting(8, "Connections to that database for reading, at most.")
     http: Address = _setting(Address("127.0.0.1", 8080), "HOST:PORT of the web page and DICOMweb.")
     dicom: Address = _setting(Address("127.0.0.1", 11112), "HOST:PORT of the DICOM listener.")
+    workers: int = _setting(
+        1, "Processes that serve, from the same two addresses; more than one need an index in a database."
+    )
     aet: str = _setting("GANTRY", "Application entity title of this archive.")
     peers: tuple[RemoteAe, ...] = _setting((), "Remote AEs that C-MOVE may send to, AET@HOST:PORT each.")
     check_called_aet: bool = _setting(False, "Refuse associations that call another AE title.")
@@ -262,8 +270,8 @@ class Settings:
     )
     heal_from: tuple[str, ...] = _setting(
         (),
-        "Where whole copies of damaged objects are: folders of gantry backup, roots of DICOMweb servers, "
-        "AET@HOST:PORT, or AE titles of peers, asked in this order.",
+        "Where whole copies of damaged objects are: folders of gantry backup, buckets, roots of DICOMweb "
+        "servers, AET@HOST:PORT, or AE titles of peers, asked in this order.",
     )
     hide_rejected: tuple[str, ...] = _setting(
         ("113037", "113038", "113039"),
@@ -274,6 +282,10 @@ class Settings:
     find_limit: int = _setting(10000, "Most results that one query answers.")
     log_level: str = _setting("info", "Least grave log lines: debug, info, warning or error.")
     log_json: bool = _setting(False, "Write each log line as a JSON object, for programs that collect logs.")
+    traces: str = _setting(
+        "",
+        "OpenTelemetry collector that traces are sent to, http://HOST:4318 (OTLP over HTTP); empty for none.",
+    )
     insecure_expose: bool = _setting(
         False, "Listen on other than loopback addresses although no users are configured."
     )
@@ -294,11 +306,12 @@ class Settings:
                 raise SettingsError(f"{name} is {getattr(self, name)}; it must be more than 0")
         for copy in self.heal_from:
             known = any(peer.aet == copy for peer in self.peers)
-            if not known and not copy.startswith(("http://", "https://", "/", "~")):
+            if not known and not copy.startswith(("http://", "https://", "/", "~", *BUCKETS)):
                 RemoteAe.parse(copy)
         for code in self.hide_rejected:
             if code not in REJECTIONS:
                 raise SettingsError(f"hide_rejected names {code!r}; there are {', '.join(REJECTIONS)}")
+        _check_collector(self.traces)
         for name in ("http", "dicom"):
             self._refuse_open_door(name)
 
@@ -311,6 +324,14 @@ class Settings:
                 f"{name} is {address}, which others can reach, and no users are configured. Listen on "
                 "127.0.0.1, or set insecure_expose = true if something in front checks who calls."
             )
+
+
+def _check_collector(url: str) -> None:
+    if "@" in url:
+        # A password would stand in the log, and where settings are shown
+        raise SettingsError("traces names a user; OTEL_EXPORTER_OTLP_HEADERS can say who we are")
+    if url and not re.fullmatch(r"https?://(\[[0-9a-fA-F:.]+\]|[^/:?#\[\]\s]+)(:\d{1,5})?(/[^?#\s]*)?", url):
+        raise SettingsError(f"traces is {url!r}; it can be http://HOST:PORT or https://HOST:PORT")
 
 
 @dataclass(frozen=True, slots=True)

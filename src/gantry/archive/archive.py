@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gantry.archive import delete as acts_on
-from gantry.archive.acts import ActEntry
+from gantry.archive.acts import ActEntry, last_count
 from gantry.archive.backup.listing import Point, point
-from gantry.archive.blobs.files import INCOMING
+from gantry.archive.blobs.files import INCOMING, parse_object_path
+from gantry.archive.blobs.read_cache import ReadCache
+from gantry.archive.blobs.store_disk import StoreDisk
 from gantry.archive.blocks import Blocks
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
 from gantry.archive.changes import ChangeSignal
@@ -32,11 +35,12 @@ from gantry.archive.frames import StoredFrames
 from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import AddEdit, Change, Conflict, EditFilter, EditRow, Index, IndexStats, VersionRow
 from gantry.archive.index.protocol import change_key
-from gantry.archive.index_files import IndexFiles, SqlIndexFiles
-from gantry.archive.let_go import Superseded, bring_back, let_go, let_go_entry
+from gantry.archive.index_files import IndexFiles, Lead, SqlIndexFiles
+from gantry.archive.let_go import Superseded, bring_back, finish, let_go, let_go_entry, remove_rest
 from gantry.archive.lock import FolderLock
 from gantry.archive.log import SEGMENT_BYTES
 from gantry.archive.open_object import OpenObject
+from gantry.archive.orphan_acts import set_aside_orphan_acts
 from gantry.archive.outcome import Outcome
 from gantry.archive.query import FindResult, Query, TextQuery
 from gantry.archive.records import InstanceKey, Location, Origin
@@ -56,14 +60,15 @@ DEFAULT_RESERVE_BYTES = 512 << 20
 DEFAULT_OBJECT_LIMIT = 8 << 30
 NOBODY = Origin()
 EVERYTHING = EditFilter()
+_CHANGES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """How an archive behaves: see the settings `same_uid`, `reserve_bytes` and `max_object_bytes`.
 
-    `log_bytes` is the size of each of the log's two segments. Without `in_background` nothing is done but
-    within calls, as simulations want it.
+    `log_bytes` is the size of each of the log's two segments, 0 for none. Without `in_background` nothing is
+    done but within calls, as simulations want it. `shared` is an archive that other nodes have open as well.
     """
 
     same_uid: str = "newest"
@@ -71,6 +76,7 @@ class Options:
     max_object_bytes: int = DEFAULT_OBJECT_LIMIT
     log_bytes: int = SEGMENT_BYTES
     in_background: bool = True
+    shared: bool = False
 
 
 DEFAULTS = Options()
@@ -87,7 +93,9 @@ class Archive:
         self._options = options
         self._lock = lock
         self._names = itertools.count(1)
-        started = start(disk, index_files, clock)
+        started = start(disk, index_files, clock, shared=options.shared)
+        self._clock = clock
+        self._act_count = started.act_count
         self._journal = started.journal
         self._blocks = Blocks()
         self._committer = Committer(
@@ -100,12 +108,15 @@ class Archive:
             log_bytes=options.log_bytes,
             reserve_bytes=options.reserve_bytes,
             in_background=options.in_background,
-            act_count=started.act_count,
+            next_act=self._next_act,
+            shared=options.shared,
             last_change=started.last_change,
             told=self._told,
             damage=started.damage,
         )
         self._signal = ChangeSignal(started.last_change)
+        self._heard = started.last_change
+        self._hearing = threading.Lock()
         self._space = Space(disk, options.reserve_bytes)
         self._keeper = Keeper(disk, self._committer, self._names)
         self.drafts = Drafts(
@@ -114,6 +125,7 @@ class Archive:
             now=clock.now,
             require_room=self._require_room,
             stop_writing=self._committer.stop_writing,
+            turn=self._committer.turn,
         )
         self._retriever = Retriever(disk, started.damage)
         self._editor = Editor(disk, self._committer, self._names, self._retriever, self._require_room)
@@ -190,9 +202,20 @@ class Archive:
         """Whether something that was acknowledged has no file or no row yet; whoever asks for it waits."""
         return self._committer.is_behind
 
+    @property
+    def read_cache(self) -> ReadCache | None:
+        """What is kept of a bucket's objects on this machine; None where objects are files."""
+        return self._disk.cache if isinstance(self._disk, StoreDisk) else None
+
     def settle(self) -> None:
-        """Have what was acknowledged in files and rows, as far as disk and index let it. Blocks."""
+        """Have what was acknowledged in files and rows, as far as disk and index let it. Blocks.
+
+        Of an archive that is shared, also what other nodes acknowledged is known here from then on.
+        """
         self._committer.catch_up()
+        if self._options.shared:
+            with suppress(StorageError):  # whoever asks the index is told
+                self.follow()
 
     @property
     def acknowledged(self) -> int:
@@ -530,10 +553,13 @@ class Archive:
 
     def reindex(self, progress: Progress = no_progress) -> Rebuilt:
         """Make the index anew from the folder alone; commits wait. Raises ReadOnly, StorageError."""
-        with self._committer.alone():
+        with self._index_files.alone(), self._committer.alone():
+            index = self._committer.index
             try:
-                self._journal.catch_up(self._committer.index)
-                rebuilt = reindex(self._disk, self._index_files, self._journal, progress)
+                self._journal.catch_up(index)
+                rebuilt = reindex(
+                    self._disk, self._index_files, self._journal, progress, lambda: index.is_our_turn
+                )
             except OSError as error:
                 raise storage_error(error) from error
             self._committer.take_index(rebuilt.index)
@@ -544,7 +570,72 @@ class Archive:
         """What there is at this moment, for a backup; see `gantry.archive.backup`. Raises StorageError."""
         return point(self._committer, self._disk)
 
+    # --- among nodes -----------------------------------------------------------------------------
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other nodes may have the archive open as well."""
+        return self._options.shared
+
+    def lead(self) -> Lead | None:
+        """Be the one node that does what one must do for all; None while another is. Raises StorageError."""
+        return self._index_files.lead()
+
+    def follow(self) -> int:
+        """Hear of what other nodes did since this was called last; answers the number of the last change.
+
+        Raises StorageError.
+        """
+        index = self._committer.index
+        if index.stats().last_change <= self._heard:
+            return self._heard
+        with self._hearing:
+            while changes := index.changes(self._heard, _CHANGES_AT_ONCE):
+                self._bundles.changed(sorted({change.key for change in changes}), here=False)
+                self._heard = changes[-1].seq
+                self._signal.committed(self._heard)
+            return self._heard
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the index in use is the one, or another node has made it anew. Raises StorageError."""
+        return self._index_files.is_current
+
+    def follow_damage(self) -> None:
+        """Hear of objects that other nodes found damaged, or healed. Raises StorageError."""
+        try:
+            turned = self._damage.reload()
+        except OSError as error:
+            raise storage_error(error) from error
+        for path in turned:
+            self.damage_state += 1
+            name = parse_object_path(path)
+            if name is not None:
+                self._bundles.changed([InstanceKey(name.study, name.series, name.sop)])
+
+    def write_journal(self) -> None:
+        """Note when and from whom things came, for the one node that leads. Raises StorageError."""
+        try:
+            self._journal.follow_index(self._committer.index)
+        except OSError as error:
+            raise storage_error(error) from error
+
     # --- within ----------------------------------------------------------------------------------
+
+    def _next_act(self) -> int:
+        """The number of the next act, in an archive that is shared after those of all other nodes.
+
+        Raises OSError where what the act before let go is still there: the next start looks no further.
+        """
+        remove_rest(self._committer, self._disk)
+        if self._options.shared:
+            index = self._committer.index
+            index.take_acts()
+            set_aside_orphan_acts(self._disk, index, self._clock)
+            finish(self._disk, index)
+            self._act_count = last_count(self._disk)
+        self._act_count += 1
+        return self._act_count
 
     def _turned(self, location: Location) -> None:
         self.damage_state += 1

@@ -81,14 +81,18 @@ class Bundles:
         self._temporary = itertools.count(1)
         self._made = 0
 
-    def changed(self, keys: Sequence[InstanceKey]) -> None:
-        """Forget what is held of the series of these instances; called at each commit."""
+    def changed(self, keys: Sequence[InstanceKey], *, here: bool = True) -> None:
+        """Forget what is held of the series of these instances; called at each commit.
+
+        Who changed them `here` has them prepared; other nodes make them when they are asked.
+        """
         now = self._clock.monotonic()
         with self._lock:
-            self._busy_at = now
+            self._busy_at = now if here else self._busy_at
             for series in {(key.study_uid, key.series_uid) for key in keys}:
                 self._states[series] = self._states.get(series, 0) + 1
-                self._touched[series] = now
+                if here:
+                    self._touched[series] = now
                 for place in [place for place in self._held if place[0] == series] if self._held else ():
                     self._held_bytes -= len(self._held.pop(place).packed)
 

@@ -22,7 +22,7 @@ class ChangeSignal:
     def committed(self, last: int) -> None:
         """Tell everybody; called by the committer. Listeners must return at once and not raise."""
         with self._condition:
-            self._last = last
+            self._last = max(last, self._last)  # of several nodes, one may hear of others in between
             self._condition.notify_all()
             listeners = tuple(self._listeners)
         for listener in listeners:

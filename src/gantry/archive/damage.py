@@ -60,6 +60,13 @@ class Damage:
                 del known[path]
             self._replace(known)
 
+    def reload(self) -> set[str]:
+        """Know what others have noted since; answers the paths that turned. Raises OSError."""
+        with self._lock:
+            before, self._kept = self._kept, self._load()
+        turned = before.turns.items() ^ self._kept.turns.items()
+        return {path for path, _ in turned} | (before.damaged.keys() ^ self._kept.damaged.keys())
+
     def _replace(self, known: dict[str, str]) -> None:
         before = self._kept
         if known == before.damaged:

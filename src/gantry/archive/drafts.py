@@ -19,7 +19,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
@@ -98,12 +98,15 @@ class Drafts:
         now: Callable[[], datetime],
         require_room: Callable[[int], None],
         stop_writing: Callable[[str], None],
+        turn: Callable[[str, str, str], AbstractContextManager[None]],
     ) -> None:
         self._disk = disk
         self._names = names
         self._now = now
         self._require_room = require_room
         self._stop_writing = stop_writing
+        # Among nodes that share an archive
+        self._turn = turn
         self._lock = threading.Lock()
         self._durable_folders: set[str] = set()
 
@@ -136,7 +139,7 @@ class Drafts:
         """
         digest = hashlib.sha256(content).hexdigest()
         folder = draft_folder(person, study_uid)
-        with self._lock:
+        with self._lock, self._turn("draft", person, study_uid):
             notes = self._notes(folder)
             newest = notes[-1].number if notes else 0
             if notes and not report:
@@ -163,7 +166,7 @@ class Drafts:
         Raises Corrupt, OutOfSpace, ReadOnly, StorageError.
         """
         path = _report_path(draft_folder(person, study_uid), report.key)
-        with self._lock:
+        with self._lock, self._turn("draft", person, study_uid):
             known = self._read(path, MadeReport)
             if known is not None:
                 return known

@@ -7,7 +7,7 @@ and swaps it in by a rename; a broken one is set aside with its time, never dele
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,26 @@ from gantry.archive.index.sql_index import SqlIndex
 from gantry.errors import SettingsError, StorageError
 
 _SIDE_FILES = ("", "-wal", "-shm")
+
+
+class Lead(Protocol):
+    """Being the one node that does what one must do for all."""
+
+    @property
+    def lasts(self) -> bool:
+        """Whether no other node can have taken it."""
+
+    def end(self) -> None:
+        """Let another node take it."""
+
+
+class ForEver:
+    """The lead of the only node there is."""
+
+    lasts = True
+
+    def end(self) -> None:
+        """There is no other."""
 
 
 class IndexFiles(Protocol):
@@ -41,6 +61,16 @@ class IndexFiles(Protocol):
     def set_aside(self, at: datetime) -> None:
         """Move a broken index out of the way, and keep it."""
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the index that was opened has not been replaced by another node. Raises StorageError."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """While it lasts no other node opens the index, or makes it anew. Raises StorageError."""
+
+    def lead(self) -> Lead | None:
+        """Be the one node that does what one must do for all; None while another is. Raises StorageError."""
+
 
 class SqlIndexFiles:
     """The index as ``index.sqlite`` in the archive folder."""
@@ -54,6 +84,14 @@ class SqlIndexFiles:
 
     def open(self) -> Index:
         return SqlIndex(_private(self._path))
+
+    is_current = True
+
+    def alone(self) -> AbstractContextManager[None]:
+        return nullcontext()  # the folder is open in one process only
+
+    def lead(self) -> Lead | None:
+        return ForEver()
 
     def open_fresh(self) -> Index:
         self._remove_fresh()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 from gantry.archive.blobs.files import INCOMING, write_durably
@@ -18,6 +19,7 @@ from gantry.archive.index.postgres_registry import FORMER, FRESH, IN_USE, Regist
 from gantry.archive.index.postgres_schema import PostgresSchema
 from gantry.archive.index.postgres_server import Server
 from gantry.archive.index.sql_index import SqlIndex
+from gantry.archive.index_files import Lead
 from gantry.errors import StorageError
 
 ID_FILE = "archive.id"
@@ -34,6 +36,7 @@ class PostgresIndexFiles:
         self._connections = connections
         self._registry = Registry(self._server)
         self._fresh = ""
+        self._opened = ""
         self._claimed = False
 
     def exists(self) -> bool:
@@ -45,7 +48,8 @@ class PostgresIndexFiles:
         """See `IndexFiles.open`."""
         self._claim()
         self._drop_what_nobody_reads()
-        return self._index(self._registry.make(IN_USE))
+        self._opened = self._registry.make(IN_USE)
+        return self._index(self._opened)
 
     def open_fresh(self) -> Index:
         """See `IndexFiles.open_fresh`."""
@@ -59,6 +63,7 @@ class PostgresIndexFiles:
         fresh.close()
         self._schema(self._fresh).analyze()
         self._registry.replace(self._fresh)
+        self._opened = self._fresh
         return self._index(self._fresh)
 
     def drop_fresh(self, fresh: Index) -> None:
@@ -71,6 +76,19 @@ class PostgresIndexFiles:
     def set_aside(self, at: datetime) -> None:
         """See `IndexFiles.set_aside`."""
         self._registry.set_aside(at)
+
+    @property
+    def is_current(self) -> bool:
+        """See `IndexFiles.is_current`."""
+        return self._registry.in_use() == self._opened
+
+    def alone(self) -> AbstractContextManager[None]:
+        """See `IndexFiles.alone`."""
+        return self._registry.alone()
+
+    def lead(self) -> Lead | None:
+        """See `IndexFiles.lead`."""
+        return self._registry.lead()
 
     def _index(self, schema: str) -> SqlIndex:
         return SqlIndex(self._schema(schema))

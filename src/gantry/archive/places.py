@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from gantry.archive.archive import DEFAULTS, Archive, Options
 from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.blobs.files import CACHE
+from gantry.archive.blobs.node_disk import NodeDisk
+from gantry.archive.blobs.owner import Owner, Shared
 from gantry.archive.blobs.read_cache import ReadCache
 from gantry.archive.blobs.store_disk import StoreDisk
 from gantry.archive.disk import Disk, OsDisk
+from gantry.archive.incoming import storage_error
 from gantry.archive.index_files import index_files_for
 from gantry.archive.lock import FolderLock
+from gantry.errors import SettingsError
 from gantry.settings import Settings
 
 DEFAULT_CACHE_BYTES = 10 << 30
+NODES = "nodes"
+_BESIDE_BYTES = 256 << 20
 READ_CACHE = f"{CACHE}/store"
 
 
@@ -23,7 +32,10 @@ READ_CACHE = f"{CACHE}/store"
 class Places:
     """`index` is the URL of a database, `store` that of a bucket (see `Bucket.open`); empty for the folder.
 
-    With a store, the folder holds what is on its way, and `cache_bytes` of what was read.
+    With a store, the folder holds what is on its way, and `cache_bytes` of what was read. `node` is the name
+    of one process among several that have the same folder open; each has a folder of its own in it for what
+    is on its way. An archive with its index in a database, and its objects in a bucket or open in several
+    processes, is shared: any number of nodes may write to it.
     """
 
     folder: Path
@@ -31,6 +43,7 @@ class Places:
     index_connections: int = 8
     store: str = ""
     cache_bytes: int = DEFAULT_CACHE_BYTES
+    node: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> Places:
@@ -46,27 +59,66 @@ class Places:
     def open(self, options: Options = DEFAULTS) -> Archive:
         """Open the archive for this process alone, making it where there is none. Raises SettingsError,
         StorageError."""
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = FolderLock(self.folder)
+        self.own_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = FolderLock(self.own_folder)
+        disk: Disk | None = None
         try:
-            disk = self.disk(options.reserve_bytes)
+            disk = self.disk(options.reserve_bytes, owned=True)
             files = index_files_for(self.folder, self.index, self.index_connections, disk)
-            if self.store:
-                # What is acknowledged must not lie on this machine alone, not even for a moment
-                options = replace(options, log_bytes=0)
+            shared = bool(self.index and (self.store or self.node))
+            if self.node and not shared:
+                raise SettingsError("several processes need an index in a database: see docs/nodes.md")
+            if self.store or shared:
+                # What is acknowledged must not be seen by one machine, or one process, alone
+                options = replace(options, log_bytes=0, shared=shared)
             return Archive.open(self.folder, options, disk=disk, index_files=files, lock=lock)
         except BaseException:
+            if disk is not None:
+                disk.close()
             lock.release()
             raise
 
-    def disk(self, reserve_bytes: int) -> Disk:
-        """What the archive's files are on. Raises SettingsError, OSError."""
+    @property
+    def own_folder(self) -> Path:
+        """The folder that no other process has."""
+        return self.folder / NODES / self.node if self.node else self.folder
+
+    def disk(self, reserve_bytes: int, *, owned: bool = False) -> Disk:
+        """What the archive's files are on; a bucket is `owned` by who writes to it.
+
+        Raises SettingsError, StorageError, OSError.
+        """
+        if not self.store:
+            return NodeDisk(self.folder, self.own_folder) if self.node else OsDisk(self.folder)
+        local = OsDisk(self.own_folder)
+        cache = ReadCache(self.own_folder / READ_CACHE, self.cache_bytes, local.free_space, reserve_bytes)
+        bucket = Bucket.open(self.store)
+        if not owned:
+            return StoreDisk(local, bucket, cache)
+        try:
+            owner = Shared(bucket) if self.index else Owner(bucket, self.own_folder)
+        except OSError as error:
+            raise storage_error(error) from error
+        return StoreDisk(local, bucket, cache, owner)
+
+    @contextmanager
+    def reading(self) -> Iterator[Disk]:
+        """The archive's files, only to be read, by a process beside the one that has it open.
+
+        Raises SettingsError, OSError.
+        """
         local = OsDisk(self.folder)
         if not self.store:
-            return local
-        bucket = Bucket.open(self.store)
-        cache = ReadCache(self.folder / READ_CACHE, self.cache_bytes, local.free_space, reserve_bytes)
-        return StoreDisk(local, bucket, cache)
+            yield local
+            return
+        # The cache in the folder is of the process that has the archive open
+        with TemporaryDirectory(prefix="gantry-read-") as folder:
+            cache = ReadCache(Path(folder), _BESIDE_BYTES, local.free_space, 0)
+            disk = StoreDisk(local, Bucket.open(self.store), cache)
+            try:
+                yield disk
+            finally:
+                disk.close()
 
 
 def options_of(settings: Settings) -> Options:

@@ -71,13 +71,16 @@ _decoder = msgspec.json.Decoder(_Line)
 class Journal:
     """The journal of one archive folder. For the one committer only."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, *, shared: bool = False) -> None:
         self._disk = disk
         self._file: OpenFile | None = None
         self._unsynced = 0
-        self._behind = False
+        # Of an archive that others write to as well, only the index knows what the journal should hold
+        self._shared = shared
+        self._behind = shared
         self.count = 0
-        self.recover()
+        if not shared:
+            self.recover()
 
     def note(self, changes: Sequence[IndexChange]) -> None:
         """Add a line for each change that was committed.
@@ -91,6 +94,8 @@ class Journal:
 
         Not `certain`: the index alone knows whether it was committed, and is asked another time.
         """
+        if self._shared:
+            return  # see `follow_index`
         try:
             if not certain:
                 self._behind = True
@@ -103,11 +108,37 @@ class Journal:
             _log.warning("the journal of received objects could not be written: %s", error)
 
     def catch_up(self, index: Index) -> None:
-        """Note all that a failing disk made it miss. Raises OSError, StorageError."""
+        """Note all that a failing disk made it miss, or that came by others. Raises OSError, StorageError."""
         if self._behind:
             self.recover()
             self.add_rows(rows_after(index, self.count))
             self._behind = False
+        if self._shared:
+            self.sync()
+            self.close()
+            self._behind = True
+
+    def follow_index(self, index: Index) -> None:
+        """Note, durably, what came since it was last called, by whomever; for the one node that leads.
+
+        Raises OSError, StorageError; then it begins anew the next time.
+        """
+        behind, self._behind = self._behind, True
+        if behind:
+            self.recover()
+        missing = rows_after(index, self.count)
+        if missing:
+            self.add_rows(missing)
+            self.sync()
+        self._behind = False
+
+    def told(self) -> int:
+        """How many lines there are, without changing any. Raises OSError."""
+        names = self._names()
+        if not names:
+            return 0
+        first = int(names[-1].rpartition("/")[2].partition(".")[0]) * LINES_PER_FILE
+        return first + len(_run_from(_whole_lines(self._disk.read(names[-1])), first + 1))
 
     def shut(self) -> None:
         """Make the journal durable if the disk will, and let go of it."""

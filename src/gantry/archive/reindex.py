@@ -33,7 +33,7 @@ from gantry.archive.index_files import IndexFiles, closed_on_error
 from gantry.archive.received import Journal, Receipt
 from gantry.archive.records import InstanceKey, ObjectRecord, Origin
 from gantry.archive.store import Unfit, examine_file
-from gantry.errors import Corrupt
+from gantry.errors import Corrupt, StorageError
 
 BATCH = 500
 """Objects for each transaction of a rebuild."""
@@ -54,6 +54,11 @@ _log = logging.getLogger(__name__)
 
 def no_progress(done: int, total: int) -> None:
     """Tell nobody."""
+
+
+def always() -> bool:
+    """Nobody else could have gone on."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +120,13 @@ class Folder:
 
 
 def reindex(
-    disk: Disk, index_files: IndexFiles, journal: Journal, progress: Progress = no_progress
+    disk: Disk,
+    index_files: IndexFiles,
+    journal: Journal,
+    progress: Progress = no_progress,
+    may_take: Callable[[], bool] = always,
 ) -> Rebuilt:
-    """Make the index anew and put it in its place; no commit may happen meanwhile.
+    """Make the index anew and put it in its place; no commit may happen meanwhile, as `may_take` confirms.
 
     Raises OSError, StorageError.
     """
@@ -134,6 +143,11 @@ def reindex(
             skipped = fill(fresh, needed, progress)
         for path, why in skipped:
             _log.warning("not indexed: %s: %s", path, why)
+    if not may_take():
+        index_files.drop_fresh(fresh)
+        raise StorageError(
+            "the connection to the index broke, and others may have gone on; nothing is changed"
+        )
     index = index_files.take_fresh(fresh)
     with closed_on_error(index):
         journal.rewrite_from(index)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gantry.archive.blobs.files import AWAY
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Buffer, Disk, unmap
 from gantry.archive.frames import StoredFrames
@@ -19,7 +20,7 @@ from gantry.archive.records import Location
 from gantry.dataset.json_model import to_json_model
 from gantry.dataset.part10 import PREAMBLE_BYTES, PREFIX, read_part10
 from gantry.dataset.scan import DataSet
-from gantry.errors import Corrupt, DataSetError, NotFound, StorageError
+from gantry.errors import Corrupt, DataSetError, NotFound, StorageError, Unreachable
 
 BLOCK = 1 << 20
 
@@ -122,6 +123,8 @@ def _scanned(location: Location, content: Buffer) -> DataSet:
 def _unreadable(location: Location, error: OSError) -> StorageError:
     if isinstance(error, FileNotFoundError):
         return Corrupt(f"{location.path} is missing")
+    if error.errno == AWAY:
+        return Unreachable(f"{location.path} cannot be read now: {error.strerror}")
     return StorageError(f"{location.path} cannot be read: {error.strerror}")
 
 

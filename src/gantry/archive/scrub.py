@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gantry.archive.blobs.files import (
+    AWAY,
     INCOMING,
     LOST_FOUND,
     SyncFailed,
@@ -112,6 +113,8 @@ class Scrubber:
         except (FileNotFoundError, NotADirectoryError):
             return MISSING_FILE
         except OSError as error:
+            if error.errno == AWAY:
+                raise storage_error(error) from error  # which says nothing of the object
             return f"{WRONG_DIGEST}: unreadable: {error.strerror}"
         if digests.size != location.file_size:
             return f"{WRONG_SIZE}: {digests.size}"

@@ -9,28 +9,26 @@ an act that was written but never committed is set aside, because nobody was tol
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 
-from gantry.archive.acts import ActEntry, ActKind, act_number, last_count, read_whole_act
+from gantry.archive.acts import last_count
 from gantry.archive.blobs.files import (
     ACTS,
-    LOST_FOUND,
     OBJECTS,
     RESTORING,
     prepare_folders,
-    sync_folders,
     wipe_incoming,
 )
 from gantry.archive.clock import Clock
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk
-from gantry.archive.edits.take_back import take_back
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
 from gantry.archive.index_files import IndexFiles, closed_on_error
 from gantry.archive.let_go import finish
 from gantry.archive.log import forget
-from gantry.archive.lost_found import set_aside
+from gantry.archive.orphan_acts import set_aside_orphan_acts
 from gantry.archive.received import Journal, rows_after
 from gantry.archive.reindex import reindex
 from gantry.archive.renames import noted, wipe
@@ -51,31 +49,43 @@ class Started:
     last_change: int
 
 
-def start(disk: Disk, index_files: IndexFiles, clock: Clock) -> Started:
-    """Recover the folder and open its index. Raises StorageError."""
+def start(disk: Disk, index_files: IndexFiles, clock: Clock, *, shared: bool = False) -> Started:
+    """Recover the folder and open its index. Raises StorageError.
+
+    Where it is `shared`, other nodes may be at work: none of them starts meanwhile, and what is recovered is
+    recovered in a turn of ours, so that nothing they are about to commit is taken for what a crash has left.
+    """
     try:
-        if disk.exists(RESTORING):
-            raise StorageError(
-                "a restore into this folder was broken off; the same `gantry restore` again goes on with it"
-            )
-        prepare_folders(disk)
-        wiped = wipe_incoming(disk)
-        if wiped:
-            _log.info("removed %d files that were being received when the last run ended", wiped)
-        journal = Journal(disk)
-        index = _open_index(disk, index_files, journal, clock)
-        with closed_on_error(index):
-            wipe(disk)
-            forget(disk)
-            _set_aside_orphan_acts(disk, index, clock)
-            finish(disk, index)
-            return Started(index, journal, Damage(disk), last_count(disk), index.stats().last_change)
+        with index_files.alone():
+            return _start(disk, index_files, clock, shared=shared)
     except OSError as error:
         raise storage_error(error) from error
 
 
-def _open_index(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock) -> Index:
-    if not index_files.exists() and (journal.count or disk.walk(OBJECTS) or disk.walk(ACTS)):
+def _start(disk: Disk, index_files: IndexFiles, clock: Clock, *, shared: bool) -> Started:
+    if disk.exists(RESTORING):
+        raise StorageError(
+            "a restore into this folder was broken off; the same `gantry restore` again goes on with it"
+        )
+    prepare_folders(disk)
+    wiped = wipe_incoming(disk)
+    if wiped:
+        _log.info("removed %d files that were being received when the last run ended", wiped)
+    journal = Journal(disk, shared=shared)
+    index = _open_index(disk, index_files, journal, clock, shared=shared)
+    with closed_on_error(index), index.turn(None) if shared else nullcontext():
+        wipe(disk)
+        forget(disk)
+        set_aside_orphan_acts(disk, index, clock)
+        finish(disk, index)
+        return Started(index, journal, Damage(disk), last_count(disk), index.stats().last_change)
+
+
+def _open_index(
+    disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock, *, shared: bool
+) -> Index:
+    told = journal.told() if shared else journal.count
+    if not index_files.exists() and (told or disk.walk(OBJECTS) or disk.walk(ACTS)):
         return _rebuild(disk, index_files, journal, clock, "the index is missing")
     try:
         index = index_files.open()
@@ -85,19 +95,19 @@ def _open_index(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Cl
         index_files.set_aside(clock.now())
         why = f"the index is broken and was set aside ({error})"
         return _rebuild(disk, index_files, journal, clock, why)
-    if journal.count > versions:
+    if told > versions:
         index.close()
         index_files.set_aside(clock.now())
-        why = f"the index knows {versions} versions and the folder {journal.count}: it is an older one"
+        why = f"the index knows {versions} versions and the folder {told}: it is an older one"
         return _rebuild(disk, index_files, journal, clock, why)
-    with closed_on_error(index):
+    with closed_on_error(index), index.turn(None) if shared else nullcontext():
         logged = place_logged(disk, clock.now(), other_in_index(index))
         if logged:
             _log.info("the log of the last run held %d acknowledged objects", len(logged))
         settled = settle(disk, index, [*logged, *noted(disk)])
         if settled:
             _log.info("kept %d objects whose senders had no answer when the last run ended", settled)
-        if journal.count < versions + settled:
+        if not shared and journal.count < versions + settled:
             journal.add_rows(rows_after(index, journal.count))
             journal.sync()
     return index
@@ -105,6 +115,7 @@ def _open_index(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Cl
 
 def _rebuild(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock, why: str) -> Index:
     _log.warning("%s; making it anew from the objects", why)
+    journal.recover()
     told = list(journal.read())
     logged = place_logged(disk, clock.now(), other_in_folder(disk, told))
     known = {(receipt.key, receipt.number) for receipt in told}
@@ -112,38 +123,3 @@ def _rebuild(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock
     rebuilt = reindex(disk, index_files, journal)
     _log.warning("the index is made anew: %d versions", rebuilt.versions)
     return rebuilt.index
-
-
-def _set_aside_orphan_acts(disk: Disk, index: Index, clock: Clock) -> None:
-    """Acts come one after the other, so only the newest can be without rows."""
-    moved = False
-    for path in reversed(disk.walk(ACTS)):
-        if is_known_act(disk, index, path):
-            break
-        take_back(disk, index, path, clock.now())
-        name = set_aside(disk, path, clock.now())
-        _log.warning("an act that was never committed was set aside as %s", name)
-        moved = True
-    if moved:
-        sync_folders(disk, [ACTS, LOST_FOUND])
-
-
-def is_known_act(disk: Disk, index: Index, path: str) -> bool:
-    """Whether the index was told of an act; of one that cannot be read, nobody knows. Raises OSError."""
-    try:
-        act = read_whole_act(disk, path)
-    except Corrupt:
-        return False
-    entries = act.entries
-    if any(entry.kind is ActKind.LET_GO for entry in entries):
-        # Some of what it let go may be there again; it is known as long as it speaks of anything that is not
-        return any(_is_gone(disk, index, entry, path) for entry in entries)
-    # Not only the first: an object of it may be lost
-    if act.head is not None:
-        return any(row.act == path for row in (index.edit(act_number(path)),) if row)
-    return any(row.number == e.number for e in entries for row in index.versions(e.key))
-
-
-def _is_gone(disk: Disk, index: Index, entry: ActEntry, path: str) -> bool:
-    rows = [row for row in index.versions(entry.key) if row.number == entry.number]
-    return any(row.act == path for row in rows) or not disk.exists(entry.path)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gantry.archive.acts import Act, ActEntry, ActKind, act_number, read_whole_act
-from gantry.archive.blobs.files import ACTS, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
+from gantry.archive.blobs.files import ACTS, AWAY, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
 from gantry.archive.commit.committer import Committer
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk
@@ -114,7 +114,7 @@ class Verifier:
         self._check_acts(index, survey)
         survey.findings += index.check()
         if rows:
-            with self.committer.paused():
+            with self.index_files.alone(), self.committer.paused():
                 self._compare(self.committer.index, survey)
         return survey
 
@@ -143,6 +143,8 @@ class Verifier:
             survey.note(MISSING_FILE, path)
             return
         except OSError as error:
+            if error.errno == AWAY:
+                raise
             survey.note(WRONG_DIGEST, path, f"unreadable: {error.strerror}", location.dataset_sha256.hex())
             return
         if body != location.dataset_sha256:
@@ -209,7 +211,7 @@ class Verifier:
         self.damage.note(damaged)
 
     def _repair(self, survey: _Survey) -> None:
-        with self.committer.alone():
+        with self.index_files.alone(), self.committer.alone():
             moved = False
             adoptable = self._adoptable(survey)
             for finding in survey.findings:
@@ -218,7 +220,8 @@ class Verifier:
                     moved = True
             if moved:
                 sync_folders(self.disk, [LOST_FOUND])
-            rebuilt = reindex(self.disk, self.index_files, self.journal)
+            index = self.committer.index
+            rebuilt = reindex(self.disk, self.index_files, self.journal, may_take=lambda: index.is_our_turn)
             for path in dict.fromkeys(path for path, _ in rebuilt.skipped):
                 if self.disk.exists(path) and not self._is_needed(rebuilt.index, path):
                     set_aside(self.disk, path, self.committer.stamp())

@@ -60,7 +60,7 @@ def command(
 
 def _back_up(settings: Settings, target: Path, as_json: bool) -> int:
     from gantry.archive.backup.take import Ask, take
-    from gantry.archive.disk import OsDisk
+    from gantry.archive.places import Places
 
     source, place = settings.data.resolve(), target.resolve()
     if not source.is_dir():
@@ -70,8 +70,12 @@ def _back_up(settings: Settings, target: Path, as_json: bool) -> int:
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def run(ask: Ask) -> int:
-        with _locked(target) as store, Bar("copying", quiet=as_json) as bar:
-            taken = take(OsDisk(source), store, ask, bar.reached)
+        with (
+            _locked(target) as store,
+            Places.of(settings).reading() as disk,
+            Bar("copying", quiet=as_json) as bar,
+        ):
+            taken = take(disk, store, ask, bar.reached)
         _tell_lost(taken.lost, "not copied", as_json)
         if as_json:
             print_json(

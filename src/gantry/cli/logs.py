@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from gantry.cli.output import json_text, shown
 
 
-def log_to_stderr(level: str, *, as_json: bool) -> None:
-    """Send what all rooms log, from this level on, to standard error."""
+def log_to_stderr(level: str, *, as_json: bool, worker: str = "") -> None:
+    """Send what all rooms log, from this level on, to standard error; `worker` names this process."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if as_json else TextLines())
+    handler.setFormatter(JsonLines(worker) if as_json else TextLines(worker))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -27,8 +27,12 @@ def log_to_stderr(level: str, *, as_json: bool) -> None:
 class TextLines(logging.Formatter):
     """Time, level, logger, message."""
 
+    def __init__(self, worker: str = "") -> None:
+        super().__init__()
+        self._name = f"[{worker}] " if worker else ""
+
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{_time(record)} {record.levelname} {record.name} {record.getMessage()}"
+        line = f"{_time(record)} {record.levelname} {self._name}{record.name} {record.getMessage()}"
         cause = _exception(record)
         return shown(f"{line} | {cause}" if cause else line)
 
@@ -36,12 +40,17 @@ class TextLines(logging.Formatter):
 class JsonLines(logging.Formatter):
     """The same as a JSON object."""
 
+    def __init__(self, worker: str = "") -> None:
+        super().__init__()
+        self._more = {"worker": worker} if worker else {}
+
     def format(self, record: logging.LogRecord) -> str:
         entry = {
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **self._more,
         }
         cause = _exception(record)
         return json_text(entry | {"exception": cause} if cause else entry)

@@ -53,6 +53,8 @@ COMMANDS = {
     "example": ("example", "Store a small example study."),
     "completion": ("completion", "Print the completion script for a shell."),
 }
+# Started by other commands, and of no use to people
+_HIDDEN = {"worker": ("worker", "One of the processes of gantry serve --workers.")}
 
 
 class LazyGroup(click.Group):
@@ -62,9 +64,10 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        found = COMMANDS.get(cmd_name) or _HIDDEN.get(cmd_name)
+        if found is None:
             return None
-        command: click.Command = importlib.import_module(f"gantry.cli.{COMMANDS[cmd_name][0]}").command
+        command: click.Command = importlib.import_module(f"gantry.cli.{found[0]}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -29,9 +29,9 @@ def command(
     called again.
     """
     from gantry.archive.backup.restore import restore
-    from gantry.archive.disk import OsDisk
     from gantry.archive.index_files import index_files_for
     from gantry.archive.lock import FolderLock
+    from gantry.archive.places import Places
 
     settings = settings_from(config_file, data=data).settings
     running = running_server(settings)
@@ -40,11 +40,13 @@ def command(
     store = opened(backup)
     store.chosen(point)
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    index_files = index_files_for(settings.data, settings.index.url, settings.index_connections)
     lock = FolderLock(settings.data)
     try:
+        disk = Places.of(settings).disk(settings.reserve_bytes)
+        files = index_files_for(settings.data, settings.index.url, settings.index_connections, disk)
         with Bar("restoring", quiet=as_json) as bar:
-            done = restore(store, OsDisk(settings.data), index_files, point, bar.reached)
+            done = restore(store, disk, files, point, bar.reached)
+        disk.close()
     finally:
         lock.release()
     tell(done, "restored", as_json)

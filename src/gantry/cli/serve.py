@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least grave log lines."
 )
+@click.option("--workers", type=int, help="Processes that serve; more than one need --index.")
 @aet_option
 @archive_options
 def command(
     http: str | None,
     dicom: str | None,
     log_level: str | None,
+    workers: int | None,
     aet: str | None,
     data: Path | None,
     config_file: Path | None,
@@ -42,7 +45,7 @@ def command(
     acknowledged is kept, messages in flight end, the rest is aborted.
     """
     settings = settings_from(
-        config_file, data=data, http=http, dicom=dicom, aet=aet, log_level=log_level
+        config_file, data=data, http=http, dicom=dicom, aet=aet, log_level=log_level, workers=workers
     ).settings
     running = running_server(settings)
     if running is not None:
@@ -54,13 +57,9 @@ def command(
 
 
 def run(settings: Settings, as_json: bool) -> None:
-    """Serve with these settings on the fastest event loop there is."""
-    from gantry.server.allocator import keep_buffers
-    from gantry.server.open_files import allow_open_files
+    """Serve with these settings."""
     from gantry.server.run import serve
-
-    keep_buffers()
-    allow_open_files()
+    from gantry.server.workers import serve_with_workers
 
     def ready(running: Serving) -> None:
         if as_json:
@@ -72,8 +71,18 @@ def run(settings: Settings, as_json: bool) -> None:
                 f"data in {running.data}"
             )
 
+    run_loop(serve_with_workers(settings, ready) if settings.workers > 1 else serve(settings, ready))
+
+
+def run_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run a server to its end, on the fastest event loop there is."""
+    from gantry.server.allocator import keep_buffers
+    from gantry.server.open_files import allow_open_files
+
+    keep_buffers()
+    allow_open_files()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(settings, ready))
+        runner.run(work)
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop]:

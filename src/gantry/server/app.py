@@ -47,6 +47,7 @@ from gantry.server.routes import Parameter, Route, RouteTable
 from gantry.server.stow import Admission, StoreDoor
 from gantry.server.studies_api import StudyList
 from gantry.server.study_pages import StudyPages
+from gantry.server.traces import Traces
 from gantry.server.uploads import Uploads
 from gantry.server.videos import VideoRetrievals
 from gantry.server.wado import Retrievals
@@ -140,13 +141,14 @@ def build_app(
     dicom: DicomDoor | None = None,
     scrub: ScrubReport | None = None,
     metrics: Metrics | None = None,
+    traces: Traces | None = None,
 ) -> App:
     """The ASGI application over an archive.
 
     `renderer` makes pictures and decompresses frames (without it, rendered resources are answered 406),
     `transcode` makes other frames of them (without, compressed objects are had as stored), `read_picture`
     reads PNG and GIF that are stored, `pages` is the viewer, `dicom` says where objects are sent to, `scrub`
-    how far it is, and `metrics` are the counts that both doors add to.
+    how far it is, `metrics` are the counts that both doors add to, and `traces` are where spans begin.
     """
     metrics = metrics or Metrics()
     policy = policy or HttpPolicy()
@@ -193,13 +195,14 @@ def build_app(
         background=metadata.prepare,
         settle=partial(_settle, archive),
         metrics=metrics,
+        traces=traces,
         closers=(feed.close, plans.close, generation.close),
     )
 
 
 async def _settle(archive: Archive) -> None:
     """Have what was acknowledged in files and rows before anything is asked, and not on the event loop."""
-    if archive.is_behind:
+    if archive.is_behind or archive.is_shared:
         await asyncio.to_thread(archive.settle)
 
 

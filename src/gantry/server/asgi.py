@@ -28,11 +28,13 @@ from gantry.server.http import (
     SendPiece,
     error_response,
 )
-from gantry.server.metrics import Metrics
+from gantry.server.metrics import CLIENT_GONE, Metrics
 from gantry.server.outcome import Answer, answer_for_error
-from gantry.server.plans import Direct
+from gantry.server.plans import Shortcut
 from gantry.server.policy import HttpPolicy
 from gantry.server.routes import RouteTable
+from gantry.server.traced_http import trace_direct, trace_request
+from gantry.server.traces import Traces
 
 log = logging.getLogger("gantry.server.http")
 
@@ -47,18 +49,12 @@ BASE_HEADERS: Headers = [
 INERT_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox")
 SAME_ORIGIN_ONLY = (b"cross-origin-resource-policy", b"same-origin")
 
-CLIENT_GONE = 499
-"""In the counts, of a request whose client left before its answer; never sent."""
-
 _EXPOSED = b"x-request-id, x-total-count, warning, etag, content-range, content-location, retry-after"
 _PREFLIGHT_S = b"600"
 _BLOCK = 1 << 20
 
 FILE_PIECES = "gantry.file-pieces"
 """The extension of a scope by which a connection takes pieces of files: a `SendPiece`."""
-
-Shortcut = Callable[[bytes, Headers], Direct | None]
-"""The answer to a GET on a raw path with these headers, where it can leave at once."""
 
 
 class App:
@@ -78,14 +74,16 @@ class App:
         background: Callable[[str], Awaitable[None]] | None = None,
         settle: Callable[[], Awaitable[None]] | None = None,
         metrics: Metrics | None = None,
+        traces: Traces | None = None,
         closers: Sequence[Callable[[], None]] = (),
     ) -> None:
         self.routes = routes
         self.policy = policy
-        self.direct = direct
+        self.direct = direct if direct is None or traces is None else trace_direct(direct, traces)
         self._background = background
         self._settle = settle
         self._metrics = metrics or Metrics()
+        self._traces = traces
         self._closers = tuple(closers)
 
     async def run_background(self, base: str) -> None:
@@ -103,6 +101,13 @@ class App:
             await _other_protocol(scope, receive, send)
             return
         request = Request(scope, receive)
+        if self._traces is None:
+            await self._counted(request, send)
+        else:
+            await trace_request(self._traces, request, lambda: self._counted(request, send))
+
+    async def _counted(self, request: Request, send: Send) -> int:
+        """Answer, and count it; the status."""
         metrics, began = self._metrics, time.monotonic()
         metrics.in_flight += 1
         status = CLIENT_GONE
@@ -113,10 +118,11 @@ class App:
             await _send(request, self._finished(request, response), send)
             status = response.status
         except ClientGone:
-            return
+            pass
         finally:
             metrics.in_flight -= 1
             metrics.note_request(request.method, request.route, status, time.monotonic() - began)
+        return status
 
     async def _answer(self, request: Request) -> Response:
         """The handler's answer, or what went wrong as one. ClientGone passes through."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gantry.archive.backup.store import Store
+from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.clock import SystemClock
 from gantry.archive.disk import OsDisk
 from gantry.archive.records import Location
@@ -22,7 +23,8 @@ from gantry.client.connection import Options, Peer, connect
 from gantry.client.sinks import OUT_OF_RESOURCES, STORED, Arriving, Reception, Verdict
 from gantry.dimse.negotiation import ProposedContext
 from gantry.errors import ConnectError, NotFound
-from gantry.settings import RemoteAe, Settings
+from gantry.server.traces import outgoing_headers
+from gantry.settings import BUCKETS, RemoteAe, Settings
 from gantry.standard.query_keys import Level
 
 FETCH_S = 600.0
@@ -60,6 +62,28 @@ class BackupCopies:
 
 
 @dataclass(frozen=True, slots=True)
+class BucketCopies:
+    """Another bucket that holds the same objects, as stores replicate them."""
+
+    url: str
+
+    def __str__(self) -> str:
+        return self.url.partition("?")[0]
+
+    def fetch(self, location: Location, folder: Path, is_over: IsOver) -> Path | None:
+        path = folder / "from-bucket.dcm"
+        try:
+            with path.open("wb") as file:
+                for piece in Bucket.open(self.url).pieces(location.path):
+                    file.write(piece)
+                    if is_over():
+                        return None
+        except FileNotFoundError:
+            return None
+        return path
+
+
+@dataclass(frozen=True, slots=True)
 class WebCopies:
     """A DICOMweb server, asked by WADO-RS (PS3.18 10.4) for the instance as it is stored."""
 
@@ -72,10 +96,11 @@ class WebCopies:
         # Loads httpx, a quarter of a second of each start, for what most servers never need.
         from gantry.client.web import WebClient
 
+        headers = outgoing_headers()
         sink = _OneFile(folder, location.file_size + MAX_HEAD_BYTES)
 
         async def run() -> None:
-            async with WebClient(self.url) as web:
+            async with WebClient(self.url, headers=headers) as web:
                 await web.retrieve(sink, *location.key)
 
         try:
@@ -122,6 +147,8 @@ def copies_from(settings: Settings) -> tuple[Copies, ...]:
 def _copies(name: str, settings: Settings) -> Copies:
     if name.startswith(("http://", "https://")):
         return WebCopies(name)
+    if name.startswith(BUCKETS):
+        return BucketCopies(name)
     if name.startswith(("/", "~")):
         return BackupCopies(Path(name).expanduser())
     known = next((peer for peer in settings.peers if peer.aet == name), None)

@@ -24,8 +24,8 @@ class Generation:
         self.current = max(self.current, archive.stats().last_change)
 
     def _committed(self, last: int) -> None:
-        # In the committing thread. Assigning an int is atomic, and commits come in order.
-        self.current = last
+        # In the committing thread, or one that heard of another node's commit
+        self.current = max(last, self.current)
 
     @property
     def state(self) -> tuple[int, int]:

@@ -28,11 +28,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gantry.client.kernel_copy import MORE_COMES, KernelCopy
-from gantry.server.asgi import FILE_PIECES, Shortcut
+from gantry.server.asgi import FILE_PIECES
 from gantry.server.body import MIN_RATE, RATE_WINDOW_S
 from gantry.server.http import FilePiece
 from gantry.server.outcome import RETRY_AFTER_S
-from gantry.server.plans import Direct
+from gantry.server.plans import Direct, Shortcut
 
 log = logging.getLogger("gantry.server.http")
 

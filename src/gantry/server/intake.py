@@ -19,6 +19,7 @@ from gantry.archive.records import Origin
 from gantry.dicomweb.stow import InstanceResult
 from gantry.errors import GantryError
 from gantry.server.outcome import Answer, answer_for, answer_for_error
+from gantry.server.traces import ARCHIVE_STORE, part
 
 log = logging.getLogger("gantry.server.http")
 
@@ -127,7 +128,10 @@ class Intake:
                 task.result()
 
     async def _keep(self, group: list[tuple[int, Incoming]]) -> None:
-        outcomes = await asyncio.to_thread(self._archive.store_many, [arrival for _, arrival in group])
+        with part(ARCHIVE_STORE) as span:
+            outcomes = await asyncio.to_thread(self._archive.store_many, [arrival for _, arrival in group])
+            if span is not None:
+                span.note("gantry.objects", len(group))
         for (place, _), outcome in zip(group, outcomes, strict=True):
             answer = answer_for(outcome)
             self.statuses[place] = answer

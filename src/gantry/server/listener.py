@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from gantry.errors import ConnectError
 from gantry.server.metrics import Metrics
 from gantry.server.operation import DimseServices
 from gantry.server.session import Session
+from gantry.server.traces import Traces
 from gantry.settings import Address, Settings
 
 log = logging.getLogger("gantry.dimse.listener")
@@ -124,6 +126,7 @@ class DicomServer:
         options: DimseOptions | None = None,
         run_frame: RunFrame = run_here,
         metrics: Metrics | None = None,
+        traces: Traces | None = None,
     ) -> None:
         metrics = metrics or Metrics()
         self._options = options or DimseOptions()
@@ -141,6 +144,7 @@ class DicomServer:
             calling_host_port=self._options.calling_host_port,
             run_frame=run_frame,
             metrics=metrics,
+            traces=traces,
         )
         standing = "Associations that stand now.", lambda: float(self.association_count)
         metrics.gauges["gantry_associations"] = standing
@@ -159,11 +163,11 @@ class DicomServer:
         """TCP connections that are open now, with an association or without."""
         return len(self._sessions)
 
-    async def start(self) -> None:
-        """Begin to listen. Raises ConnectError when the address cannot be had."""
+    async def start(self, shared: socket.socket | None = None) -> None:
+        """Begin to listen, on a `shared` socket if there is one. Raises ConnectError."""
         loop = asyncio.get_running_loop()
         try:
-            sock = listening_socket(self._options.address.host, self._options.address.port)
+            sock = shared or listening_socket(self._options.address.host, self._options.address.port)
         except OSError as error:
             raise ConnectError(f"cannot listen on {self._options.address}: {error.strerror}") from error
         self._server = await loop.create_server(lambda: _Arrival(self), sock=sock, backlog=256)

@@ -25,7 +25,11 @@ CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper ends of the buckets of durations."""
 
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+"""The others that a peer may make up are all one."""
+
+CLIENT_GONE: Final = 499
+"""The status of a request whose client left before its answer; never sent."""
 
 END_RELEASED, END_ABORTED, END_REJECTED, END_LOST = "released", "aborted", "rejected", "lost"
 """How an association ends."""
@@ -80,7 +84,7 @@ class Metrics:
     def note_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """An answer has left."""
         # A peer may make up methods and paths
-        key = method if method in _METHODS else "other", route or "none", status
+        key = method if method in METHODS else "other", route or "none", status
         self.requests[key] = self.requests.get(key, 0) + 1
         durations = self.durations.get(key[1])
         if durations is None:
@@ -131,7 +135,7 @@ class _Collector:
             yield CounterMetricFamily(name, meaning, value=value())
 
     def _of_archive(self) -> Iterator[Metric]:
-        from prometheus_client.core import InfoMetricFamily
+        from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 
         stats, archive = self._stats, self._archive
         yield InfoMetricFamily("gantry_build", "The release that runs.", {"version": __version__})
@@ -151,6 +155,14 @@ class _Collector:
         yield _gauge("gantry_writable", "1 while objects are kept, 0 while only reading works.", writable)
         yield _gauge("gantry_behind", "1 while acknowledged objects wait for file or row.", archive.is_behind)
         yield _gauge("gantry_disk_free_bytes", "Free bytes of the archive's disk.", archive.free_bytes())
+        cache = archive.read_cache
+        if cache is not None:
+            yield _gauge("gantry_store_cache_bytes", "Bytes kept of a bucket's objects.", cache.total_bytes)
+            for name, meaning, count in (
+                ("gantry_store_cache_hits", "Reads of a bucket's objects answered from here.", cache.hits),
+                ("gantry_store_cache_misses", "Reads that asked the object store.", cache.misses),
+            ):
+                yield CounterMetricFamily(name, meaning, value=count)
 
     def _of_http(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily

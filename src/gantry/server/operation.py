@@ -14,6 +14,7 @@ from gantry.dimse.association import Association
 from gantry.dimse.message import Command
 from gantry.dimse.negotiation import AcceptedContext
 from gantry.server.metrics import Metrics
+from gantry.server.traces import Span, Traces, end_dimse
 from gantry.settings import Address
 from gantry.standard.query_keys import InformationModel
 from gantry.standard.transfer_syntaxes import TransferSyntax, transfer_syntax
@@ -38,13 +39,17 @@ class DimseServices:
     destination_timeout_s: float
     calling_host_port: int | None
     metrics: Metrics = field(default_factory=Metrics)
+    traces: Traces | None = None
     run_frame: RunFrame = run_here
     """Makes a frame in another transfer syntax, called in the threads of `executor`."""
 
 
 @dataclass(slots=True)
 class Operation:
-    """A request with its Identifier, and the means to answer it. `cancelled` turns True by a C-CANCEL."""
+    """A request with its Identifier, and the means to answer it. `cancelled` turns True by a C-CANCEL.
+
+    `span` is of it where requests are traced, and ends with the last answer.
+    """
 
     services: DimseServices
     wire: Wire
@@ -54,6 +59,7 @@ class Operation:
     command: Command
     identifier: bytes
     peer_address: str
+    span: Span | None = None
     cancelled: bool = field(default=False)
 
     @property
@@ -78,3 +84,6 @@ class Operation:
     def respond(self, response: Command, dataset: bytes | None = None) -> None:
         """Send one answer."""
         self.wire.post(self.context.context_id, response, dataset)
+        if self.span is not None and response.is_final:
+            end_dimse(self.span, response.status or 0)
+            self.span = None

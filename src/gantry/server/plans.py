@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gantry.archive.archive import Archive
@@ -63,7 +64,8 @@ class Plan:
 class Direct:
     """An answer that can leave at once: `head` (header fields on), a piece of an open file, `tail`.
 
-    `head` is what follows the status line and the server's own fields, up to the body's first bytes.
+    `head` is what follows the status line and the server's own fields, up to the body's first bytes. `route`
+    is the template of the route that answered so first.
     """
 
     head: bytes
@@ -71,6 +73,11 @@ class Direct:
     offset: int
     length: int
     tail: bytes
+    route: str
+
+
+Shortcut = Callable[[bytes, Headers], Direct | None]
+"""The answer to a GET on a raw path with these headers, where it can leave at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,7 @@ class _Ready:
     head: bytes
     tail: bytes
     etag: bytes
+    route: str
 
 
 class Plans:
@@ -119,7 +127,7 @@ class Plans:
             return
         host = (request.header(b"host") or "").encode("latin-1")
         words = (request.scope["raw_path"], (request.header(b"accept") or "").encode("latin-1"), host)
-        self._ready[words] = self._made(plan, str(real), request.base)
+        self._ready[words] = self._made(plan, str(real), request)
         if len(self._ready) > MAX_PLANS:
             self._ready.popitem(last=False)
 
@@ -138,11 +146,11 @@ class Plans:
         if self._refreshing is None or self._refreshing.done():
             self._refreshing = asyncio.get_running_loop().create_task(self.refresh())
 
-    def _made(self, plan: Plan, file: str, base: str) -> _Ready:
+    def _made(self, plan: Plan, file: str, request: Request) -> _Ready:
         head, tail, content_type = b"", b"", plan.content_type
         if plan.offer.multipart:
             boundary = new_boundary()
-            location = base + plan.path
+            location = request.base + plan.path
             part = {"Content-Type": plan.content_type, "Content-Location": location}
             head, tail = part_head(boundary, part, first=True), closing(boundary)
             content_type = related_content_type(plan.offer.media_type, boundary)
@@ -156,7 +164,8 @@ class Plans:
             *self._base_headers,
         ]
         head = b"".join(b"%b: %b\r\n" % field for field in fields) + b"\r\n" + head
-        return _Ready(plan.location, file, plan.offset, plan.length, head, tail, plan.etag.encode())
+        etag = plan.etag.encode()
+        return _Ready(plan.location, file, plan.offset, plan.length, head, tail, etag, request.route)
 
     def direct(self, raw_path: bytes, headers: Headers) -> Direct | None:
         """The answer to a GET without query, if there is a plan for it that can be followed at once."""
@@ -186,7 +195,7 @@ class Plans:
         if not is_in_memory(file, ready.offset, ready.length):
             return None
         self.followed += 1
-        return Direct(ready.head, file, ready.offset, ready.length, ready.tail)
+        return Direct(ready.head, file, ready.offset, ready.length, ready.tail, ready.route)
 
     def close(self) -> None:
         """Let go of all files."""

@@ -45,11 +45,15 @@ class _Place(msgspec.Struct):
 
 @dataclass(slots=True)
 class Rejecting:
-    """Acts upon notes of rejection until stopped; `folder` keeps how far it is."""
+    """Acts upon notes of rejection until stopped; `folder` keeps how far it is.
+
+    `since` is where to begin, for who goes on with what another node has done.
+    """
 
     archive: Archive
     codes: frozenset[str]
     folder: Path
+    since: int | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
     async def run(self) -> None:
@@ -104,6 +108,8 @@ class Rejecting:
             )  # fmt: skip
 
     def _begin(self) -> int:
+        if self.since is not None:
+            return self.since
         with suppress(OSError, msgspec.DecodeError):
             place = msgspec.json.decode((self.folder / _FILE).read_bytes(), type=_Place)
             if place.epoch == self.archive.epoch:

@@ -13,17 +13,19 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import uvicorn
 
 from gantry.archive.archive import Archive
+from gantry.archive.blobs.files import CACHE
 from gantry.archive.places import Places, options_of
 from gantry.client.sockets import listening_socket
-from gantry.errors import ConnectError
+from gantry.errors import ConnectError, StorageError
+from gantry.server.among_nodes import Alone, AmongNodes, Work
 from gantry.server.app import build_app
 from gantry.server.asgi import App
 from gantry.server.compressing import Compressing
@@ -37,6 +39,7 @@ from gantry.server.rejecting import Rejecting
 from gantry.server.renderer import Renderer
 from gantry.server.renditions import Renditions
 from gantry.server.scrubbing import Scrubbing
+from gantry.server.traces import Traces, traces_to
 from gantry.settings import Address, Settings
 from gantry.toolkit.compress import checked_rules
 
@@ -64,33 +67,71 @@ class Serving:
         return f"http://{self.http}/"
 
 
-async def serve(settings: Settings, ready: Callable[[Serving], None]) -> None:
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process among those that serve an archive on this machine, and the sockets that they share."""
+
+    name: str
+    http: socket.socket
+    dicom: socket.socket
+
+
+async def serve(settings: Settings, ready: Callable[[Serving], None], worker: Worker | None = None) -> None:
     """Serve until SIGTERM or SIGINT; calls `ready` once both doors are open.
 
-    Raises StorageError when the archive cannot be opened, ConnectError when an address cannot be had.
+    Raises StorageError when the archive cannot be opened, or not be served any more; ConnectError when an
+    address cannot be had.
     """
     stop = asyncio.Event()
+    failures: list[str] = []
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serving(settings) as running:
+
+    def fail(why: str) -> None:
+        failures.append(why)
+        stop.set()
+
+    async with serving(settings, worker, fail) as running:
         ready(running)
         await stop.wait()
         log.info("stopping")
+    if failures:
+        raise StorageError(failures[0])
+
+
+def _nowhere(why: str) -> None:
+    log.error("%s", why)
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[Serving]:
-    """Serve for as long as the context lasts."""
-    archive = await asyncio.to_thread(Places.of(settings).open, options_of(settings))
+async def serving(
+    settings: Settings, worker: Worker | None = None, fail: Callable[[str], None] = _nowhere
+) -> AsyncIterator[Serving]:
+    """Serve for as long as the context lasts; `fail` is told why it should not last any longer."""
+    traces = traces_to(settings.traces)
+    try:
+        async with _serving(settings, worker, fail, traces) as running:
+            yield running
+    finally:
+        if traces is not None:
+            await asyncio.to_thread(traces.close)
+
+
+@asynccontextmanager
+async def _serving(
+    settings: Settings, worker: Worker | None, fail: Callable[[str], None], traces: Traces | None
+) -> AsyncIterator[Serving]:
+    places = replace(Places.of(settings), node=worker.name if worker else "")
+    archive = await asyncio.to_thread(places.open, options_of(settings))
     decoders = Decoders()
     try:
         metrics = Metrics()
         dicom = DicomServer(
-            archive, DimseOptions.from_settings(settings), decoders.run_frame(), metrics=metrics
+            archive, DimseOptions.from_settings(settings), decoders.run_frame(), metrics, traces
         )
-        renderer = Renderer(archive, decoders, Renditions(settings.data, settings.reserve_bytes))
-        scrubbing = _scrubbing(archive, settings)
+        renderer = Renderer(archive, decoders, Renditions(places.own_folder, settings.reserve_bytes))
+        works = _Works(archive, settings, places.own_folder / CACHE, traces)
         app = build_app(
             archive,
             HttpPolicy.from_settings(settings),
@@ -98,46 +139,76 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
             transcode=decoders.transcode,
             read_picture=decoders.read_picture,
             dicom=lambda: (settings.aet, dicom.address.port),
-            scrub=scrubbing.report if scrubbing is not None else None,
+            scrub=works.scrub_report if settings.scrub_bytes_per_s else None,
             metrics=metrics,
+            traces=traces,
         )
-        # The arrivals of a server without rules are nobody's work.
-        rules = checked_rules(settings.compress)
-        compressing = Compressing(archive, rules, settings.data / "cache") if rules else None
-        codes = frozenset(settings.hide_rejected)
-        rejecting = Rejecting(archive, codes, settings.data / "cache") if codes else None
         http = _HttpServer(app, settings.http)
-        http.listen()
-        await dicom.start()
+        http.listen(worker.http if worker else None)
+        await dicom.start(worker.dicom if worker else None)
         running = Serving(settings.aet, http.address, dicom.address, settings.data)
-        with _announced(running):
+        with nullcontext() if worker else announced(running):
             answering = asyncio.create_task(http.run())
             preparing = asyncio.create_task(app.run_background(f"http://{http.address}"))
-            beside = [one for one in (compressing, scrubbing, rejecting) if one is not None]
-            working = [asyncio.create_task(one.run()) for one in beside]
+            beside: Work = (
+                AmongNodes(archive, works.make, fail) if archive.is_shared else Alone(works.make(None))
+            )
+            working = asyncio.create_task(beside.run())
             try:
                 yield running
             finally:
                 preparing.cancel()
-                for one in beside:
-                    one.stop()
+                beside.stop()
                 app.close()
                 http.stop()
-                await asyncio.gather(dicom.drain(), answering, *working)
+                await asyncio.gather(dicom.drain(), answering, working)
     finally:
         await decoders.close()
         await asyncio.to_thread(archive.close)
 
 
-def _scrubbing(archive: Archive, settings: Settings) -> Scrubbing | None:
-    if not settings.scrub_bytes_per_s:
-        return None
-    rate, every_s, folder = settings.scrub_bytes_per_s, settings.scrub_every_s, settings.data / "cache"
-    return Scrubbing(archive, rate, every_s, copies_from(settings), folder)
+def _beside(archive: Archive, works: _Works, fail: Callable[[str], None]) -> Work:
+    return AmongNodes(archive, works.make, fail) if archive.is_shared else Alone(works.make(None))
+
+
+class _Works:
+    """What a server does by itself, as its settings say, or the one that leads among several."""
+
+    def __init__(self, archive: Archive, settings: Settings, folder: Path, traces: Traces | None) -> None:
+        self._archive = archive
+        self._settings = settings
+        self._folder = folder
+        self._traces = traces
+        self._copies = copies_from(settings)
+        # The arrivals of a server without rules are nobody's work.
+        self._rules = checked_rules(settings.compress)
+        self._codes = frozenset(settings.hide_rejected)
+        self._scrubbing: Scrubbing | None = None
+
+    def make(self, since: int | None) -> list[Work]:
+        """All of it, to be begun; of what others led until now, after number `since` of the feed."""
+        works: list[Work] = []
+        if self._rules:
+            works.append(Compressing(self._archive, self._rules, self._folder))
+        if self._codes:
+            works.append(Rejecting(self._archive, self._codes, self._folder, since))
+        settings = self._settings
+        self._scrubbing = None
+        if settings.scrub_bytes_per_s:
+            rate, every_s = settings.scrub_bytes_per_s, settings.scrub_every_s
+            self._scrubbing = Scrubbing(
+                self._archive, rate, every_s, self._copies, self._folder, self._traces
+            )
+            works.append(self._scrubbing)
+        return works
+
+    def scrub_report(self) -> dict[str, object]:
+        """How far the scrub is, where it is done here."""
+        return self._scrubbing.report() if self._scrubbing is not None else {"by": "another node"}
 
 
 @contextmanager
-def _announced(running: Serving) -> Iterator[None]:
+def announced(running: Serving) -> Iterator[None]:
     """Leave word beside the archive, so that `gantry import` and others find who has it."""
     path = running.data / SERVING_FILE
     word = {"pid": os.getpid(), "http": str(running.http), "dicom": str(running.dicom), "aet": running.aet}
@@ -170,10 +241,10 @@ class _HttpServer(uvicorn.Server):
         self.address = address
         self._socket: socket.socket | None = None
 
-    def listen(self) -> None:
-        """Take the address and let callers queue there. Raises ConnectError when it cannot be had."""
+    def listen(self, shared: socket.socket | None = None) -> None:
+        """Take the address, or a socket that has one, and let callers queue there. Raises ConnectError."""
         try:
-            self._socket = listening_socket(self.address.host, self.address.port)
+            self._socket = shared or listening_socket(self.address.host, self.address.port)
             # Now: whoever is told that we are ready may call before `run` gets its turn.
             self._socket.listen(BACKLOG)
         except OSError as error:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from gantry.archive.archive import Archive
 from gantry.archive.records import Location
 from gantry.errors import GantryError, StorageError
 from gantry.server.copies import Copies
+from gantry.server.traces import Traces, whole
 
 log = logging.getLogger("gantry.server.scrub")
 
@@ -63,6 +65,7 @@ class Scrubbing:
     every_s: float
     copies: Sequence[Copies]
     folder: Path
+    traces: Traces | None = None
     state: ScrubState = field(default_factory=lambda: ScrubState(datetime.now(UTC)))
     _stop: threading.Event = field(default_factory=threading.Event)
     _due: dict[str, tuple[float, Location]] = field(default_factory=dict)
@@ -210,7 +213,8 @@ class Scrubbing:
             if self._stop.is_set():
                 return False
             try:
-                with tempfile.TemporaryDirectory(dir=self.folder, prefix="heal-") as folder:
+                offers = tempfile.TemporaryDirectory(dir=self.folder, prefix="heal-")
+                with self._traced_heal(), offers as folder:
                     offer = copies.fetch(location, Path(folder), self._stop.is_set)
                     if offer is not None and self.archive.heal(location, offer):
                         log.warning("%s was taken from %s", location.path, copies)
@@ -219,6 +223,10 @@ class Scrubbing:
             except (GantryError, OSError) as error:
                 log.warning("%s could not be taken from %s: %s", location.path, copies, error)
         return False
+
+    def _traced_heal(self) -> AbstractContextManager[object]:
+        """A span for asking one place, of which that place is told."""
+        return nullcontext() if self.traces is None else whole("heal", self.traces)
 
     # --- the place over a restart ----------------------------------------------------------------
 

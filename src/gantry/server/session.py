@@ -40,6 +40,7 @@ from gantry.server.operation import DimseServices, Operation
 from gantry.server.outcome import answer_for_error
 from gantry.server.retrieve_scp import answer_get, answer_move
 from gantry.server.store_scp import ArchiveSink
+from gantry.server.traces import Span, end_dimse
 from gantry.standard import sop_classes as sop
 from gantry.standard import status
 from gantry.standard.query_keys import InformationModel
@@ -111,10 +112,14 @@ class Session:
         self._listener = listener
         self._services = services
         self._association = association
+        self._span: Span | None = None
+        # Of C-STORE requests without an answer, by the identity of their commands
+        self._store_spans: dict[int, Span] = {}
         self._requests = Requests(self.wire)
+        self._sink = ArchiveSink(services.archive, self.number)
         self._receiver = StoreReceiver(
             self.wire,
-            ArchiveSink(services.archive, self.number),
+            self._sink,
             services.store_executor,
             self._answer_store,
             max_object_bytes=max_object_bytes,
@@ -162,6 +167,8 @@ class Session:
         for operation in self._operations.values():
             operation.cancelled = True
         self._services.metrics.ends[self._end_kind] += 1
+        if self._span is not None:
+            self._end_span(self._span)
         self._log_end(self._end or cause)
         self._listener.ended(self)
 
@@ -183,6 +190,7 @@ class Session:
     # Inside
 
     def _on_requested(self, event: AssociationRequested) -> None:
+        self._begin_span()
         if isinstance(event.answer, AssociateRJ):
             self._association.reject(event.answer)
         elif not self._listener.has_room_for(self):
@@ -229,14 +237,17 @@ class Session:
             self._start(event.context_id, command, identifier)
 
     def _echo(self, context_id: int, command: Command) -> None:
-        self._count("C-ECHO")
+        span = self._begin("C-ECHO")
         is_ours = self._association.contexts[context_id].abstract_syntax == sop.VERIFICATION
-        self.wire.post(
-            context_id, c_echo_rsp(command, status.SUCCESS if is_ours else status.SOP_CLASS_NOT_SUPPORTED)
-        )
+        code = status.SUCCESS if is_ours else status.SOP_CLASS_NOT_SUPPORTED
+        self.wire.post(context_id, c_echo_rsp(command, code))
+        if span is not None:
+            end_dimse(span, code)
 
     def _begin_store(self, context_id: int, command: Command) -> None:
-        self._count("C-STORE")
+        span = self._sink.span = self._begin("C-STORE")
+        if span is not None:
+            self._store_spans[id(command)] = span
         context = self._association.contexts[context_id]
         refusal = _store_refusal(context, command)
         if refusal is not None:
@@ -254,7 +265,7 @@ class Session:
         self._receiver.begin(context_id, command, arriving)
 
     def _start(self, context_id: int, command: Command, identifier: bytes) -> None:
-        self._count(command.field.name.removesuffix("_RQ").replace("_", "-"))
+        span = self._begin(command.field.name.removesuffix("_RQ").replace("_", "-"))
         context = self._association.contexts[context_id]
         found = _SERVICES.get((context.abstract_syntax, command.field))
         message_id = command.message_id or 0
@@ -262,6 +273,8 @@ class Session:
         if found is None or refusal is not None or message_id in self._operations:
             code = refusal if refusal is not None else status.DUPLICATE_INVOCATION
             self.wire.post(context_id, response(command, code))
+            if span is not None:
+                end_dimse(span, code)
             return
         service, model = found
         operation = Operation(
@@ -273,6 +286,7 @@ class Session:
             command,
             identifier,
             self.peer_address,
+            span,
         )
         self._operations[message_id] = operation
         self._account(len(identifier))
@@ -310,10 +324,38 @@ class Session:
     def _answer_store(self, context_id: int, command: Command, verdict: Verdict) -> None:
         self._services.metrics.stored[verdict.status] += 1
         answer_store(self.wire, context_id, command, verdict)
+        if self._store_spans:
+            span = self._store_spans.pop(id(command), None)
+            if span is not None:
+                end_dimse(span, verdict.status)
 
-    def _count(self, verb: str) -> None:
+    def _begin(self, verb: str) -> Span | None:
+        """Count a request; a span for it where associations have one."""
         self._services.metrics.messages[verb] += 1
         self._counts[verb] = self._counts.get(verb, 0) + 1
+        return None if self._span is None else self._span.child(verb)
+
+    def _begin_span(self) -> None:
+        traces, request = self._services.traces, self._association.request
+        if traces is not None and request is not None:
+            # What the log says of it
+            self._span = traces.begin(
+                "association",
+                {
+                    "gantry.association": self.number,
+                    "network.peer.address": self.peer_address,
+                    "dicom.calling_ae_title": escaped(request.calling_aet),
+                    "dicom.called_ae_title": escaped(request.called_aet),
+                },
+            )
+
+    def _end_span(self, span: Span) -> None:
+        if self._arriving is not None:
+            cut = self._store_spans.pop(id(self._arriving.command), None)
+            if cut is not None:
+                cut.end(failed=True)
+        span.note("gantry.end", self._end_kind)
+        span.end(failed=self._end_kind in (END_ABORTED, END_LOST))
 
     def _log_refusal(self, command: Command, verdict: Verdict) -> None:
         log.warning(

@@ -17,6 +17,7 @@ from gantry.client.sinks import Arriving, Reception, Verdict
 from gantry.errors import GantryError
 from gantry.server.logs import escaped
 from gantry.server.outcome import Answer, answer_for, answer_for_error
+from gantry.server.traces import ARCHIVE_STORE, Span, part
 from gantry.standard import status
 from gantry.standard.status import Category, category
 
@@ -24,11 +25,15 @@ log = logging.getLogger("gantry.dimse.store")
 
 
 class ArchiveSink:
-    """Puts what one association sends into an archive; log lines call it by the number `association`."""
+    """Puts what one association sends into an archive; log lines call it by the number `association`.
+
+    `span` is the request that an object comes with, set before each `begin` where requests are traced.
+    """
 
     def __init__(self, archive: Archive, association: int = 0) -> None:
         self._archive = archive
         self._association = association
+        self.span: Span | None = None
 
     def begin(self, arriving: Arriving) -> Reception | Verdict:
         """Room is asked for before the body comes (N7); without it the object is refused at once."""
@@ -42,7 +47,7 @@ class ArchiveSink:
             )
         except GantryError as error:
             return _verdict(answer_for_error(error), arriving, self._association)
-        return _ArchiveReception(incoming, arriving, self._association)
+        return _ArchiveReception(incoming, arriving, self._association, self.span)
 
 
 class _ArchiveReception:
@@ -50,8 +55,9 @@ class _ArchiveReception:
 
     backlog = 0
 
-    def __init__(self, incoming: Incoming, arriving: Arriving, association: int) -> None:
+    def __init__(self, incoming: Incoming, arriving: Arriving, association: int, span: Span | None) -> None:
         self._incoming = incoming
+        self._span = span
         self._association = association
         self._arriving = arriving
 
@@ -66,7 +72,8 @@ class _ArchiveReception:
             self._incoming.begin_dataset()
 
     def finish(self) -> Verdict:
-        outcome = self._incoming.finish()
+        with part(ARCHIVE_STORE, self._span):
+            outcome = self._incoming.finish()
         answer = answer_for(outcome)
         # What never ends is cut, and its sender with it (B26).
         cut = isinstance(outcome, Refused) and outcome.reason is Reason.TOO_LARGE and outcome.tag is None

@@ -14,7 +14,7 @@ from gantry.archive.commit.committer import Committer
 from gantry.archive.disk import Disk
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index, VersionRow
-from gantry.archive.startup import is_known_act
+from gantry.archive.orphan_acts import is_known_act
 from gantry.errors import Corrupt, StorageError
 
 _LINES_AT_ONCE = 200

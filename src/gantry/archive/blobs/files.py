@@ -58,6 +58,14 @@ _OBJECT_NAME = re.compile(
 )
 
 
+_HERE = frozenset({INCOMING, CACHE, LOG})
+
+
+def is_here(name: str) -> bool:
+    """Whether a name is of what one process has for itself, where others share the rest with it."""
+    return name.startswith("/") or name.partition("/")[0] in _HERE
+
+
 class SyncFailed(OSError):
     """An fsync failed: what the disk holds is not known, and asking again would not tell (N6)."""
 

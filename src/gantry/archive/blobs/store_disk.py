@@ -26,7 +26,8 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from gantry.archive.blobs.bucket import Bucket
-from gantry.archive.blobs.files import CACHE, FOLDERS, INCOMING, LOG, OBJECTS
+from gantry.archive.blobs.files import FOLDERS, OBJECTS, is_here
+from gantry.archive.blobs.owner import Owner, Shared
 from gantry.archive.blobs.read_cache import WHOLE, ReadCache
 from gantry.archive.disk import Buffer, FileStat, FolderEntry, LogFile, OpenFile, OsDisk, renamed_one_by_one
 
@@ -35,45 +36,50 @@ BLOCK = 1 << 20
 UPLOADS = 16
 """Objects that are put into the bucket at once: a store answers many as fast as one."""
 PUT_AGAIN_S = 10.0
-_HERE = frozenset({INCOMING, CACHE, LOG})
-
 _Read = TypeVar("_Read")
 _log = logging.getLogger(__name__)
 
 
 class StoreDisk:
-    """The bucket, with `local` for what is on its way, and `cache` for what is read."""
+    """The bucket, with `local` for what is on its way, and `cache` for what is read.
 
-    def __init__(self, local: OsDisk, bucket: Bucket, cache: ReadCache) -> None:
+    `owner` says whether anything may be written; without one nobody else may have the bucket meanwhile.
+    """
+
+    def __init__(
+        self, local: OsDisk, bucket: Bucket, cache: ReadCache, owner: Owner | Shared | None = None
+    ) -> None:
         self._local = local
+        self._owner = owner
         self._bucket = bucket
         self.cache = cache
         self._open: dict[str, _Appended] = {}
         self._uploads = ThreadPoolExecutor(UPLOADS, thread_name_prefix="gantry-store")
 
     def create(self, name: str) -> OpenFile:
-        if _is_here(name):
+        if is_here(name):
             return _Scratch(self._local.create(name))
         if self._bucket.exists(name):
             raise FileExistsError(errno.EEXIST, "an object has this name already", name)
-        return _Appended(self._bucket, name, b"")
+        return _Appended(self._bucket, name, b"", self._require_owned)
 
     def append(self, name: str) -> OpenFile:
-        if _is_here(name):
+        if is_here(name):
             return _Scratch(self._local.append(name))
         try:
             held = self._bucket.get(name)
         except FileNotFoundError:
             held = b""
+            self._require_owned()
             self._bucket.put(name, held)
-        file = self._open[name] = _Appended(self._bucket, name, held)
+        file = self._open[name] = _Appended(self._bucket, name, held, self._require_owned)
         return file
 
     def open_log(self, name: str) -> LogFile:
         return self._local.open_log(name)
 
     def read(self, name: str) -> bytes:
-        if _is_here(name):
+        if is_here(name):
             return self._local.read(name)
         if name in self._open:
             return self._open[name].content()
@@ -82,7 +88,7 @@ class StoreDisk:
         return self._from_cache(name, lambda path: self._local.read(str(path)))
 
     def read_at(self, name: str, offset: int, length: int) -> bytes:
-        if _is_here(name):
+        if is_here(name):
             return self._local.read_at(name, offset, length)
         first, end = offset // BLOCK, -(-(offset + length) // BLOCK)
         if end - first > 1:
@@ -98,12 +104,12 @@ class StoreDisk:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def read_stored(self, name: str) -> Iterator[memoryview]:
-        if _is_here(name):
+        if is_here(name):
             return self._local.read_stored(name)
         return self._bucket.pieces(name, check=False)
 
     def map(self, name: str) -> Buffer:
-        if _is_here(name):
+        if is_here(name):
             return self._local.map(name)
         return self._from_cache(name, lambda path: self._local.map(str(path)))
 
@@ -119,29 +125,30 @@ class StoreDisk:
         self._move(old, new, replacing=True)
 
     def unlink(self, name: str) -> None:
-        if _is_here(name):
+        if is_here(name):
             self._local.unlink(name)
             return
+        self._require_owned()
         self._bucket.stat(name)
         self._bucket.delete(name)
         self._let_go_of(name)
 
     def make_folder(self, name: str) -> None:
-        if _is_here(name):
+        if is_here(name):
             self._local.make_folder(name)
 
     def remove_folder(self, name: str) -> None:
-        if _is_here(name):
+        if is_here(name):
             self._local.remove_folder(name)
 
     def sync_folder(self, name: str) -> None:
         """Nothing: what is in the bucket is durable, and nothing else has to be."""
 
     def stat(self, name: str) -> FileStat:
-        return self._local.stat(name) if _is_here(name) else self._bucket.stat(name)
+        return self._local.stat(name) if is_here(name) else self._bucket.stat(name)
 
     def exists(self, name: str) -> bool:
-        if _is_here(name):
+        if is_here(name):
             return self._local.exists(name)
         if name in FOLDERS or self._bucket.exists(name):
             return True
@@ -149,7 +156,7 @@ class StoreDisk:
         return bool(found.objects or found.folders)
 
     def list_folder(self, name: str) -> list[FolderEntry]:
-        if _is_here(name):
+        if is_here(name):
             return self._local.list_folder(name)
         found = self._bucket.list_folder(name)
         if not found.objects and not found.folders and name and name not in FOLDERS:
@@ -159,20 +166,26 @@ class StoreDisk:
         return sorted(entries, key=lambda entry: entry.name)
 
     def walk(self, name: str) -> list[str]:
-        return self._local.walk(name) if _is_here(name) else sorted(self._bucket.walk(name))
+        return self._local.walk(name) if is_here(name) else sorted(self._bucket.walk(name))
 
     def free_space(self) -> int:
         return self._local.free_space()
 
     def real_path(self, name: str) -> Path | None:
         """A copy in the cache, which stays there for a while."""
-        if _is_here(name):
+        if is_here(name):
             return self._local.real_path(name)
         return self.cache.path(name, WHOLE, partial(self._fetch, name), pin=True)[0]
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """Let go of the threads, and of the bucket."""
         self._uploads.shutdown()
+        if self._owner is not None:
+            self._owner.end()
+
+    def _require_owned(self) -> None:
+        if self._owner is not None:
+            self._owner.require()
 
     def _renamed(self, names: tuple[str, str]) -> OSError | None:
         try:
@@ -182,12 +195,13 @@ class StoreDisk:
         return None
 
     def _move(self, old: str, new: str, *, replacing: bool) -> None:
-        if _is_here(new):
-            if _is_here(old):
-                (self._local.replace if replacing else self._local.rename)(old, new)
-            else:
-                self._bring_back(old, new)
-        elif _is_here(old):
+        if is_here(new) and is_here(old):
+            (self._local.replace if replacing else self._local.rename)(old, new)
+            return
+        self._require_owned()
+        if is_here(new):
+            self._bring_back(old, new)
+        elif is_here(old):
             self._put(old, new, replacing=replacing)
         else:
             if not replacing and self._bucket.exists(new):
@@ -302,7 +316,8 @@ class _Scratch:
 class _Appended:
     """An object that is written at its end, in memory, and put into the bucket as a whole."""
 
-    def __init__(self, bucket: Bucket, name: str, held: bytes) -> None:
+    def __init__(self, bucket: Bucket, name: str, held: bytes, require_owned: Callable[[], None]) -> None:
+        self._require_owned = require_owned
         self._bucket = bucket
         self._name = name
         self._held = bytearray(held)
@@ -328,16 +343,16 @@ class _Appended:
     def sync(self) -> None:
         if not self._is_put:
             self._put_at = time.monotonic()
+            self._require_owned()
             self._bucket.put(self._name, self._held, replacing=True)
             self._is_put = True
 
     def close(self) -> None:
-        self.sync()
+        # As with a file, what was not synced may be lost; who needs it synced it
+        with suppress(OSError):
+            self.sync()
+        self._is_put = True
 
     def content(self) -> bytes:
         """All of it, put or not."""
         return bytes(self._held)
-
-
-def _is_here(name: str) -> bool:
-    return name.startswith("/") or name.partition("/")[0] in _HERE

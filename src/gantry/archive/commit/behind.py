@@ -60,6 +60,7 @@ class Behind:
         self._stamps = stamps
         self._writable = writable
         self._alone = alone
+        self._is_used = log_bytes > 0
         # Nothing is acknowledged that might find no room for its file, or for the log itself
         self._room_for_log = reserve_bytes + _LOG_ROOM * log_bytes
         self._work = threading.Event()
@@ -93,6 +94,8 @@ class Behind:
         Asked by each thread for itself, it need not be asked by the one that leads: as long as the index has
         not changed, the answer holds.
         """
+        if not self._is_used:
+            return None
         state = self._rows.state
         try:
             return None if key in self._backlog or self._rows.index.known([key]) else state
@@ -103,7 +106,7 @@ class Behind:
 
     def log(self, arrivals: Sequence[Arrival]) -> None:
         """Write those that nobody has seen before into the log, and answer them."""
-        if self._writable.ended:
+        if self._writable.ended or not self._is_used:
             return
         new = self._new_ones(arrivals)
         for group in groups_for_log([one for _, one in new]):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 
 from gantry.archive.acts import ActEntry, EditHead
 from gantry.archive.backlog import Backlog
 from gantry.archive.blobs.files import SyncFailed, object_path
-from gantry.archive.blocks import Blocks
+from gantry.archive.blocks import Block, Blocks
 from gantry.archive.clock import Clock, Stamps
 from gantry.archive.commit.arrival import Arrival, outcome_of, refuse, unchanged
 from gantry.archive.commit.behind import Behind
@@ -31,9 +31,10 @@ from gantry.errors import StorageError
 class Committer:
     """Owns the write side of disk and index.
 
-    `act_count` is the number of the last act there is, `last_change` that of the feed's last entry.
+    `next_act` gives the number of the next act, `last_change` is that of the feed's last entry.
     `told` is called, under the lock, of each commit. `names` number temporary files. Without `in_background`
-    nothing is made behind an answer until somebody asks.
+    nothing is made behind an answer until somebody asks. Where the archive is `shared` with other nodes, what
+    is looked up and what follows from it is one turn, and nothing is acknowledged from a log of this machine.
     """
 
     def __init__(
@@ -48,13 +49,17 @@ class Committer:
         log_bytes: int,
         reserve_bytes: int,
         in_background: bool,
-        act_count: int,
+        next_act: Callable[[], int],
+        shared: bool,
         last_change: int,
         told: Callable[[Committed], None],
         damage: Damage,
     ) -> None:
+        self.not_removed: Sequence[ActEntry] = []
+        """What the last act let go, and a failing disk did not let go."""
         self._disk = disk
         self._blocks = blocks
+        self._shared = shared
         # Held by who decides what becomes of arrivals: the leader of a batch, or a person with an act.
         self._turn = threading.RLock()
         # Held by who changes files and index; taken after the turn by who needs both.
@@ -64,7 +69,7 @@ class Committer:
         self._rows = Rows(index, last_change, self._writable, told, damage)
         self._stager = Stager(disk, names, self._writable, in_background=in_background)
         self._writer = Writer(
-            disk, self._rows, self._stamps, self._writable, policy=policy, act_count=act_count
+            disk, self._rows, self._stamps, self._writable, policy=policy, next_act=next_act
         )
         self._behind = Behind(
             disk,
@@ -161,14 +166,23 @@ class Committer:
             self.require_writable()
             if not self.catch_up():
                 raise StorageError("objects that were acknowledged still wait for disk or index")
-            yield
+            with self._among_nodes(None):
+                yield
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Hold off all commits meanwhile, also where nothing can be written."""
         with self._turn, self._alone:
             self.catch_up()
-            yield
+            with self._among_nodes(None):
+                yield
+
+    def turn(self, *names: str) -> AbstractContextManager[None]:
+        """Hold off other nodes from what this names, which is no instance."""
+        return self._among_nodes([names])
+
+    def _among_nodes(self, names: Sequence[Sequence[str]] | None) -> AbstractContextManager[None]:
+        return self.index.turn(names) if self._shared else nullcontext()
 
     def take_index(self, index: Index) -> None:
         """Go on with another index; for use when `alone`. The former one stays open for who is reading it."""
@@ -196,7 +210,11 @@ class Committer:
                 with self._alone:
                     self.catch_up()
                     self._stage_known(arrivals)
-                    self._writer.write([arrival for arrival in arrivals if arrival.outcome is None])
+                    waiting = [arrival for arrival in arrivals if arrival.outcome is None]
+                    with self._among_nodes([arrival.record.key for arrival in waiting]):
+                        self._writer.write(waiting)
+        except StorageError as error:  # no turn was to be had
+            refuse(arrivals, refusal_of(error))
         finally:
             # Whatever went wrong, nobody may wait for ever or take silence for success.
             refuse(arrivals, Refused(Reason.STORAGE, Reason.STORAGE.value))
@@ -208,24 +226,43 @@ class Committer:
 
     def _stage_known(self, arrivals: Sequence[Arrival]) -> None:
         """Put what is still in memory into files, unless its very bytes are current already."""
+        in_memory: list[tuple[Arrival, Block]] = []
         for arrival in arrivals:
-            record = arrival.record
-            if arrival.outcome is None and record.key in self._behind:
+            if arrival.outcome is None and arrival.record.key in self._behind:
                 # It cannot come after a version that disk or index still refuse to take.
                 arrival.outcome = Refused(Reason.STORAGE, Reason.STORAGE.value)
-            if arrival.outcome is not None or arrival.block is None:
-                continue
-            try:
-                self.require_writable()
-                current = self.index.lookup([record.key]).get(record.key)
-                if current is not None and not current.deleted and self._rows.is_whole(record, current):
-                    arrival.outcome = unchanged(record, current.object_number)
-                else:
-                    (arrival.staged,) = self._stager.stage([(arrival.block, record.file_size)])
-            except SyncFailed as error:
-                self.stop_writing(str(error))
-                arrival.outcome = Refused(Reason.READ_ONLY, self.read_only)
-            except OSError as error:
-                arrival.outcome = refusal_for(error)
-            except StorageError as error:
-                arrival.outcome = refusal_of(error)
+            elif arrival.outcome is None and arrival.block is not None:
+                in_memory.append((arrival, arrival.block))
+        if not in_memory:
+            return
+        try:
+            self.require_writable()
+            current = self.index.lookup([arrival.record.key for arrival, _ in in_memory])
+        except StorageError as error:
+            refuse([arrival for arrival, _ in in_memory], refusal_of(error))
+            return
+        new: list[tuple[Arrival, Block]] = []
+        for arrival, block in in_memory:
+            known = current.get(arrival.record.key)
+            if known is not None and not known.deleted and self._rows.is_whole(arrival.record, known):
+                arrival.outcome = unchanged(arrival.record, known.object_number)
+            else:
+                new.append((arrival, block))
+        self._stage(new)
+
+    def _stage(self, new: Sequence[tuple[Arrival, Block]]) -> None:
+        """All at once where the disk takes them, which is faster; else each gets what it comes to."""
+        try:
+            names = self._stager.stage([(block, arrival.record.file_size) for arrival, block in new])
+        except SyncFailed as error:
+            self.stop_writing(str(error))
+            refuse([arrival for arrival, _ in new], Refused(Reason.READ_ONLY, self.read_only))
+        except OSError as error:
+            if len(new) == 1:
+                new[0][0].outcome = refusal_for(error)
+                return
+            for one in new:
+                self._stage([one])
+        else:
+            for (arrival, _), name in zip(new, names, strict=True):
+                arrival.staged = name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from gantry.archive.acts import act_path, write_act
@@ -22,12 +22,19 @@ _FOLDERS_REMEMBERED = 65_536
 
 
 class Publisher:
-    """Names files for one committer; `act_count` is the number of the last act there is."""
+    """Names files for one committer.
 
-    def __init__(self, disk: Disk, stamps: Stamps, act_count: int) -> None:
+    `next_act` gives the number of the next act. `may_remove` says whether what was named and has no row may
+    be removed again: another node may have taken our turn, and made it its own.
+    """
+
+    def __init__(
+        self, disk: Disk, stamps: Stamps, next_act: Callable[[], int], may_remove: Callable[[], bool]
+    ) -> None:
         self._disk = disk
         self._stamps = stamps
-        self._act_count = act_count
+        self._next_act = next_act
+        self._may_remove = may_remove
         # Acts that failed and could not be removed, with what they named: no other is written while one is.
         self._void_acts: list[tuple[str, tuple[str, ...]]] = []
         self._durable_folders: set[str] = set()
@@ -86,8 +93,7 @@ class Publisher:
         """Write the acts of the batch, if it has any, into one file. Raises OSError, SyncFailed."""
         if batch.acts:
             self._remove_void_acts()
-            self._act_count += 1
-            batch.act = act_path(self._act_count, self._stamps.next())
+            batch.act = act_path(self._next_act(), self._stamps.next())
             write_act(self._disk, batch.act, batch.acts, batch.head)
             batch.folders.add(ACTS)
 
@@ -100,6 +106,8 @@ class Publisher:
 
     def withdraw(self, batch: Batch) -> None:
         """Remove again what the batch published and the index does not hold."""
+        if (batch.published or batch.act) and not self._may_remove():
+            return
         for path in batch.published:
             # What cannot be removed stays as an orphan; `verify` lists it.
             with suppress(OSError):
@@ -115,6 +123,8 @@ class Publisher:
 
     def take_back(self, batch: Batch) -> bool:
         """Give what the batch published its temporary names again; whether all of it has them."""
+        if not self._may_remove():
+            return False
         try:
             for path in reversed(batch.published):
                 self._disk.rename(path, batch.staged[path])
@@ -130,6 +140,8 @@ class Publisher:
 
         Raises SyncFailed.
         """
+        if not self._may_remove():
+            return  # whoever writes the next act finds this one, and takes it back
         self._void_acts.append((act, tuple(published)))
         try:
             self._remove_void_acts()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -39,11 +39,18 @@ class Writer:
     """Writes for one committer, which lets one thread at a time call it."""
 
     def __init__(
-        self, disk: Disk, rows: Rows, stamps: Stamps, writable: Writable, *, policy: str, act_count: int
+        self,
+        disk: Disk,
+        rows: Rows,
+        stamps: Stamps,
+        writable: Writable,
+        *,
+        policy: str,
+        next_act: Callable[[], int],
     ) -> None:
         self._rows = rows
         self._writable = writable
-        self._publisher = Publisher(disk, stamps, act_count)
+        self._publisher = Publisher(disk, stamps, next_act, lambda: rows.index.is_our_turn)
         self._placing = Placing(rows, stamps, policy)
         self._syncs = ThreadPoolExecutor(1, thread_name_prefix="gantry-sync")
 

@@ -54,6 +54,22 @@ class Writer(Session, Protocol):
     def insert_all(self, statement: Prepared, rows: Sequence[Parameters]) -> object:
         """Insert rows likewise."""
 
+    def hold(self, one: Sequence[int] | None) -> None:
+        """Hold what these numbers stand for, or everything, against all other nodes, until `let_go`.
+
+        A transaction that begins while it is held is refused where it is held no more.
+        """
+
+    def hold_more(self, one: int) -> None:
+        """Hold one more number, which whoever holds others takes last."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether what `hold` took is still held, as the database says."""
+
+    def let_go(self) -> None:
+        """Let go of all that is held."""
+
     def flush(self) -> None:
         """Wait until all statements of the transaction are executed, so that only the commit is left."""
 

@@ -76,12 +76,24 @@ class _PostgresSession:
             return [found.fetchone() for found in [self.execute(statement, row) for row in rows]]
 
 
-class PostgresWriter:
-    """The one connection of this node that writes; made anew when it broke."""
+# Who does not come back within this time is taken for dead, and its turn for over
+_TURN_S = 600
+_ALL_OF_IT = 0
 
-    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], outage: Outage) -> None:
+
+class PostgresWriter:
+    """The one connection of this node that writes; made anew when it broke.
+
+    What is held is held by this connection and by no other: where it breaks, others take their turns, and
+    what was begun in ours cannot be committed any more. `salt` tells the numbers of this index from others'.
+    """
+
+    def __init__(self, connect: Callable[[], psycopg.Connection[Any]], outage: Outage, salt: int = 0) -> None:
         self._connect = connect
         self._outage = outage
+        self._salt = salt
+        # The connection that holds something
+        self._holder: _PostgresSession | None = None
         self._session: _PostgresSession | None = None
         self._pipeline: AbstractContextManager[Any] | None = None
         self._transaction = self._last_transaction = -1
@@ -155,7 +167,67 @@ class PostgresWriter:
         """See `Writer.begin`."""
         return self._again(self._begin)
 
+    def hold(self, one: Sequence[int] | None) -> None:
+        """See `Writer.hold`. Raises psycopg.Error."""
+        self._again(lambda session: self._hold(session, one))
+
+    def _hold(self, session: _PostgresSession, one: Sequence[int] | None) -> None:
+        kind = "" if one is None else "_shared"
+        try:
+            with session.raw.pipeline():
+                if one is not None:
+                    session.raw.execute(f"SET idle_session_timeout = '{_TURN_S}s'")
+                session.raw.execute(f"SELECT pg_advisory_lock{kind}(%s)", (self._numbered(_ALL_OF_IT),))
+                # In one order, so that nobody waits for who waits for them
+                for number in sorted({self._numbered(number) for number in one or ()}):
+                    session.raw.execute("SELECT pg_advisory_lock(%s)", (number,), prepare=True)
+        except psycopg.Error:
+            self._release(session)
+            raise
+        self._holder = session
+
+    def hold_more(self, one: int) -> None:
+        """See `Writer.hold_more`. Raises psycopg.Error, StorageError."""
+        self._require_turn()
+        assert self._holder is not None
+        self._holder.raw.execute("SELECT pg_advisory_lock(%s)", (self._numbered(one),))
+
+    @property
+    def holds(self) -> bool:
+        """See `Writer.holds`."""
+        try:
+            self._require_turn()
+            if self._holder is not None:
+                self._holder.raw.execute("SELECT 1")
+        except (psycopg.Error, Unreachable):
+            return False
+        return True
+
+    def let_go(self) -> None:
+        """See `Writer.let_go`."""
+        holder, self._holder = self._holder, None
+        if holder is not None:
+            self._release(holder)
+
+    def _release(self, session: _PostgresSession) -> None:
+        if session.raw.closed:
+            return
+        try:
+            with session.raw.pipeline():
+                session.raw.execute("SELECT pg_advisory_unlock_all()")
+                session.raw.execute("SET idle_session_timeout = 0")
+        except psycopg.Error:
+            session.raw.close()  # with which everything is let go
+
+    def _numbered(self, number: int) -> int:
+        return (self._salt + number) % (1 << 63)
+
+    def _require_turn(self) -> None:
+        if self._holder is not None and (self._holder is not self._session or self._holder.raw.closed):
+            raise Unreachable("the connection to PostgreSQL broke, and with it our turn was over")
+
     def _begin(self, session: _PostgresSession) -> bool:
+        self._require_turn()
         pipeline = session.raw.pipeline()
         pipeline.__enter__()
         self._pipeline = pipeline

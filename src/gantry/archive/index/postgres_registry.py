@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from gantry.archive.index.postgres_schema import MAKING, MIGRATION_LOCK
+from gantry.archive.index.postgres_schema import MAKING, MIGRATION_LOCK, number_of
 from gantry.archive.index.postgres_server import Server, translated_errors
 from gantry.errors import StorageError
 
@@ -28,6 +28,26 @@ CREATE TABLE IF NOT EXISTS {name}.indexes (
 CREATE UNIQUE INDEX IF NOT EXISTS one_is_in_use ON {name}.indexes (state) WHERE state = 'in use';
 """
 IN_USE, FRESH, FORMER, BROKEN = "in use", "fresh", "former", "broken"
+
+
+class PostgresLead:
+    """A connection that holds the lead, which ends with it."""
+
+    def __init__(self, held: psycopg.Connection[Any]) -> None:
+        self._held = held
+
+    @property
+    def lasts(self) -> bool:
+        """See `Lead.lasts`."""
+        try:
+            self._held.execute("SELECT 1")
+        except psycopg.Error:
+            return False
+        return True
+
+    def end(self) -> None:
+        """See `Lead.end`."""
+        self._held.close()
 
 
 class Registry:
@@ -102,6 +122,27 @@ class Registry:
             with self._changing() as connection:
                 connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
                 connection.execute(f"DELETE FROM {self._list} WHERE schema = %s", (schema,))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While it lasts no other node opens the index, or makes it anew."""
+        with translated_errors("waiting for other nodes"), self._server.connect(self._server.name) as held:
+            held.execute("SET lock_timeout = 0")
+            held.execute("SELECT pg_advisory_lock(%s)", (self._number("opening"),))
+            yield
+
+    def lead(self) -> PostgresLead | None:
+        """Be the one node that does what one must do for all; None while another is."""
+        with translated_errors("asking who leads"):
+            held = self._server.connect(self._server.name)
+            row = held.execute("SELECT pg_try_advisory_lock(%s)", (self._number("lead"),)).fetchone()
+        if row is not None and row[0]:
+            return PostgresLead(held)
+        held.close()
+        return None
+
+    def _number(self, what: str) -> int:
+        return number_of(f"{self._server.name} {what}")
 
     @contextmanager
     def _changing(self) -> Iterator[psycopg.Connection[Any]]:

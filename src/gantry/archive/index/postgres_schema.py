@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,6 +24,11 @@ MIGRATION_TRIES = 30
 _PAUSE_S = 1.0
 MAKING = 4726_0001
 """The advisory lock of whoever makes or changes tables: SQL has no other way to wait for a table to be."""
+
+
+def number_of(text: str) -> int:
+    """A number that stands for a text in PostgreSQL's advisory locks."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 class PostgresSchema:
@@ -98,7 +104,8 @@ class PostgresSchema:
     def connect_writer(self) -> PostgresWriter:
         """See `Database.connect_writer`."""
         with translated_errors("opening the index"):
-            return PostgresWriter(partial(self._server.connect, self._schema), self._outage)
+            connect = partial(self._server.connect, self._schema)
+            return PostgresWriter(connect, self._outage, number_of(self._server.name))
 
     def connect_readers(self) -> PostgresReaders:
         """See `Database.connect_readers`."""

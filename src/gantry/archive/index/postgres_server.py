@@ -33,6 +33,10 @@ _SETTINGS = {
     "synchronous_commit": "on",
     "lock_timeout": f"{LOCK_S}s",
     "idle_in_transaction_session_timeout": f"{IDLE_S}s",
+    # A machine that is gone holds nothing up for longer than this
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
     "timezone": "UTC",
 }
 # Who was sent away by the server, never reached it, or did not get the lock in time: nothing was done

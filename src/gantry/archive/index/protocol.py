@@ -17,6 +17,7 @@ versions alone, so that a rebuild gives equal rows whatever the order in which i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntEnum
@@ -282,6 +283,19 @@ class Index(Protocol):
         durable itself, and what it raises undoes them. Raises StorageError (OutOfSpace when the disk is
         full); nothing was applied then.
         """
+
+    def turn(self, names: Iterable[Sequence[str]] | None) -> AbstractContextManager[None]:
+        """While it lasts no other node changes what these name (instances: their keys), or anything (None).
+
+        An `apply` within it fails where the turn was lost meanwhile. Raises StorageError.
+        """
+
+    def take_acts(self) -> None:
+        """Within a turn, and as the last thing before an act: no other node writes acts until it is over."""
+
+    @property
+    def is_our_turn(self) -> bool:
+        """Whether the turn that was begun is not lost, so that what was named in it may be removed again."""
 
     def find(self, query: Query, header_of: HeaderOf | None = None) -> FindResult:
         """Answer a query; `header_of` gives all attributes of an object for what the index does not hold."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,14 @@ from gantry.archive.index.sqlite_file import SqliteFile
 from gantry.archive.query import FindResult, HeaderOf, Query, TextQuery
 from gantry.archive.records import InstanceKey, Location
 
+_ACTS = 1
+
+
+def _number(name: Sequence[str]) -> int:
+    """What stands for something among nodes; two that share a number only wait for each other."""
+    digest = hashlib.sha256("/".join(name).encode("utf-8", "replace")).digest()
+    return 2 + (int.from_bytes(digest[:8], "big") >> 2)
+
 
 class SqlIndex:
     """An `Index` in a database, or in the SQLite file at a path; it is made when it does not exist.
@@ -38,7 +48,8 @@ class SqlIndex:
         database = SqliteFile(place) if isinstance(place, Path) else place
         self._epoch = database.prepare()
         self._writing = threading.RLock()
-        self._ingest = Ingest(database.connect_writer())
+        self._writer = database.connect_writer()
+        self._ingest = Ingest(self._writer)
         self._ingest.rederive_if_older()
         self._readers = database.connect_readers()
         self._finder = Finder(self._readers)
@@ -61,6 +72,29 @@ class SqlIndex:
         """See `Index.apply`."""
         with self._writing:
             return self._ingest.apply(changes, ready)
+
+    @contextmanager
+    def turn(self, names: Iterable[Sequence[str]] | None) -> Iterator[None]:
+        """See `Index.turn`."""
+        numbers = None if names is None else [_number(name) for name in names]
+        with self._writing:
+            with self._writer.translated_errors("waiting for other nodes"):
+                self._writer.hold(numbers)
+            try:
+                yield
+            finally:
+                self._writer.let_go()
+
+    def take_acts(self) -> None:
+        """See `Index.take_acts`."""
+        with self._writing, self._writer.translated_errors("waiting for other nodes"):
+            self._writer.hold_more(_ACTS)
+
+    @property
+    def is_our_turn(self) -> bool:
+        """See `Index.is_our_turn`."""
+        with self._writing:
+            return self._writer.holds
 
     def find(self, query: Query, header_of: HeaderOf | None = None) -> FindResult:
         """See `Index.find`."""

@@ -146,6 +146,20 @@ class SqliteWriter(SqliteSession):
         """See `Writer.insert_all`."""
         return self.raw.executemany(statement.sqlite, rows)
 
+    def hold(self, one: Sequence[int] | None) -> None:
+        """See `Writer.hold`. The archive's folder is open in one process only."""
+
+    def hold_more(self, one: int) -> None:
+        """See `Writer.hold_more`."""
+
+    @property
+    def holds(self) -> bool:
+        """See `Writer.holds`."""
+        return True
+
+    def let_go(self) -> None:
+        """See `Writer.let_go`."""
+
     def flush(self) -> None:
         """See `Writer.flush`: each statement was executed when it was given."""
 

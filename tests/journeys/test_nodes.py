@@ -1,0 +1,217 @@
+"""Workers and nodes that serve one archive, killed and cut off under senders: nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from buckets import allowed, bucket_url
+from gantry_process import Gantry, gantry, running, start, wait_until
+from namespaces import HOST, NETWORK, Balancer, Namespace, namespaces
+from postgres import PostgresServer
+from senders import Site, assert_sound, assert_sound_after_a_cut, listed, lost, sending
+from serving import dataset, part10
+from swift import SwiftServer
+from swift import running as swift_running
+from web_serving import STORE_TYPE, related
+
+pytestmark = [pytest.mark.peer, pytest.mark.slow]
+
+KILLS = 4
+BUSY = ("A700", "202 ")
+"""What senders are told by a server that cannot keep things now: DIMSE, and STOW-RS of which some was kept."""
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def bucket_server() -> Iterator[SwiftServer]:
+    with swift_running() as server, allowed(server):
+        yield server
+
+
+def workers_of(server: Gantry) -> list[int]:
+    """Process numbers of its workers that are alive."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return [int(pid) for pid in children if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+@pytest.mark.parametrize("where", ["folder", "bucket"])
+def test_workers_killed_in_mid_association_lose_nothing_and_the_others_go_on(
+    where: str, postgres: PostgresServer, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    settings: dict[str, object] = {"index": postgres.fresh_url(), "index_connections": 4}
+    if where == "bucket":
+        settings["store"] = bucket_url(request.getfixturevalue("bucket_server"))
+    chance = random.Random(7)
+    with Site(tmp_path / "data", workers=3, **settings) as site:
+        with sending(site, associations=6):
+            for _ in range(KILLS):
+                site.wait_for_acknowledged(chance.randint(10, 60), 60)
+                os.kill(chance.choice(workers_of(site.server)), signal.SIGKILL)
+                site.go_on()
+                # With two, and then with three again
+                site.wait_for_acknowledged(20, 60)
+        assert site.ledger.failures == []
+        wait_until(lambda: len(workers_of(site.server)) == 3)
+        assert lost(site.server, site.ledger.acknowledged) == []
+        assert site.server.stop() == 0
+    assert_sound(tmp_path / "data", **settings)
+
+
+def test_a_bucket_that_is_killed_under_senders_costs_refusals_and_loses_nothing(
+    postgres: PostgresServer, bucket_server: SwiftServer, tmp_path: Path
+) -> None:
+    settings: dict[str, object] = {"index": postgres.fresh_url(), "store": bucket_url(bucket_server)}
+    with Site(tmp_path / "data", **settings) as site:
+        with sending(site, associations=4):
+            for _ in range(3):
+                site.wait_for_acknowledged(30, 60)
+                bucket_server.kill()
+                wait_until(lambda: bool(site.ledger.failures), what="a refusal")
+                bucket_server.start()
+                site.go_on()
+                assert not [one for one in site.ledger.failures if not one.startswith(BUSY)]
+                site.ledger.failures.clear()
+            site.wait_for_acknowledged(30, 60)
+        assert lost(site.server, site.ledger.acknowledged) == []
+        with site.server.client() as http:
+            counted = dict(line.split() for line in http.get("/metrics").text.splitlines() if line[0] != "#")
+        assert float(counted["gantry_store_cache_bytes"]) > 0
+        assert float(counted["gantry_store_cache_hits_total"]) >= len(site.ledger.acknowledged)
+        assert float(counted["gantry_behind"]) == 0
+        assert site.server.stop() == 0
+    assert_sound_after_a_cut(tmp_path / "data", site.ledger, **settings)
+
+
+def test_what_one_worker_took_is_seen_through_all_at_once(postgres: PostgresServer, tmp_path: Path) -> None:
+    """Each request on a connection of its own, so that any worker may have it."""
+    with running(tmp_path / "data", index=postgres.fresh_url(), workers=3, reserve_bytes=0) as server:
+        for n in range(1, 13):
+            with server.client() as http:
+                body = related([part10(dataset(n))])
+                sent = http.post("/dicom-web/studies", content=body, headers={"content-type": STORE_TYPE})
+            assert sent.status_code == 200, sent.text
+            assert len(listed(server)) == n
+            study = sent.json()["00081190"]["Value"][0].rpartition("/dicom-web")[2]
+            with server.client() as http:
+                found = http.get(f"/dicom-web{study}/metadata").raise_for_status().json()
+            assert len(found) == n
+
+
+def test_workers_end_with_the_one_that_started_them(postgres: PostgresServer, tmp_path: Path) -> None:
+    server = start(tmp_path / "data", index=postgres.fresh_url(), workers=2, reserve_bytes=0)
+    workers = workers_of(server)
+    assert len(workers) == 2
+    server.kill()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 30)
+
+
+def test_workers_without_a_database_are_refused(tmp_path: Path) -> None:
+    done = gantry("serve", "--data", tmp_path, "--workers", 2, "--http", "127.0.0.1:0")
+    assert done.returncode == 2
+    assert "docs/nodes.md" in done.stderr
+
+
+# --- hosts of their own --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hosts(request: pytest.FixtureRequest) -> Iterator[list[Namespace]]:
+    with namespaces(request.param) as made:
+        yield made
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("hosts", [2, 4], indirect=True)
+def test_a_node_that_dies_or_is_cut_off_loses_nothing_and_the_others_go_on(
+    hosts: list[Namespace], bucket_server: SwiftServer, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        postgres = PostgresServer(HOST, NETWORK)
+        stack.callback(postgres.stop)
+        to_store = Balancer([("127.0.0.1", int(bucket_server.endpoint.rpartition(":")[2]))], HOST)
+        stack.callback(to_store.close)
+        index = postgres.fresh_url()
+        store = bucket_url(bucket_server)
+        settings: dict[str, object] = {
+            "index": index.replace("127.0.0.1", HOST),
+            "store": store.replace("127.0.0.1", HOST).replace(
+                bucket_server.endpoint.rpartition(":")[2], str(to_store.port)
+            ),
+            "insecure_expose": True,
+            "index_connections": 3,
+            "reserve_bytes": 0,
+            "find_limit": 1_000_000,
+            "max_associations_per_peer": 64,
+        }
+
+        def node(n: int) -> Gantry:
+            host = hosts[n]
+            made = start(tmp_path / f"node{n}", within=host.within, address=host.address, **settings)
+            stack.callback(made.kill)
+            return made
+
+        def at(n: int) -> tuple[tuple[str, int], tuple[str, int]]:
+            return (hosts[n].address, nodes[n].dicom), (hosts[n].address, nodes[n].http)
+
+        nodes = [node(n) for n in range(len(hosts))]
+        dicom, http = (
+            Balancer([at(n)[0] for n in range(len(hosts))]),
+            Balancer([at(n)[1] for n in range(len(hosts))]),
+        )
+        stack.callback(dicom.close)
+        stack.callback(http.close)
+        site = stack.enter_context(BehindBalancer(nodes[0], dicom, http))
+        with sending(site, associations=6):
+            site.wait_for_acknowledged(40, 60)
+            nodes[0].kill()
+            site.go_on()
+            site.wait_for_acknowledged(40, 60)
+            for balancer, target in zip((dicom, http), at(0), strict=True):
+                balancer.leave_out(target)
+            nodes[0] = node(0)
+            for balancer, target in zip((dicom, http), at(0), strict=True):
+                balancer.take_in(target)
+            site.wait_for_acknowledged(40, 60)
+            hosts[1].cut()
+            for balancer, target in zip((dicom, http), at(1), strict=True):
+                balancer.leave_out(target)
+            site.go_on()
+            site.wait_for_acknowledged(40, 120)
+            hosts[1].mend()
+            for balancer, target in zip((dicom, http), at(1), strict=True):
+                balancer.take_in(target)
+            site.wait_for_acknowledged(20, 60)
+        # Who waited for the turn of the one that was cut off was told to come again, and nothing else
+        assert not [failure for failure in site.ledger.failures if not failure.startswith(BUSY)]
+        for n in range(len(hosts)):
+            only = Balancer([at(n)[1]])
+            assert not set(site.ledger.acknowledged) - listed(replace(nodes[n], http=only.port))
+            only.close()
+        assert lost(site.server, site.ledger.acknowledged) == []
+        for one in nodes:
+            assert one.stop() == 0
+        assert_sound(tmp_path / "looking", index=index, store=store)
+
+
+class BehindBalancer(Site):
+    """Several nodes, found at the ports of balancers."""
+
+    def __init__(self, one: Gantry, dicom: Balancer, http: Balancer) -> None:
+        self._begin(replace(one, dicom=dicom.port, http=http.port))
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
