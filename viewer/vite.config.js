@@ -53,9 +53,27 @@ const absentTextures = {
   },
 };
 
+/**
+ * The decoder of JPEG Extended raises the values of 12 bits by 15 too much: it scales the middle of 8 bits, 128, by
+ * 4095 / 255, where ITU-T T.81 A.3.1 adds 2048.
+ */
+const middleOfTwelveBits = {
+  name: "middle-of-twelve-bits",
+  transform(code, id) {
+    if (!/dicom-image-loader\/dist\/esm\/codecs\/jpeg\.js$/.test(id)) return undefined;
+    const mended = code.replace(
+      /q =\s*q <= -2056 \/ component\.bitConversion\s*\? 0\s*: q >= 2024 .+?>> 4;/s,
+      "const levels = 1 + Math.round(255 / component.bitConversion);\n"
+        + "q = Math.max(0, Math.min(levels - 1, (q + 8 * levels + 8) >> 4));",
+    );
+    if (mended === code) throw new Error("the decoder of JPEG Extended has changed: see whether its values are right by now");
+    return { code: mended, map: null };
+  },
+};
+
 export default defineConfig({
   base: "/",
-  plugins: [solid(), plainIcons, absentTextures, programFiles],
+  plugins: [solid(), plainIcons, absentTextures, middleOfTwelveBits, programFiles],
   resolve: {
     alias: {
       // vtk.js pulls xmlbuilder2 for file formats that are never opened here; it wants Node's
@@ -63,7 +81,7 @@ export default defineConfig({
       xmlbuilder2: here("./src/render/no-xml.ts"),
     },
   },
-  worker: { format: "es" },
+  worker: { format: "es", plugins: () => [middleOfTwelveBits] },
   build: {
     outDir: here("../src/gantry/server/_viewer"),
     emptyOutDir: true,

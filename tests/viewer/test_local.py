@@ -372,6 +372,17 @@ def presented_cases() -> Iterator[tuple[str, bytes]]:
     rescaled = {"RescaleSlope": 0.5, "RescaleIntercept": -100, "WindowCenter": 700}
     yield "supplemental, rescaled", one(PixelPresentation="MIXED", **rescaled, **colours)
     yield "supplemental, packed", made(one(PixelPresentation="COLOR", **colours), "rle")[0]
+    yield "fractions", _fractions(one(PresentationLUTSequence=curve, WindowCenter=300, WindowWidth=400))
+
+
+def _fractions(file: bytes) -> bytes:
+    """The same image in Float Pixel Data, its values divided by seven."""
+    ds = reading(file)
+    values = np.frombuffer(ds.PixelData, "<u2").astype("<f4") / 7
+    for keyword in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+        delattr(ds, keyword)
+    ds.BitsAllocated, ds.FloatPixelData = 32, values.astype("<f4").tobytes()
+    return part10(ds)
 
 
 def _table(descriptor: list[int], entries: np.ndarray[Any, Any]) -> Dataset:

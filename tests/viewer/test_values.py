@@ -316,20 +316,10 @@ def test_colours_that_two_pixels_share_are_right_on_a_slow_link(page: Page, serv
 
 
 def test_files_on_the_device_have_their_values_too(page: Page, server: str, folder: Path) -> None:
-    page.go(server)
-    page.wait_until(pressed("[...document.querySelectorAll('.open-button')].find((one) => one.offsetWidth)"))
-    page.wait_until(f"document.querySelector({FOLDER!r})")
-    page.choose_files(FOLDER, [folder])
-    page.wait_until("document.querySelector('.local-study') && !document.querySelector('.local-reading')")
-    page.wait_until(pressed("document.querySelector('.local-study')"))
+    open_folder(page, server, folder)
     page.wait_until("document.querySelectorAll('.rail img.shown').length === 7")
     for series, values in VALUES.items():
-        item = f"[...document.querySelectorAll('.rail-item')].find((one) => /MR {series}\\b/.test(one.innerText))"
-        page.wait_until(pressed(item))
-        page.wait_until(
-            f"document.querySelector('.corner.top-right')?.innerText.includes('Series {series} ')"
-        )
-        page.wait_until(NO_LONGER_LOADING)
+        open_listed(page, "MR", series)
         page.key("Home")
         settled(page)
         if series == HUGE:
@@ -338,6 +328,39 @@ def test_files_on_the_device_have_their_values_too(page: Page, server: str, fold
         else:
             check_numbers(page, values[0])
     page.screenshot(ARTIFACTS / "values-local.png")
+
+
+def test_jpeg_extended_on_the_device_has_its_values(page: Page, server: str, folder: Path) -> None:
+    open_folder(page, server, folder)
+    open_listed(page, "CT", EXTENDED)
+    # The numbers of two decoders may differ in their last place (ITU-T T.83).
+    values = decoded(extended())[0][0].astype(int) - 1024
+    for column, row in PLACES:
+        assert int(said(page, column, row)[0].replace("−", "-")) == pytest.approx(values[row, column], abs=1)
+    assert page.evaluate(WINDOW) == "W 3500 L 900"
+    open_listed(page, "CT", COLOUR)
+    colours = decoded(colour())[0][0].astype(int)
+    for column, row in PLACES:
+        assert [int(value) for value in said(page, column, row)] == pytest.approx(
+            colours[row, column].tolist(), abs=4
+        )
+
+
+def open_folder(page: Page, server: str, folder: Path) -> None:
+    page.go(server)
+    page.wait_until(pressed("[...document.querySelectorAll('.open-button')].find((one) => one.offsetWidth)"))
+    page.wait_until(f"document.querySelector({FOLDER!r})")
+    page.choose_files(FOLDER, [folder])
+    page.wait_until("document.querySelector('.local-study') && !document.querySelector('.local-reading')")
+    page.wait_until(pressed("document.querySelector('.local-study')"))
+
+
+def open_listed(page: Page, modality: str, series: int) -> None:
+    """A series of the rail, once its image is shown."""
+    item = f"[...document.querySelectorAll('.rail-item')].find((one) => /{modality} {series}\\b/.test(one.innerText))"
+    page.wait_until(pressed(item))
+    page.wait_until(f"document.querySelector('.corner.top-right')?.innerText.includes('Series {series} ')")
+    page.wait_until(NO_LONGER_LOADING)
 
 
 def pressed(element: str) -> str:

@@ -3,8 +3,10 @@ import { test } from "node:test";
 import { ApiError, refused } from "../src/api/http";
 import { reportLines } from "../src/dicom/report";
 import { ageInWords, dateInWords, modalityInWords, nameInWords, sexInWords } from "../src/dicom/words";
-import { en } from "../src/i18n/en";
-import { LANGUAGES, type Language, chooseLanguage, language, numberInWords, speak, t } from "../src/i18n/language";
+import { en as common } from "../src/i18n/en";
+import { LANGUAGES, type Language, chooseLanguage, joinIn, language, numberInWords, speak } from "../src/i18n/language";
+import { t } from "../src/i18n/study";
+import { en as study } from "../src/i18n/study/en";
 import { COMMANDS, commandWords, keyShown } from "../src/tools/keys";
 
 type Part = string | ((...values: never[]) => Part) | { readonly [place: string]: Part };
@@ -25,6 +27,8 @@ function takesText(place: string, at: number): boolean {
   if (place === ".measure.place") return at === 0;
   return textual.includes(place) || (place === ".sheet.waveform" && at > 0);
 }
+
+const en = { ...common, ...study };
 
 async function inEach(look: (code: Language) => void): Promise<void> {
   for (const code of LANGUAGES) {
@@ -158,5 +162,18 @@ test("every command has words and a key to show, in every language", async () =>
   });
   await speak("de");
   assert.equal(keyShown("play"), "Leertaste");
+  await speak("en");
+});
+
+test("a part of the page that comes later speaks as the rest does", async () => {
+  const said: string[] = [];
+  const part = (code: Language) => Promise.resolve(() => void said.push(code));
+  await speak("de");
+  await joinIn(part);
+  assert.deepEqual(said, ["de"]);
+  const coming = speak("fr");
+  await joinIn(part);
+  await coming;
+  assert.deepEqual(said, ["de", "fr", "fr"]);
   await speak("en");
 });

@@ -1,6 +1,6 @@
 /** The studies that were read from files on this device, as a list of their own. */
 import { Show, createEffect, type JSX } from "solid-js";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { ToolButton } from "../ui/controls";
 import { DropZone } from "../ui/DropZone";
 import { Icon } from "../ui/icons";

@@ -15,7 +15,7 @@ import { presetsFor, windowFor, type Preset } from "../dicom/presets";
 import { suvFactor } from "../dicom/uptake";
 import { renderingsFor } from "../dicom/volume";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { activeSet, cellCount, isCut, isFused, seenCells } from "../state/layout";
 import type { Measurement } from "../state/measurements";
 import type { LocalFiles } from "../state/local";

@@ -2,7 +2,7 @@
 import { createSignal } from "solid-js";
 import { instancePath } from "../api/dicomweb";
 import { TAG, text, type DicomObject } from "../dicom/model";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { pixelsPerMm } from "../state/screen";
 import type { Stage } from "./stage";
 

@@ -15,11 +15,18 @@ import { localFiles } from "./localfiles";
 import { followHistory, place } from "./router";
 import { uploads } from "./uploads";
 
-const fetchStudyPage = () => import("./StudyPage");
+/** A page that says what is said of studies, once it can say it. */
+async function spoken<Page>(page: Promise<Page>): Promise<Page> {
+  const [made, { studySpoken }] = await Promise.all([page, import("../i18n/study")]);
+  await studySpoken;
+  return made;
+}
+
+const fetchStudyPage = () => spoken(import("./StudyPage"));
 const StudyPage = lazy(fetchStudyPage);
 const UploadPanel = lazy(() => import("../ui/UploadPanel"));
 const LanguageDialog = lazy(() => import("../ui/LanguageDialog"));
-const LocalPage = lazy(() => import("./LocalPage"));
+const LocalPage = lazy(() => spoken(import("./LocalPage")));
 
 function App() {
   /** The study that is open; none where it was only on this device and is gone. */

@@ -6,7 +6,7 @@ import { placeOfImage, type Stack } from "../dicom/displaysets";
 import { describeFrame } from "../dicom/frame";
 import { spacingOf, type ImagePoint, type Spacing } from "../dicom/measure";
 import { newUid } from "../dicom/uid";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { ImageReference, Measurement } from "../state/measurements";
 import { createReported } from "../state/reported";
 import { createSaving } from "../state/saving";

@@ -1,5 +1,5 @@
 /** The few attributes worth reading of an object that is not drawn: label and value. */
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { TAG, items, number, numbers, personName, text, type DicomObject } from "./model";
 import { dateInWords, listed, nameInWords, timeInWords } from "./words";
 

@@ -1,5 +1,6 @@
 /** Measured values as people read them. */
-import { numberInWords, significantInWords, t } from "../i18n/language";
+import { numberInWords, significantInWords } from "../i18n/language";
+import { t } from "../i18n/study";
 import { figures, type Figure, type ImagePoint, type Kind, type Spacing, type Spread, type Statistics } from "./measure";
 import { shownUnit } from "./units";
 import { SUV_UNIT } from "./uptake";

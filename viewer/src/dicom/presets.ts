@@ -2,14 +2,15 @@
  * Windows that radiologists ask for by name. Those of CT are in Hounsfield units; other modalities have no unit that
  * two machines share (PET may be in SUV), and their windows are parts of what the image in view holds.
  */
-import { numberInWords, t, type Messages } from "../i18n/language";
+import { numberInWords } from "../i18n/language";
+import { t, type StudyMessages } from "../i18n/study";
 import type { Window } from "./frame";
 import type { Pixels } from "./measure";
 import { percentile, rangeOf, thinned } from "./voi";
 
 export interface Preset {
   /** What is seen, or up to which SUV. */
-  readonly name: keyof Messages["presets"] | number;
+  readonly name: keyof StudyMessages["presets"] | number;
   readonly key: string;
   /** The window, or from which to which percentile of the values it goes. */
   readonly window: Window | Part;

@@ -4,7 +4,8 @@
  * Every content item has a concept name and, by its value type, a value; its children follow
  * indented. Only what can be read is given: coordinates and references are named, not drawn.
  */
-import { numberInWords, t } from "../i18n/language";
+import { numberInWords } from "../i18n/language";
+import { t } from "../i18n/study";
 import { items, numbers, personName, text, type DicomObject } from "./model";
 import { dateInWords, listed, nameInWords, timeInWords } from "./words";
 

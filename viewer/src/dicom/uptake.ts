@@ -1,5 +1,6 @@
 /** What the values of a stack are called, and which uptake they stand for: in words, and found once. */
-import { numberInWords, significantInWords, t } from "../i18n/language";
+import { numberInWords, significantInWords } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Stack } from "./displaysets";
 import type { FrameDescription } from "./frame";
 import { isSuv, suvByBodyWeight, type NoSuv, type Suv } from "./suv";

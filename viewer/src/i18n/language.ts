@@ -4,7 +4,7 @@
  * when the language changes.
  */
 import { remember, remembered } from "./kept";
-import { createSignal } from "solid-js";
+import { batch, createSignal } from "solid-js";
 import { en, type Messages } from "./en";
 
 export type { Messages } from "./en";
@@ -60,15 +60,51 @@ function isLanguage(code: string | null): code is Language {
   return code !== null && Object.hasOwn(VOICES, code);
 }
 
+/** Messages that come with a part of the page: fetches those of a language; what it gives speaks them. */
+export type Part = (code: Language) => Promise<() => void>;
+
+const parts: Part[] = [];
+
+/** The language that was asked for last; it is spoken, or on its way. */
+let wanted: Language = "en";
 let asked = 0;
+
+/** From now on this part speaks the language of the page; resolves once its messages are here. */
+export async function joinIn(part: Part): Promise<void> {
+  parts.push(part);
+  let turn = () => {};
+  for (let code: Language | undefined; code !== wanted; ) {
+    code = wanted;
+    turn = await part(code);
+  }
+  // Else it is turned with the rest.
+  if (wanted === language()) turn();
+}
+
+/** Fetches all messages of a language; what it gives speaks them. */
+async function learnt(code: Language): Promise<() => void> {
+  const messages = await VOICES[code].load();
+  const turns: (() => void)[] = [];
+  // Parts may join in meanwhile.
+  while (turns.length < parts.length) turns.push(...(await Promise.all(parts.slice(turns.length).map((part) => part(code)))));
+  return () =>
+    batch(() => {
+      setSpoken({ language: code, messages });
+      for (const turn of turns) turn();
+    });
+}
 
 /** Speaks a language once its messages are here. Of two asked for in a row, the later one is spoken. */
 export async function speak(code: Language): Promise<void> {
   asked += 1;
   const own = asked;
-  const messages = await VOICES[code].load();
+  wanted = code;
+  const turn = await learnt(code).catch((error: unknown) => {
+    if (own === asked) wanted = language();
+    throw error;
+  });
   if (own !== asked) return;
-  setSpoken({ language: code, messages });
+  turn();
   if (typeof document !== "undefined") document.documentElement.lang = languageTag(code);
 }
 

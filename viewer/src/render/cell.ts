@@ -41,6 +41,8 @@ interface Wanted {
 
 /** So long it is said that something was drawn anew. */
 const SAID_MS = 10_000;
+/** How far images have come is told so often: where the processor draws, each step of the bar holds them up. */
+const TOLD_EVERY_MS = 250;
 /** Graphics that give up more often are of no use. */
 const MOST_LOSSES = 3;
 
@@ -66,6 +68,7 @@ export function createCell({ whole = false } = {}) {
   let pictured: Promise<unknown> | undefined;
   let now: Wanted | undefined;
   let losses = 0;
+  let toldAt = 0;
   let fusion: FusionLook = FIRST_LOOK;
 
   const listener: StackViewListener = {
@@ -73,7 +76,12 @@ export function createCell({ whole = false } = {}) {
       setFailure(null);
       setShown(next);
     },
-    onProgress: setProgress,
+    onProgress(next) {
+      const now = performance.now();
+      if (progress() && next.loaded < next.total && now - toldAt < TOLD_EVERY_MS) return;
+      toldAt = now;
+      setProgress(next);
+    },
     onFailure(next) {
       leaveVolume();
       setFailure(next);

@@ -18,7 +18,7 @@ import { frameHalvings, pictureHalvings } from "./budget";
 import { colourImage, readableCanvas, rgbImage } from "./colourimage";
 import { early, type OnEarly } from "./early";
 import { graded } from "./graded";
-import { frameImage } from "./greyimage";
+import { frameImage, plainImage } from "./greyimage";
 import { chosenWindow, framePath, isRendered, knownFrame, needsServer, noteRendered, noteResized, storedSyntax } from "./imageids";
 import { decodedFrameOf, frameOf } from "./transport";
 
@@ -97,6 +97,8 @@ async function image(imageId: string, { bytes, transferSyntaxUid }: FrameBytes, 
   const frame = knownFrame(imageId)?.frame;
   if (frame && !isStreamOf(transferSyntaxUid, bytes, frame)) throw new Error("no stream of this image");
   if (isHtj2k(transferSyntaxUid) && !isWhole(bytes)) throw new Error("the stream ends before its picture does");
+  const plain = frame && options["preScale"] === undefined ? plainImage(imageId, frame, { bytes, transferSyntaxUid }) : undefined;
+  if (plain) return plain;
   const how = { ...options, transferPixelData: true };
   const made = (await createImage(imageId, bytes as never, transferSyntaxUid, how as never)) as Types.IImage;
   if (frame && made.getPixelData().length !== frame.rows * frame.columns * made.numberOfComponents) throw new Error(UNLIKE_HEADER);

@@ -34,6 +34,8 @@ import {
   EXPLICIT_BIG,
   EXPLICIT_LITTLE,
   IMPLICIT_LITTLE,
+  JPEG_BASELINE,
+  JPEG_EXTENDED,
 } from "../dicom/syntaxes";
 import { voiFunctionOf } from "../dicom/voi";
 import { t } from "../i18n/language";
@@ -42,7 +44,7 @@ import { contentOf, localBytes } from "../api/localfiles";
 import { frameHalvings } from "./budget";
 import { pictureImage } from "./colourimage";
 import { graded, tableOf, voiTableOf, type Source } from "./graded";
-import { frameImage } from "./greyimage";
+import { frameImage, plainImage } from "./greyimage";
 import { halvedImage } from "./halving";
 import { knownFrame, noteResized, transferSyntaxOf, valuesIdOf } from "./imageids";
 
@@ -106,7 +108,9 @@ async function load(imageId: string, options: Options): Promise<Types.IImage> {
   const picture = (rgb: Uint8Array) => pictureImage(imageId, rgb, frame.columns, frame.rows);
   if (pixels.reference.length === undefined) {
     const stream = () => codedFrame(instance, pixels.reference, number, stored);
-    const syntax = NATIVE.has(stored) ? EXPLICIT_LITTLE : stored;
+    // Of 8 bits it is decoded as the baseline is, whose decoder knows colours.
+    const isSmall = stored === JPEG_EXTENDED && frame.bitsAllocated === 8;
+    const syntax = NATIVE.has(stored) ? EXPLICIT_LITTLE : isSmall ? JPEG_BASELINE : stored;
     if (frame.photometricInterpretation !== "PALETTE COLOR") return await decoded(imageId, stream, syntax, options);
     const values = await image(valuesIdOf(imageId), await stream(), syntax, { ...options, preScale: { enabled: false } });
     return picture(coloured(values.getPixelData(), await palettes(instance, littleEndian)));
@@ -160,9 +164,7 @@ async function presented(imageId: string, words: Types.IImage): Promise<Types.II
   const made = await graded(words, found, () => Promise.resolve(words));
   const { rescaleSlope: slope, rescaleIntercept: intercept } = frame;
   const values = made.preScale?.scaled === true ? made.getPixelData() : stored.map((value) => value * slope + intercept);
-  const own = { center: Number(made.windowCenter), width: Number(made.windowWidth), voiFunction: voiFunctionOf(made.voiLUTFunction) };
-  const table = await tableOf(items(instance, TAG.presentationLutSequence)[0], false);
-  const greys = presentedGreys(values, { voi: voiTableOf(made) ?? own, table, inverted: frame.isInverse });
+  const greys = await greysOf(made, values, found);
   const [first, last] = frame.padding ?? [Infinity, -Infinity];
   stored.forEach((value, at) => {
     if (value >= first && value <= last) greys[at] = 0;
@@ -174,7 +176,17 @@ async function presented(imageId: string, words: Types.IImage): Promise<Types.II
   return pictureImage(imageId, rgb, frame.columns, frame.rows);
 }
 
+/** Values as the window or table of their image and a Presentation LUT make them. */
+async function greysOf(made: Types.IImage, values: ArrayLike<number>, { instance, frame }: Source): Promise<Uint8Array> {
+  const own = { center: Number(made.windowCenter), width: Number(made.windowWidth), voiFunction: voiFunctionOf(made.voiLUTFunction) };
+  const table = await tableOf(items(instance, TAG.presentationLutSequence)[0], false);
+  return presentedGreys(values, { voi: voiTableOf(made) ?? own, table, inverted: frame.isInverse });
+}
+
 async function image(imageId: string, bytes: Uint8Array, syntax: string, options: Options): Promise<Types.IImage> {
+  const { frame } = knownFrame(imageId)!;
+  const plain = options["preScale"] === undefined ? plainImage(imageId, frame, { bytes, transferSyntaxUid: syntax }) : undefined;
+  if (plain) return plain;
   return (await createImage(imageId, bytes as never, syntax, options as never)) as Types.IImage;
 }
 
@@ -214,7 +226,8 @@ async function native(frame: FrameDescription, pixels: Pixels, number: number, l
 
 /** Numbers with all their values; a grey picture where they are larger than those of 32 bits. */
 async function ofFloats(imageId: string, { element, reference }: Pixels, stored: string): Promise<Types.IImage> {
-  const { instance, frame, number } = knownFrame(imageId)!;
+  const found = knownFrame(imageId)!;
+  const { instance, frame, number } = found;
   const isCoded = reference.length === undefined;
   const littleEndian = isCoded || stored !== EXPLICIT_BIG;
   const bitsAllocated = frame.floatBits!;
@@ -222,7 +235,11 @@ async function ofFloats(imageId: string, { element, reference }: Pixels, stored:
     ? await codedFrame(instance, reference, number, stored)
     : (await native({ ...frame, bitsAllocated }, { element, reference }, number, littleEndian)).bytes;
   const values = floatValues(bytes, frame, littleEndian);
-  if (values) return await graded(frameImage(imageId, frame, values), knownFrame(imageId)!);
+  if (values) {
+    const made = await graded(frameImage(imageId, frame, values), found);
+    if (!hasPresentationLut(instance)) return made;
+    return pictureImage(imageId, rgbOfGrey(await greysOf(made, values, found)), frame.columns, frame.rows);
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const doubles = Float64Array.from({ length: bytes.byteLength >> 3 }, (_, at) => view.getFloat64(at * 8, littleEndian));
   return pictureImage(imageId, rgbOfGrey(windowed(doubles, frame.windows[0])), frame.columns, frame.rows);

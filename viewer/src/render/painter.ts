@@ -3,14 +3,13 @@
  * machines), it takes several times as long to draw one image as painting it straight away does. Everything but
  * the drawing itself stays Cornerstone's: camera, window, places.
  */
-import { Enums, utilities, type Types } from "@cornerstonejs/core";
+import { Enums, getRenderingCapabilities, utilities, type Types } from "@cornerstonejs/core";
 import { isUpright, paintGray, type Placing } from "../dicom/paint";
 import { remembered } from "../i18n/kept";
 import { tableShown } from "./graded";
 
 /** `card` or `processor`, where somebody has chosen. */
 const DRAWN_BY = "gantry.drawn-by";
-const SOFTWARE = /swiftshader|llvmpipe|softpipe|software|basic render/i;
 
 /** What of a rendering engine decides how a viewport is drawn. */
 interface Drawing {
@@ -20,19 +19,10 @@ interface Drawing {
 /** From now on gray images of stacks are painted here, where that is quicker. */
 export function paintWithoutCard(engine: object): void {
   const chosen = remembered(DRAWN_BY);
-  if (chosen ? chosen !== "processor" : !isSoftware()) return;
+  if (chosen ? chosen !== "processor" : !getRenderingCapabilities().softwareRasterizer) return;
   const drawing = engine as Drawing;
   const draw = drawing.renderViewportUsingCustomOrVtkPipeline.bind(engine);
   drawing.renderViewportUsingCustomOrVtkPipeline = (viewport) => (isPainted(viewport) ? told(viewport) : draw(viewport));
-}
-
-function isSoftware(): boolean {
-  const context = new OffscreenCanvas(1, 1).getContext("webgl2");
-  if (!context) return false;
-  const naming = context.getExtension("WEBGL_debug_renderer_info");
-  const name: unknown = naming && context.getParameter(naming.UNMASKED_RENDERER_WEBGL);
-  context.getExtension("WEBGL_lose_context")?.loseContext();
-  return typeof name === "string" && SOFTWARE.test(name);
 }
 
 /** What the engine tells when something was drawn. */

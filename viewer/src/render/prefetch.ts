@@ -24,9 +24,6 @@ export interface Prefetch {
 const AT_A_TIME = 5;
 /** What is on its way is let come within so many images; on a slow link the ones that are seen need the room. */
 const STILL_NEAR = 24;
-/** More often nobody sees it. */
-const TOLD_EVERY_MS = 60;
-
 /** The stacks of which images are held for somebody, by the first of each: two viewports may show one. */
 const coming = new Map<object, string>();
 
@@ -51,7 +48,6 @@ export function prefetchStack(
   let isResting = false;
   /** All images are here, or cannot be had. */
   let isOver = false;
-  let toldAt = 0;
   // The image in view was asked for already; if it cannot be had, it is not asked for twice.
   const done = new Set<number>([from]);
   const failed = new Set<number>([from]);
@@ -62,11 +58,7 @@ export function prefetchStack(
 
   function tell(): void {
     const total = Math.min(length, most()) - 1;
-    const loaded = Math.min(total, done.size - 1);
-    const now = performance.now();
-    if (loaded < total && now - toldAt < TOLD_EVERY_MS) return;
-    toldAt = now;
-    onProgress({ loaded, total });
+    onProgress({ loaded: Math.min(total, done.size - 1), total });
   }
 
   async function work(): Promise<void> {

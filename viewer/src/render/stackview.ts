@@ -18,7 +18,7 @@ import { SUV_UNIT, suvFactor, unitOf, uptakeOf, type Uptake } from "../dicom/upt
 import { t } from "../i18n/language";
 import { isOutOfMemory } from "../state/memory";
 import type { Point } from "../tools/gestures";
-import { disable, renderingEngine, watchLoss } from "./engine";
+import { disable, drawNow, renderingEngine, watchLoss } from "./engine";
 import { bring, cancel } from "./bring";
 import { halvingsIn, putEarly, takeBackEarly, type Showing } from "./early";
 import { embeddedPlane } from "./graded";
@@ -258,8 +258,10 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   async function put(index: number, own: number): Promise<boolean> {
     const isShown = index === viewport.getCurrentImageIdIndex();
     if (!isSet) await begin(index, own);
-    else if (!isShown) await viewport.setImageIdIndex(index);
-    else if (halvingsIn(viewport.getCornerstoneImage()) || isRenderedAnew(viewport)) await showAgain(viewport);
+    else if (!isShown) {
+      await viewport.setImageIdIndex(index);
+      drawNow(engine);
+    } else if (halvingsIn(viewport.getCornerstoneImage()) || isRenderedAnew(viewport)) await showAgain(viewport);
     else return false;
     return true;
   }

@@ -1,12 +1,12 @@
 /** Keys of the viewer: one table that the handler, the tooltips and the help all read. */
-import { t, type Messages } from "../i18n/language";
+import { t, type StudyMessages } from "../i18n/study";
 import { isTyping } from "./typing";
 
 /** Keys that keyboards of each language name in their own way. */
 type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "escape" | "undo" | "redo" | "print";
 
 export interface Command {
-  readonly id: keyof Messages["commands"];
+  readonly id: keyof StudyMessages["commands"];
   /**
    * `KeyboardEvent.key`, lower case for letters; "Ctrl+" before it means the Command key of a Mac, too. A letter
    * that has no command of its own with "Shift+" is the same with it and without.

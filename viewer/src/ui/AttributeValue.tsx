@@ -4,7 +4,7 @@ import { bulkBeginning, bulkSize } from "../api/dicomweb";
 import { fullText, inlineBytes, isText, tagShown, type Row } from "../dicom/attributes";
 import { encodingOf } from "../dicom/filehead";
 import { TAG, text, type DicomObject } from "../dicom/model";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { Icon } from "./icons";
 
 /** Characters that are drawn: at first, and how many times more with each step; beyond the last, a browser halts. */

@@ -1,6 +1,6 @@
 /** While a stack plays: how fast, faster, slower, stop. */
 import type { JSX } from "solid-js";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 
 export interface CineBarProps {
   readonly rate: number;

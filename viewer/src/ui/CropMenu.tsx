@@ -2,7 +2,8 @@
 import { Popover } from "@kobalte/core/popover";
 import { For, Show, createMemo, type JSX } from "solid-js";
 import { FACES, WHOLE, isWhole, withFace, type Crop } from "../dicom/crop";
-import { numberInWords, t } from "../i18n/language";
+import { numberInWords } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Cell } from "../render/cell";
 import { Icon } from "./icons";
 

@@ -1,6 +1,7 @@
 /** A clip of what is seen: the stack as it plays, slices of a plane, a turn of a solid thing. */
 import { Show, createEffect, createMemo, createResource, createSignal, on, onCleanup, type JSX } from "solid-js";
-import { numberInWords, t } from "../i18n/language";
+import { numberInWords } from "../i18n/language";
+import { t } from "../i18n/study";
 import { codecFor, gifWriter, isCodec, mp4Writer, type ClipCodec, type ClipKind } from "../render/clip";
 import { FASTEST_GIF, fileName, type Scale, type Shown } from "../state/exporting";
 import { Progress } from "./controls";

@@ -2,7 +2,7 @@
 import { Match, Show, Suspense, Switch, createSignal, lazy, onMount, type JSX } from "solid-js";
 import "./styles/dialog.css";
 import "./styles/export.css";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Shown } from "../state/exporting";
 import { OneOf } from "./controls";
 import { ExportPicture } from "./ExportPicture";

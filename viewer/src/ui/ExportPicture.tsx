@@ -1,6 +1,6 @@
 /** A picture of what is seen, to a file or to the clipboard; what is shown beside is what is saved. */
 import { Show, createEffect, createSignal, on, onCleanup, type JSX } from "solid-js";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { MOST_SIDE, fileName, type Scale, type Shown } from "../state/exporting";
 import { blobOf, makePicture, nameParts, pictureSize, scalesOf, type PictureWish, type Scene } from "./exportscene";
 import { ChoiceField, ContentField, ExportFailure } from "./exportparts";

@@ -1,7 +1,7 @@
 /** Pages to print: what is seen or a series in a grid, with the patient above, to PDF or to a printer. */
 import { Show, createEffect, createMemo, createSignal, on, onCleanup, type JSX } from "solid-js";
 import { render } from "solid-js/web";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { fileName, type Shown } from "../state/exporting";
 import { MOST_COLUMNS, MOST_PICTURES, MOST_ROWS, PAPERS, paged, pageLayout, type Paper } from "../state/printing";
 import { Progress } from "./controls";

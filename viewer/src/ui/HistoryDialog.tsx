@@ -5,7 +5,7 @@ import "./styles/history.css";
 import { readHistory, undoEdit, type Edit, type EditedAttribute } from "../api/edits";
 import { ApiError } from "../api/http";
 import { listed, momentInWords } from "../dicom/words";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { ErrorNote } from "./controls";
 import { Icon } from "./icons";
 

@@ -19,7 +19,7 @@ import {
   type Row,
 } from "../dicom/attributes";
 import type { DicomObject } from "../dicom/model";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { takeInSlices, type Taken } from "../state/slices";
 import { AttributeValue } from "./AttributeValue";
 import { Icon } from "./icons";

@@ -2,7 +2,7 @@
 import { Show, createMemo, type JSX } from "solid-js";
 import { valuesInWords } from "../dicom/measurewords";
 import { listed } from "../dicom/words";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Cell } from "../render/cell";
 import { isSameWhere } from "../state/space";
 import type { KeyHand } from "../tools/keyhand";

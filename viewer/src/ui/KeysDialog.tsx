@@ -1,7 +1,7 @@
 /** All keys on one page, and what the buttons of the mouse do, which a person may choose. */
 import { For, Show, createEffect, on, type JSX } from "solid-js";
 import { presetWords, type Preset } from "../dicom/presets";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { COMMANDS, GROUPS, GROUP_OF, commandWords, keyShown } from "../tools/keys";
 import { BUTTON_TOOLS, WHEEL_TOOLS, chooseMouse, mouseMap } from "../tools/mousemap";
 import { OneOf } from "./controls";

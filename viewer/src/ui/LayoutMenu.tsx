@@ -1,7 +1,7 @@
 /** How many images side by side: a square of little cells, chosen by pointer or by key. */
 import { Popover } from "@kobalte/core/popover";
 import { For, createSignal, type JSX } from "solid-js";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { MOST_SIDE, type Layout } from "../state/layout";
 import { Icon } from "./icons";
 

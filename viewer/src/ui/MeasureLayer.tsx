@@ -4,7 +4,7 @@ import { handlesOf, outlines, type ImagePoint } from "../dicom/measure";
 import { toldInWords, valuesInWords, type Activity } from "../dicom/measurewords";
 import { suvFactor, unitOf } from "../dicom/uptake";
 import { nameInWords } from "../dicom/words";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Cell } from "../render/cell";
 import type { ShownView } from "../render/view";
 import type { Measurement } from "../state/measurements";
@@ -43,8 +43,7 @@ export function MeasureLayer(props: MeasureLayerProps): JSX.Element {
     const sight = sightOf(props.cell);
     const box = props.cell.element();
     if (!sight || !box) return { own: [], reported: [] };
-    const size = { x: box.clientWidth, y: box.clientHeight };
-    return drawnIn(sight, props.measuring, props.reported, size, activityOf(props.cell.shown()));
+    return drawnIn(sight, props.measuring, props.reported, () => ({ x: box.clientWidth, y: box.clientHeight }), activityOf(props.cell.shown()));
   });
   const drawn = () => all().own;
   const isChosen = (id: string) => props.measuring.selected() === id;
@@ -103,14 +102,18 @@ export function drawnIn(
   sight: Sight,
   measuring: Pick<Measuring, "seenIn">,
   reported: Pick<ReportedOnes, "visible">,
-  size: Point,
+  /** Asked where there is something to be drawn: the page must be laid out to know it. */
+  sizeOf: () => Point,
   activity?: Activity,
 ): DrawnOnes {
+  const [mine, theirs] = [measuring.seenIn(sight), reported.visible()];
+  if (mine.length + theirs.length === 0) return { own: [], reported: [] };
+  const size = sizeOf();
   const taken = edgesOf(size);
   const toScreen = (point: ImagePoint) => sight.toScreen(point);
   return {
-    own: measuring.seenIn(sight).map((one) => drawnOf(one, wordsOf(one, activity), toScreen, size, taken)),
-    reported: reported.visible().flatMap((one) => {
+    own: mine.map((one) => drawnOf(one, wordsOf(one, activity), toScreen, size, taken)),
+    reported: theirs.flatMap((one) => {
       const shape = seenOn(one.shape, sight);
       return shape ? drawnOf(shape, wordsOfReported(one), toScreen, size, taken) : [];
     }),

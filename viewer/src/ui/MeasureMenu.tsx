@@ -2,7 +2,7 @@
 import { DropdownMenu } from "@kobalte/core/dropdown-menu";
 import { For, type JSX } from "solid-js";
 import { KINDS, type Kind } from "../dicom/measure";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { commandWords, keyShown } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
 import { ToolButton } from "./controls";

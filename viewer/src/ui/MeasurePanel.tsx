@@ -1,7 +1,7 @@
 /** All measurements of the study: values, the way to the image, a label, and away with it. */
 import { For, Show, createEffect, type JSX } from "solid-js";
 import { valuesInWords } from "../dicom/measurewords";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Measurement } from "../state/measurements";
 import type { Reported, ReportedOnes } from "../state/reported";
 import type { SavingState } from "../state/saving";

@@ -3,7 +3,7 @@ import { Index, Show, createMemo, type JSX } from "solid-js";
 import type { Stack } from "../dicom/displaysets";
 import { gradientOf } from "../dicom/palettes";
 import { significant, valueInWords } from "../dicom/uptake";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Probed, ShownOver, ShownView } from "../render/view";
 import type { Identity } from "../state/study";
 import { overEnds, overlayCorners, scaleBar, type OverlayLine } from "./overlaylines";
@@ -34,13 +34,13 @@ export function Overlay(props: OverlayProps): JSX.Element {
         <Lines lines={corners().bottomRight} />
         <p class="probe">{props.probed ? probeInWords(props.probed) : ""}</p>
       </div>
-      <Show when={props.view.edges} keyed>
+      <Show when={props.view.edges}>
         {(edges) => (
           <>
-            <p class="edge top">{edges.top}</p>
-            <p class="edge right">{edges.right}</p>
-            <p class="edge bottom">{edges.bottom}</p>
-            <p class="edge left">{edges.left}</p>
+            <p class="edge top">{edges().top}</p>
+            <p class="edge right">{edges().right}</p>
+            <p class="edge bottom">{edges().bottom}</p>
+            <p class="edge left">{edges().left}</p>
           </>
         )}
       </Show>

@@ -4,7 +4,7 @@ import { bytesOf } from "../api/bulk";
 import { isLocal } from "../api/localfiles";
 import { coveredBy, overlayMask, overlaysOf, paint, shutterOf, type Mask } from "../dicom/planes";
 import type { Rgb } from "../dicom/cielab";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Cell } from "../render/cell";
 import type { ShownView, View } from "../render/view";
 

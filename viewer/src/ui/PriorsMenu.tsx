@@ -2,7 +2,7 @@
 import { Popover } from "@kobalte/core/popover";
 import { For, Show, createSignal, type JSX } from "solid-js";
 import { dateInWords, listed, modalityInWords } from "../dicom/words";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Prior, Priors } from "../state/priors";
 import { ErrorNote } from "./controls";
 import { Kinds } from "./Kinds";

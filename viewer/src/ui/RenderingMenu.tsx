@@ -2,7 +2,7 @@
 import { DropdownMenu } from "@kobalte/core/dropdown-menu";
 import { For, Show, type JSX } from "solid-js";
 import type { Rendering } from "../dicom/volume";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { Icon } from "./icons";
 
 export interface RenderingMenuProps {

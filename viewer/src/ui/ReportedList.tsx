@@ -2,7 +2,7 @@
 import { For, Show, createEffect, type JSX } from "solid-js";
 import { toldInWords } from "../dicom/measurewords";
 import { dateInWords, listed, nameInWords, timeInWords } from "../dicom/words";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { Measurement } from "../state/measurements";
 import type { ReportRead, Reported, ReportedOnes } from "../state/reported";
 import { commandWords } from "../tools/keys";

@@ -1,7 +1,7 @@
 /** Measures the screen once, by a card held against it. */
 import { createEffect, createSignal, on, type JSX } from "solid-js";
 import "./styles/lens.css";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import {
   CARD_MM,
   LEAST_PIXELS_PER_MM,

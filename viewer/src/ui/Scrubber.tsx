@@ -1,6 +1,6 @@
 /** Where in the stack the image is; drag to go elsewhere. */
 import type { JSX } from "solid-js";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 
 export interface ScrubberProps {
   readonly index: number;

@@ -3,7 +3,7 @@ import { Index, createEffect, on, type JSX } from "solid-js";
 import { instancePath, instanceThumbnail, seriesThumbnail } from "../api/dicomweb";
 import { sopInstanceUid, type DisplaySet, type SheetKind } from "../dicom/displaysets";
 import { listed, modalityInWords } from "../dicom/words";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { OpenStudy, SeriesEntry } from "../state/study";
 import type { IconName } from "./icons";
 import { localThumbnail } from "./localthumbnail";

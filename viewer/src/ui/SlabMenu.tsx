@@ -2,7 +2,8 @@
 import { Popover } from "@kobalte/core/popover";
 import { createSignal, type JSX } from "solid-js";
 import { PROJECTIONS, type Slab } from "../dicom/volume";
-import { numberInWords, t } from "../i18n/language";
+import { numberInWords } from "../i18n/language";
+import { t } from "../i18n/study";
 import { OneOf } from "./controls";
 import { Icon } from "./icons";
 

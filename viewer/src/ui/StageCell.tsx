@@ -9,7 +9,7 @@ import { isKind } from "../dicom/measure";
 import type { Vector3 } from "../dicom/model";
 import { halved } from "../dicom/reduction";
 import type { Seen } from "../dicom/volume";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { pictureHalvings } from "../render/budget";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/view";

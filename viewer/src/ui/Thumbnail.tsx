@@ -1,6 +1,8 @@
-/** A small picture in a place that is kept for it; it fades in, and its absence moves nothing. */
+/** A small picture in a place that is kept for it, in which it fades in if it comes late; its absence moves nothing. */
 import { Show, createEffect, createMemo, createSignal, on, type JSX } from "solid-js";
 import { Icon, type IconName } from "./icons";
+
+const LATE_MS = 400;
 
 export interface ThumbnailProps {
   readonly address: string | null;
@@ -10,12 +12,15 @@ export interface ThumbnailProps {
 export function Thumbnail(props: ThumbnailProps): JSX.Element {
   const [shown, setShown] = createSignal(false);
   const [broken, setBroken] = createSignal(false);
+  const [late, setLate] = createSignal(false);
+  let askedAt = 0;
   // A memo, so that a new reason for the same address does not hide the picture again.
   const address = createMemo(() => props.address);
   createEffect(
     on(address, () => {
       setShown(false);
       setBroken(false);
+      askedAt = performance.now();
     }),
   );
   return (
@@ -27,8 +32,11 @@ export function Thumbnail(props: ThumbnailProps): JSX.Element {
           loading="lazy"
           decoding="async"
           draggable={false}
-          classList={{ shown: shown() }}
-          onLoad={() => setShown(true)}
+          classList={{ shown: shown(), late: late() }}
+          onLoad={() => {
+            setLate(performance.now() - askedAt > LATE_MS);
+            setShown(true);
+          }}
           onError={() => setBroken(true)}
         />
       </Show>

@@ -5,7 +5,7 @@ import type { Window } from "../dicom/frame";
 import { presetWords, type Preset } from "../dicom/presets";
 import type { Crop } from "../dicom/crop";
 import type { Rendering, Slab } from "../dicom/volume";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { ShownOver } from "../render/view";
 import type { FusionLook } from "../state/fusion";
 import { cellCount, type Layout } from "../state/layout";

@@ -1,6 +1,6 @@
 /** Parts that all ways to export share. */
 import { For, Show, createUniqueId, type JSX } from "solid-js";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { NoTwin } from "../render/twin";
 import type { Shown } from "../state/exporting";
 import { ErrorNote, OneOf, type Choice } from "./controls";

@@ -5,7 +5,7 @@ import { pointAt } from "../dicom/geometry";
 import { TAG, text } from "../dicom/model";
 import { CUTS, isVolume, sliceOf, slicing, type Seen } from "../dicom/volume";
 import { dateInWords, nameInWords } from "../dicom/words";
-import { t } from "../i18n/language";
+import { t } from "../i18n/study";
 import { volumeHere } from "../render/budget";
 import type { ShownView, View } from "../render/view";
 import { createTwin, type Model, type Twin } from "../render/twin";

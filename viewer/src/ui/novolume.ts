@@ -1,6 +1,7 @@
 /** Why a series is no volume, in words. */
 import type { NoVolume } from "../dicom/volume";
-import { numberInWords, t } from "../i18n/language";
+import { numberInWords } from "../i18n/language";
+import { t } from "../i18n/study";
 
 export function whyNoVolume(reason: NoVolume): string {
   const words = t().volume.why;

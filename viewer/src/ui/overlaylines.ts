@@ -6,7 +6,8 @@ import type { Reduction } from "../dicom/reduction";
 import { isSuv } from "../dicom/suv";
 import { suvFactor, whyNoSuv } from "../dicom/uptake";
 import { ageInWords, dateInWords, listed, nameInWords, sexInWords, timeInWords } from "../dicom/words";
-import { numberInWords, significantInWords, t } from "../i18n/language";
+import { numberInWords, significantInWords } from "../i18n/language";
+import { t } from "../i18n/study";
 import type { ShownOver, ShownView } from "../render/view";
 import type { Identity } from "../state/study";
 

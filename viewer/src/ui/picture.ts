@@ -79,7 +79,7 @@ export async function paint(brush: Brush, twin: Twin, { at, size, dots }: Placed
         const place = sight.toScreen(point);
         return place && toPage(place);
       };
-      const { own, reported } = drawnIn({ ...sight, toScreen }, around.measuring, around.reported, page, activityOf(view));
+      const { own, reported } = drawnIn({ ...sight, toScreen }, around.measuring, around.reported, () => page, activityOf(view));
       for (const one of reported) paintMeasurement(brush, one, REPORTED);
       for (const one of own) paintMeasurement(brush, one, OWN);
     }
