@@ -19,6 +19,7 @@ from gantry.archive import delete as acts_on
 from gantry.archive.acts import ActEntry, last_count
 from gantry.archive.backup.listing import Point, point
 from gantry.archive.blobs.files import INCOMING, parse_object_path
+from gantry.archive.blobs.tier_disk import TierDisk
 from gantry.archive.blocks import Blocks
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
 from gantry.archive.changes import ChangeSignal
@@ -48,6 +49,7 @@ from gantry.archive.scrub import Pace, Scrubber
 from gantry.archive.space import Space
 from gantry.archive.startup import start
 from gantry.archive.store import Keeper
+from gantry.archive.tiers import Tiers
 from gantry.archive.verify import Report, Verifier
 from gantry.dataset.scan import DataSet
 from gantry.errors import StorageError
@@ -134,6 +136,8 @@ class Archive:
         self._scrubber = Scrubber(
             disk, self._committer, started.damage, self._names, self._require_room, self._turned
         )
+        self.tiers = Tiers(disk, self._committer) if isinstance(disk, TierDisk) else None
+        """Moves objects to a second store and back, where there is one."""
         self._verifier = Verifier(disk, index_files, self._committer, self._journal, started.damage)
 
     @classmethod

@@ -14,6 +14,7 @@ from gantry.archive.blobs.files import CACHE
 from gantry.archive.blobs.node_disk import NodeDisk
 from gantry.archive.blobs.read_cache import ReadCache
 from gantry.archive.blobs.store_disk import StoreDisk
+from gantry.archive.blobs.tier_disk import TierDisk, refuse_without_tier
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.index_files import index_files_for
 from gantry.archive.lock import FolderLock
@@ -32,8 +33,9 @@ class Places:
 
     With a store, the folder holds what is on its way, and `cache_bytes` of what was read. `node` is the name
     of one process among several that have the same folder open; each has a folder of its own in it for what
-    is on its way. An archive with its index in a database, and its objects in a bucket or open in several
-    processes, is shared: any number of nodes may write to it.
+    is on its way. `tier` is the URL of a bucket for objects that are moved out of the folder. An archive
+    with its index in a database, and its objects in a bucket or open in several processes, is shared: any
+    number of nodes may write to it.
     """
 
     folder: Path
@@ -42,6 +44,7 @@ class Places:
     store: str = ""
     cache_bytes: int = DEFAULT_CACHE_BYTES
     node: str = ""
+    tier: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> Places:
@@ -52,6 +55,7 @@ class Places:
             settings.index_connections,
             settings.store.url,
             settings.store_cache_bytes,
+            tier=settings.tier.url,
         )
 
     def open(self, options: Options = DEFAULTS) -> Archive:
@@ -80,11 +84,17 @@ class Places:
 
     def disk(self, reserve_bytes: int) -> Disk:
         """What the archive's files are on. Raises SettingsError, OSError."""
-        if not self.store:
-            return NodeDisk(self.folder, self.own_folder) if self.node else OsDisk(self.folder)
-        local = OsDisk(self.own_folder)
-        cache = ReadCache(self.own_folder / READ_CACHE, self.cache_bytes, local.free_space, reserve_bytes)
-        return StoreDisk(local, Bucket.open(self.store), cache)
+        if self.store:
+            local = OsDisk(self.own_folder)
+            return StoreDisk(local, Bucket.open(self.store), self._cache(local, reserve_bytes))
+        folder = NodeDisk(self.folder, self.own_folder) if self.node else OsDisk(self.folder)
+        refuse_without_tier(folder, self.tier)
+        if not self.tier:
+            return folder
+        return TierDisk(folder, Bucket.open(self.tier), self._cache(folder, reserve_bytes))
+
+    def _cache(self, disk: OsDisk, reserve_bytes: int) -> ReadCache:
+        return ReadCache(self.own_folder / READ_CACHE, self.cache_bytes, disk.free_space, reserve_bytes)
 
     @contextmanager
     def reading(self) -> Iterator[Disk]:
@@ -94,12 +104,15 @@ class Places:
         """
         local = OsDisk(self.folder)
         if not self.store:
-            yield local
-            return
+            refuse_without_tier(local, self.tier)
+            if not self.tier:
+                yield local
+                return
         # The cache in the folder is of the process that has the archive open
         with TemporaryDirectory(prefix="gantry-read-") as folder:
             cache = ReadCache(Path(folder), _BESIDE_BYTES, local.free_space, 0)
-            disk = StoreDisk(local, Bucket.open(self.store), cache)
+            kind = StoreDisk if self.store else TierDisk
+            disk = kind(local, Bucket.open(self.store or self.tier), cache)
             try:
                 yield disk
             finally:
