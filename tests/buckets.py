@@ -137,6 +137,9 @@ class AllMoved:
     def real_path(self, name: str) -> Path | None:
         return self._disk.real_path(self._name(name))
 
+    def is_at_hand(self, name: str) -> bool:
+        return self._disk.is_at_hand(self._name(name))
+
     def close(self) -> None:
         self._disk.close()
 

@@ -24,6 +24,7 @@ from gantry.archive.tiers import PASSING
 from gantry.errors import Corrupt, SettingsError, Unreachable
 from gantry.settings import Settings, StoreUrl, TierRule
 from gantry.toolkit.tiering import Tiering
+from postgres import PostgresServer
 from stored_objects import SCANNER, key_of, part10, uid
 from swift import SwiftServer
 
@@ -378,6 +379,46 @@ def test_what_somebody_may_be_about_to_open_stays(tier: str, tmp_path: Path) -> 
         (why,) = archive.tiers.move([location])
         assert why in PASSING
         assert path.read_bytes() == data
+
+
+def test_nodes_that_share_a_folder_read_what_one_has_moved(
+    tier: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url = postgres.fresh_url()
+
+    def node(name: str) -> Archive:
+        return Places(tmp_path, url, 2, node=name, tier=tier).open(SMALL)
+
+    with node("one") as one, node("two") as two:
+        data = stored(one, 1, 1, 1)
+        (location,) = two.locate()
+        assert two.read(location) == data
+        assert moved(one) == {"moved": 1}
+        assert files_in(tmp_path) == []
+        found = two.open_object(location)
+        assert found is not None
+        assert os.pread(found.file, len(data), 0) == data
+        assert isinstance(two.store([data], SCANNER), Unchanged)
+        assert isinstance(two.store([part10(1, 1, 1, comment="x")], SCANNER), NewVersion)
+        assert Tiering(two).bring_back(frozenset()).objects == {"brought back": 1}
+        assert one.read(location, check=True) == data
+        for archive in (one, two):
+            assert archive.verify().findings == ()
+
+
+def test_an_object_that_another_node_moves_before_it_is_opened_is_opened(
+    tier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path, tier) as archive:
+        data = stored(archive, 1, 1, 1)
+        (location,) = archive.locate()
+        gone = tmp_path / location.path
+        moved(archive)
+        paths = iter([gone, archive.real_path(location)])
+        monkeypatch.setattr(archive._retriever, "real_path", lambda location: next(paths))
+        found = archive.open_object(location)
+        assert found is not None
+        assert os.pread(found.file, len(data), 0) == data
 
 
 def test_the_cache_is_not_needed(tier: str, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ from gantry.archive.store import Keeper
 from gantry.archive.tiers import Tiers
 from gantry.archive.verify import Report, Verifier
 from gantry.dataset.scan import DataSet
-from gantry.errors import StorageError
+from gantry.errors import Corrupt, StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -341,11 +341,24 @@ class Archive:
         """The file itself, only to be read; None on a simulated disk."""
         return self._retriever.real_path(location)
 
+    def is_at_hand(self, location: Location) -> bool:
+        """Whether the file need not be fetched from an object store first, which takes its time."""
+        return self._retriever.is_at_hand(location)
+
     def open_object(self, location: Location) -> OpenObject | None:
         """The file of an object, opened and read into memory; None on a simulated disk.
 
         Raises Corrupt, StorageError.
         """
+        path = self._retriever.real_path(location)
+        if path is None:
+            return None
+        try:
+            return OpenObject(path, location)
+        except Corrupt:
+            if self.tiers is None or not self.tiers.is_moved(location):
+                raise
+        # Another node has moved it in between
         path = self._retriever.real_path(location)
         return None if path is None else OpenObject(path, location)
 

@@ -157,6 +157,9 @@ class Disk(Protocol):
     def real_path(self, name: str) -> Path | None:
         """Where the operating system finds the file; None where it cannot."""
 
+    def is_at_hand(self, name: str) -> bool:
+        """Whether `real_path` need not fetch the file from elsewhere first."""
+
     def close(self) -> None:
         """Let go of what the disk holds open; nothing may be asked of it any more."""
 
@@ -478,6 +481,9 @@ class OsDisk:
 
     def real_path(self, name: str) -> Path | None:
         return Path(self._path(name))
+
+    def is_at_hand(self, name: str) -> bool:
+        return True
 
     def close(self) -> None:
         """Nothing is held open."""

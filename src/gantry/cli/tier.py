@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 @click.option("--rule", "rules", multiple=True, metavar="TEXT", help="Instead of the rules of the settings.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be moved.")
 @click.option("--back", is_flag=True, help="Bring objects back into the folder: all, or those of the UIDs.")
-@click.option(
-    "--tier", metavar="URL", help="Bucket of what is moved, s3://BUCKET/PREFIX, gs://... or az://..."
-)
 @archive_options
 def command(
     uids: tuple[str, ...],

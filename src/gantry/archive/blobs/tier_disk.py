@@ -290,6 +290,9 @@ class TierDisk:
             self._given[name] = time.monotonic()
         return self._local.real_path(name)
 
+    def is_at_hand(self, name: str) -> bool:
+        return self._note(name) is None or self._far.is_at_hand(name)
+
     def close(self) -> None:
         self._far.close()
         self._local.close()
