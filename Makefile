@@ -32,7 +32,7 @@ soak: debian $(VENV)/.test-ready ## slow fuzzing and endurance
 	$(BIN)/python -m pytest tests -m soak --timeout 3600
 
 bench: debian $(VENV)/.test-ready ## speeds beside the peers, into benchmarks/results.md
-	tools/debian.sh orthanc orthanc-dicomweb nginx-light wrk
+	tools/debian.sh orthanc orthanc-dicomweb orthanc-postgresql nginx-light wrk
 	PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --editable '.[test,dev,bench]'
 	$(BIN)/python -m benchmarks
 

@@ -19,6 +19,7 @@ from benchmarks import (
     header,
     index,
     memory,
+    nodes,
     peers,
     powercut,
     retrieve,
@@ -196,7 +197,7 @@ def lines(run: Run) -> Iterator[Line]:
         yield from retrieve_lines(run, gantry, orthanc, sink, items[0].study_uid, len(items))
     yield from codecs.lines(["htj2k-rpcl"] if run.quick else codecs.CODECS)
     if not run.quick:
-        for measured in (crowd, index, viewer):
+        for measured in (crowd, index, nodes, viewer):
             with tempfile.TemporaryDirectory(prefix="gantry-bench-", dir=_where()) as folder:
                 yield from measured.lines(Path(folder))
 

@@ -94,8 +94,13 @@ def gantry(folder: Path, **settings: str) -> Peer:
     return Peer("Gantry", "GANTRY", command, dicom, http, "/dicom-web", environment)
 
 
-def orthanc(folder: Path, modalities: dict[str, tuple[str, int]] | None = None) -> Peer:
-    """Debian's Orthanc with its DICOMweb plugin, durable as it comes, without its Explorer's extras."""
+def orthanc(
+    folder: Path, modalities: dict[str, tuple[str, int]] | None = None, postgres_port: int = 0
+) -> Peer:
+    """Debian's Orthanc with its DICOMweb plugin, durable as it comes, without its Explorer's extras.
+
+    With its plugin for PostgreSQL where that listens on a port, for the database and user of the tests.
+    """
     dicom, http = free_port(), free_port()
     storage = folder / "orthanc"
     storage.mkdir(parents=True, exist_ok=True)
@@ -108,17 +113,34 @@ def orthanc(folder: Path, modalities: dict[str, tuple[str, int]] | None = None) 
         "DicomModalities": {k: [k, *v] for k, v in (modalities or {}).items()},
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/", "EnableWado": True, "WadoRoot": "/wado"},
     }  # fmt: skip
+    if postgres_port:
+        plugin = orthanc_plugin("PostgreSQLIndex")
+        assert plugin is not None
+        config["Plugins"] = [_orthanc_dicomweb(), plugin]
+        config["PostgreSQL"] = {
+            "EnableIndex": True, "EnableStorage": False, "Host": "127.0.0.1", "Port": postgres_port,
+            "Database": "postgres", "Username": "gantry", "Password": "", "Lock": False,
+            "IndexConnectionsCount": 5,
+        }  # fmt: skip
     path = storage / "orthanc.json"
     path.write_text(json.dumps(config))
     return Peer("Orthanc", "ORTHANC", ["Orthanc", str(path)], dicom, http, "/dicom-web")
 
 
-def _orthanc_dicomweb() -> str:
+def orthanc_plugin(name: str) -> str | None:
+    """The file of one of Orthanc's plugins; None where it is not installed."""
     for folder in ("/usr/share/orthanc/plugins", "/usr/lib/orthanc"):
-        found = sorted(Path(folder).glob("libOrthancDicomWeb.so*"))
+        found = sorted(Path(folder).glob(f"libOrthanc{name}.so*"))
         if found:
             return str(found[0])
-    raise RuntimeError("Orthanc's DICOMweb plugin is not installed (Debian package orthanc-dicomweb)")
+    return None
+
+
+def _orthanc_dicomweb() -> str:
+    found = orthanc_plugin("DicomWeb")
+    if found is None:
+        raise RuntimeError("Orthanc's DICOMweb plugin is not installed (Debian package orthanc-dicomweb)")
+    return found
 
 
 def storescp(folder: Path) -> Peer:

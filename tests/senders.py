@@ -246,16 +246,16 @@ def assert_sound(data: Path, **settings: object) -> None:
     assert not [path for path in (data / "incoming").rglob("*") if path.is_file()]
 
 
-def assert_sound_after_a_cut(data: Path, ledger: Ledger) -> None:
+def assert_sound_after_a_cut(data: Path, ledger: Ledger, **settings: object) -> None:
     """As `assert_sound`, but for objects that had their name and no row when the power went.
 
     Such a file is whole, was never listed and never acknowledged; a repair takes it in.
     """
-    for finding in verify(data):
+    for finding in verify(data, **settings):
         assert finding["kind"] == "extra file", finding
         assert Path(finding["where"]).stem not in ledger.acknowledged
-    assert gantry("verify", "--repair", "--data", data).returncode in (0, 1)
-    assert_sound(data)
+    assert gantry("verify", "--repair", "--data", data, **settings).returncode in (0, 1)
+    assert_sound(data, **settings)
 
 
 def verify(data: Path, **settings: object) -> list[dict[str, Any]]:

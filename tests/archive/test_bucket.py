@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from buckets import SMALL, allowed, bucket_url
 from gantry.archive.archive import Archive, Options
+from gantry.archive.blobs import owner
 from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.blobs.files import object_path
 from gantry.archive.blobs.read_cache import WHOLE, ReadCache
@@ -238,6 +241,67 @@ def test_a_store_that_is_away_refuses_and_loses_nothing(tmp_path: Path) -> None:
 def test_what_names_no_bucket_is_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises((SettingsError, StorageError)):
         opened(tmp_path, url)
+
+
+# --- whose the bucket is --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody renews, looks and dies sooner."""
+    for name, seconds in {"RENEW_S": 0.2, "_LOOK_S": 0.1, "LATE_S": 0.8, "DEAD_S": 2.0}.items():
+        monkeypatch.setattr(owner, name, seconds)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_bucket_that_another_folder_has_open_is_refused(store: str, tmp_path: Path) -> None:
+    with opened(tmp_path / "one", store) as archive:
+        with pytest.raises(StorageError, match="in use"):
+            opened(tmp_path / "two", store)
+        assert isinstance(keep(archive, 1, 1, 1), Stored)
+    with opened(tmp_path / "two", store) as archive:
+        assert len(archive.locate()) == 1
+
+
+@pytest.mark.usefixtures("hasty")
+def test_who_was_away_too_long_writes_no_more(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands still, as a machine that sleeps; another takes the bucket; then it goes on."""
+    with opened(tmp_path / "one", store) as sleeper:
+        assert isinstance(keep(sleeper, 1, 1, 1), Stored)
+        asleep = threading.Event()
+        renew = owner.Owner._renew
+        monkeypatch.setattr(owner.Owner, "_renew", lambda one: None if asleep.is_set() else renew(one))
+        asleep.set()
+        time.sleep(owner.LATE_S + 0.5)
+        refused = keep(sleeper, 1, 1, 2)
+        assert isinstance(refused, Refused)
+        asleep.clear()
+        monkeypatch.setattr(owner.Owner, "_renew", lambda one: None if one._id == sleeper_id else renew(one))
+        sleeper_id = (tmp_path / "one" / "store.id").read_text()
+        with opened(tmp_path / "two", store) as archive:
+            assert isinstance(keep(archive, 1, 1, 2, comment="other"), Stored)
+            assert isinstance(keep(sleeper, 1, 1, 2), Refused)
+            with pytest.raises(StorageError):
+                sleeper.delete(uid(1))
+            assert archive.verify().findings == ()
+
+
+def test_what_nodes_share_is_no_single_folder_s(store: str, postgres: PostgresServer, tmp_path: Path) -> None:
+    url = postgres.fresh_url()
+    opened(tmp_path / "one", store, index=url).close()
+    with pytest.raises(StorageError, match="nodes"):
+        opened(tmp_path / "two", store)
+    with pytest.raises(StorageError, match="another archive"):
+        other = postgres.fresh_url()
+        opened(tmp_path / "three", bucket_beside(store), index=url).close()
+        opened(tmp_path / "four", store, index=other).close()
+
+
+def bucket_beside(store: str) -> str:
+    """Another prefix of the same bucket."""
+    return store.replace("?", "/beside?")
 
 
 # --- the cache by itself -------------------------------------------------------------------------

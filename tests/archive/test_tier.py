@@ -169,6 +169,18 @@ def test_without_its_bucket_the_archive_does_not_open(
         assert disk.read(path_of(1, 1, 1)) == part10(1, 1, 1)
 
 
+def test_a_bucket_is_one_archives(tier: str, tmp_path: Path) -> None:
+    with opened(tmp_path / "one", tier) as one, opened(tmp_path / "two", tier) as two:
+        data = stored(one, 1, 1, 1)
+        moved(one)
+        stored(two, 1, 1, 1, comment="of another archive")
+        with pytest.raises(SettingsError, match="objects of another archive"):
+            moved(two)
+        assert one.read(one.locate()[0], check=True) == data
+    with opened(tmp_path / "two", "") as two:
+        assert two.verify().findings == ()
+
+
 # --- crashes -------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from buckets import allowed, bucket_url
 from gantry_process import Gantry, gantry, running, start, wait_until
 from namespaces import HOST, NETWORK, Balancer, Namespace, namespaces
 from postgres import PostgresServer
-from senders import Site, assert_sound, listed, lost, sending
+from senders import Site, assert_sound, assert_sound_after_a_cut, listed, lost, sending
 from serving import dataset, part10
 from swift import SwiftServer
 from swift import running as swift_running
@@ -25,7 +25,8 @@ from web_serving import STORE_TYPE, related
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 KILLS = 4
-DICOM_BUSY = ("A700", "A900")
+BUSY = ("A700", "202 ")
+"""What senders are told by a server that cannot keep things now: DIMSE, and STOW-RS of which some was kept."""
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +65,35 @@ def test_workers_killed_in_mid_association_lose_nothing_and_the_others_go_on(
                 # With two, and then with three again
                 site.wait_for_acknowledged(20, 60)
         assert site.ledger.failures == []
-        wait_until(lambda: len(workers_of(site.server)) == 3)
+        wait_until(lambda: len(workers_of(site.server)) == 3, 90)
         assert lost(site.server, site.ledger.acknowledged) == []
         assert site.server.stop() == 0
     assert_sound(tmp_path / "data", **settings)
+
+
+def test_a_bucket_that_is_killed_under_senders_costs_refusals_and_loses_nothing(
+    postgres: PostgresServer, bucket_server: SwiftServer, tmp_path: Path
+) -> None:
+    settings: dict[str, object] = {"index": postgres.fresh_url(), "store": bucket_url(bucket_server)}
+    with Site(tmp_path / "data", **settings) as site:
+        with sending(site, associations=4):
+            for _ in range(3):
+                site.wait_for_acknowledged(30, 60)
+                bucket_server.kill()
+                wait_until(lambda: bool(site.ledger.failures), what="a refusal")
+                bucket_server.start()
+                site.go_on()
+                assert not [one for one in site.ledger.failures if not one.startswith(BUSY)]
+                site.ledger.failures.clear()
+            site.wait_for_acknowledged(30, 60)
+        assert lost(site.server, site.ledger.acknowledged) == []
+        with site.server.client() as http:
+            counted = dict(line.split() for line in http.get("/metrics").text.splitlines() if line[0] != "#")
+        assert float(counted["gantry_store_cache_bytes"]) > 0
+        assert float(counted["gantry_store_cache_hits_total"]) >= len(site.ledger.acknowledged)
+        assert float(counted["gantry_behind"]) == 0
+        assert site.server.stop() == 0
+    assert_sound_after_a_cut(tmp_path / "data", site.ledger, **settings)
 
 
 def test_what_one_worker_took_is_seen_through_all_at_once(postgres: PostgresServer, tmp_path: Path) -> None:
@@ -170,7 +196,7 @@ def test_a_node_that_dies_or_is_cut_off_loses_nothing_and_the_others_go_on(
                 balancer.take_in(target)
             site.wait_for_acknowledged(20, 60)
         # Who waited for the turn of the one that was cut off was told to come again, and nothing else
-        assert not [failure for failure in site.ledger.failures if not failure.startswith(DICOM_BUSY)]
+        assert not [failure for failure in site.ledger.failures if not failure.startswith(BUSY)]
         for n in range(len(hosts)):
             only = Balancer([at(n)[1]])
             assert not set(site.ledger.acknowledged) - listed(replace(nodes[n], http=only.port))

@@ -19,6 +19,8 @@ from gantry.archive import delete as acts_on
 from gantry.archive.acts import ActEntry, last_count
 from gantry.archive.backup.listing import Point, point
 from gantry.archive.blobs.files import INCOMING, parse_object_path
+from gantry.archive.blobs.read_cache import ReadCache
+from gantry.archive.blobs.store_disk import StoreDisk
 from gantry.archive.blobs.tier_disk import TierDisk
 from gantry.archive.blocks import Blocks
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
@@ -35,7 +37,7 @@ from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import AddEdit, Change, Conflict, EditFilter, EditRow, Index, IndexStats, VersionRow
 from gantry.archive.index.protocol import change_key
 from gantry.archive.index_files import IndexFiles, Lead, SqlIndexFiles
-from gantry.archive.let_go import Superseded, bring_back, let_go, let_go_entry
+from gantry.archive.let_go import Superseded, bring_back, finish, let_go, let_go_entry, remove_rest
 from gantry.archive.lock import FolderLock
 from gantry.archive.log import SEGMENT_BYTES
 from gantry.archive.open_object import OpenObject
@@ -201,8 +203,13 @@ class Archive:
 
     @property
     def is_behind(self) -> bool:
-        """Whether there may be something acknowledged that `settle` would find; whoever asks for it waits."""
-        return self._options.shared or self._committer.is_behind
+        """Whether something that was acknowledged has no file or no row yet; whoever asks for it waits."""
+        return self._committer.is_behind
+
+    @property
+    def read_cache(self) -> ReadCache | None:
+        """What is kept of a bucket's objects on this machine; None where objects are files."""
+        return self._disk.cache if isinstance(self._disk, StoreDisk | TierDisk) else None
 
     def settle(self) -> None:
         """Have what was acknowledged in files and rows, as far as disk and index let it. Blocks.
@@ -633,11 +640,16 @@ class Archive:
     # --- within ----------------------------------------------------------------------------------
 
     def _next_act(self) -> int:
-        """The number of the next act, in an archive that is shared after those of all other nodes."""
+        """The number of the next act, in an archive that is shared after those of all other nodes.
+
+        Raises OSError where what the act before let go is still there: the next start looks no further.
+        """
+        remove_rest(self._committer, self._disk)
         if self._options.shared:
             index = self._committer.index
             index.take_acts()
             set_aside_orphan_acts(self._disk, index, self._clock)
+            finish(self._disk, index)
             self._act_count = last_count(self._disk)
         self._act_count += 1
         return self._act_count

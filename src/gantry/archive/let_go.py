@@ -78,9 +78,8 @@ def let_go(
             try:
                 _remove(disk, entries)
             except OSError as error:
-                _log.warning(
-                    "what was let go could not be removed, and is by the next start: %s", error.strerror
-                )
+                _log.warning("what was let go could not be removed yet: %s", error.strerror)
+                committer.not_removed = entries
         return freed
 
 
@@ -95,6 +94,7 @@ def bring_back(committer: Committer, disk: Disk, key: InstanceKey, number: int, 
             raise NotFound(f"version {number} was not let go")
         if len(data) != location.file_size or not digests_agree(location, data):
             raise Corrupt(f"these are not the bytes of version {number}")
+        committer.not_removed = [one for one in committer.not_removed if one.path != location.path]
         staged = f"{INCOMING}/back"
         try:
             with suppress(FileNotFoundError):
@@ -119,8 +119,18 @@ def let_go_entry(disk: Disk, row: VersionRow) -> ActEntry:
     raise Corrupt(f"{row.act} does not say what was let go")
 
 
+def remove_rest(committer: Committer, disk: Disk) -> None:
+    """Remove what was let go last and could not be then, before another act follows. Raises OSError."""
+    if committer.not_removed:
+        _remove(disk, committer.not_removed)
+        committer.not_removed = []
+
+
 def finish(disk: Disk, index: Index) -> None:
-    """Remove what the newest act let go and a crash has left. Raises OSError, StorageError."""
+    """Remove what the newest act let go and a crash has left. Raises OSError, StorageError.
+
+    Only that: no act follows on one that is not finished (`remove_rest`).
+    """
     newest = disk.walk(ACTS)[-1:]
     for path in newest:
         with suppress(Corrupt):  # `verify` tells of it
@@ -130,7 +140,7 @@ def finish(disk: Disk, index: Index) -> None:
                 for e in entries
                 if any(r.act == path and r.number == e.number for r in index.versions(e.key))
             ]
-            _remove(disk, [entry for entry in gone if disk.exists(entry.path)])
+            _remove(disk, gone)
 
 
 def _superseded(index: Index, one: Superseded) -> tuple[VersionRow, Location]:
@@ -172,4 +182,6 @@ def _remove(disk: Disk, entries: Sequence[ActEntry]) -> None:
     for entry in entries:
         with suppress(FileNotFoundError):
             disk.unlink(entry.path)
-    sync_folders(disk, {entry.path.rpartition("/")[0] for entry in entries})
+    # Also of what is gone already: a power cut brings back what was removed and not synced
+    folders = {entry.path.rpartition("/")[0] for entry in entries}
+    sync_folders(disk, {folder for folder in folders if disk.exists(folder)})

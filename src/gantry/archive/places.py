@@ -12,10 +12,12 @@ from gantry.archive.archive import DEFAULTS, Archive, Options
 from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.blobs.files import CACHE
 from gantry.archive.blobs.node_disk import NodeDisk
+from gantry.archive.blobs.owner import Owner, Shared
 from gantry.archive.blobs.read_cache import ReadCache
 from gantry.archive.blobs.store_disk import StoreDisk
 from gantry.archive.blobs.tier_disk import TierDisk, refuse_without_tier
 from gantry.archive.disk import Disk, OsDisk
+from gantry.archive.incoming import storage_error
 from gantry.archive.index_files import index_files_for
 from gantry.archive.lock import FolderLock
 from gantry.errors import SettingsError
@@ -63,8 +65,9 @@ class Places:
         StorageError."""
         self.own_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FolderLock(self.own_folder)
+        disk: Disk | None = None
         try:
-            disk = self.disk(options.reserve_bytes)
+            disk = self.disk(options.reserve_bytes, owned=True)
             files = index_files_for(self.folder, self.index, self.index_connections, disk)
             shared = bool(self.index and (self.store or self.node))
             if self.node and not shared:
@@ -74,6 +77,8 @@ class Places:
                 options = replace(options, log_bytes=0, shared=shared)
             return Archive.open(self.folder, options, disk=disk, index_files=files, lock=lock)
         except BaseException:
+            if disk is not None:
+                disk.close()
             lock.release()
             raise
 
@@ -82,11 +87,25 @@ class Places:
         """The folder that no other process has."""
         return self.folder / NODES / self.node if self.node else self.folder
 
-    def disk(self, reserve_bytes: int) -> Disk:
-        """What the archive's files are on. Raises SettingsError, OSError."""
-        if self.store:
-            local = OsDisk(self.own_folder)
-            return StoreDisk(local, Bucket.open(self.store), self._cache(local, reserve_bytes))
+    def disk(self, reserve_bytes: int, *, owned: bool = False) -> Disk:
+        """What the archive's files are on; a bucket is `owned` by who writes to it.
+
+        Raises SettingsError, StorageError, OSError.
+        """
+        if not self.store:
+            return self._folder_disk(reserve_bytes)
+        local = OsDisk(self.own_folder)
+        cache = self._cache(local, reserve_bytes)
+        bucket = Bucket.open(self.store)
+        if not owned:
+            return StoreDisk(local, bucket, cache)
+        try:
+            owner = Shared(bucket) if self.index else Owner(bucket, self.own_folder)
+        except OSError as error:
+            raise storage_error(error) from error
+        return StoreDisk(local, bucket, cache, owner)
+
+    def _folder_disk(self, reserve_bytes: int) -> Disk:
         folder = NodeDisk(self.folder, self.own_folder) if self.node else OsDisk(self.folder)
         refuse_without_tier(folder, self.tier)
         if not self.tier:

@@ -202,7 +202,7 @@ def build_app(
 
 async def _settle(archive: Archive) -> None:
     """Have what was acknowledged in files and rows before anything is asked, and not on the event loop."""
-    if archive.is_behind:
+    if archive.is_behind or archive.is_shared:
         await asyncio.to_thread(archive.settle)
 
 

@@ -135,7 +135,7 @@ class _Collector:
             yield CounterMetricFamily(name, meaning, value=value())
 
     def _of_archive(self) -> Iterator[Metric]:
-        from prometheus_client.core import InfoMetricFamily
+        from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
 
         stats, archive = self._stats, self._archive
         yield InfoMetricFamily("gantry_build", "The release that runs.", {"version": __version__})
@@ -155,6 +155,14 @@ class _Collector:
         yield _gauge("gantry_writable", "1 while objects are kept, 0 while only reading works.", writable)
         yield _gauge("gantry_behind", "1 while acknowledged objects wait for file or row.", archive.is_behind)
         yield _gauge("gantry_disk_free_bytes", "Free bytes of the archive's disk.", archive.free_bytes())
+        cache = archive.read_cache
+        if cache is not None:
+            yield _gauge("gantry_store_cache_bytes", "Bytes kept of a bucket's objects.", cache.total_bytes)
+            for name, meaning, count in (
+                ("gantry_store_cache_hits", "Reads of a bucket's objects answered from here.", cache.hits),
+                ("gantry_store_cache_misses", "Reads that asked the object store.", cache.misses),
+            ):
+                yield CounterMetricFamily(name, meaning, value=count)
 
     def _of_http(self) -> Iterator[Metric]:
         from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily

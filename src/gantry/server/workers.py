@@ -27,8 +27,8 @@ from gantry.settings import Address, Settings
 
 READY = b"ready\n"
 AGAIN_S = (1.0, 30.0)
-"""How long a worker that ends at once is waited with before it is started anew: doubled, up to the second."""
-_STEADY_S = 60.0
+"""How long a worker that ended soon after its start is waited with: doubled each time, up to the second."""
+_STEADY_S = 10.0
 _END_S = 60.0
 
 log = logging.getLogger("gantry.server.workers")

@@ -25,8 +25,10 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from gantry.archive.beside import beside
 from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.blobs.files import FOLDERS, OBJECTS, is_here
+from gantry.archive.blobs.owner import Owner, Shared
 from gantry.archive.blobs.read_cache import WHOLE, ReadCache
 from gantry.archive.disk import Buffer, FileStat, FolderEntry, LogFile, OpenFile, OsDisk, renamed_one_by_one
 
@@ -40,10 +42,16 @@ _log = logging.getLogger(__name__)
 
 
 class StoreDisk:
-    """The bucket, with `local` for what is on its way, and `cache` for what is read."""
+    """The bucket, with `local` for what is on its way, and `cache` for what is read.
 
-    def __init__(self, local: OsDisk, bucket: Bucket, cache: ReadCache) -> None:
+    `owner` says whether anything may be written; without one nobody else may have the bucket meanwhile.
+    """
+
+    def __init__(
+        self, local: OsDisk, bucket: Bucket, cache: ReadCache, owner: Owner | Shared | None = None
+    ) -> None:
         self._local = local
+        self._owner = owner
         self._bucket = bucket
         self.cache = cache
         self._open: dict[str, _Appended] = {}
@@ -54,7 +62,7 @@ class StoreDisk:
             return _Scratch(self._local.create(name))
         if self._bucket.exists(name):
             raise FileExistsError(errno.EEXIST, "an object has this name already", name)
-        return _Appended(self._bucket, name, b"")
+        return _Appended(self._bucket, name, b"", self._require_owned)
 
     def append(self, name: str) -> OpenFile:
         if is_here(name):
@@ -63,8 +71,9 @@ class StoreDisk:
             held = self._bucket.get(name)
         except FileNotFoundError:
             held = b""
+            self._require_owned()
             self._bucket.put(name, held)
-        file = self._open[name] = _Appended(self._bucket, name, held)
+        file = self._open[name] = _Appended(self._bucket, name, held, self._require_owned)
         return file
 
     def open_log(self, name: str) -> LogFile:
@@ -111,7 +120,7 @@ class StoreDisk:
     def rename_all(self, names: Sequence[tuple[str, str]]) -> list[OSError | None]:
         if len(names) < 2:
             return renamed_one_by_one(self, names)
-        return list(self._uploads.map(self._renamed, names))
+        return [one.result() for one in [beside(self._uploads, self._renamed, pair) for pair in names]]
 
     def replace(self, old: str, new: str) -> None:
         self._move(old, new, replacing=True)
@@ -120,6 +129,7 @@ class StoreDisk:
         if is_here(name):
             self._local.unlink(name)
             return
+        self._require_owned()
         self._bucket.stat(name)
         self._bucket.delete(name)
         self._let_go_of(name)
@@ -172,8 +182,14 @@ class StoreDisk:
         return is_here(name) or self.cache.has(name, WHOLE)
 
     def close(self) -> None:
-        """Let go of the threads."""
+        """Let go of the threads, and of the bucket."""
         self._uploads.shutdown()
+        if self._owner is not None:
+            self._owner.end()
+
+    def _require_owned(self) -> None:
+        if self._owner is not None:
+            self._owner.require()
 
     def _renamed(self, names: tuple[str, str]) -> OSError | None:
         try:
@@ -183,11 +199,12 @@ class StoreDisk:
         return None
 
     def _move(self, old: str, new: str, *, replacing: bool) -> None:
+        if is_here(new) and is_here(old):
+            (self._local.replace if replacing else self._local.rename)(old, new)
+            return
+        self._require_owned()
         if is_here(new):
-            if is_here(old):
-                (self._local.replace if replacing else self._local.rename)(old, new)
-            else:
-                self._bring_back(old, new)
+            self._bring_back(old, new)
         elif is_here(old):
             self._put(old, new, replacing=replacing)
         else:
@@ -303,7 +320,8 @@ class _Scratch:
 class _Appended:
     """An object that is written at its end, in memory, and put into the bucket as a whole."""
 
-    def __init__(self, bucket: Bucket, name: str, held: bytes) -> None:
+    def __init__(self, bucket: Bucket, name: str, held: bytes, require_owned: Callable[[], None]) -> None:
+        self._require_owned = require_owned
         self._bucket = bucket
         self._name = name
         self._held = bytearray(held)
@@ -329,11 +347,15 @@ class _Appended:
     def sync(self) -> None:
         if not self._is_put:
             self._put_at = time.monotonic()
+            self._require_owned()
             self._bucket.put(self._name, self._held, replacing=True)
             self._is_put = True
 
     def close(self) -> None:
-        self.sync()
+        # As with a file, what was not synced may be lost; who needs it synced it
+        with suppress(OSError):
+            self.sync()
+        self._is_put = True
 
     def content(self) -> bytes:
         """All of it, put or not."""

@@ -17,6 +17,7 @@ import logging
 import os
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
@@ -57,10 +58,11 @@ class TierDisk:
     def __init__(self, local: OsDisk, bucket: Bucket, cache: ReadCache) -> None:
         self._local = local
         self._bucket = bucket
-        self._cache = cache
+        self.cache = cache
         self._far = StoreDisk(local, bucket, cache)
         self._given: dict[str, float] = {}
         self._names = count(1)
+        self._is_claimed = False
 
     # --- moving ----------------------------------------------------------------------------------
 
@@ -80,20 +82,41 @@ class TierDisk:
         return time.monotonic() - self._given.get(name, -GIVEN_S) < GIVEN_S
 
     def claim(self) -> None:
-        """Note in the folder, durably, that there are objects in this bucket. Raises OSError, SyncFailed."""
-        if self._local.exists(CLAIM):
+        """Note durably, in the folder and in the bucket, that the two belong together.
+
+        Raises SettingsError for a bucket with objects of another folder, whose names may be the same; OSError,
+        SyncFailed.
+        """
+        if self._is_claimed:
             return
-        staged = self._temporary()
-        write_durably(self._local, staged, [json.dumps({"tier": _bucket_of(self._bucket.url)}).encode()])
-        self._local.replace(staged, CLAIM)
-        sync_folders(self._local, [""])
+        is_new = not self._local.exists(CLAIM)
+        if is_new:
+            staged = self._temporary()
+            words = {"tier": _bucket_of(self._bucket.url), "id": uuid.uuid4().hex}
+            write_durably(self._local, staged, [json.dumps(words).encode()])
+            self._local.replace(staged, CLAIM)
+            sync_folders(self._local, [""])
+        mark = json.dumps({"id": _claim(self._local)["id"]}).encode()
+        try:
+            self._bucket.put(CLAIM, mark)
+        except FileExistsError:
+            if self._bucket.get(CLAIM) != mark:
+                if is_new:
+                    self._local.unlink(CLAIM)
+                raise SettingsError(
+                    f"{_bucket_of(self._bucket.url)} holds objects of another archive, which {CLAIM} in it "
+                    "stands for: tier must name a bucket, or a prefix, of its own"
+                ) from None
+        self._is_claimed = True
 
     def disclaim(self) -> bool:
-        """Take the note back if nothing is in the bucket any more; answers that. Raises OSError."""
+        """Take the notes back if nothing is in the bucket any more; answers that. Raises OSError."""
         if any(self.is_moved(name) for name in self._local.walk(OBJECTS)):
             return False
-        with suppress(FileNotFoundError):
+        if self._local.exists(CLAIM):
+            self._bucket.delete(CLAIM)
             self._local.unlink(CLAIM)
+        self._is_claimed = False
         return True
 
     def copy_away(self, name: str) -> Iterator[memoryview]:
@@ -102,7 +125,7 @@ class TierDisk:
         Nothing else changes until `turn_away`. Raises OSError.
         """
         self._bucket.put_file(name, self._place(name), replacing=True)
-        self._cache.forget(name)  # of bytes that had this name before
+        self.cache.forget(name)  # of bytes that had this name before
         return self._bucket.pieces(name)
 
     def turn_away(self, name: str) -> None:
@@ -148,7 +171,7 @@ class TierDisk:
 
     def drop(self, name: str) -> None:
         """Remove from the bucket what the folder, durably, does not speak of."""
-        self._cache.forget(name)
+        self.cache.forget(name)
         try:
             self._bucket.delete(name)
         except OSError as error:
@@ -305,12 +328,17 @@ def refuse_without_tier(local: OsDisk, url: str) -> None:
     """
     if not local.exists(CLAIM):
         return
-    held = str(json.loads(local.read(CLAIM))["tier"])
+    held = _claim(local)["tier"]
     if _bucket_of(url) != held:
         raise SettingsError(
             f"objects of this archive were moved to {held}, so the setting tier must name that bucket; "
             "gantry tier --back has them in the folder again"
         )
+
+
+def _claim(local: OsDisk) -> dict[str, str]:
+    found: dict[str, str] = json.loads(local.read(CLAIM))
+    return found
 
 
 def _bucket_of(url: str) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime
 from gantry.archive.acts import ActEntry, EditHead
 from gantry.archive.backlog import Backlog
 from gantry.archive.blobs.files import SyncFailed, object_path
-from gantry.archive.blocks import Blocks
+from gantry.archive.blocks import Block, Blocks
 from gantry.archive.clock import Clock, Stamps
 from gantry.archive.commit.arrival import Arrival, outcome_of, refuse, unchanged
 from gantry.archive.commit.behind import Behind
@@ -55,6 +55,8 @@ class Committer:
         told: Callable[[Committed], None],
         damage: Damage,
     ) -> None:
+        self.not_removed: Sequence[ActEntry] = []
+        """What the last act let go, and a failing disk did not let go."""
         self._disk = disk
         self._blocks = blocks
         self._shared = shared
@@ -233,24 +235,43 @@ class Committer:
 
     def _stage_known(self, arrivals: Sequence[Arrival]) -> None:
         """Put what is still in memory into files, unless its very bytes are current already."""
+        in_memory: list[tuple[Arrival, Block]] = []
         for arrival in arrivals:
-            record = arrival.record
-            if arrival.outcome is None and record.key in self._behind:
+            if arrival.outcome is None and arrival.record.key in self._behind:
                 # It cannot come after a version that disk or index still refuse to take.
                 arrival.outcome = Refused(Reason.STORAGE, Reason.STORAGE.value)
-            if arrival.outcome is not None or arrival.block is None:
-                continue
-            try:
-                self.require_writable()
-                current = self.index.lookup([record.key]).get(record.key)
-                if current is not None and not current.deleted and self._rows.is_whole(record, current):
-                    arrival.outcome = unchanged(record, current.object_number)
-                else:
-                    (arrival.staged,) = self._stager.stage([(arrival.block, record.file_size)])
-            except SyncFailed as error:
-                self.stop_writing(str(error))
-                arrival.outcome = Refused(Reason.READ_ONLY, self.read_only)
-            except OSError as error:
-                arrival.outcome = refusal_for(error)
-            except StorageError as error:
-                arrival.outcome = refusal_of(error)
+            elif arrival.outcome is None and arrival.block is not None:
+                in_memory.append((arrival, arrival.block))
+        if not in_memory:
+            return
+        try:
+            self.require_writable()
+            current = self.index.lookup([arrival.record.key for arrival, _ in in_memory])
+        except StorageError as error:
+            refuse([arrival for arrival, _ in in_memory], refusal_of(error))
+            return
+        new: list[tuple[Arrival, Block]] = []
+        for arrival, block in in_memory:
+            known = current.get(arrival.record.key)
+            if known is not None and not known.deleted and self._rows.is_whole(arrival.record, known):
+                arrival.outcome = unchanged(arrival.record, known.object_number)
+            else:
+                new.append((arrival, block))
+        self._stage(new)
+
+    def _stage(self, new: Sequence[tuple[Arrival, Block]]) -> None:
+        """All at once where the disk takes them, which is faster; else each gets what it comes to."""
+        try:
+            names = self._stager.stage([(block, arrival.record.file_size) for arrival, block in new])
+        except SyncFailed as error:
+            self.stop_writing(str(error))
+            refuse([arrival for arrival, _ in new], Refused(Reason.READ_ONLY, self.read_only))
+        except OSError as error:
+            if len(new) == 1:
+                new[0][0].outcome = refusal_for(error)
+                return
+            for one in new:
+                self._stage([one])
+        else:
+            for (arrival, _), name in zip(new, names, strict=True):
+                arrival.staged = name

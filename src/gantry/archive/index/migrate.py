@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +68,8 @@ def _revision(connection: sqlite3.Connection) -> str | None:
 
 
 def _create(path: Path) -> None:
-    engine = create_engine("sqlite://", creator=lambda: connect_writer(path))
-    with engine.begin() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with _alone(path) as connection:
         create(connection)
-    engine.dispose()
 
 
 def create(connection: Connection) -> None:
@@ -94,11 +93,20 @@ def fill(execute: object) -> None:
 
 def upgrade(path: Path, revision: str = "base") -> None:
     """Run the migrations that are missing."""
-    engine = create_engine("sqlite://", creator=lambda: connect_writer(path))
-    with engine.begin() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with _alone(path) as connection:
         run(connection, revision)
-    engine.dispose()
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[Connection]:
+    """A transaction that excludes all others."""
+    engine = create_engine("sqlite://", creator=lambda: connect_writer(path))
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def run(connection: Connection, revision: str = "base") -> None:

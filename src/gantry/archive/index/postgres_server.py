@@ -25,6 +25,8 @@ LOCK_S = 10
 """How long to wait for another node to end its transaction, as for another process with SQLite."""
 IDLE_S = 60
 """After how long a server ends the transaction of a node that does not go on with it: all others wait."""
+GONE_S = 25
+"""After how long without a sign the other side of a connection counts as gone, by either."""
 READERS = 8
 """Connections for reading, unless the setting says otherwise."""
 
@@ -37,6 +39,7 @@ _SETTINGS = {
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
+    "tcp_user_timeout": f"{GONE_S}s",
     "timezone": "UTC",
 }
 # Who was sent away by the server, never reached it, or did not get the lock in time: nothing was done
@@ -130,6 +133,7 @@ class Server:
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
+            "tcp_user_timeout": GONE_S * 1000,
             "prepare_threshold": 5,
             "options": " ".join(
                 [str(known.get("options", "")), *(f"-c {name}={value}" for name, value in settings.items())]
