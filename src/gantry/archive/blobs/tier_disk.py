@@ -84,7 +84,7 @@ class TierDisk:
     def claim(self) -> None:
         """Note durably, in the folder and in the bucket, that the two belong together.
 
-        Raises SettingsError for a bucket with objects of another folder, whose names may be the same; OSError,
+        Raises SettingsError for a bucket with objects of another folder (names may be the same), OSError,
         SyncFailed.
         """
         if self._is_claimed:
