@@ -182,10 +182,53 @@ class CompressRule:
         return " ".join([*words, f"originals={'let-go' if self.lets_go else 'keep'}"])
 
 
-def _days(text: str) -> float:
+@dataclass(frozen=True, slots=True)
+class TierRule:
+    """Which objects are moved to the bucket `tier`: those of which all that is said here is true.
+
+    Age counts from when an object came, use from when its file was last read. See `gantry tier`.
+    """
+
+    modalities: tuple[str, ...] = ()
+    older_than_days: float = 0.0
+    unused_for_days: float = 0.0
+    larger_than_bytes: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> TierRule:
+        """Read ``older=365d unused=90d modality=CT|MR larger=1M``."""
+        words = dict.fromkeys(("older", "unused", "modality", "larger"), "")
+        for word in text.split():
+            name, equals, value = word.partition("=")
+            if name not in words or not equals or not value or words[name]:
+                raise SettingsError(
+                    f"{word!r} is not one of {', '.join(f'{n}=...' for n in words)}, once each"
+                )
+            words[name] = value
+        if not any(words.values()):
+            raise SettingsError("a rule without words would move everything; older=0d says so")
+        return cls(
+            tuple(words["modality"].upper().split("|")) if words["modality"] else (),
+            _days(words["older"]),
+            _days(words["unused"], "unused"),
+            _bytes(words["larger"]),
+        )
+
+    def __str__(self) -> str:
+        words = [f"older={self.older_than_days:g}d"]
+        if self.unused_for_days:
+            words.append(f"unused={self.unused_for_days:g}d")
+        if self.modalities:
+            words.append(f"modality={'|'.join(self.modalities)}")
+        if self.larger_than_bytes:
+            words.append(f"larger={self.larger_than_bytes}")
+        return " ".join(words)
+
+
+def _days(text: str, name: str = "older") -> float:
     number = text.removesuffix("d")
     if not number.replace(".", "", 1).isdecimal() and text:
-        raise SettingsError(f"older={text} is not a number of days, like 30d")
+        raise SettingsError(f"{name}={text} is not a number of days, like 30d")
     return float(number or 0)
 
 
@@ -236,6 +279,15 @@ class Settings:
         "Bucket of the objects, s3://BUCKET/PREFIX, gs://... or az://...; empty for files in the folder.",
     )
     store_cache_bytes: int = _setting(10 << 30, "Bytes of the bucket's objects that are kept in the folder.")
+    tier: StoreUrl = _setting(
+        StoreUrl(),
+        "Second bucket, as store names one, for objects that the rules of tier_rules move out of the folder.",
+    )
+    tier_rules: tuple[TierRule, ...] = _setting(
+        (),
+        "Rules of gantry tier, of which one must fit for an object to move; gantry tier --help says how they "
+        "read.",
+    )
     index_connections: int = _setting(8, "Connections to that database for reading, at most.")
     http: Address = _setting(Address("127.0.0.1", 8080), "HOST:PORT of the web page and DICOMweb.")
     dicom: Address = _setting(Address("127.0.0.1", 11112), "HOST:PORT of the DICOM listener.")
@@ -312,8 +364,15 @@ class Settings:
             if code not in REJECTIONS:
                 raise SettingsError(f"hide_rejected names {code!r}; there are {', '.join(REJECTIONS)}")
         _check_collector(self.traces)
+        self._check_tier()
         for name in ("http", "dicom"):
             self._refuse_open_door(name)
+
+    def _check_tier(self) -> None:
+        if self.tier.url and self.store.url:
+            raise SettingsError("tier is for objects in the folder, and store says that they are in a bucket")
+        if self.tier_rules and not self.tier.url:
+            raise SettingsError("tier_rules say what moves, and tier, which would say where to, is not set")
 
     def _refuse_open_door(self, name: str) -> None:
         # Promise 6: closed unless opened. Users come with a later issue; until then only loopback
@@ -432,7 +491,7 @@ def _coerce_like(name: str, default: Any, value: Any) -> Any:
             parts = [p.strip() for p in value.split(",") if p.strip()] if isinstance(value, str) else value
             if not isinstance(parts, list | tuple):
                 raise SettingsError(f"{value!r} is not a list")
-            read = {"peers": _peer, "compress": _rule}.get(name, str)
+            read = {"peers": _peer, "compress": _rule, "tier_rules": _tier_rule}.get(name, str)
             return tuple(read(p) for p in parts)
         case _:
             return checked_aet(str(value)) if name == "aet" else str(value)
@@ -453,6 +512,10 @@ def _peer(value: Any) -> RemoteAe:
 
 def _rule(value: Any) -> CompressRule:
     return value if isinstance(value, CompressRule) else CompressRule.parse(str(value))
+
+
+def _tier_rule(value: Any) -> TierRule:
+    return value if isinstance(value, TierRule) else TierRule.parse(str(value))
 
 
 def _boolean(value: Any) -> bool:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from buckets import bucket_disk
+from buckets import bucket_disk, tier_disk
 from gantry.archive.disk import Disk, OsDisk, make_folders, unmap, write_all
 from gantry.archive.sim import PowerCut, SimDisk
 
-KINDS = ["real", "simulated", pytest.param("bucket", marks=pytest.mark.peer)]
-WITH_FOLDERS = pytest.mark.parametrize("disk", KINDS[:2], indirect=True)
+TIER = pytest.param("tier", marks=pytest.mark.peer)
+KINDS = ["real", "simulated", TIER, pytest.param("bucket", marks=pytest.mark.peer)]
+WITH_FOLDERS = pytest.mark.parametrize("disk", KINDS[:3], indirect=True)
 
 
 @pytest.fixture(params=KINDS)
@@ -23,6 +24,9 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
             yield OsDisk(tmp_path)
         case "simulated":
             yield SimDisk()
+        case "tier":
+            with tier_disk(request.getfixturevalue("object_store_server"), tmp_path) as moved:
+                yield moved
         case _:
             with bucket_disk(request.getfixturevalue("object_store_server"), tmp_path) as found:
                 yield found

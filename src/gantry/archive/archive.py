@@ -21,6 +21,7 @@ from gantry.archive.backup.listing import Point, point
 from gantry.archive.blobs.files import INCOMING, parse_object_path
 from gantry.archive.blobs.read_cache import ReadCache
 from gantry.archive.blobs.store_disk import StoreDisk
+from gantry.archive.blobs.tier_disk import TierDisk
 from gantry.archive.blocks import Blocks
 from gantry.archive.bundle import BulkUri, Bundle, Bundles, Series
 from gantry.archive.changes import ChangeSignal
@@ -50,9 +51,10 @@ from gantry.archive.scrub import Pace, Scrubber
 from gantry.archive.space import Space
 from gantry.archive.startup import start
 from gantry.archive.store import Keeper
+from gantry.archive.tiers import Tiers
 from gantry.archive.verify import Report, Verifier
 from gantry.dataset.scan import DataSet
-from gantry.errors import StorageError
+from gantry.errors import Corrupt, StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +138,8 @@ class Archive:
         self._scrubber = Scrubber(
             disk, self._committer, started.damage, self._names, self._require_room, self._turned
         )
+        self.tiers = Tiers(disk, self._committer) if isinstance(disk, TierDisk) else None
+        """Moves objects to a second store and back, where there is one."""
         self._verifier = Verifier(disk, index_files, self._committer, self._journal, started.damage)
 
     @classmethod
@@ -205,7 +209,7 @@ class Archive:
     @property
     def read_cache(self) -> ReadCache | None:
         """What is kept of a bucket's objects on this machine; None where objects are files."""
-        return self._disk.cache if isinstance(self._disk, StoreDisk) else None
+        return self._disk.cache if isinstance(self._disk, StoreDisk | TierDisk) else None
 
     def settle(self) -> None:
         """Have what was acknowledged in files and rows, as far as disk and index let it. Blocks.
@@ -344,11 +348,24 @@ class Archive:
         """The file itself, only to be read; None on a simulated disk."""
         return self._retriever.real_path(location)
 
+    def is_at_hand(self, location: Location) -> bool:
+        """Whether the file need not be fetched from an object store first, which takes its time."""
+        return self._retriever.is_at_hand(location)
+
     def open_object(self, location: Location) -> OpenObject | None:
         """The file of an object, opened and read into memory; None on a simulated disk.
 
         Raises Corrupt, StorageError.
         """
+        path = self._retriever.real_path(location)
+        if path is None:
+            return None
+        try:
+            return OpenObject(path, location)
+        except Corrupt:
+            if self.tiers is None or not self.tiers.is_moved(location):
+                raise
+        # Another node has moved it in between
         path = self._retriever.real_path(location)
         return None if path is None else OpenObject(path, location)
 

@@ -157,6 +157,9 @@ class Disk(Protocol):
     def real_path(self, name: str) -> Path | None:
         """Where the operating system finds the file; None where it cannot."""
 
+    def is_at_hand(self, name: str) -> bool:
+        """Whether `real_path` need not fetch the file from elsewhere first."""
+
     def close(self) -> None:
         """Let go of what the disk holds open; nothing may be asked of it any more."""
 
@@ -293,7 +296,7 @@ def _write_at(fd: int, buffers: Sequence[Buffer], offset: int) -> None:
 
 def _read_stored(path: str, size: int, *, direct: bool) -> Iterator[memoryview]:
     """A file in pieces of `size` bytes; not `direct`: through the page cache, asked to drop it before."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (os.O_DIRECT if direct else 0))
+    fd = _open_unused(path, os.O_DIRECT if direct else 0)
     try:
         if not direct and hasattr(os, "posix_fadvise"):
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -307,6 +310,15 @@ def _read_stored(path: str, size: int, *, direct: bool) -> Iterator[memoryview]:
                 return  # the end: direct reads stop at a multiple of a block anywhere else
     finally:
         os.close(fd)
+
+
+def _open_unused(path: str, flags: int = 0) -> int:
+    """Open a file to be read, without that counting as use where it is our own file (`TierDisk.used_s`)."""
+    flags |= os.O_RDONLY | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | getattr(os, "O_NOATIME", 0))
+    except PermissionError:
+        return os.open(path, flags)
 
 
 class _OsFile:
@@ -408,7 +420,8 @@ class OsDisk:
         yield from _read_stored(path, _STORED_PIECE, direct=False)
 
     def map(self, name: str) -> Buffer:
-        fd = os.open(self._path(name), os.O_RDONLY | os.O_CLOEXEC)
+        # Headers are also read for ourselves: for an index made anew, for metadata that nobody asked for yet
+        fd = _open_unused(self._path(name))
         try:
             if os.fstat(fd).st_size == 0:
                 return b""
@@ -468,6 +481,9 @@ class OsDisk:
 
     def real_path(self, name: str) -> Path | None:
         return Path(self._path(name))
+
+    def is_at_hand(self, name: str) -> bool:
+        return True
 
     def close(self) -> None:
         """Nothing is held open."""

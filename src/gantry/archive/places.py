@@ -15,6 +15,7 @@ from gantry.archive.blobs.node_disk import NodeDisk
 from gantry.archive.blobs.owner import Owner, Shared
 from gantry.archive.blobs.read_cache import ReadCache
 from gantry.archive.blobs.store_disk import StoreDisk
+from gantry.archive.blobs.tier_disk import TierDisk, refuse_without_tier
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.incoming import storage_error
 from gantry.archive.index_files import index_files_for
@@ -34,8 +35,9 @@ class Places:
 
     With a store, the folder holds what is on its way, and `cache_bytes` of what was read. `node` is the name
     of one process among several that have the same folder open; each has a folder of its own in it for what
-    is on its way. An archive with its index in a database, and its objects in a bucket or open in several
-    processes, is shared: any number of nodes may write to it.
+    is on its way. `tier` is the URL of a bucket for objects that are moved out of the folder. An archive
+    with its index in a database, and its objects in a bucket or open in several processes, is shared: any
+    number of nodes may write to it.
     """
 
     folder: Path
@@ -44,6 +46,7 @@ class Places:
     store: str = ""
     cache_bytes: int = DEFAULT_CACHE_BYTES
     node: str = ""
+    tier: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> Places:
@@ -54,6 +57,7 @@ class Places:
             settings.index_connections,
             settings.store.url,
             settings.store_cache_bytes,
+            tier=settings.tier.url,
         )
 
     def open(self, options: Options = DEFAULTS) -> Archive:
@@ -89,9 +93,9 @@ class Places:
         Raises SettingsError, StorageError, OSError.
         """
         if not self.store:
-            return NodeDisk(self.folder, self.own_folder) if self.node else OsDisk(self.folder)
+            return self._folder_disk(reserve_bytes)
         local = OsDisk(self.own_folder)
-        cache = ReadCache(self.own_folder / READ_CACHE, self.cache_bytes, local.free_space, reserve_bytes)
+        cache = self._cache(local, reserve_bytes)
         bucket = Bucket.open(self.store)
         if not owned:
             return StoreDisk(local, bucket, cache)
@@ -101,6 +105,16 @@ class Places:
             raise storage_error(error) from error
         return StoreDisk(local, bucket, cache, owner)
 
+    def _folder_disk(self, reserve_bytes: int) -> Disk:
+        folder = NodeDisk(self.folder, self.own_folder) if self.node else OsDisk(self.folder)
+        refuse_without_tier(folder, self.tier)
+        if not self.tier:
+            return folder
+        return TierDisk(folder, Bucket.open(self.tier), self._cache(folder, reserve_bytes))
+
+    def _cache(self, disk: OsDisk, reserve_bytes: int) -> ReadCache:
+        return ReadCache(self.own_folder / READ_CACHE, self.cache_bytes, disk.free_space, reserve_bytes)
+
     @contextmanager
     def reading(self) -> Iterator[Disk]:
         """The archive's files, only to be read, by a process beside the one that has it open.
@@ -109,12 +123,15 @@ class Places:
         """
         local = OsDisk(self.folder)
         if not self.store:
-            yield local
-            return
+            refuse_without_tier(local, self.tier)
+            if not self.tier:
+                yield local
+                return
         # The cache in the folder is of the process that has the archive open
         with TemporaryDirectory(prefix="gantry-read-") as folder:
             cache = ReadCache(Path(folder), _BESIDE_BYTES, local.free_space, 0)
-            disk = StoreDisk(local, Bucket.open(self.store), cache)
+            kind = StoreDisk if self.store else TierDisk
+            disk = kind(local, Bucket.open(self.store or self.tier), cache)
             try:
                 yield disk
             finally:

@@ -25,7 +25,7 @@ from gantry.archive.acts import (
     index_change,
     read_whole_act,
 )
-from gantry.archive.blobs.files import ACTS, INCOMING, OBJECTS, object_path, parse_object_path, uid_name
+from gantry.archive.blobs.files import ACTS, AWAY, INCOMING, OBJECTS, object_path, parse_object_path, uid_name
 from gantry.archive.disk import Disk
 from gantry.archive.index import AddVersion, Index, IndexChange
 from gantry.archive.index.protocol import AddRestore
@@ -400,6 +400,8 @@ def _change(folder: Folder, event: _Event) -> IndexChange | str:
     except Unfit as unfit:
         return f"no object that can be kept: {unfit}"
     except OSError as error:
+        if error.errno == AWAY:
+            raise  # which says nothing of the object
         return f"it cannot be read: {error.strerror}"
 
 

@@ -88,9 +88,19 @@ class Retriever:
             unmap(content)
 
     def real_path(self, location: Location) -> Path | None:
-        """The file, for who can send it without reading it; None on a simulated disk. Raises Corrupt."""
+        """The file, for who can send it without reading it; None on a simulated disk.
+
+        Raises Corrupt, StorageError.
+        """
         self.refuse_damaged(location)
-        return self._disk.real_path(location.path)
+        try:
+            return self._disk.real_path(location.path)
+        except OSError as error:
+            raise _unreadable(location, error) from error
+
+    def is_at_hand(self, location: Location) -> bool:
+        """Whether the file need not be fetched from an object store first."""
+        return self._disk.is_at_hand(location.path)
 
     def _read(self, location: Location, offset: int, length: int) -> bytes:
         self.refuse_damaged(location)

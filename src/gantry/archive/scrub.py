@@ -84,7 +84,7 @@ class Scrubber:
             why = self._compared(location, pace)
             if not why:
                 break
-        if why is None or (why and not self._is_expected(location)):
+        if why is None or (why and not self._committer.expects(location)):
             return None
         known = self._damage.of(location.path)
         if why and not known:
@@ -123,15 +123,6 @@ class Scrubber:
                 return f"{WRONG_DIGEST}: {part.hexdigest()}"
         return ""
 
-    def _is_expected(self, location: Location) -> bool:
-        """Whether the index still says that this file is there, with these digests."""
-        for row in self._committer.index.versions(location.key):
-            now = row.location
-            if row.number == location.number and now is not None and not now.made_from:
-                expected = location.path, location.dataset_sha256, location.meta_sha256
-                return (now.path, now.dataset_sha256, now.meta_sha256) == expected
-        return False
-
     def damaged(self) -> list[Location]:
         """The objects within the folder that are known to be damaged, as far as their path names them."""
         found: list[Location] = []
@@ -159,7 +150,7 @@ class Scrubber:
             if not self._staged(location, str(offer), staged):
                 return False
             with self._committer.alone():
-                if not self._is_expected(location):
+                if not self._committer.expects(location):
                     self._disk.unlink(staged)
                     return False
                 self._place(location, staged)

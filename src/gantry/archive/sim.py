@@ -286,6 +286,9 @@ class SimDisk:
     def real_path(self, name: str) -> Path | None:
         return None
 
+    def is_at_hand(self, name: str) -> bool:
+        return True
+
     # --- within --------------------------------------------------------------------------------
 
     def close(self) -> None:

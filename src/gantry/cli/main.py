@@ -39,6 +39,7 @@ COMMANDS = {
     "dump": ("dump", "Print what is in a DICOM file."),
     "transcode": ("transcode", "Write files in another transfer syntax."),
     "compress": ("compress", "Keep objects in a smaller form, by rules, without loss."),
+    "tier": ("tier", "Move objects to a second store by age and use, and back."),
     "multiframe": ("multiframe", "Make single-frame objects of enhanced ones, and back."),
     "present": ("present", "Write how images are to be seen: a presentation state."),
     "edit": ("edit", "Modify, merge, move, split, reject, delete: with a history."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -42,7 +43,8 @@ def command(
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FolderLock(settings.data)
     try:
-        disk = Places.of(settings).disk(settings.reserve_bytes)
+        # All of it into the folder, from where rules move it again
+        disk = replace(Places.of(settings), tier="").disk(settings.reserve_bytes)
         files = index_files_for(settings.data, settings.index.url, settings.index_connections, disk)
         with Bar("restoring", quiet=as_json) as bar:
             done = restore(store, disk, files, point, bar.reached)

@@ -122,6 +122,8 @@ class Plans:
             self._good_for = generation  # there is nothing that could have changed since
         if request.query or plan.length > MAX_PLAN_BYTES or generation != self._good_for:
             return
+        if not self._archive.is_at_hand(plan.location):
+            return  # parts of it were read, and the rest may never be needed
         real = self._archive.real_path(plan.location)
         if real is None:
             return

@@ -39,6 +39,7 @@ from gantry.server.rejecting import Rejecting
 from gantry.server.renderer import Renderer
 from gantry.server.renditions import Renditions
 from gantry.server.scrubbing import Scrubbing
+from gantry.server.tiering import MovingToTier
 from gantry.server.traces import Traces, traces_to
 from gantry.settings import Address, Settings
 from gantry.toolkit.compress import checked_rules
@@ -193,6 +194,8 @@ class _Works:
         if self._codes:
             works.append(Rejecting(self._archive, self._codes, self._folder, since))
         settings = self._settings
+        if settings.tier_rules:
+            works.append(MovingToTier(self._archive, settings.tier_rules))
         self._scrubbing = None
         if settings.scrub_bytes_per_s:
             rate, every_s = settings.scrub_bytes_per_s, settings.scrub_every_s

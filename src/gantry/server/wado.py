@@ -81,7 +81,7 @@ class Retrievals:
         offers = self._offers(location, single_part=True)
         sent = _Sent(location, accept.require(ranges, offers, "the object"))
         if sent.offer.multipart:
-            return self._in_parts(request, [sent], whole=True)
+            return await self._in_parts(request, [sent], whole=True)
         tag = etag(location, "" if sent.as_stored else sent.syntax)
         headers: Headers = [
             (b"content-type", _dicom_type(sent.offer).encode()),
@@ -122,9 +122,9 @@ class Retrievals:
                 sent.append(_Sent(location, offer))
         if not sent:
             accept.require(ranges, self._offers(locations[0], single_part=False), "the objects")
-        return self._in_parts(request, sent, whole=len(sent) == len(locations))
+        return await self._in_parts(request, sent, whole=len(sent) == len(locations))
 
-    def _in_parts(self, request: Request, sent: Sequence[_Sent], *, whole: bool) -> Response:
+    async def _in_parts(self, request: Request, sent: Sequence[_Sent], *, whole: bool) -> Response:
         tag = _tag_of_all(sent)
         headers: Headers = [(b"etag", tag.encode()), REVALIDATE]
         if not_modified(request.header(b"if-none-match"), tag):
@@ -137,18 +137,26 @@ class Retrievals:
             length = sum(len(head) for head in heads) + sum(item.location.file_size for item in sent)
             length += len(closing(boundary))
         # PS3.18 Table 10.4.3-1: 206 where some of the objects cannot be had in the form asked for.
-        return Response(200 if whole else 206, self._parts(boundary, sent, heads), headers, length=length)
+        # Before anything is answered: an object store that is away is a status of its own
+        groups = _groups(sent)
+        first = await self._opened(groups[0])
+        body = self._parts(boundary, first, groups[1:], heads)
+        return Response(200 if whole else 206, body, headers, length=length)
 
     async def _parts(
-        self, boundary: str, sent: Sequence[_Sent], heads: Sequence[bytes]
+        self,
+        boundary: str,
+        opened: list[_Opened],
+        groups: Sequence[Sequence[_Sent]],
+        heads: Sequence[bytes],
     ) -> AsyncIterator[bytes | memoryview | FilePiece]:
         # One group of objects ahead: opening it overlaps with sending the one before.
-        groups = _groups(sent)
-        ahead = asyncio.create_task(self._opened(groups[0]))
+        ahead: asyncio.Task[list[_Opened]] | None = None
         head = iter(heads)
         try:
-            for following in [*groups[1:], None]:
-                opened = await ahead
+            for following in [*groups, None]:
+                if ahead is not None:
+                    opened = await ahead
                 if following is not None:
                     ahead = asyncio.create_task(self._opened(following))
                 for body in opened:
@@ -161,7 +169,8 @@ class Retrievals:
                             yield piece
             yield closing(boundary)
         finally:
-            ahead.add_done_callback(_look_at_error)
+            if ahead is not None:
+                ahead.add_done_callback(_look_at_error)
 
     async def _opened(self, group: Sequence[_Sent]) -> list[_Opened]:
         """The objects of a group: open files that lie in memory, or else what they are read or made from."""

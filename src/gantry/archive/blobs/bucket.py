@@ -50,7 +50,7 @@ class Listed:
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """A place in an object store. All methods raise OSError as a disk would: with `AWAY` where the store does
-    not answer, FileNotFoundError, FileExistsError, PermissionError; for any number of threads."""
+    not answer, or does not let us, FileNotFoundError, FileExistsError; for any number of threads."""
 
     url: str
     store: ObjectStore = field(repr=False)
@@ -242,7 +242,8 @@ def _as_os_errors(name: str) -> Iterator[None]:
     except (exceptions.AlreadyExistsError, exceptions.PreconditionError) as error:
         raise FileExistsError(errno.EEXIST, "an object has this name already", name) from error
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
-        raise PermissionError(errno.EACCES, "the object store does not let us", name) from error
+        # Nor does that say anything of the object: credentials expire
+        raise OSError(AWAY, "the object store does not let us", name) from error
     except exceptions.BaseError as error:
         _log.debug("the object store failed: %s", error)
         raise OSError(AWAY, f"the object store fails ({_first_line(error)[:200]})", name) from error

@@ -178,6 +178,9 @@ class StoreDisk:
             return self._local.real_path(name)
         return self.cache.path(name, WHOLE, partial(self._fetch, name), pin=True)[0]
 
+    def is_at_hand(self, name: str) -> bool:
+        return is_here(name) or self.cache.has(name, WHOLE)
+
     def close(self) -> None:
         """Let go of the threads, and of the bucket."""
         self._uploads.shutdown()

@@ -24,7 +24,7 @@ from gantry.archive.disk import Disk
 from gantry.archive.incoming import refusal_for, refusal_of
 from gantry.archive.index.protocol import Index
 from gantry.archive.outcome import NewVersion, Outcome, Reason, Refused, Stored, Unchanged
-from gantry.archive.records import InstanceKey, ObjectRecord
+from gantry.archive.records import InstanceKey, Location, ObjectRecord
 from gantry.errors import StorageError
 
 
@@ -134,6 +134,15 @@ class Committer:
     def unknown_at(self, key: InstanceKey) -> int | None:
         """See `Behind.unknown_at`."""
         return self._behind.unknown_at(key)
+
+    def expects(self, location: Location) -> bool:
+        """Whether the index still says that this file is there, with these digests."""
+        for row in self.index.versions(location.key):
+            now = row.location
+            if row.number == location.number and now is not None and not now.made_from:
+                expected = location.path, location.dataset_sha256, location.meta_sha256
+                return (now.path, now.dataset_sha256, now.meta_sha256) == expected
+        return False
 
     def may_be_kept(self, key: InstanceKey) -> bool:
         """Whether something of the instance may be kept already, at the cost of a look at one name."""

@@ -1,0 +1,144 @@
+"""`gantry tier`: objects moved to a second store and back, and what other commands and a server make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+import command
+import swift
+from buckets import allowed, bucket_url, credentials
+from cli.conftest import Gantry
+from gantry.archive.archive import Archive, Options
+from gantry.archive.blobs.bucket import Bucket
+from serving import ROOT, dataset, part10
+from swift import SwiftServer
+
+INSTANCES = f"studies/{ROOT}.1/series/{ROOT}.1.1/instances"
+
+
+@pytest.fixture(scope="module")
+def object_store() -> Iterator[SwiftServer]:
+    """A server that a test may end and start again."""
+    with swift.running() as server:
+        yield server
+
+
+@pytest.fixture
+def tier(object_store: SwiftServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A new bucket, which is set."""
+    with allowed(object_store):
+        url = bucket_url(object_store)
+        monkeypatch.setenv("GANTRY_TIER", url)
+        monkeypatch.setenv("GANTRY_RESERVE_BYTES", "0")
+        yield url
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    with Archive.open(tmp_path / "data", Options(reserve_bytes=0)) as archive:
+        for number in (1, 2, 3):
+            archive.store([part10(dataset(number))])
+    return tmp_path / "data"
+
+
+def files_in(data: Path) -> int:
+    return sum(path.is_file() for path in (data / "objects").rglob("*.dcm"))
+
+
+@pytest.mark.peer
+def test_a_dry_run_tells_what_is_then_moved_and_brought_back(gantry: Gantry, data: Path, tier: str) -> None:
+    size = sum(path.stat().st_size for path in (data / "objects").rglob("*.dcm"))
+    told = gantry("tier", "--data", data, "--rule", "older=0d", "--dry-run", "--json")
+    assert (told.code, told.json[-1]) == (
+        0,
+        {"objects": {"would be moved": 3}, "bytes": {"would be moved": size}},
+    )
+    assert files_in(data) == 3
+    done = gantry("tier", "--data", data, "--rule", "older=0d", "--json")
+    assert (done.code, done.json[-1]) == (0, {"objects": {"moved": 3}, "bytes": {"moved": size}})
+    assert [one["sopInstanceUid"] for one in done.json[:-1]] == [
+        one["sopInstanceUid"] for one in told.json[:-1]
+    ]
+    assert files_in(data) == 0
+    assert gantry("tier", "--data", data, "--rule", "older=0d").lines == ["nothing to move"]
+    assert gantry("verify", "--data", data).code == 0
+    assert gantry("reindex", "--data", data).code == 0
+    assert gantry("export", "all", data.parent / "out", "--data", data).code == 0
+    exported = sorted(path.read_bytes() for path in (data.parent / "out").rglob("IM*.dcm"))
+    assert exported == sorted(part10(dataset(number)) for number in (1, 2, 3))
+    back = gantry("tier", "--data", data, "--back", f"{ROOT}.1.1.2")
+    assert (back.code, back.lines) == (0, [f"1 brought back ({size // 3:,} bytes)"])
+    assert files_in(data) == 1
+    assert len(list(Bucket.open(tier).walk("objects"))) == 2
+
+
+@pytest.mark.peer
+def test_a_backup_holds_what_was_moved(gantry: Gantry, data: Path, tier: str) -> None:
+    assert gantry("tier", "--data", data, "--rule", "older=0d").code == 0
+    assert gantry("backup", data.parent / "backup", "--data", data).code == 0
+    ended = gantry("restore", data.parent / "backup", "--data", data.parent / "new")
+    assert ended.code == 0, ended.err
+    assert files_in(data.parent / "new") == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--rule", "older=1d"], "there is no second store"),
+        (["--back"], "there is no second store"),
+    ],
+)
+def test_without_a_bucket_nothing_is_moved(words: list[str], told: str, gantry: Gantry, data: Path) -> None:
+    ended = gantry("tier", "--data", data, *words)
+    assert ended.code == 2
+    assert told in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "there are no rules"),
+        (["1.2.3"], "UIDs go with --back"),
+        (["--back", "--dry-run"], "--back goes with UIDs"),
+        (["--rule", "size=3"], "'size=3' is not one of older="),
+        (["--rule", "unused=long"], "unused=long is not a number of days"),
+    ],
+)
+def test_what_contradicts_itself_is_told_in_words(
+    words: list[str], told: str, gantry: Gantry, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANTRY_TIER", "s3://bucket")
+    ended = gantry("tier", "--data", data, *words)
+    assert ended.code == 2
+    assert told in ended.err
+
+
+@pytest.mark.peer
+def test_a_server_refuses_what_is_in_a_bucket_that_is_away_and_nothing_else(
+    gantry: Gantry, data: Path, tier: str, object_store: SwiftServer
+) -> None:
+    assert gantry("tier", "--data", data, "--rule", "older=0d").code == 0
+    assert gantry("tier", "--data", data, "--back", f"{ROOT}.1.1.2").code == 0
+    settings = {"GANTRY_TIER": tier, "GANTRY_RESERVE_BYTES": "0", "GANTRY_TIER_RULES": "older=3650d"}
+    with (
+        command.serving(data.parent, data=data, **settings, **credentials(object_store)) as server,
+        httpx.Client(base_url=f"{server.web}/", timeout=60, trust_env=False) as http,
+    ):
+        assert http.get(f"{INSTANCES}/{ROOT}.1.1.1/frames/1").status_code == 200
+        assert len(http.get(INSTANCES).json()) == 3
+        object_store.kill()
+        try:
+            assert http.get(f"{INSTANCES}/{ROOT}.1.1.2/frames/1").status_code == 200
+            assert http.get(f"{INSTANCES}/{ROOT}.1.1.3/frames/1").status_code == 503
+            assert http.get(f"{INSTANCES}/{ROOT}.1.1.3").status_code == 503
+            assert len(http.get(INSTANCES).json()) == 3
+            health = http.get(f"http://{server.http}/api/health").json()
+            assert health["damaged"] == 0
+        finally:
+            object_store.start()
+        assert http.get(f"{INSTANCES}/{ROOT}.1.1.3/frames/1").status_code == 200
+        assert http.get(f"{INSTANCES}/{ROOT}.1.1.3").status_code == 200
