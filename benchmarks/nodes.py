@@ -32,7 +32,7 @@ import swift
 from buckets import allowed, bucket_url
 from postgres import PostgresServer
 
-ROUNDS, SLICES, ASSOCIATIONS = 5, 96, 4
+ROUNDS, SLICES, ASSOCIATIONS = 3, 64, 4
 FRAMES = 60
 _numbers = count(70_000)
 

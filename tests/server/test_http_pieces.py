@@ -134,13 +134,24 @@ def test_a_client_that_goes_leaves_nothing_open(web: WebServed, tmp_path: Path, 
 def test_a_file_that_lost_its_end_ends_the_answer_early(
     web: WebServed, objects: list[bytes], tmp_path: Path
 ) -> None:
-    location = web.archive.locate()[14]
+    location = web.archive.locate()[-1]  # not among those that are opened before anything is answered
     os.truncate(tmp_path / location.path, location.file_size - 1)
     with request(web) as connection:
         answer = read_all(connection)
     head, _, body = answer.partition(b"\r\n\r\n")
     announced = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
     assert len(body) < announced
+    assert eventually(lambda: open_objects(tmp_path) == 0)
+
+
+def test_a_file_that_lost_its_end_is_told_where_nothing_was_answered_yet(
+    web: WebServed, objects: list[bytes], tmp_path: Path
+) -> None:
+    location = web.archive.locate()[0]
+    os.truncate(tmp_path / location.path, location.file_size - 1)
+    with request(web) as connection:
+        answer = read_all(connection)
+    assert answer.startswith(b"HTTP/1.1 410 ")
     assert eventually(lambda: open_objects(tmp_path) == 0)
 
 
