@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Select
 
 from gantry.archive.index import AddVersion, schema
-from gantry.archive.index.conditions import RARE
+from gantry.archive.index.conditions import RARE, Conditions, typed_word
 from gantry.archive.index.postgres_server import Server
 from gantry.archive.index.rows import count_rows, select_rows
 from gantry.archive.index.sql_index import SqlIndex
@@ -248,3 +248,14 @@ def test_a_page_of_postgresql_is_read_in_the_order_of_an_index(
 ) -> None:
     plan = plan_of(in_postgresql, Query(Level.STUDY, keys, order=order, limit=20), page=20)
     assert not [step for step in plan if "Sort" in step], "\n".join(plan)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("typed", ["p77", "family7", "given12", "a77", "given-77"])
+def test_what_is_typed_is_tested_of_no_study_one_by_one(in_postgresql: SqlIndex, typed: str) -> None:
+    """The lists of all that a typed word may begin are one list: in an OR each study would be looked at."""
+    with in_postgresql._readers.snapshot() as snapshot:
+        clause = typed_word(Conditions(snapshot, Level.STUDY), typed)
+        statement = select_rows(Level.STUDY, (clause,), OrderBy.NEWEST, from_below=False)
+    plan = in_postgresql._readers.explain(statement.limit(25))
+    assert not [step for step in plan if "SubPlan" in step], "\n".join(plan)

@@ -12,7 +12,7 @@ may be every study.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import (
@@ -26,6 +26,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
 
 from gantry.archive.index import schema
@@ -45,6 +46,7 @@ RARE = 2_000
 
 _ST, _SE, _I, _V = schema.studies.c, schema.series.c, schema.instances.c, schema.versions.c
 _W, _M = schema.study_words.c, schema.study_modalities.c
+_DATED = schema.studies.alias("dated").c
 _ABOVE_ALL = "\U0010ffff"
 _ESCAPE = "!"
 
@@ -270,8 +272,7 @@ class Conditions:
 
     def has_word(self, test: ColumnElement[bool], *kinds: WordKind) -> ColumnElement[bool]:
         """Studies with a word of one of these kinds that passes the test."""
-        wanted = and_(test, _W.kind.in_([kind.value for kind in kinds]))
-        return self._listed_or_tested(select(_W.study_row).where(wanted), _W.study_row)
+        return self._listed_or_tested(_with_word(test, *kinds), _W.study_row)
 
     def _modalities(self, condition: Condition) -> Clause | None:
         if condition.kind is Kind.EMPTY:
@@ -285,6 +286,15 @@ class Conditions:
         """Studies with a modality that passes the test."""
         return self._listed_or_tested(select(_M.study_row).where(test), _M.study_row)
 
+    def listed(self, alternatives: Sequence[Select[tuple[int]]]) -> ColumnElement[bool] | None:
+        """Studies that any of these selects lists; None where one of them lists too many to be read whole.
+
+        As one list: PostgreSQL goes through all studies where lists stand in an OR.
+        """
+        if not self._for_counting and not all(self._are_few(rows) for rows in alternatives):
+            return None
+        return _ST.id.in_(union_all(*alternatives))
+
     def _listed_or_tested(self, rows: Select[tuple[int]], of: ColumnElement[int]) -> ColumnElement[bool]:
         if self._for_counting or self._are_few(rows):
             return _ST.id.in_(rows)
@@ -296,6 +306,10 @@ class Conditions:
     def _are_few(self, rows: Select[tuple[int]]) -> bool:
         counted = select(func.count()).select_from(rows.limit(RARE + 1).subquery())
         return (self._snapshot.select(counted).scalar() or 0) <= RARE
+
+
+def _with_word(test: ColumnElement[bool], *kinds: WordKind) -> Select[tuple[int]]:
+    return select(_W.study_row).where(and_(test, _W.kind.in_([kind.value for kind in kinds])))
 
 
 def _check_text(text: str) -> None:
@@ -381,12 +395,22 @@ def typed_word(conditions: Conditions, typed: str) -> ColumnElement[bool]:
     word = cut_word(normalise(typed.strip()))
     if not word:
         return true()
-    found = [conditions.has_word(begins_with(_W.word, word), *kinds)]
     parts = words_of(word)
+    divided = (WordKind.NAME, WordKind.DESCRIPTION)
+    lists = [_with_word(begins_with(_W.word, word), *kinds)]
     if len(parts) > 1:
-        divided = (WordKind.NAME, WordKind.DESCRIPTION)
+        first, *others = (_with_word(begins_with(_W.word, part), *divided) for part in parts)
+        lists.append(first.where(*(_W.study_row.in_(other.correlate(None)) for other in others)))
+    dates = date_beginnings(word)
+    lists.extend(select(_DATED.id).where(begins_with(_DATED.study_date, date)) for date in dates)
+    if word.isascii():
+        lists.append(select(_M.study_row).where(_M.modality == word.upper()))
+    if (listed := conditions.listed(lists)) is not None:
+        return listed
+    found = [conditions.has_word(begins_with(_W.word, word), *kinds)]
+    if len(parts) > 1:
         found.append(and_(*(conditions.has_word(begins_with(_W.word, part), *divided) for part in parts)))
-    found.extend(begins_with(_ST.study_date, beginning) for beginning in date_beginnings(word))
+    found.extend(begins_with(_ST.study_date, date) for date in dates)
     if word.isascii():
         found.append(conditions.has_modality(_M.modality == word.upper()))
     return or_(*found)
