@@ -105,8 +105,8 @@ class Readers(Protocol):
     def snapshot(self) -> AbstractContextManager[Snapshot]:
         """A connection whose statements all see the same state, that of one commit."""
 
-    def explain(self, statement: Executable) -> list[str]:
-        """The database's plan for a statement, one line per step."""
+    def explain(self, statement: Executable | Prepared, parameters: Parameters = ()) -> list[str]:
+        """The database's plan for a statement, a line a step; `parameters` are those of a prepared one."""
 
     def close(self) -> None:
         """Close all connections; those in use are closed when they are given back."""

@@ -399,14 +399,18 @@ class PostgresReaders:
         """Raises as `_taken` does while the server is away, which the pool would say only after a while."""
         self._outage.connected(self._connect).close()
 
-    def explain(self, statement: Executable) -> list[str]:
+    def explain(self, statement: Executable | Prepared, parameters: Parameters = ()) -> list[str]:
         """See `Readers.explain`."""
+        if isinstance(statement, Prepared):
+            return self._explained(statement.postgresql, parameters)
+        compiled = statement.compile(  # type: ignore[attr-defined]
+            dialect=postgresql(), compile_kwargs={"render_postcompile": True}
+        )
+        return self._explained(str(compiled), [compiled.params[name] for name in compiled.positiontup or ()])
+
+    def _explained(self, text: str, values: Parameters) -> list[str]:
         with self.snapshot() as snapshot:
-            compiled = statement.compile(  # type: ignore[attr-defined]
-                dialect=postgresql(), compile_kwargs={"render_postcompile": True}
-            )
-            values = [compiled.params[name] for name in compiled.positiontup or ()]
-            return [line for (line,) in snapshot.raw.execute(f"EXPLAIN {compiled}", values)]
+            return [line for (line,) in snapshot.raw.execute(f"EXPLAIN {text}", values)]
 
     def close(self) -> None:
         """See `Readers.close`."""

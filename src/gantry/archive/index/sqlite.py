@@ -238,15 +238,19 @@ class SqliteReaders:
         with translated_errors("reading the index"), self._engine.connect() as connection, connection.begin():
             yield SqliteSnapshot(connection)
 
-    def explain(self, statement: Executable) -> list[str]:
+    def explain(self, statement: Executable | Prepared, parameters: Parameters = ()) -> list[str]:
         """See `Readers.explain`."""
+        if isinstance(statement, Prepared):
+            return self._explained(statement.sqlite, parameters)
         compiled = statement.compile(  # type: ignore[attr-defined]
             dialect=SQLITE, compile_kwargs={"render_postcompile": True}
         )
         names = compiled.positiontup or ()
-        values = tuple(compiled.params[name] for name in names)
+        return self._explained(str(compiled), tuple(compiled.params[name] for name in names))
+
+    def _explained(self, text: str, values: Parameters) -> list[str]:
         with self.raw() as session:
-            return [row[3] for row in session.raw.execute(f"EXPLAIN QUERY PLAN {compiled}", values)]
+            return [row[3] for row in session.raw.execute(f"EXPLAIN QUERY PLAN {text}", values)]
 
     def close(self) -> None:
         """See `Readers.close`."""
