@@ -203,7 +203,7 @@ def section(name: str, archives: list[Archive]) -> list[str]:
 
 
 def measure(studies: int = STEPS[2], rounds: int = ROUNDS, folder: str | None = None) -> Iterator[str]:
-    """Fill indexes of each size up to `studies`, measure those of a database in turn; the lines of the page."""
+    """Fill indexes of each size up to `studies`, measure those of a database in turn, line by line."""
     sizes = [step for step in STEPS if step <= studies]
     yield from [
         f"## The index from {sizes[0]:,} to {sizes[-1]:,} studies, in both databases",
