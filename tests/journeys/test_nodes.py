@@ -16,7 +16,7 @@ from buckets import allowed, bucket_url
 from gantry_process import Gantry, gantry, running, start, wait_until
 from namespaces import HOST, NETWORK, Balancer, Namespace, namespaces
 from postgres import PostgresServer
-from senders import Site, assert_sound, assert_sound_after_a_cut, listed, lost, sending
+from senders import Site, assert_sound_after_a_cut, listed, lost, sending
 from serving import dataset, part10
 from swift import SwiftServer
 from swift import running as swift_running
@@ -68,7 +68,7 @@ def test_workers_killed_in_mid_association_lose_nothing_and_the_others_go_on(
         wait_until(lambda: len(workers_of(site.server)) == 3, 90)
         assert lost(site.server, site.ledger.acknowledged) == []
         assert site.server.stop() == 0
-    assert_sound(tmp_path / "data", **settings)
+    assert_sound_after_a_cut(tmp_path / "data", site.ledger, **settings)
 
 
 def test_a_bucket_that_is_killed_under_senders_costs_refusals_and_loses_nothing(
@@ -204,7 +204,7 @@ def test_a_node_that_dies_or_is_cut_off_loses_nothing_and_the_others_go_on(
         assert lost(site.server, site.ledger.acknowledged) == []
         for one in nodes:
             assert one.stop() == 0
-        assert_sound(tmp_path / "looking", index=index, store=store)
+        assert_sound_after_a_cut(tmp_path / "looking", site.ledger, index=index, store=store)
 
 
 class BehindBalancer(Site):

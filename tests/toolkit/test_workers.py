@@ -52,7 +52,7 @@ def test_tasks_are_taken_as_there_is_room() -> None:
 def test_what_comes_first_is_called_once_in_each_process() -> None:
     niceness = os.nice(0)
     done = list(in_processes(range(3), os.nice, failed, 1, partial(os.nice, 3)))
-    assert done == [(0, niceness + 3), (1, niceness + 4), (2, niceness + 6)]
+    assert sorted(done) == [(0, niceness + 3), (1, niceness + 4), (2, niceness + 6)]  # as they are ready
 
 
 def test_what_fails_first_is_told() -> None:
