@@ -110,8 +110,8 @@ def _filled(folder: Path, sizes: list[int]) -> Iterator[Path]:
                 index.apply([arrival for n in range(first, last) for arrival in arrivals(n)])
             _say(f"{size:,} studies after {time.perf_counter() - began:.0f} s more")
             filled = size
-        yield Path(shutil.copy(growing, folder / f"{size}.sqlite"))
-    growing.unlink()
+        path = folder / f"{size}.sqlite"
+        yield growing.rename(path) if size == sizes[-1] else Path(shutil.copy(growing, path))
 
 
 def _copied(server: PostgresServer, path: Path) -> tuple[PostgresSchema, int]:
@@ -202,8 +202,16 @@ def section(name: str, archives: list[Archive]) -> list[str]:
     ]
 
 
-def measure(studies: int = STEPS[2], rounds: int = ROUNDS, folder: str | None = None) -> Iterator[str]:
-    """Fill indexes of each size up to `studies`, measure those of a database in turn, line by line."""
+def measure(
+    studies: int = STEPS[2],
+    rounds: int = ROUNDS,
+    folder: str | None = None,
+    in_postgresql: int | None = None,
+) -> Iterator[str]:
+    """Fill indexes of each size up to `studies`, measure those of a database in turn, line by line.
+
+    In PostgreSQL there are those of up to `in_postgresql` studies.
+    """
     sizes = [step for step in STEPS if step <= studies]
     yield from [
         f"## The index from {sizes[0]:,} to {sizes[-1]:,} studies, in both databases",
@@ -218,15 +226,15 @@ def measure(studies: int = STEPS[2], rounds: int = ROUNDS, folder: str | None = 
         server = PostgresServer()
         stack.callback(server.stop)
         paths = list(_filled(place, sizes))
-        copies = (_copied(server, path) for path in paths)
-        files = (
-            (SqliteFile(shutil.copy(path, path.with_suffix(".used"))), path.stat().st_size) for path in paths
-        )
-        for name, places in (("SQLite", files), ("PostgreSQL", copies)):
+        most = studies if in_postgresql is None else in_postgresql
+        copies = (_copied(server, path) for size, path in zip(sizes, paths, strict=True) if size <= most)
+        files = ((SqliteFile(path), path.stat().st_size) for path in paths)
+        # SQLite last: what it is asked to store makes the files other than they were
+        for name, places in (("PostgreSQL", copies), ("SQLite", files)):
             with ExitStack() as opened:
                 archives = [
                     opened.enter_context(closing(Archive(database, size, found, name == "SQLite")))
-                    for size, (database, found) in zip(sizes, places, strict=True)
+                    for size, (database, found) in zip(sizes, places, strict=False)
                 ]
                 _measure(archives, rounds)
                 _say(f"{name} is measured")
@@ -237,10 +245,11 @@ def main() -> None:
     """Print the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=STEPS[2], help="the last of 10000, 100000, …, 5000000")
+    parser.add_argument("--in-postgresql", type=int, help="the last in PostgreSQL, where that is another")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="calls of each kind at each size")
     parser.add_argument("--folder", help="where the files lie while it runs; a real disk")
     arguments = parser.parse_args()
-    for line in measure(arguments.studies, arguments.rounds, arguments.folder):
+    for line in measure(arguments.studies, arguments.rounds, arguments.folder, arguments.in_postgresql):
         print(line, flush=True)
 
 
