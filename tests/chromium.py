@@ -33,6 +33,8 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
     "--force-color-profile=srgb",
     "--hide-scrollbars",
+    # A page that was left would be held as it was, and count as memory of the next.
+    "--disable-features=BackForwardCache",
     "--lang=en-US",
     "--accept-lang=en-US",
     "--remote-debugging-port=0",
