@@ -259,6 +259,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
           identity={props.identity}
           bare={props.bare}
           probed={cell.probed()}
+          room={cell.progress()?.room}
         />
       </Show>
       <Show when={(cell.shown()?.count ?? 0) > 1 && stack()}>
