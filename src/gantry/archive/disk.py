@@ -23,7 +23,7 @@ import fcntl
 import mmap
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -117,6 +117,12 @@ class Disk(Protocol):
 
     def map(self, name: str) -> Buffer:
         """The whole file as a buffer that need not be read at once; give it back with `unmap`."""
+
+    def send_ahead(self, name: str, new: Callable[[], str | None]) -> None:
+        """Do what a later `rename` or `replace` of a file to `new` would take long for; unlinking ends it.
+
+        `new` is asked where that saves anything, and may not know. Nobody sees anything of it before.
+        """
 
     def rename(self, old: str, new: str) -> None:
         """Give a file another name; FileExistsError, and nothing done, if that name is taken."""
@@ -428,6 +434,9 @@ class OsDisk:
             return mmap.mmap(fd, 0, access=mmap.ACCESS_READ)
         finally:
             os.close(fd)
+
+    def send_ahead(self, name: str, new: Callable[[], str | None]) -> None:
+        """Nothing: a rename is short."""
 
     def rename(self, old: str, new: str) -> None:
         # The archive's lock keeps other writers out of the folder, so look-then-rename is safe, and

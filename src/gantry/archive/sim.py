@@ -20,7 +20,7 @@ import errno as errno_module
 import os
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -212,6 +212,9 @@ class SimDisk:
     def map(self, name: str) -> Buffer:
         with self.call(f"map {name}"):
             return bytes(self._file(name).data)
+
+    def send_ahead(self, name: str, new: Callable[[], str | None]) -> None:
+        """Nothing: a rename is short."""
 
     def rename(self, old: str, new: str) -> None:
         with self.call(f"rename {old} {new}"):

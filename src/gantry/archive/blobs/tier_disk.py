@@ -240,6 +240,9 @@ class TierDisk:
     def map(self, name: str) -> Buffer:
         return self._wherever(name, lambda: self._local.map(name), lambda: self._far.map(name))
 
+    def send_ahead(self, name: str, new: Callable[[], str | None]) -> None:
+        """Nothing: what is kept is kept in the folder first."""
+
     def rename(self, old: str, new: str) -> None:
         self._have_here(old)
         try:

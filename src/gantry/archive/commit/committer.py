@@ -157,6 +157,14 @@ class Committer:
             return None
         return unchanged(record, current.object_number)
 
+    def send_ahead(self, staged: str, record: ObjectRecord, *, replaces: bool) -> None:
+        """Do what can be done of keeping a large object before it is committed, while others are.
+
+        Whatever happens to it until then, it is only kept as what `commit` makes of it. Raises OSError,
+        StorageError.
+        """
+        self._disk.send_ahead(staged, lambda: self._writer.likely_path(record, replaces=replaces))
+
     # --- what is done --------------------------------------------------------------------------
 
     def commit(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
