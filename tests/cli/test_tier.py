@@ -77,6 +77,26 @@ def test_a_dry_run_tells_what_is_then_moved_and_brought_back(gantry: Gantry, dat
 
 
 @pytest.mark.peer
+def test_the_bucket_is_named_by_an_option_as_by_the_setting(
+    gantry: Gantry, data: Path, tier: str, object_store: SwiftServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GANTRY_TIER")
+    assert gantry("tier", "--tier", tier, "--data", data, "--rule", "older=0d").code == 0
+    assert files_in(data) == 0
+    refused = gantry("verify", "--data", data)
+    assert refused.code == 2
+    assert "so the setting tier must name that bucket" in refused.err
+    assert gantry("verify", "--data", data, "--tier", tier).code == 0
+    with command.serving(
+        data.parent, "--tier", tier, data=data, GANTRY_RESERVE_BYTES="0", **credentials(object_store)
+    ) as server:
+        found = httpx.get(f"{server.web}/{INSTANCES}/{ROOT}.1.1.2/frames/1", trust_env=False, timeout=60)
+        assert found.status_code == 200
+    assert gantry("tier", "--tier", tier, "--data", data, "--back").code == 0
+    assert files_in(data) == 3
+
+
+@pytest.mark.peer
 def test_a_backup_holds_what_was_moved(gantry: Gantry, data: Path, tier: str) -> None:
     assert gantry("tier", "--data", data, "--rule", "older=0d").code == 0
     assert gantry("backup", data.parent / "backup", "--data", data).code == 0
