@@ -23,6 +23,7 @@ import fcntl
 import mmap
 import os
 import stat
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,6 +169,25 @@ class Disk(Protocol):
 
     def close(self) -> None:
         """Let go of what the disk holds open; nothing may be asked of it any more."""
+
+
+class NotingDisk(Disk, Protocol):
+    """A disk on which a note can stand in place of a file.
+
+    A note is a name, to be made durable as such, and a short text. To what reads files it is not there.
+    """
+
+    def note(self, name: str) -> str | None:
+        """The text of a note; None for a file, or nothing."""
+
+    def write_note(self, name: str, text: str) -> None:
+        """A new note; FileExistsError if the name is taken."""
+
+    def used_s(self, name: str) -> float:
+        """When a file was read last, in seconds since 1970, as far as the disk notes it."""
+
+    def set_modified(self, name: str, modified_ns: int) -> None:
+        """Say that the content of a file changed last at a time, and that it was read just now."""
 
 
 def padded(size: int) -> int:
@@ -493,6 +513,23 @@ class OsDisk:
 
     def is_at_hand(self, name: str) -> bool:
         return True
+
+    # A symbolic link that leads nowhere: made, renamed and removed in one step, and in no other's way
+
+    def note(self, name: str) -> str | None:
+        try:
+            return os.readlink(self._path(name))  # noqa: PTH115
+        except OSError:
+            return None
+
+    def write_note(self, name: str, text: str) -> None:
+        os.symlink(text, self._path(name))  # noqa: PTH211
+
+    def used_s(self, name: str) -> float:
+        return os.stat(self._path(name)).st_atime  # noqa: PTH116
+
+    def set_modified(self, name: str, modified_ns: int) -> None:
+        os.utime(self._path(name), ns=(time.time_ns(), modified_ns))
 
     def close(self) -> None:
         """Nothing is held open."""

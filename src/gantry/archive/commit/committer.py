@@ -110,6 +110,11 @@ class Committer:
         return self._behind.acknowledged
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other nodes write to the same archive."""
+        return self._shared
+
+    @property
     def is_behind(self) -> bool:
         """Whether anything that was acknowledged waits for its file or its row."""
         return bool(self._behind)
