@@ -14,12 +14,14 @@ import pytest
 from buckets import SMALL, allowed, bucket_url
 from gantry.archive.archive import Archive
 from gantry.archive.blobs.files import object_path
+from gantry.archive.disk import write_all
 from gantry.archive.drafts import NotCurrent
 from gantry.archive.edits.model import EditKind, EditRequest, Target
 from gantry.archive.index_files import Lead
 from gantry.archive.outcome import NewVersion, Outcome, Stored, Unchanged
 from gantry.archive.places import Places
-from gantry.errors import SettingsError
+from gantry.archive.records import Location
+from gantry.errors import Corrupt, SettingsError
 from gantry_process import wait_until
 from postgres import PostgresServer
 from stored_objects import SCANNER, key_of, part10, uid
@@ -202,3 +204,42 @@ def test_what_a_node_is_about_to_commit_is_no_orphan_to_one_that_starts(node: Op
 def test_several_processes_need_a_database(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"docs/nodes\.md"):
         Places(tmp_path, node="one").open(SMALL)
+
+
+def test_n14_what_one_node_finds_damaged_no_other_gives_out_from_its_next_answer_on(node: Open) -> None:
+    one, two = node("one"), node("two")
+    for n in (1, 2):
+        keep(one, 1, 1, n)
+    first, second = (two.locate(sop_uid=uid(1, 1, n))[0] for n in (1, 2))
+    for archive in (one, two):
+        assert archive.read(first) == part10(1, 1, 1)
+    # each node finds another; what is in the way of one, the other knows from its next answer on
+    for finder, hearer, location in ((one, two, first), (two, one, second)):
+        finder._disk.replace(*rotten(finder, location))
+        assert "wrong digest" in str(finder.look_at(location, lambda size: True))
+        hearer.settle()  # as each request does
+        with pytest.raises(Corrupt):
+            hearer.read(location)
+        assert hearer.damage_state == finder.damage_state == (1 if location is first else 2)
+    # and neither forgot what the other had noted
+    for archive in (one, two):
+        assert set(archive.damaged()) == {first.path, second.path}
+    finder = one
+    finder._disk.replace(*staged(finder, part10(1, 1, 1), first))
+    assert finder.look_at(first, lambda size: True) == ""
+    two.settle()
+    assert two.read(first, check=True) == part10(1, 1, 1)
+    assert set(node("three").damaged()) == {second.path}
+
+
+def staged(archive: Archive, data: bytes, location: Location) -> tuple[str, str]:
+    """A file with these bytes, and the name that it is to have."""
+    file = archive._disk.create("incoming/put-by-a-test")
+    write_all(file, [data])
+    file.close()
+    return "incoming/put-by-a-test", location.path
+
+
+def rotten(archive: Archive, location: Location) -> tuple[str, str]:
+    """The same for its own bytes, of which one turned."""
+    return staged(archive, archive.read(location)[:-1] + b"?", location)

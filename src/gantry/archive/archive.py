@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
+import uuid
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -133,6 +134,9 @@ class Archive:
         self._retriever = Retriever(disk, started.damage)
         self._editor = Editor(disk, self._committer, self._names, self._retriever, self._require_room)
         self._damage = started.damage
+        self._damage_heard = ""
+        if options.shared:
+            started.damage.share(self._tell_damage)
         self._bundles = Bundles(disk, clock, self._retriever, self.locate)
         self.damage_state = 0
         """A number that goes up when an object is found damaged, and before a healed one can be read."""
@@ -629,7 +633,11 @@ class Archive:
         Raises StorageError.
         """
         index = self._committer.index
-        if index.stats().last_change <= self._heard:
+        last, damage = index.heard()
+        if damage != self._damage_heard:
+            self.follow_damage()
+            self._damage_heard = damage
+        if last <= self._heard:
             return self._heard
         with self._hearing:
             while changes := index.changes(self._heard, _CHANGES_AT_ONCE):
@@ -682,6 +690,12 @@ class Archive:
     def _turned(self, location: Location) -> None:
         self.damage_state += 1
         self._bundles.changed([location.key])
+
+    def _tell_damage(self) -> None:
+        try:
+            self._committer.index.tell_damage(uuid.uuid4().hex)
+        except StorageError as error:
+            _log.warning("other nodes hear of damage a little later: %s", error)
 
     def _told(self, committed: Committed) -> None:
         self._journal.follow(self._committer.index, committed.changes, certain=committed.certain)

@@ -7,7 +7,8 @@ turned from whole to damaged or back, so that caches tell apart what was made be
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
@@ -25,12 +26,22 @@ class _Kept(msgspec.Struct, frozen=True):
 
 
 class Damage:
-    """Paths of damaged objects, and what is wrong with each; for any number of threads."""
+    """Paths of damaged objects, and what is wrong with each; for any number of threads.
+
+    Where other nodes note the same (`share`), what they did is heard by `reload`, and never undone.
+    """
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._lock = threading.Lock()
         self._kept = self._load()
+        self._tell: Callable[[], None] | None = None
+        # Paths that others turned, and of which `reload` has not told yet
+        self._turned: set[str] = set()
+
+    def share(self, tell: Callable[[], None]) -> None:
+        """Others note the same; `tell` them of each change, when it is durable."""
+        self._tell = tell
 
     def of(self, path: str) -> str:
         """What is wrong with the object at this path; empty when nothing is known to be."""
@@ -50,22 +61,41 @@ class Damage:
     def note(self, known: Mapping[str, str]) -> None:
         """Replace what is known, durably. Raises OSError."""
         with self._lock:
+            self._hear()
             self._replace(dict(known))
+        self._told()
 
     def note_one(self, path: str, why: str) -> None:
         """Add one, durably; empty: it is damaged no more. Raises OSError."""
         with self._lock:
+            self._hear()
             known = {**self._kept.damaged, path: why}
             if not why:
                 del known[path]
             self._replace(known)
+        self._told()
 
     def reload(self) -> set[str]:
         """Know what others have noted since; answers the paths that turned. Raises OSError."""
         with self._lock:
-            before, self._kept = self._kept, self._load()
-        turned = before.turns.items() ^ self._kept.turns.items()
-        return {path for path, _ in turned} | (before.damaged.keys() ^ self._kept.damaged.keys())
+            self._take(self._load())
+            turned, self._turned = self._turned, set()
+        return turned
+
+    def _told(self) -> None:
+        # Not while we hold the lock: others hold what this waits for, and wait for us
+        if self._tell is not None:
+            self._tell()
+
+    def _hear(self) -> None:
+        if self._tell is not None:
+            with suppress(OSError):  # then it can hardly be written, either
+                self._take(self._load())
+
+    def _take(self, now: _Kept) -> None:
+        before, self._kept = self._kept, now
+        self._turned |= {path for path, _ in before.turns.items() ^ now.turns.items()}
+        self._turned |= before.damaged.keys() ^ now.damaged.keys()
 
     def _replace(self, known: dict[str, str]) -> None:
         before = self._kept

@@ -43,6 +43,10 @@ _CONFLICTS = prepare(
     "after",
     "count",
 )
+_META = schema.meta.c
+_LAST = func.coalesce(select(func.max(_CH.seq)).scalar_subquery(), literal_column("0"))
+_DAMAGE = select(_META.value).where(_META.name == literal_column("'damage'")).scalar_subquery()
+_HEARD = prepare(select(_LAST, func.coalesce(_DAMAGE, literal_column("''"))))
 _STATS = prepare(
     select(
         _T.patients,
@@ -52,7 +56,7 @@ _STATS = prepare(
         _T.size_bytes,
         _T.versions,
         select(func.count()).select_from(schema.conflicts).scalar_subquery(),
-        func.coalesce(select(func.max(_CH.seq)).scalar_subquery(), literal_column("0")),
+        _LAST,
     )
 )
 
@@ -84,6 +88,12 @@ def conflicts(readers: Readers, after: int, limit: int) -> list[Conflict]:
         )
         for row in readers.fetch(_CONFLICTS, (after, limit))
     ]
+
+
+def heard(readers: Readers) -> tuple[int, str]:
+    """See `Index.heard`."""
+    last, word = readers.fetch(_HEARD)[0]
+    return last, word
 
 
 def stats(readers: Readers) -> IndexStats:

@@ -55,7 +55,8 @@ _FIND_SOP = prepare(
 _META = schema.meta.c
 _DERIVATION = prepare(select(_META.value).where(_META.name == text("'derivation'")))
 _FORGET_DERIVATION = prepare(delete(schema.meta).where(_META.name == text("'derivation'")))
-_NOTE_DERIVATION = prepare_insert(schema.meta, "name", "value")
+_FORGET_DAMAGE = prepare(delete(schema.meta).where(_META.name == text("'damage'")))
+_NOTE = prepare_insert(schema.meta, "name", "value")
 _LOOKUP = prepare(
     select(
         _I.id, _I.last_number, _I.version, _V.number, _V.dataset_sha256, _V.meta_sha256,
@@ -280,8 +281,14 @@ class Ingest:
             parents.forget_all()
             drifts = self._deriver.everything()
             self._connection.execute(_FORGET_DERIVATION)
-            self._connection.execute(_NOTE_DERIVATION, ("derivation", str(DERIVATION)))
+            self._connection.execute(_NOTE, ("derivation", str(DERIVATION)))
             return drifts
+
+    def tell_damage(self, word: str) -> None:
+        """See `Index.tell_damage`."""
+        with self._transaction():
+            self._connection.execute(_FORGET_DAMAGE)
+            self._connection.execute(_NOTE, ("damage", word))
 
     def rederive_if_older(self) -> None:
         """Derive anew what an earlier release derived in another way. Raises StorageError."""

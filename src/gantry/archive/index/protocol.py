@@ -333,6 +333,12 @@ class Index(Protocol):
     def conflicts(self, after: int = 0, limit: int = 1000) -> list[Conflict]:
         """Conflicts after `seq` `after`, oldest first."""
 
+    def heard(self) -> tuple[int, str]:
+        """What nodes ask again and again: the `seq` of the feed's last entry, and the last `tell_damage`."""
+
+    def tell_damage(self, word: str) -> None:
+        """Have other nodes hear a new word: what is known of damage has changed. Raises StorageError."""
+
     def stats(self) -> IndexStats:
         """Counts, at a cost that does not grow with them."""
 

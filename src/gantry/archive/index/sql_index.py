@@ -142,6 +142,15 @@ class SqlIndex:
         """See `Index.conflicts`."""
         return feed.conflicts(self._readers, after, limit)
 
+    def heard(self) -> tuple[int, str]:
+        """See `Index.heard`."""
+        return feed.heard(self._readers)
+
+    def tell_damage(self, word: str) -> None:
+        """See `Index.tell_damage`."""
+        with self._writing:
+            self._ingest.tell_damage(word)
+
     def stats(self) -> IndexStats:
         """See `Index.stats`."""
         return feed.stats(self._readers)
