@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
 
+import command
 import swift
-from buckets import SMALL, allowed, bucket_url
+from buckets import SMALL, allowed, bucket_url, credentials
 from gantry.archive.archive import Archive, Options
 from gantry.archive.blobs.block_digests import BLOCK, Digests, beside
 from gantry.archive.blobs.bucket import Bucket
@@ -183,6 +185,32 @@ def test_a_store_that_fails_in_the_middle_refuses_and_leaves_nothing(tmp_path: P
             assert archive.verify().findings == ()
             assert isinstance(keep(archive, large(1, 1, 1)), Stored)
             assert archive.verify().findings == ()
+
+
+def test_a_server_answers_everybody_while_large_objects_are_on_their_way(
+    link: Link, object_store_server: SwiftServer, tmp_path: Path
+) -> None:
+    """More than there are threads for all that a server does beside (cores and 4)."""
+    count = min(30, (os.cpu_count() or 1) + 5)
+    settings = {"GANTRY_RESERVE_BYTES": "0", "GANTRY_STORE": link.store, **credentials(object_store_server)}
+    headers = {"content-type": "application/dicom", "accept": "application/dicom+json"}
+    with (
+        command.serving(tmp_path, **settings) as server,
+        httpx.Client(base_url=f"{server.web}/", timeout=120, trust_env=False, headers=headers) as http,
+        ThreadPoolExecutor(count) as senders,
+    ):
+        with link.slow():
+            sending = [
+                senders.submit(http.post, "studies", content=large(1, 1, n)) for n in range(1, count + 1)
+            ]
+            wait_until(lambda: sum("partNumber=1&" in one for one in link.relay.requests) == count, 60)
+            for n in range(1, 4):
+                assert http.post("studies", content=part10(2, 1, n)).status_code == 200
+            found = http.get("instances")
+            assert len(found.json()) == 3
+            assert not any(one.done() for one in sending)
+        assert [one.result().status_code for one in sending] == [200] * count
+        assert len(http.get("instances").json()) == count + 3
 
 
 # --- killed --------------------------------------------------------------------------------------

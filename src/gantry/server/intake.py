@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 
 from gantry.archive.archive import Archive
 from gantry.archive.incoming import Incoming
@@ -31,6 +34,12 @@ MIN_GROUP = 2
 
 MAX_STORING = 4
 """Groups of one request that are made durable at once; more gain nothing on one disk."""
+
+STORE_THREADS = 32
+"""Threads that store, for all requests: of their own, because a large object on its way into a bucket holds
+one as long as the wire takes, and nobody who reads shall wait for that."""
+
+_threads = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="gantry-stow")
 
 _COMMON_STATUSES = frozenset({413, 415, 500, 503, 507})
 
@@ -129,7 +138,10 @@ class Intake:
 
     async def _keep(self, group: list[tuple[int, Incoming]]) -> None:
         with part(ARCHIVE_STORE) as span:
-            outcomes = await asyncio.to_thread(self._archive.store_many, [arrival for _, arrival in group])
+            arrivals = [arrival for _, arrival in group]
+            # In our context, as asyncio.to_thread has it: what is logged there names the request
+            store = partial(copy_context().run, self._archive.store_many, arrivals)
+            outcomes = await asyncio.get_running_loop().run_in_executor(_threads, store)
             if span is not None:
                 span.note("gantry.objects", len(group))
         for (place, _), outcome in zip(group, outcomes, strict=True):
