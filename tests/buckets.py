@@ -110,6 +110,12 @@ class AllMoved:
         self._disk.replace(self._name(old), self._name(new))
         self.move(new)
 
+    def keep_at_hand(self, names: Sequence[str]) -> None:
+        self._disk.keep_at_hand([self._name(name) for name in names])
+
+    def forget_copies(self, name: str) -> None:
+        self._disk.forget_copies(self._name(name))
+
     def unlink(self, name: str) -> None:
         self._disk.unlink(self._name(name))
 

@@ -332,6 +332,32 @@ def test_a_full_disk_lets_go_of_the_cache(tmp_path: Path) -> None:
     assert cache.total_bytes == 50
 
 
+def test_what_was_named_and_is_taken_back_was_never_far(store: str, tmp_path: Path) -> None:
+    """As where another node was faster; nothing is fetched, and nobody has a copy of what it was."""
+    disk = Places(tmp_path, store=store).disk(0)
+    assert isinstance(disk, StoreDisk)
+    disk.make_folder("incoming")
+    names = [(f"incoming/{n}", f"objects/{n}") for n in (1, 2)]
+    for here, _ in names:
+        file = disk.create(here)
+        file.write([here.encode()])
+        file.close()
+    assert disk.rename_all(names) == [None, None]
+    assert [disk.is_at_hand(there) for _, there in names] == [False, False]
+    disk.rename("objects/1", "incoming/1")
+    assert disk.read("incoming/1") == b"incoming/1"
+    assert not disk.exists("objects/1")
+    disk.keep_at_hand(["objects/1", "objects/2"])
+    assert disk.is_at_hand("objects/2")
+    assert not disk.exists("incoming/2")
+    # what nobody confirms goes with the next
+    assert disk.rename_all([("incoming/1", "objects/1")]) == [None]
+    assert disk.rename_all([]) == []
+    assert not disk.exists("incoming/1")
+    assert disk.read("objects/1") == b"incoming/1"
+    disk.close()
+
+
 def test_many_threads_fetch_once(store: str, tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -261,6 +261,82 @@ def test_n04_kill_9_in_the_middle_of_an_upload_leaves_nothing_to_be_seen(
         assert isinstance(keep(archive, large(1, 1, 1)), Stored)
         assert archive.read(archive.locate()[0], check=True) == large(1, 1, 1)
         assert archive.verify().findings == ()
+
+
+def broken_off(folder: Path, store: str, index: str, data: bytes) -> None:
+    """A process puts an object into the bucket, and ends before its row is committed."""
+
+    class Ended(BaseException):
+        """It ends here."""
+
+    def ending(*_: object, **__: object) -> int:
+        raise Ended
+
+    archive = opened(folder, store, index=index)
+    archive._committer.index.apply = ending  # type: ignore[method-assign]
+    with pytest.raises(Ended):
+        keep(archive, data)
+    # What a process holds goes with it
+    archive._committer.index.close()
+    archive._lock.release()  # type: ignore[union-attr]
+
+
+def small(*numbers: int, comment: str = "") -> bytes:
+    return part10(*numbers, comment=comment, pixels=PIXELS[:6000])
+
+
+@pytest.mark.parametrize("made", [small, large])
+def test_what_has_its_name_and_no_row_is_kept_when_it_comes_again(
+    made: Callable[..., bytes], link: Link, tmp_path: Path
+) -> None:
+    broken_off(tmp_path, link.store, "", made(1, 1, 1))
+    assert Bucket.open(link.direct).get(object_path(key_of(1, 1, 1), 1)) == made(1, 1, 1)
+    with opened(tmp_path, link.store) as again:
+        assert isinstance(keep(again, made(1, 1, 1)), Unchanged)
+        assert again.read(again.locate()[0], check=True) == made(1, 1, 1)
+        assert again.verify().findings == ()
+
+
+@pytest.mark.parametrize("made", [small, large])
+def test_what_a_node_named_and_another_replaced_is_not_read_from_the_first_ones_cache(
+    made: Callable[..., bytes], link: Link, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    index = postgres.fresh_url()
+    broken_off(tmp_path / "one", link.store, index, made(1, 1, 1, comment="first!"))
+    with (
+        opened(tmp_path / "two", link.store, index=index) as two,
+        opened(tmp_path / "three", link.store, index=index) as three,
+    ):
+        assert [one.kind for one in three.verify().findings] == ["extra file"]
+        assert isinstance(keep(two, made(1, 1, 1, comment="second")), Stored)
+        with opened(tmp_path / "one", link.store, index=index) as one:
+            for node in (one, two, three):
+                node.settle()
+                (location,) = node.locate()
+                assert node.read(location, check=True) == made(1, 1, 1, comment="second")
+                assert node.read_range(location, 0, 400) == made(1, 1, 1, comment="second")[:400]
+                assert node.verify().findings == ()
+
+
+def test_what_a_node_read_of_an_orphan_is_forgotten_when_another_replaces_it(
+    link: Link, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    index = postgres.fresh_url()
+    path = object_path(key_of(1, 1, 1), 1)
+    with (
+        opened(tmp_path / "one", link.store, index=index) as one,
+        opened(tmp_path / "two", link.store, index=index) as two,
+    ):
+        Bucket.open(link.direct).put(path, small(1, 1, 1, comment="orphan"))
+        assert one._disk.read(path) == small(1, 1, 1, comment="orphan")
+        assert isinstance(keep(two, small(1, 1, 1, comment="second")), Stored)
+        one.settle()
+        assert one.read(one.locate()[0], check=True) == small(1, 1, 1, comment="second")
+        # and what it keeps itself is at hand, also after it heard of it
+        assert isinstance(keep(one, small(1, 1, 2)), Stored)
+        one.settle()
+        (mine,) = one.locate(sop_uid=key_of(1, 1, 2).sop_uid)
+        assert one.is_at_hand(mine)
 
 
 def test_a_node_killed_in_the_middle_of_an_upload_is_in_no_others_way(

@@ -393,6 +393,32 @@ def test_what_somebody_may_be_about_to_open_stays(tier: str, tmp_path: Path) -> 
         assert path.read_bytes() == data
 
 
+def test_what_another_node_sweeps_is_not_turned_into_a_note(
+    tier: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """One has put an object into the bucket, and another sweeps before there is a note of it."""
+    url = postgres.fresh_url()
+
+    def node(name: str) -> Archive:
+        return Places(tmp_path, url, 2, node=name, tier=tier).open(SMALL)
+
+    with node("one") as one, node("two") as two:
+        data = stored(one, 1, 1, 1)
+        (location,) = one.locate()
+        assert one.tiers is not None
+        one.tiers._disk.claim()
+        assert one.tiers._copied(location) == ""
+        assert Tiering(two).sweep().objects == {"removed from the bucket": 1}
+        with one._committer.alone():
+            (why,) = one.tiers._turned([location], [""])
+        assert why in PASSING
+        assert files_in(tmp_path) == [location.path]
+        assert one.read(location, check=True) == data
+        assert moved(two) == {"moved": 1}
+        assert Tiering(one).sweep().objects == {}
+        assert one.read(location, check=True) == data
+
+
 def test_nodes_that_share_a_folder_read_what_one_has_moved(
     tier: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:

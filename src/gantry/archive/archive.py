@@ -20,7 +20,7 @@ from gantry.archive import delete as acts_on
 from gantry.archive.acts import ActEntry, last_count
 from gantry.archive.backup.listing import Point, point
 from gantry.archive.batch import Batch, in_threads
-from gantry.archive.blobs.files import INCOMING, parse_object_path
+from gantry.archive.blobs.files import INCOMING, object_path, parse_object_path
 from gantry.archive.blobs.read_cache import ReadCache
 from gantry.archive.blobs.store_disk import StoreDisk
 from gantry.archive.blobs.tier_disk import TierDisk
@@ -37,7 +37,7 @@ from gantry.archive.edits.model import EditDone, EditRequest, Preview
 from gantry.archive.frames import StoredFrames
 from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import AddEdit, Change, Conflict, EditFilter, EditRow, Index, IndexStats, VersionRow
-from gantry.archive.index.protocol import change_key
+from gantry.archive.index.protocol import AddVersion, change_key
 from gantry.archive.index_files import IndexFiles, Lead, SqlIndexFiles
 from gantry.archive.let_go import Superseded, bring_back, finish, let_go, let_go_entry, remove_rest
 from gantry.archive.lock import FolderLock
@@ -65,6 +65,7 @@ DEFAULT_OBJECT_LIMIT = 8 << 30
 NOBODY = Origin()
 EVERYTHING = EditFilter()
 _CHANGES_AT_ONCE = 1000
+_OURS_AT_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,8 @@ class Archive:
         self._editor = Editor(disk, self._committer, self._names, self._retriever, self._require_room)
         self._damage = started.damage
         self._damage_heard = ""
+        # Versions that we kept ourselves and have not heard of yet
+        self._ours: set[tuple[InstanceKey, int]] = set()
         if options.shared:
             started.damage.share(self._tell_damage)
         self._bundles = Bundles(disk, clock, self._retriever, self.locate)
@@ -641,10 +644,20 @@ class Archive:
             return self._heard
         with self._hearing:
             while changes := index.changes(self._heard, _CHANGES_AT_ONCE):
+                self._forget_copies(changes)
                 self._bundles.changed(sorted({change.key for change in changes}), here=False)
                 self._heard = changes[-1].seq
                 self._signal.committed(self._heard)
             return self._heard
+
+    def _forget_copies(self, changes: Sequence[Change]) -> None:
+        """Have no copies of what was in the place of another node's objects before they were kept."""
+        for change in changes:
+            if (change.key, change.number) in self._ours:
+                self._ours.discard((change.key, change.number))
+                continue
+            for aside in (False, True):
+                self._disk.forget_copies(object_path(change.key, change.number, aside=aside))
 
     @property
     def is_current(self) -> bool:
@@ -699,6 +712,10 @@ class Archive:
 
     def _told(self, committed: Committed) -> None:
         self._journal.follow(self._committer.index, committed.changes, certain=committed.certain)
+        if self._options.shared:
+            if len(self._ours) > _OURS_AT_MOST:
+                self._ours.clear()
+            self._ours |= {(c.record.key, c.number) for c in committed.changes if isinstance(c, AddVersion)}
         keyed = [change for change in committed.changes if not isinstance(change, AddEdit)]
         self._bundles.changed([change_key(change) for change in keyed])
         self._signal.committed(committed.last_change)

@@ -134,6 +134,15 @@ class Disk(Protocol):
     def replace(self, old: str, new: str) -> None:
         """Give a file another name, in place of a file that has it."""
 
+    def keep_at_hand(self, names: Sequence[str]) -> None:
+        """Files that `rename_all` named last, and that are what they stay: who reads them may get copies.
+
+        Before, another process may still put another file in the place of one.
+        """
+
+    def forget_copies(self, name: str) -> None:
+        """Another process may have put another file in the place of this one."""
+
     def unlink(self, name: str) -> None:
         """Remove a file's name."""
 
@@ -470,6 +479,12 @@ class OsDisk:
 
     def replace(self, old: str, new: str) -> None:
         os.replace(self._path(old), self._path(new))  # noqa: PTH105
+
+    def keep_at_hand(self, names: Sequence[str]) -> None:
+        """Nothing: there are no copies."""
+
+    def forget_copies(self, name: str) -> None:
+        """Nothing: there are no copies."""
 
     def unlink(self, name: str) -> None:
         os.unlink(self._path(name))  # noqa: PTH108

@@ -238,6 +238,12 @@ class SimDisk:
             if replaced is not None:
                 self._used -= len(replaced.data)
 
+    def keep_at_hand(self, names: Sequence[str]) -> None:
+        """Nothing: there are no copies."""
+
+    def forget_copies(self, name: str) -> None:
+        """Nothing: there are no copies."""
+
     def unlink(self, name: str) -> None:
         with self.call(f"unlink {name}"):
             file = self._file_or_note(name)

@@ -224,6 +224,8 @@ def examine_file(disk: Disk, path: str, name: str, origin: Origin) -> ObjectReco
             return found.digested(found.describe(origin))
     finally:
         unmap(content)
+        # It may have no row, and then another process may put another object in its place
+        disk.forget_copies(path)
 
 
 def _file_meta(content: Buffer) -> FileMeta:

@@ -31,7 +31,7 @@ from gantry.archive.blobs.bucket import MULTIPART_BYTES, Bucket, Upload
 from gantry.archive.blobs.files import FOLDERS, OBJECTS, is_here
 from gantry.archive.blobs.owner import Owner, Shared
 from gantry.archive.blobs.read_cache import WHOLE, ReadCache
-from gantry.archive.disk import Buffer, FileStat, FolderEntry, LogFile, OpenFile, OsDisk, renamed_one_by_one
+from gantry.archive.disk import Buffer, FileStat, FolderEntry, LogFile, OpenFile, OsDisk
 
 UPLOADS = 16
 """Objects that are put into the bucket at once: a store answers many as fast as one."""
@@ -57,6 +57,8 @@ class StoreDisk:
         self._open: dict[str, _Appended] = {}
         # Large objects that wait for their names, by where their bytes are here
         self._ahead: dict[str, Upload] = {}
+        # Files here of objects that were put last, and which may not be what they stay
+        self._put_last: dict[str, Path] = {}
         self._uploads = ThreadPoolExecutor(UPLOADS, thread_name_prefix="gantry-store")
 
     def create(self, name: str) -> OpenFile:
@@ -129,12 +131,30 @@ class StoreDisk:
         self._move(old, new, replacing=False)
 
     def rename_all(self, names: Sequence[tuple[str, str]]) -> list[OSError | None]:
+        self._forget_put_last()
         if len(names) < 2:
-            return renamed_one_by_one(self, names)
+            return [self._renamed(pair) for pair in names]
         return [one.result() for one in [beside(self._uploads, self._renamed, pair) for pair in names]]
 
     def replace(self, old: str, new: str) -> None:
         self._move(old, new, replacing=True)
+
+    def keep_at_hand(self, names: Sequence[str]) -> None:
+        for name in names:
+            file = self._put_last.pop(name, None)
+            if file is None:
+                continue
+            # What was stored last is looked at next. It is kept already, so nothing may fail for this
+            try:
+                self.cache.adopt(name, file)
+            except OSError as error:
+                _log.warning("an object could not be kept in the cache: %s", error.strerror)
+                with suppress(OSError):
+                    file.unlink()
+
+    def forget_copies(self, name: str) -> None:
+        if not is_here(name):
+            self.cache.forget(name)
 
     def unlink(self, name: str) -> None:
         if is_here(name):
@@ -194,6 +214,7 @@ class StoreDisk:
 
     def close(self) -> None:
         """Let go of the threads, and of the bucket."""
+        self._forget_put_last()
         for name in list(self._ahead):
             self._forget_ahead(name)
         self._uploads.shutdown()
@@ -206,12 +227,12 @@ class StoreDisk:
 
     def _renamed(self, names: tuple[str, str]) -> OSError | None:
         try:
-            self.rename(*names)
+            self._move(*names, replacing=False, keeping=True)
         except OSError as error:
             return error
         return None
 
-    def _move(self, old: str, new: str, *, replacing: bool) -> None:
+    def _move(self, old: str, new: str, *, replacing: bool, keeping: bool = False) -> None:
         if is_here(new) and is_here(old):
             (self._local.replace if replacing else self._local.rename)(old, new)
             return
@@ -219,7 +240,7 @@ class StoreDisk:
         if is_here(new):
             self._bring_back(old, new)
         elif is_here(old):
-            self._put(old, new, replacing=replacing)
+            self._put(old, new, replacing=replacing, keeping=keeping)
         else:
             if not replacing and self._bucket.exists(new):
                 raise FileExistsError(errno.EEXIST, "an object has this name already", new)
@@ -228,7 +249,7 @@ class StoreDisk:
             self._let_go_of(old)
             self._let_go_of(new)
 
-    def _put(self, old: str, new: str, *, replacing: bool) -> None:
+    def _put(self, old: str, new: str, *, replacing: bool, keeping: bool) -> None:
         file = self._here(old)
         upload = self._ahead.get(old)
         if upload is not None and upload.name == new:
@@ -238,24 +259,19 @@ class StoreDisk:
             self._forget_ahead(old)
             self._bucket.put_file(new, file, replacing=replacing)
         self._let_go_of(new)
-        if not new.startswith(f"{OBJECTS}/"):
+        if keeping and new.startswith(f"{OBJECTS}/"):
+            self._put_last[new] = file
+        else:
             file.unlink()
-            return
-        # What was stored last is what is looked at next. It is kept already, so nothing may fail for this
-        try:
-            self.cache.adopt(new, file)
-        except OSError as error:
-            _log.warning("an object could not be kept in the cache: %s", error.strerror)
-            with suppress(OSError):
-                file.unlink()
 
     def _bring_back(self, old: str, new: str) -> None:
-        file = self._local.create(new)
-        try:
-            for piece in self._bucket.pieces(old):
-                file.write([piece])
-        finally:
-            file.close()
+        if self._put_last.pop(old, None) != self._here(new):
+            file = self._local.create(new)
+            try:
+                for piece in self._bucket.pieces(old):
+                    file.write([piece])
+            finally:
+                file.close()
         self._bucket.delete_with_digests(old)
         self._let_go_of(old)
 
@@ -265,6 +281,12 @@ class StoreDisk:
         else:
             self._bucket.delete(name)
 
+    def _forget_put_last(self) -> None:
+        """Remove the files of objects of which nobody said that they stay."""
+        left, self._put_last = self._put_last, {}
+        for file in left.values():
+            file.unlink(missing_ok=True)
+
     def _forget_ahead(self, name: str) -> None:
         upload = self._ahead.pop(name, None)
         if upload is not None:
@@ -273,6 +295,9 @@ class StoreDisk:
     def _let_go_of(self, name: str) -> None:
         self.cache.forget(name)
         self._open.pop(name, None)
+        left = self._put_last.pop(name, None)
+        if left is not None:
+            left.unlink(missing_ok=True)
 
     def _here(self, name: str) -> Path:
         path = self._local.real_path(name)

@@ -289,6 +289,12 @@ class TierDisk:
             raise
         self.turn_back(name, staged)
 
+    def keep_at_hand(self, names: Sequence[str]) -> None:
+        """Nothing: they are in the folder."""
+
+    def forget_copies(self, name: str) -> None:
+        self.cache.forget(name)
+
     def unlink(self, name: str) -> None:
         was_moved = self._note(name) is not None
         self._local.unlink(name)

@@ -71,6 +71,10 @@ class Publisher:
                 self._note_published(staged, path, batch)
         return failed
 
+    def keep_at_hand(self, paths: Sequence[str]) -> None:
+        """The rows of these are committed: they are what they stay."""
+        self._disk.keep_at_hand(paths)
+
     def publish(self, staged: str, path: str, batch: Batch) -> None:
         """Give a staged file its final name. Raises OSError."""
         folder = path.rpartition("/")[0]
@@ -198,8 +202,6 @@ class Publisher:
 
 def _digest(disk: Disk, path: str) -> bytes:
     digest = hashlib.sha256()
-    offset = 0
-    while block := disk.read_at(path, offset, 1 << 20):
+    for block in disk.read_stored(path):
         digest.update(block)
-        offset += len(block)
     return digest.digest()

@@ -179,6 +179,7 @@ class Writer:
         applied: list[IndexChange] = []
         if batch.changes:
             applied = self._add_rows_when_durable(batch)
+            self._publisher.keep_at_hand([receipt.path for _, receipt in batch.naming])
         for arrival, outcome in batch.answers:
             arrival.outcome = outcome
         if applied:
