@@ -339,8 +339,14 @@ def _stores(store: StoreDoor, uploads: Uploads) -> list[Route]:
 def _deletions(acts: Deletions) -> list[Route]:
     tag = "Delete and restore"
     what = ((STUDY, "a study"), (SERIES, "a series"), (INSTANCE, "an object"))
+    words = (
+        Parameter("why", "The reason, which the history keeps."),
+        Parameter("who", "Who does it, for the history."),
+    )
     deletes = [
-        Route("DELETE", template, acts.delete, f"Hide {name}; reversible", tag, (), (), (), (204, 404, 503))
+        Route(
+            "DELETE", template, acts.delete, f"Hide {name}; reversible", tag, (), (), words, (204, 404, 503)
+        )
         for template, name in what
     ]
     version = (Parameter("version", "For an object: the version to make current.", "integer"),)
@@ -353,8 +359,8 @@ def _deletions(acts: Deletions) -> list[Route]:
             tag,
             (accept.JSON,),
             (),
-            version if template == INSTANCE else (),
-            (200, 404, 503),
+            (*version, *words) if template == INSTANCE else words,
+            (200, 404, 409, 503),
         )
         for template, name in what
     ]
