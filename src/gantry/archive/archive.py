@@ -30,6 +30,7 @@ from gantry.archive.commit.rows import Committed
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.drafts import Drafts
 from gantry.archive.edits.editor import Editor
+from gantry.archive.edits.following import Following
 from gantry.archive.edits.model import EditDone, EditKind, EditRequest, Preview, Target
 from gantry.archive.frames import StoredFrames
 from gantry.archive.incoming import Expectation, Incoming, storage_error
@@ -140,6 +141,7 @@ class Archive:
         )
         self._retriever = Retriever(disk, started.damage)
         self._editor = Editor(disk, self._committer, self._names, self._retriever, self._require_room)
+        self._following = Following(self.drafts, self.edits, self._editor.done)
         self._damage = started.damage
         self._bundles = Bundles(disk, clock, self._retriever, self.locate)
         self.damage_state = 0
@@ -150,6 +152,7 @@ class Archive:
         self.tiers = Tiers(disk, self._committer) if isinstance(disk, TierDisk) else None
         """Moves objects to a second store and back, where there is one."""
         self._verifier = Verifier(disk, index_files, self._committer, self._journal, started.damage)
+        self._following.catch_up()
 
     @classmethod
     def open(
@@ -493,7 +496,9 @@ class Archive:
         Raises EditRefused, DataSetError for values that cannot be written, NotFound, Corrupt, ReadOnly,
         OutOfSpace, StorageError.
         """
-        return self._editor.edit(request, origin, progress)
+        done = self._editor.edit(request, origin, progress)
+        self._following.after(done)
+        return done
 
     def reject_by(self, note: Location, codes: Container[str]) -> EditDone | None:
         """Hide what a note of rejection that came names; see `Editor.reject_by`."""
@@ -507,7 +512,9 @@ class Archive:
         self, number: int, *, who: str, why: str, origin: Origin = NOBODY, force: bool = False
     ) -> EditDone:
         """Undo an edit by another one; see `Editor.revert`. Raises as `edit`."""
-        return self._editor.revert(number, who, why, origin, force=force)
+        done = self._editor.revert(number, who, why, origin, force=force)
+        self._following.after(done)
+        return done
 
     def preview_revert(self, number: int, *, force: bool = False) -> Preview:
         """What undoing an edit would do. Raises as `edit`."""
