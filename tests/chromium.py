@@ -33,6 +33,8 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
     "--force-color-profile=srgb",
     "--hide-scrollbars",
+    # A page that was left would be held as it was, and count as memory of the next.
+    "--disable-features=BackForwardCache",
     "--lang=en-US",
     "--accept-lang=en-US",
     "--remote-debugging-port=0",
@@ -75,7 +77,7 @@ class Page:
         self._connection = connection
         self._asked = 0
         self.errors: list[str] = []
-        for domain in ("Page", "Runtime", "Log", "Network"):
+        for domain in ("Page", "Runtime", "Log", "Network", "Inspector"):
             self.command(f"{domain}.enable")
 
     def command(self, method: str, **params: Any) -> dict[str, Any]:
@@ -96,6 +98,8 @@ class Page:
             case "Runtime.exceptionThrown":
                 details = params["exceptionDetails"]
                 self.errors.append(details.get("exception", {}).get("description") or details["text"])
+            case "Inspector.targetCrashed":
+                raise PageError("the page crashed")
             case "Log.entryAdded" if params["entry"]["level"] == "error":
                 self.errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
 

@@ -136,6 +136,12 @@ def changed(page: Page, before: list[int]) -> list[int]:
     raise AssertionError("the image stayed as it was")
 
 
+def held(page: Page) -> float:
+    """What arrays of the page hold, in MiB, once what nobody uses is let go of."""
+    page.command("HeapProfiler.collectGarbage")
+    return float(page.command("Runtime.getHeapUsage")["backingStorageSize"]) / 2**20
+
+
 def probe(page: Page, column: int, row: int, columns: int, rows: int) -> None:
     """Put the mouse on a pixel of the first viewport, which shows all of an image of square pixels."""
     x, y, width, height = page.evaluate(

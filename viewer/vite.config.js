@@ -71,9 +71,32 @@ const middleOfTwelveBits = {
   },
 };
 
+/**
+ * The decoder of HTJ2K takes the lines of colour components in turns; where a stream transforms no colours they come
+ * component by component. And what any JPEG 2000 decoder gives is pixel by pixel, whatever Planar Configuration says of
+ * the frame before it was compressed.
+ */
+const componentsInTurns = {
+  name: "components-in-turns",
+  transform(code, id) {
+    const [, decoder] = /dicom-image-loader\/dist\/esm\/shared\/decoders\/(decodeHTJ2K|decodeJPEG2000)\.js$/.exec(id) ?? [];
+    if (!decoder) return undefined;
+    let mended = code.replace(/(\.\.\.encodedImageInfo,)(\s*\};)/, "$1 planarConfiguration: 0,$2");
+    if (mended === code) throw new Error("the decoders of JPEG 2000 have changed: see whether Planar Configuration is right by now");
+    if (decoder === "decodeHTJ2K") {
+      const made = "pixelData = new pixelData.constructor(pixelDataArrayBuffer);";
+      if (!mended.includes(made)) throw new Error("the decoder of HTJ2K has changed: see whether its lines are right by now");
+      mended = `import { linesInTurns } from ${JSON.stringify(here("./src/dicom/planelines.ts"))};\n`
+        + mended.replace(made, `${made}\n    const { width, height, componentCount, isUsingColorTransform } = frameInfo;\n`
+          + "    if (componentCount > 1 && !isUsingColorTransform) pixelData = linesInTurns(pixelData, width, height, componentCount);");
+    }
+    return { code: mended, map: null };
+  },
+};
+
 export default defineConfig({
   base: "/",
-  plugins: [solid(), plainIcons, absentTextures, middleOfTwelveBits, programFiles],
+  plugins: [solid(), plainIcons, absentTextures, middleOfTwelveBits, componentsInTurns, programFiles],
   resolve: {
     alias: {
       // vtk.js pulls xmlbuilder2 for file formats that are never opened here; it wants Node's
@@ -81,7 +104,7 @@ export default defineConfig({
       xmlbuilder2: here("./src/render/no-xml.ts"),
     },
   },
-  worker: { format: "es", plugins: () => [middleOfTwelveBits] },
+  worker: { format: "es", plugins: () => [middleOfTwelveBits, componentsInTurns] },
   build: {
     outDir: here("../src/gantry/server/_viewer"),
     emptyOutDir: true,

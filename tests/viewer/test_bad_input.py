@@ -16,7 +16,7 @@ from pydicom.encaps import encapsulate
 from chromium import Page
 from image_values import SC
 from serving import ROOT, dataset, part10
-from viewing import ARTIFACTS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled, settled
+from viewing import ARTIFACTS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled, held, probe, settled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
 
@@ -276,19 +276,38 @@ def test_a_server_that_goes_away_and_comes_back(page: Page, server: str) -> None
     forget_errors(page, r"ERR_INTERNET_DISCONNECTED|status of 422")
 
 
-HUGE_STUDY, HUGE = f"{ROOT}.32", 20_000
+HUGE_STUDY, HUGE, HUGE_SIDE = f"{ROOT}.32", 20_000, 64
 BATCH = 2_000
+HUGE_BUDGET = 16
+"""MiB, of which stacks take 0.7: room for 1,433 images of 8 KiB."""
+FIRST_NUMBER = 1_000_001
 
 
 def huge() -> Iterator[bytes]:
-    """So many images of one series as one object with its numbers exchanged: making each would take minutes."""
-    first = 1_000_001
+    """So many images of one series as one object with its numbers exchanged: making each would take minutes.
+
+    The first pixels of each hold its number, too.
+    """
+    digits = str(FIRST_NUMBER).encode()
+    pixels = picture(0, HUGE_SIDE, HUGE_SIDE)
+    pixels[0, :4] = np.frombuffer(digits + b"\0", "<u2")
     made = ct_image(
-        picture(), HUGE_STUDY, 1, first, ImagePositionPatient=[0, 0, str(first)], PatientName="Huge^Series"
-    )
-    digits = str(first).encode()
-    for number in range(first, first + HUGE):
+        pixels, HUGE_STUDY, 1, FIRST_NUMBER, ImagePositionPatient=[0, 0, str(FIRST_NUMBER)],
+        PatientName="Huge^Series", PixelRepresentation=0,
+    )  # fmt: skip
+    for number in range(FIRST_NUMBER, FIRST_NUMBER + HUGE):
         yield made.replace(digits, str(number).encode())
+
+
+def assert_huge(page: Page, number: int) -> None:
+    """Image `number`, from 1, is seen, and its values are those of that image."""
+    page.wait_until(f"{SLICE} === '{number} / {HUGE}'", 60)
+    words = np.frombuffer(str(FIRST_NUMBER + number - 1).encode() + b"\0", "<u2")
+    for column in (0, 1, 2, 3):
+        probe(page, column, 0, HUGE_SIDE, HUGE_SIDE)
+        page.wait_until(
+            f"document.querySelector('.probe').innerText === '{column}, 0: {words[column]} HU'", 60
+        )
 
 
 def stow(address: str, objects: list[bytes]) -> None:
@@ -303,19 +322,58 @@ def stow(address: str, objects: list[bytes]) -> None:
         assert answer.status == 200
 
 
+def slid(page: Page, *shares: float) -> None:
+    """The slider beside the image is dragged along its length: 0 is its upper end."""
+    x, top, height = page.evaluate(
+        "(() => { const b = document.querySelector('.scrubber').getBoundingClientRect();"
+        " return [b.x + b.width / 2, b.y, b.height]; })()"
+    )
+    mouse = {"x": x, "button": "left", "clickCount": 1}
+    page.command("Input.dispatchMouseEvent", type="mousePressed", y=top + 1, buttons=1, **mouse)
+    for share in shares:
+        page.command(
+            "Input.dispatchMouseEvent", type="mouseMoved", y=top + height * share, buttons=1, **mouse
+        )
+    page.command("Input.dispatchMouseEvent", type="mouseReleased", y=top + height * shares[-1], **mouse)
+
+
 def test_a_series_of_twenty_thousand_images(page: Page, tmp_path: Path) -> None:
-    """It opens, is walked through, and only so much of it is on the page as is seen."""
+    """It opens, is walked through, and only so much of it is on the page as is seen, and in memory as has room."""
     with filled(tmp_path, ()) as address:
         objects = list(huge())
         for start in range(0, HUGE, BATCH):
             stow(address, objects[start : start + BATCH])
         page.go(address)
+        page.evaluate(f"localStorage.setItem('gantry.memory-mib', '{HUGE_BUDGET}')")
         page.wait_until("document.querySelector('a.study')?.innerText.includes('20,000')", 60)
+        before = held(page)
         page.go(f"{address}/view/{HUGE_STUDY}")
-        page.wait_until(f"{SLICE} === '{HUGE // 2 + 1} / {HUGE}'", 120)
+        assert_huge(page, HUGE // 2 + 1)
         settled(page)
+        room = "document.querySelector('.corner .room')?.innerText"
+        assert page.wait_until(room) == "This device keeps 1433 of 20000 images at a time"
         page.screenshot(ARTIFACTS / "bad-huge.png")
         for key, number in (("End", HUGE), ("ArrowUp", HUGE - 1), ("Home", 1), ("ArrowDown", 2)):
             page.key(key)
-            page.wait_until(f"{SLICE} === '{number} / {HUGE}'")
+            assert_huge(page, number)
         assert page.evaluate("document.querySelectorAll('*').length") < 2_000
+        taken = [held(page)]
+        for step in range(1, 21):
+            for _ in range(20):
+                page.key("PageDown")
+            page.wait_until(f"{SLICE} === '{2 + step * 200} / {HUGE}'", 60)
+            if step % 5 == 0:
+                taken.append(held(page))
+        slid(page, *(step / 100 for step in range(40, 111)))
+        assert_huge(page, HUGE)
+        page.wait_until(NO_LONGER_LOADING, 60)
+        taken.append(held(page))
+        assert max(taken) - before < HUGE_BUDGET + 8, f"{taken}, {before} before"
+        # All of it as a volume, as far as that has room.
+        page.key("7")
+        page.wait_until(f"{SHOWN}.filter((words) => words.includes('/')).length === 4", 120)
+        page.wait_until(NO_LONGER_LOADING, 120)
+        reduced = page.evaluate("document.querySelector('.corner .reduced').innerText")
+        assert re.fullmatch(r"Reduced for this device: .*1 of \d+ images", reduced), reduced
+        assert held(page) - before < 2 * HUGE_BUDGET, "the volume, and what the page draws it with"
+        page.screenshot(ARTIFACTS / "bad-huge-planes.png")

@@ -14,7 +14,7 @@ from PIL import Image
 from chromium import PHONE, Page
 from serving import ROOT
 from slices import Grey, assert_alike, hover, place_of, seen, show_slice, windowed
-from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled
+from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled, held
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -350,12 +350,6 @@ def test_a_frame_that_fits_is_shown_with_its_values(page: Page, server: str) -> 
     assert page.evaluate(SAID) == [""]
     hover(page, place_of(page, 0, (1000, 2000), (LONG, WIDE), (1, 1)))
     page.wait_until(f"document.querySelector('.probe').innerText.endsWith(': {blocks()[8, 4]}')")
-
-
-def held(page: Page) -> float:
-    """What arrays of the page hold, in MiB, once what nobody uses is let go of."""
-    page.command("HeapProfiler.collectGarbage")
-    return float(page.command("Runtime.getHeapUsage")["backingStorageSize"]) / 2**20
 
 
 def scrolled_through(page: Page, server: str, mebibytes: str) -> list[float]:

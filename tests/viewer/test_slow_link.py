@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from chromium import Page
+from compared import compare
+from image_values import image_object
 from serving import ROOT
-from viewing import SLICE, ct_image, filled
+from viewing import NO_LONGER_LOADING, SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -25,6 +27,22 @@ def frame(number: int, dtype: type) -> np.ndarray:
     return (ramp - (1200 if dtype is np.int16 else 0)).astype(dtype)
 
 
+COLOURS = {"RGB": 0, "YBR_FULL": 0, "RGB by plane": 1, "YBR_FULL by plane": 1}
+
+
+def coloured(name: str) -> bytes:
+    """Colours that differ along rows and down columns, and in each component."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    pixels = np.stack([x, y, (x + y) // 2 + 20 * (y // 32 % 2)], axis=2).clip(0, 255).astype(np.uint8)
+    uid, planar = f"{STUDY}.{list(COLOURS).index(name) + 3}", COLOURS[name]
+    return image_object(
+        pixels[None],
+        PhotometricInterpretation=name.split()[0], PlanarConfiguration=planar, Modality="OT",
+        PixelData=(np.moveaxis(pixels, 2, 0) if planar else pixels).tobytes(),
+        StudyInstanceUID=STUDY, SeriesInstanceUID=uid, SOPInstanceUID=f"{uid}.1", SeriesDescription=name,
+    )  # fmt: skip
+
+
 SIZES = (
     "performance.getEntriesByType('resource').filter((one) => /frames.\\d+$/.test(one.name))"
     ".map((one) => one.encodedBodySize)"
@@ -38,7 +56,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for series, dtype in enumerate(DTYPES.values(), 1)
         for n in range(COUNT)
     )
-    with filled(tmp_path_factory.mktemp("archive"), images) as address:
+    objects = (*images, *map(coloured, COLOURS))
+    with filled(tmp_path_factory.mktemp("archive"), objects) as address:
         yield address
 
 
@@ -78,3 +97,19 @@ def test_values_are_those_stored(page: Page, server: str, kind: str) -> None:
         downloadThroughput=-1,
         uploadThroughput=-1,
     )
+
+
+@pytest.mark.parametrize("name", COLOURS)
+def test_colours_are_those_stored(page: Page, server: str, name: str) -> None:
+    """Whatever the components are and however they lie in the object, in the stream they are pixel by pixel."""
+    series = f"{STUDY}.{list(COLOURS).index(name) + 3}"
+    page.evaluate("localStorage.setItem('gantry.slow-link', '1')")
+    page.go(f"{server}/view/{STUDY}?series={series}")
+    page.wait_until(SLICE)
+    page.wait_until(NO_LONGER_LOADING)
+    sizes = page.evaluate(SIZES)
+    assert sizes and max(sizes) < SIDE * SIDE * 3 / 2, f"it came compressed: {sizes}"
+    path = f"/dicom-web/studies/{STUDY}/series/{series}/instances/{series}.1/frames/1"
+    found = compare(page, path, [1, 1], [SIDE, SIDE])
+    assert found is not None and found.greys > 100
+    assert found.median <= 1 and found.most <= 4, found

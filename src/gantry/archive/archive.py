@@ -17,6 +17,7 @@ from typing import Any
 
 from gantry.archive.acts import ActEntry, last_count
 from gantry.archive.backup.listing import Point, point
+from gantry.archive.batch import Batch, in_threads
 from gantry.archive.blobs.files import INCOMING, parse_object_path
 from gantry.archive.blobs.read_cache import ReadCache
 from gantry.archive.blobs.store_disk import StoreDisk
@@ -572,13 +573,26 @@ class Archive:
 
     # --- look over -------------------------------------------------------------------------------
 
-    def verify(self, *, repair: bool = False, rows: bool = True, progress: Progress = no_progress) -> Report:
+    def verify(
+        self,
+        *,
+        repair: bool = False,
+        rows: bool = True,
+        progress: Progress = no_progress,
+        batch: Batch[Disk] | None = None,
+        resume: bool = False,
+    ) -> Report:
         """Hold all files and rows against each other; `repair` sets damage aside and makes the index anew.
 
-        With `rows` False nothing holds commits up, and rows are not compared with what the files say.
+        With `rows` False nothing holds commits up, and rows are not compared with what the files say. `batch`
+        reads the objects, and with `resume` not those that were read before a former call was broken off.
         """
         self._committer.catch_up()
-        return self._verifier.verify(repair=repair, rows=rows, progress=progress)
+        return self._verifier.verify(repair=repair, rows=rows, progress=progress, batch=batch, resume=resume)
+
+    def batch(self) -> AbstractContextManager[Batch[Disk]]:
+        """Threads of this process, for work on many objects; see `gantry.archive.batch`."""
+        return in_threads(self._disk)
 
     def versions_after(self, after: int) -> list[tuple[int, VersionRow]]:
         """See `Index.versions_after`."""
@@ -609,14 +623,25 @@ class Archive:
         """
         return self._scrubber.heal(location, offer)
 
-    def reindex(self, progress: Progress = no_progress) -> Rebuilt:
-        """Make the index anew from the folder alone; commits wait. Raises ReadOnly, StorageError."""
+    def reindex(
+        self, progress: Progress = no_progress, *, batch: Batch[Disk] | None = None, resume: bool = False
+    ) -> Rebuilt:
+        """Make the index anew from the folder alone; commits wait. Raises ReadOnly, StorageError.
+
+        `batch` reads the objects; with `resume`, a former call that was broken off is gone on with.
+        """
         with self._index_files.alone(), self._committer.alone():
             index = self._committer.index
             try:
                 self._journal.catch_up(index)
                 rebuilt = reindex(
-                    self._disk, self._index_files, self._journal, progress, lambda: index.is_our_turn
+                    self._disk,
+                    self._index_files,
+                    self._journal,
+                    progress,
+                    lambda: index.is_our_turn,
+                    batch,
+                    resume=resume,
                 )
             except OSError as error:
                 raise storage_error(error) from error

@@ -49,8 +49,8 @@ class IndexFiles(Protocol):
     def open(self) -> Index:
         """The index, made if there is none. Raises Corrupt, StorageError."""
 
-    def open_fresh(self) -> Index:
-        """A new, empty index beside the one in use."""
+    def open_fresh(self, *, former: bool = False) -> Index:
+        """A new index beside the one in use: an empty one, or the `former` if one was broken off."""
 
     def take_fresh(self, fresh: Index) -> Index:
         """Put the fresh index in the place of the other, durably; answers it, opened again there."""
@@ -93,8 +93,9 @@ class SqlIndexFiles:
     def lead(self) -> Lead | None:
         return ForEver()
 
-    def open_fresh(self) -> Index:
-        self._remove_fresh()
+    def open_fresh(self, *, former: bool = False) -> Index:
+        if not former:
+            self._remove_fresh()
         return SqlIndex(_private(self._fresh))
 
     def drop_fresh(self, fresh: Index) -> None:

@@ -51,10 +51,11 @@ class PostgresIndexFiles:
         self._opened = self._registry.make(IN_USE)
         return self._index(self._opened)
 
-    def open_fresh(self) -> Index:
+    def open_fresh(self, *, former: bool = False) -> Index:
         """See `IndexFiles.open_fresh`."""
         self._claim()
-        self._registry.drop(FRESH)
+        if not former:
+            self._registry.drop(FRESH)
         self._fresh = self._registry.make(FRESH)
         return self._index(self._fresh)
 
@@ -98,7 +99,7 @@ class PostgresIndexFiles:
 
     def _drop_what_nobody_reads(self) -> None:
         try:
-            self._registry.drop(FRESH, FORMER)
+            self._registry.drop(FORMER)
         except StorageError as error:
             _log.info("an index that was replaced is still being read, and stays for now: %s", error)
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from gantry.archive.archive import DEFAULTS, Archive, Options
 from gantry.archive.blobs.bucket import Bucket
-from gantry.archive.blobs.files import CACHE
+from gantry.archive.blobs.files import CACHE, INCOMING
 from gantry.archive.blobs.node_disk import NodeDisk
 from gantry.archive.blobs.owner import Owner, Shared
 from gantry.archive.blobs.read_cache import ReadCache
@@ -132,6 +132,30 @@ class Places:
             cache = ReadCache(Path(folder), _BESIDE_BYTES, local.free_space, 0)
             kind = StoreDisk if self.store else TierDisk
             disk = kind(local, Bucket.open(self.store or self.tier), cache)
+            try:
+                yield disk
+            finally:
+                disk.close()
+
+    @contextmanager
+    def working(self) -> Iterator[Disk]:
+        """The archive's objects, only to be read, by a process that works for the one that has it open.
+
+        That may be on another machine, where the folder has the same path, or the objects are in a bucket.
+        Raises SettingsError, OSError.
+        """
+        with TemporaryDirectory(prefix="gantry-work-") as folder:
+            own = Path(folder)
+            for name in (INCOMING, CACHE):
+                (own / name).mkdir()
+            cache = ReadCache(own / READ_CACHE, _BESIDE_BYTES, OsDisk(own).free_space, 0)
+            disk: Disk
+            if self.store:
+                disk = StoreDisk(OsDisk(own), Bucket.open(self.store), cache)
+            else:
+                disk = NodeDisk(self.folder, own)
+                if self.tier:
+                    disk = TierDisk(disk, Bucket.open(self.tier), cache)
             try:
                 yield disk
             finally:

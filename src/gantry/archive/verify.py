@@ -14,30 +14,38 @@ file are dropped, and whole files without a row are adopted unless they compete 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence, Set
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 
 from gantry.archive.acts import Act, ActEntry, ActKind, act_number, read_whole_act
+from gantry.archive.batch import Batch, Lost, in_threads
 from gantry.archive.blobs.files import ACTS, AWAY, LOST_FOUND, OBJECTS, parse_object_path, sync_folders
 from gantry.archive.commit.committer import Committer
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk
+from gantry.archive.folder_versions import files_below
 from gantry.archive.incoming import storage_error
-from gantry.archive.index import EditFilter, Finding, Index, VersionKind, VersionRow
+from gantry.archive.index import EditFilter, Finding, Index, VersionKind
 from gantry.archive.index_files import IndexFiles
 from gantry.archive.lost_found import set_aside
+from gantry.archive.mark import Mark
+from gantry.archive.names import Names
 from gantry.archive.received import Journal
 from gantry.archive.records import Location
 from gantry.archive.reindex import Progress, fill, no_progress, reindex, versions_in_folder
 from gantry.archive.stored_digests import StoredDigests
-from gantry.errors import Corrupt
+from gantry.errors import Corrupt, StorageError
 
 MISSING_FILE = "missing file"
 EXTRA_FILE = "extra file"
 WRONG_SIZE = "wrong size"
 WRONG_DIGEST = "wrong digest"
+UNREADABLE = "unreadable"
 MISSING_ACT = "missing act"
 EXTRA_ACT = "extra act"
 WRONG_ACT = "wrong act"
@@ -62,15 +70,48 @@ class Report:
         return not self.findings
 
 
+class _Read(msgspec.Struct, frozen=True):
+    """Objects up to place `after` of index `epoch` were read, and something was found of `suspects`."""
+
+    epoch: str
+    after: int
+    suspects: frozenset[str]
+
+
+_NOTHING_READ = _Read("", 0, frozenset())
+_SHARES_BETWEEN_MARKS = 16
+"""At most a gigabyte, or two thousand objects, which are soon read again."""
+
+
+class _Kept(NamedTuple):
+    """What is checked of one object: where it lies, its size and where its Data Set begins, both digests."""
+
+    path: str
+    size: int
+    offset: int
+    dataset_sha256: bytes
+    meta_sha256: bytes
+
+
+_MOST_READ_WRONGLY = 20
+"""More is no accident: workers see another folder than we do, or none."""
+_log = logging.getLogger(__name__)
+
+_Fault = tuple[str, str, str]
+"""What is wrong with an object, what was found, and what was expected."""
+
+
 @dataclass(slots=True)
 class _Survey:
     """What has been seen so far."""
 
     findings: list[Finding] = field(default_factory=list)
-    paths: set[str] = field(default_factory=set)
+    paths: Names = field(default_factory=Names)
     acts: set[str] = field(default_factory=set)
+    seen: int = 0
     objects: int = 0
     size_bytes: int = 0
+    read_wrongly: int = 0
 
     def note(self, kind: str, where: str, found: str = "", expected: str = "") -> None:
         self.findings.append(Finding(kind, where, found, expected))
@@ -86,86 +127,109 @@ class Verifier:
     journal: Journal
     damage: Damage
 
-    def verify(self, *, repair: bool = False, rows: bool = True, progress: Progress = no_progress) -> Report:
+    def verify(
+        self,
+        *,
+        repair: bool = False,
+        rows: bool = True,
+        progress: Progress = no_progress,
+        batch: Batch[Disk] | None = None,
+        resume: bool = False,
+    ) -> Report:
         """Look everything over. `rows` False leaves out the comparison that holds up commits.
+
+        `batch` does what takes long, threads of this process where it is None. With `resume`, objects that a
+        former look had read before it was broken off are not read again, but for those it found something of.
 
         Raises StorageError where disk or index cannot be read at all, ReadOnly where a repair cannot write.
         """
-        try:
-            survey = self._survey(rows, progress)
-            self._note_damage(survey)
-            if repair and survey.findings:
-                self._repair(survey)
-        except OSError as error:
-            raise storage_error(error) from error
+        with nullcontext(batch) if batch is not None else in_threads(self.disk) as work:
+            try:
+                survey = self._survey(rows, progress, work, resume)
+                self._note_damage(survey)
+                if repair and survey.findings:
+                    self._repair(survey, work)
+            except OSError as error:
+                raise storage_error(error) from error
         return Report(
             survey.objects, survey.size_bytes, tuple(survey.findings), repair and bool(survey.findings)
         )
 
-    def _survey(self, rows: bool, progress: Progress) -> _Survey:
+    def _survey(self, rows: bool, progress: Progress, batch: Batch[Disk], resume: bool) -> _Survey:
         survey = _Survey()
         index = self.committer.index
-        total = index.stats().versions
-        for done, row in enumerate(index.all_versions(), 1):
-            self._check_row(row, survey)
-            progress(done, max(total, done))
+        self._check_objects(index, survey, progress, batch, resume)
         survey.acts.update(_acts_of_edits(index))
         self._check_files(index, survey)
         self._check_acts(index, survey)
         survey.findings += index.check()
         if rows:
             with self.index_files.alone(), self.committer.paused():
-                self._compare(self.committer.index, survey)
+                self._compare(self.committer.index, survey, batch)
         return survey
 
     # --- rows to files -----------------------------------------------------------------------------
 
-    def _check_row(self, row: VersionRow, survey: _Survey) -> None:
-        if row.act:
-            survey.acts.add(row.act)
-        if row.location is not None and row.location.made_from:
-            return  # only its act is there
-        if row.kind == VersionKind.OBJECT and row.location is not None:
-            survey.paths.add(row.location.path)
-            survey.objects += 1
-            survey.size_bytes += row.location.file_size
-            self._check_object(row.location, survey)
+    def _check_objects(
+        self, index: Index, survey: _Survey, progress: Progress, batch: Batch[Disk], resume: bool
+    ) -> None:
+        total = index.stats().versions
+        mark = Mark(self.disk, "verify", _Read)
+        known = (resume and mark.read()) or _NOTHING_READ
+        if known.epoch != index.epoch:
+            known = _NOTHING_READ
+        done = 0
+        for number, share in enumerate(batch.run(_faults, self._to_read(index, survey, known), _size), 1):
+            for (place, kept), fault in share:
+                done = place
+                if isinstance(fault, Lost):
+                    survey.note(UNREADABLE, kept.path, fault.why)
+                elif fault is not None and (confirmed := self._confirmed(kept, fault, survey)):
+                    survey.note(confirmed[0], kept.path, *confirmed[1:])
+            if done > known.after and number % _SHARES_BETWEEN_MARKS == 0:
+                mark.write(_Read(index.epoch, done, frozenset(one.where for one in survey.findings)))
+            progress(survey.seen, max(total, survey.seen))
+        mark.remove()
 
-    def _check_object(self, location: Location, survey: _Survey) -> None:
-        path = location.path
-        try:
-            size = self.disk.stat(path).size
-            if size != location.file_size:
-                survey.note(WRONG_SIZE, path, str(size), str(location.file_size))
-                return
-            meta, body = _digests(self.disk, path, location.dataset_offset)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            survey.note(MISSING_FILE, path)
-            return
-        except OSError as error:
-            if error.errno == AWAY:
-                raise
-            survey.note(WRONG_DIGEST, path, f"unreadable: {error.strerror}", location.dataset_sha256.hex())
-            return
-        if body != location.dataset_sha256:
-            survey.note(WRONG_DIGEST, path, body.hex(), location.dataset_sha256.hex())
-        elif meta != location.meta_sha256:
-            survey.note(WRONG_DIGEST, path, meta.hex(), location.meta_sha256.hex())
+    def _confirmed(self, kept: _Kept, fault: _Fault, survey: _Survey) -> _Fault | None:
+        """What this process finds of it: a read may have gone wrong on its way, or where the work is done."""
+        again = _fault(self.disk, kept)
+        if again is None:
+            _log.warning("%s was read wrongly once (%s), and is whole", kept.path, " ".join(fault))
+            survey.read_wrongly += 1
+            if survey.read_wrongly > _MOST_READ_WRONGLY:
+                raise StorageError(
+                    f"{kept.path} and many others are whole here, but not where they were read"
+                )
+        return again
+
+    def _to_read(self, index: Index, survey: _Survey, known: _Read) -> Iterator[tuple[int, _Kept]]:
+        """Objects whose files are to be read, with the places of their rows; all else is noted of a row."""
+        after = 0
+        while some := index.versions_after(after):
+            after = some[-1][0]
+            for place, row in some:
+                survey.seen += 1
+                if row.act:
+                    survey.acts.add(row.act)
+                location = row.location
+                if row.kind != VersionKind.OBJECT or location is None or location.made_from:
+                    continue  # only its act is there
+                survey.paths.add(location.path)
+                survey.objects += 1
+                survey.size_bytes += location.file_size
+                if place > known.after or location.path in known.suspects:
+                    yield place, _kept(location)
 
     # --- files to rows -----------------------------------------------------------------------------
 
     def _check_files(self, index: Index, survey: _Survey) -> None:
-        extra = [path for path in self.disk.walk(OBJECTS) if path not in survey.paths]
-        if not extra:
-            return
-        # What was committed while we looked has its row by now.
-        committed = {
-            r.location.path
-            for r in index.all_versions()
-            if r.location is not None and not r.location.made_from
-        }
-        for path in extra:
-            if path not in committed and self.disk.exists(path):
+        extra = {path for path in files_below(self.disk, OBJECTS) if path not in survey.paths}
+        if extra:
+            # What was committed while we looked has its row by now.
+            extra -= {path for path in _paths(index) if path in extra}
+        for path in sorted(extra):
+            if self.disk.exists(path):
                 survey.note(EXTRA_FILE, path)
 
     def _check_acts(self, index: Index, survey: _Survey) -> None:
@@ -189,14 +253,17 @@ class Verifier:
 
     # --- the index against one made from the files -------------------------------------------------
 
-    def _compare(self, index: Index, survey: _Survey) -> None:
+    def _compare(self, index: Index, survey: _Survey, batch: Batch[Disk]) -> None:
         self.journal.catch_up(index)
         # Files without a row are told already; here it is about the rows there are.
-        known = {row.location.path if row.location else row.act for row in index.all_versions()}
+        known = Names()
+        known.update(row.location.path if row.location else row.act for row in index.all_versions())
         known.update(_acts_of_edits(index))
         fresh = self.index_files.open_fresh()
         try:
-            for path, why in fill(fresh, versions_in_folder(self.disk, self.journal).only(known)):
+            with versions_in_folder(self.disk, self.journal, known) as folder:
+                skipped = fill(fresh, folder, batch)
+            for path, why in skipped:
                 if path in survey.paths:
                     survey.note(WRONG_DIGEST, path, why)
             for kind, row in _difference(index, fresh):
@@ -210,10 +277,10 @@ class Verifier:
         damaged = {f.where: f"{f.kind}: {f.found}" for f in survey.findings if f.kind in _DAMAGE}
         self.damage.note(damaged)
 
-    def _repair(self, survey: _Survey) -> None:
+    def _repair(self, survey: _Survey, batch: Batch[Disk]) -> None:
         with self.index_files.alone(), self.committer.alone():
             moved = False
-            adoptable = self._adoptable(survey)
+            adoptable = self._adoptable(self.committer.index, survey)
             for finding in survey.findings:
                 if _has_no_place(finding, adoptable) and self.disk.exists(finding.where):
                     set_aside(self.disk, finding.where, self.committer.stamp())
@@ -221,7 +288,9 @@ class Verifier:
             if moved:
                 sync_folders(self.disk, [LOST_FOUND])
             index = self.committer.index
-            rebuilt = reindex(self.disk, self.index_files, self.journal, may_take=lambda: index.is_our_turn)
+            rebuilt = reindex(
+                self.disk, self.index_files, self.journal, may_take=lambda: index.is_our_turn, batch=batch
+            )
             for path in dict.fromkeys(path for path, _ in rebuilt.skipped):
                 if self.disk.exists(path) and not self._is_needed(rebuilt.index, path):
                     set_aside(self.disk, path, self.committer.stamp())
@@ -237,18 +306,19 @@ class Verifier:
         except Corrupt:
             return False
 
-    def _adoptable(self, survey: _Survey) -> set[str]:
+    def _adoptable(self, index: Index, survey: _Survey) -> set[str]:
         """Files without a row that may become objects: those the journal knows, and the only ones of their
         instance.
 
         Any other was never acknowledged, and must not take the place of a version that was.
         """
-        journaled = {receipt.path for receipt in self.journal.read()}
-        known = {_instance(path) for path in survey.paths}
         extra = {finding.where for finding in survey.findings if finding.kind == EXTRA_FILE}
-        return {
-            path for path in extra if path in journaled or (_instance(path) and _instance(path) not in known)
-        }
+        if not extra:
+            return extra
+        journaled = {receipt.path for receipt in self.journal.read() if receipt.path in extra}
+        alone = {_instance(path) for path in extra} - {None}
+        alone -= {instance for path in _paths(index) if (instance := _instance(path)) in alone}
+        return journaled | {path for path in extra if _instance(path) in alone}
 
 
 def _is_known(index: Index, act: Act, path: str) -> bool:
@@ -287,24 +357,87 @@ def _instance(path: str) -> tuple[str, str, str] | None:
     return None if name is None else (name.study, name.series, name.sop)
 
 
-def _digests(disk: Disk, path: str, offset: int) -> tuple[bytes, bytes]:
-    """SHA-256 of what stands before the Data Set, and of the Data Set."""
-    digests = StoredDigests(offset)
-    for piece in disk.read_stored(path):
-        digests.update(piece)
-    return digests.meta.digest(), digests.dataset.digest()
+def _kept(location: Location) -> _Kept:
+    return _Kept(
+        location.path,
+        location.file_size,
+        location.dataset_offset,
+        location.dataset_sha256,
+        location.meta_sha256,
+    )
+
+
+def _size(row: tuple[int, _Kept]) -> int:
+    return row[1].size
+
+
+def _faults(disk: Disk, rows: Sequence[tuple[int, _Kept]]) -> list[_Fault | None]:
+    return [_fault(disk, kept) for _, kept in rows]
+
+
+def _fault(disk: Disk, kept: _Kept) -> _Fault | None:
+    """What is wrong with the file of an object. Raises OSError where the store is away."""
+    try:
+        size = disk.stat(kept.path).size
+        if size != kept.size:
+            return WRONG_SIZE, str(size), str(kept.size)
+        digests = StoredDigests(kept.offset)
+        for piece in disk.read_stored(kept.path):
+            digests.update(piece)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return MISSING_FILE, "", ""
+    except OSError as error:
+        if error.errno == AWAY:
+            raise
+        return WRONG_DIGEST, f"unreadable: {error.strerror}", kept.dataset_sha256.hex()
+    for part, expected in ((digests.dataset, kept.dataset_sha256), (digests.meta, kept.meta_sha256)):
+        if part.digest() != expected:
+            return WRONG_DIGEST, part.hexdigest(), expected.hex()
+    return None
+
+
+def _paths(index: Index) -> Iterator[str]:
+    """Where the objects are that have a file."""
+    for row in index.all_versions():
+        if row.location is not None and not row.location.made_from:
+            yield row.location.path
+
+
+_SUMS = 1 << 14
 
 
 def _difference(index: Index, fresh: Index) -> Iterator[tuple[str, dict[str, object]]]:
-    """Rows that only one of the two indexes has; of what is in both only a digest is held."""
-    ours = {_row_digest(row) for row in index.canonical_dump()}
-    theirs = {_row_digest(row) for row in fresh.canonical_dump()}
-    for row in index.canonical_dump() if ours - theirs else ():
-        if _row_digest(row) not in theirs:
-            yield WRONG_ROW, row
-    for row in fresh.canonical_dump() if theirs - ours else ():
-        if _row_digest(row) not in ours:
-            yield MISSING_ROW, row
+    """Rows that only one of the two indexes has.
+
+    Rows fall into heaps by their digests. Of a heap that has the same sum in both nothing else is held.
+    """
+    ours, theirs = _sums(index), _sums(fresh)
+    other = {heap for heap in range(_SUMS) if ours[heap] != theirs[heap]}
+    if not other:
+        return
+    in_ours = {digest for digest, _ in _rows_of(index, other)}
+    in_theirs = {digest for digest, _ in _rows_of(fresh, other)}
+    yield from ((WRONG_ROW, row) for digest, row in _rows_of(index, other) if digest not in in_theirs)
+    yield from ((MISSING_ROW, row) for digest, row in _rows_of(fresh, other) if digest not in in_ours)
+
+
+def _sums(index: Index) -> list[int]:
+    sums = [0] * _SUMS
+    for row in index.canonical_dump():
+        digest = _row_digest(row)
+        sums[_heap(digest)] += int.from_bytes(digest)
+    return sums
+
+
+def _rows_of(index: Index, heaps: Set[int]) -> Iterator[tuple[bytes, dict[str, object]]]:
+    for row in index.canonical_dump():
+        digest = _row_digest(row)
+        if _heap(digest) in heaps:
+            yield digest, row
+
+
+def _heap(digest: bytes) -> int:
+    return int.from_bytes(digest[:4]) % _SUMS
 
 
 def _row_digest(row: dict[str, object]) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from gantry.cli.batches import Hands, batch_options
 from gantry.cli.exits import Exit
 from gantry.cli.local import open_archive
 from gantry.cli.options import archive_options, settings_from
@@ -18,15 +19,30 @@ from gantry.cli.progress import Bar
 @click.option(
     "--repair", is_flag=True, help="Put right what can be: set damaged files aside, rebuild the index."
 )
+@batch_options
 @archive_options
-def command(repair: bool, data: Path | None, config_file: Path | None, as_json: bool) -> int:
+def command(
+    repair: bool,
+    hands: Hands,
+    resume: bool,
+    data: Path | None,
+    config_file: Path | None,
+    as_json: bool,
+) -> int:
     """Read every object back and compare it with its digest, and every row of the index with its file.
 
     The exit code is 1 when anything was found. --repair deletes nothing: damaged files go to lost-found.
+
+    Objects are read by processes, or by the workers of a cluster. After a look that was broken off, --resume
+    reads the others only.
     """
     settings = settings_from(config_file, data=data).settings
-    with open_archive(settings) as archive, Bar("verifying", quiet=as_json) as bar:
-        report = archive.verify(repair=repair, progress=bar.reached)
+    with (
+        open_archive(settings) as archive,
+        hands.on_archive(archive, settings) as batch,
+        Bar("verifying", quiet=as_json) as bar,
+    ):
+        report = archive.verify(repair=repair, progress=bar.reached, batch=batch, resume=resume)
     for finding in report.findings:
         if as_json:
             print_json(msgspec.to_builtins(finding))

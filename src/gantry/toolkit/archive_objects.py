@@ -20,23 +20,13 @@ _STUDY = "0020000D"
 
 def located(archive: Archive, conditions: dict[str, str], spool: Spool) -> Iterator[Candidate | Unreadable]:
     """The current objects of the studies that match, named by numbers."""
-    from gantry.archive.query import Query
-    from gantry.client.keys import keys_model
+    from gantry.toolkit.export import studies_found
 
-    keys = keys_model(conditions)
-    offset = 0
-    seen: set[str] = set()
-    while True:
-        found = archive.find(Query(Level.STUDY, keys, offset=offset))
-        for row in found.rows:
-            if row.study_uid not in seen:  # it is found once for each patient that it is said to be of
-                seen.add(row.study_uid)
-                yield from _of_study(archive, row.study_uid, len(seen), spool)
-        offset += len(found.rows)
-        if found.truncated:
-            yield Unreadable("what follows", "the query looks at too many studies; narrow it down")
-        if not found.rows or not found.more or found.truncated:
-            return
+    cut_short: list[str] = []
+    for number, study in enumerate(studies_found(archive, conditions, cut_short.append), 1):
+        yield from _of_study(archive, study, number, spool)
+    for why in cut_short:
+        yield Unreadable("what follows", why)
 
 
 def _of_study(

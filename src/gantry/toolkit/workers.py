@@ -22,9 +22,14 @@ from itertools import islice
 from struct import Struct
 from typing import IO, Any, Self, TypeVar
 
-from gantry.errors import CallerError, DataSetError, GantryError
+from gantry.errors import CallerError, DataSetError, GantryError, StorageError
 
 _LENGTH = Struct("<Q")
+
+
+class WorkerDied(DataSetError):
+    """The process ended before it had an answer."""
+
 
 MEMORY_LIMIT_BYTES = 24 << 30
 """Address space of a worker, most of it never used: a volume or animation at its limit, encoders' threads."""
@@ -99,7 +104,7 @@ class Workers:
     def call(self, function: Callable[..., Any], *arguments: object, deadline_s: float | None = 600.0) -> Any:
         """What `function` answers, in another process; waits for one that is idle.
 
-        Raises what it raises where that is a GantryError or OSError, and DataSetError where the process dies
+        Raises what it raises where that is a GantryError or OSError, and WorkerDied where the process dies
         or has no answer after `deadline_s`.
         """
         worker = self._idle.get()
@@ -119,7 +124,7 @@ class Workers:
             code = worker.wait()
             _end(worker)
             self._idle.put(None)
-            raise DataSetError(f"no result after {deadline_s:g} s" if is_late else _how_it_died(code))
+            raise WorkerDied(f"no result after {deadline_s:g} s" if is_late else _how_it_died(code))
         self._idle.put(worker)
         return _value(answer)
 
@@ -236,6 +241,8 @@ def _answer(function: Callable[..., Any], arguments: tuple[object, ...]) -> tupl
         return _FAILED, DataSetError("it takes more memory than there is")
     except DataSetError as error:
         return _FAILED, DataSetError(error.cause, tag=error.tag, offset=error.offset)
+    except StorageError as error:
+        return _FAILED, StorageError(str(error))
     except GantryError as error:
         return _FAILED, CallerError(str(error))
     except OSError as error:

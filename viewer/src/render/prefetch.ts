@@ -12,6 +12,8 @@ import { isHere } from "./here";
 export interface Progress {
   readonly loaded: number;
   readonly total: number;
+  /** How many images of the stack are kept together, where that is not all of them. */
+  readonly room?: number | undefined;
 }
 
 export interface Prefetch {
@@ -57,8 +59,9 @@ export function prefetchStack(
     !underWay.has(index) && !failed.has(index) && !cache.getImageLoadObject(imageIds[index]!);
 
   function tell(): void {
-    const total = Math.min(length, most()) - 1;
-    onProgress({ loaded: Math.min(total, done.size - 1), total });
+    const room = most();
+    const total = Math.min(length, room) - 1;
+    onProgress({ loaded: Math.min(total, done.size - 1), total, room: room < length ? room : undefined });
   }
 
   async function work(): Promise<void> {

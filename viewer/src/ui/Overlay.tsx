@@ -15,10 +15,12 @@ export interface OverlayProps {
   readonly bare: boolean;
   /** What the pixel under the pointer holds. */
   readonly probed: Probed | null;
+  /** How many images of the stack are kept together, where not all are. */
+  readonly room: number | undefined;
 }
 
 export function Overlay(props: OverlayProps): JSX.Element {
-  const corners = createMemo(() => overlayCorners(props.view, props.stack, props.identity));
+  const corners = createMemo(() => overlayCorners(props.view, props.stack, props.identity, props.room));
   return (
     <div class="overlay" aria-hidden="true">
       <div class="corner top-left">

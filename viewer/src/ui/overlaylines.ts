@@ -25,8 +25,8 @@ export interface OverlayCorners {
   readonly bottomRight: readonly OverlayLine[];
 }
 
-/** Without an identity nothing tells the patient or the day. */
-export function overlayCorners(view: ShownView, stack: Stack, identity: Identity | null): OverlayCorners {
+/** Without an identity nothing tells the patient or the day. `room` is how many images are kept together, where not all are. */
+export function overlayCorners(view: ShownView, stack: Stack, identity: Identity | null, room?: number): OverlayCorners {
   const { frame, cut, slab, window, uptake, turned, over, straightened, isForming, coming, reduced } = view;
   const factor = suvFactor(uptake);
   const patient: readonly OverlayLine[] = identity
@@ -71,6 +71,7 @@ export function overlayCorners(view: ShownView, stack: Stack, identity: Identity
       ...(coming ? [{ words: t().overlay.coming(2 ** coming), strong: true, kind: "coming" }] : []),
       ...(reduced ? [{ words: reducedInWords(reduced), strong: true, kind: "reduced" }] : []),
       ...(over?.reduced ? [{ words: `${over.modality}: ${reducedInWords(over.reduced)}`, strong: true, kind: "reduced" }] : []),
+      ...(room && !cut ? [{ words: t().overlay.room(room, view.count), kind: "room" }] : []),
       ...(isForming ? [{ words: t().volume.forming, kind: "forming" }] : []),
       ...(straightened ? [{ words: t().volume.straightened(numberInWords(straightened, 1)), kind: "straightened" }] : []),
     ],

@@ -25,10 +25,11 @@ from gantry.archive.blobs.files import (
     write_durably,
 )
 from gantry.archive.disk import Disk, make_folders
+from gantry.archive.folder_versions import Skipped
 from gantry.archive.incoming import storage_error
 from gantry.archive.index_files import IndexFiles
 from gantry.archive.received import Journal
-from gantry.archive.reindex import Progress, Skipped, no_progress, reindex
+from gantry.archive.reindex import Progress, no_progress, reindex
 from gantry.errors import CallerError, Corrupt
 
 _WORKERS = 4

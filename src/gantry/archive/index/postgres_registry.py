@@ -79,9 +79,9 @@ class Registry:
             return self._of(connection, IN_USE)
 
     def make(self, state: str) -> str:
-        """The schema of the index in use, noted where there is none; or of a fresh one."""
+        """The schema of the index in that state, noted where there is none."""
         with self._changing() as connection:
-            if state == IN_USE and (known := self._of(connection, IN_USE)):
+            if known := self._of(connection, state):
                 return known
             row = connection.execute(
                 f"INSERT INTO {self._list} (schema, state) VALUES ('', %s) RETURNING n", (state,)

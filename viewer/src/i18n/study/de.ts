@@ -71,6 +71,7 @@ export const de: StudyMessages = {
     reduced: (what) => `Für dieses Gerät verkleinert: ${what}`,
     detail: (n) => `1/${n} der Auflösung`,
     images: (n) => `1 von ${n} Bildern`,
+    room: (n, of) => `Dieses Gerät hält ${n} von ${of} Bildern zugleich vor`,
     mean: (value) => `Mittel ${value}`,
     recovered: "Die Grafik dieses Geräts ist ausgefallen; das Bild wurde neu gezeichnet.",
   },

@@ -71,6 +71,7 @@ export const en = {
     reduced: (what: string) => `Reduced for this device: ${what}`,
     detail: (n: number) => `1/${n} of the detail`,
     images: (n: number) => `1 of ${n} images`,
+    room: (n: number, of: number) => `This device keeps ${n} of ${of} images at a time`,
     mean: (value: string) => `mean ${value}`,
     recovered: "The graphics gave up; the image was drawn anew.",
   },

@@ -71,6 +71,7 @@ export const es: StudyMessages = {
     reduced: (what) => `Reducido para este dispositivo: ${what}`,
     detail: (n) => `1/${n} del detalle`,
     images: (n) => `1 de cada ${n} imágenes`,
+    room: (n, of) => `Este dispositivo guarda ${n} de ${of} imágenes a la vez`,
     mean: (value) => `media ${value}`,
     recovered: "Los gráficos de este dispositivo fallaron; la imagen se volvió a dibujar.",
   },

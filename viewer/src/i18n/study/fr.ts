@@ -71,6 +71,7 @@ export const fr: StudyMessages = {
     reduced: (what) => `Réduit pour cet appareil : ${what}`,
     detail: (n) => `1/${n} du détail`,
     images: (n) => `1 image sur ${n}`,
+    room: (n, of) => `Cet appareil garde ${n} images sur ${of} à la fois`,
     mean: (value) => `moyenne ${value}`,
     recovered: "Le système graphique de cet appareil a lâché ; l’image a été redessinée.",
   },

@@ -71,6 +71,7 @@ export const ja: StudyMessages = {
     reduced: (what) => `この端末向けに縮小：${what}`,
     detail: (n) => `解像度 1/${n}`,
     images: (n) => `${n} 枚に 1 枚`,
+    room: (n, of) => `この端末が一度に保持するのは ${of} 枚中 ${n} 枚`,
     mean: (value) => `平均 ${value}`,
     recovered: "この端末のグラフィックスが停止したため、画像を描き直しました。",
   },

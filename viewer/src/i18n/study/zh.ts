@@ -71,6 +71,7 @@ export const zh: StudyMessages = {
     reduced: (what) => `已为本设备缩减：${what}`,
     detail: (n) => `1/${n} 的细节`,
     images: (n) => `每 ${n} 幅取 1 幅`,
+    room: (n, of) => `本设备同时保留 ${of} 幅图像中的 ${n} 幅`,
     mean: (value) => `均值 ${value}`,
     recovered: "本设备的图形系统曾失效；图像已重新绘制。",
   },
