@@ -1,9 +1,9 @@
 """Work on all objects, by whom: `python -m benchmarks.batch`.
 
-`gantry verify`, `reindex` and `export` of one archive of CT slices: by one process and by two of this machine,
-and by two workers of a dask cluster, each beside the threads of the command itself; an export beside `cp -r` of
-the same files as well. All share the cores of one machine. The files are in the page cache, which verify and
-export read past.
+`gantry verify`, `reindex` and `export` of one archive of CT slices: by one process and by two of this
+machine, and by two workers of a dask cluster, each beside the threads of the command itself; an export beside
+`cp -r` of the same files as well. All share the cores of one machine. The files are in the page cache, which
+verify and export read past.
 """
 
 from __future__ import annotations
