@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
@@ -95,6 +95,9 @@ class AllMoved:
 
     def map(self, name: str) -> Buffer:
         return self._disk.map(self._name(name))
+
+    def send_ahead(self, name: str, new: Callable[[], str | None]) -> None:
+        self._disk.send_ahead(self._name(name), new)
 
     def rename(self, old: str, new: str) -> None:
         self._disk.rename(self._name(old), self._name(new))

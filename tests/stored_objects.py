@@ -13,6 +13,7 @@ from pathlib import Path
 from dataset_bytes import explicit
 from gantry.archive.archive import Archive, Options
 from gantry.archive.clock import SimClock
+from gantry.archive.disk import Disk
 from gantry.archive.outcome import Outcome
 from gantry.archive.records import InstanceKey, Origin
 from gantry.archive.sim import SimDisk
@@ -123,11 +124,15 @@ class Simulation:
             self._archive = Archive.open(
                 self.folder,
                 self.options,
-                disk=self.disk,
+                disk=self.archive_disk(),
                 index_files=SimIndexFiles(self.folder, self.disk),
                 clock=self.clock,
             )
         return self._archive
+
+    def archive_disk(self) -> Disk:
+        """What the archive is opened on."""
+        return self.disk
 
     def store(self, data: bytes) -> Outcome:
         """Store one object."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -14,7 +18,10 @@ from buckets import allowed, bucket_url, credentials
 from cli.conftest import Gantry
 from gantry.archive.archive import Archive, Options
 from gantry.archive.blobs.bucket import Bucket
+from gantry.archive.places import Places
+from relay import relayed
 from serving import ROOT, dataset, part10
+from stored_objects import part10 as stored_part10
 from swift import SwiftServer
 
 INSTANCES = f"studies/{ROOT}.1/series/{ROOT}.1.1/instances"
@@ -74,6 +81,93 @@ def test_a_dry_run_tells_what_is_then_moved_and_brought_back(gantry: Gantry, dat
     assert (back.code, back.lines) == (0, [f"1 brought back ({size // 3:,} bytes)"])
     assert files_in(data) == 1
     assert len(list(Bucket.open(tier).walk("objects"))) == 2
+
+
+@pytest.mark.peer
+def test_the_bucket_is_named_by_an_option_as_by_the_setting(
+    gantry: Gantry, data: Path, tier: str, object_store: SwiftServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GANTRY_TIER")
+    assert gantry("tier", "--tier", tier, "--data", data, "--rule", "older=0d").code == 0
+    assert files_in(data) == 0
+    refused = gantry("verify", "--data", data)
+    assert refused.code == 2
+    assert "so the setting tier must name that bucket" in refused.err
+    assert gantry("verify", "--data", data, "--tier", tier).code == 0
+    with command.serving(
+        data.parent, "--tier", tier, data=data, GANTRY_RESERVE_BYTES="0", **credentials(object_store)
+    ) as server:
+        found = httpx.get(f"{server.web}/{INSTANCES}/{ROOT}.1.1.2/frames/1", trust_env=False, timeout=60)
+        assert found.status_code == 200
+    assert gantry("tier", "--tier", tier, "--data", data, "--back").code == 0
+    assert files_in(data) == 3
+
+
+@pytest.mark.peer
+@pytest.mark.slow
+@pytest.mark.parametrize("back", [False, True], ids=["away", "back"])
+def test_n04_kill_9_in_the_middle_of_moving_loses_nothing(
+    back: bool, gantry: Gantry, tmp_path: Path, tier: str, object_store: SwiftServer
+) -> None:
+    """Killed again and again, a few requests later each time, until one move comes to its end."""
+    data = tmp_path / "data"
+    with Archive.open(data, Options(reserve_bytes=0)) as archive:
+        sent = {number: part10(dataset(number)) for number in range(1, 21)}
+        sent[21] = stored_part10(9, 1, 1, pixels=bytes(range(256)) * (10 << 12))
+        for content in sent.values():
+            archive.store([content])
+    if back:
+        assert gantry("tier", "--data", data, "--rule", "older=0d").code == 0
+    words = ["--back"] if back else ["--rule", "older=0d"]
+    kills = 0
+    with relayed(object_store.endpoint) as relay:
+        slow = tier.replace(quote(object_store.endpoint, safe=""), quote(relay.address, safe=""))
+        settings = {"GANTRY_RESERVE_BYTES": "0", "GANTRY_TIER": slow, **credentials(object_store)}
+        for requests in itertools.count(4, 7):
+            relay.requests.clear()
+            process = command.start(tmp_path, "tier", "--data", data, *words, **settings)
+            while len(relay.requests) < requests and process.returncode is None:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.005)
+            process.kill()
+            process.communicate()
+            assert process.returncode in (0, -9)
+            with Places(data, tier=tier).open(Options(reserve_bytes=0)) as archive:
+                held = [archive.read(location, check=True) for location in archive.locate()]
+                assert sorted(held) == sorted(sent.values())
+                assert archive.verify().findings == ()
+            if process.returncode == 0:
+                break
+            kills += 1
+    assert kills > 3
+    assert files_in(data) == (21 if back else 0)
+    notes = 0 if back else 21
+    told = gantry("tier", "--data", data, "--rule", "older=9999d", "--dry-run", "--json")
+    assert told.code == 0
+    assert gantry("tier", "--data", data, "--rule", "older=9999d").code == 0
+    assert len(list(Bucket.open(tier).walk("objects"))) == notes
+    assert len(list(Bucket.open(tier).walk("blocks"))) == notes // 21
+    assert gantry("verify", "--data", data).code == 0
+
+
+@pytest.mark.peer
+def test_what_a_crash_left_in_the_bucket_is_told_and_then_removed(
+    gantry: Gantry, data: Path, tier: str
+) -> None:
+    with Places(data, tier=tier).open(Options(reserve_bytes=0)) as archive:
+        for location in archive.locate():
+            Bucket.open(tier).put(location.path, archive.read(location))
+    told = gantry("tier", "--data", data, "--rule", "older=9999d", "--dry-run", "--json")
+    assert told.json[-1]["objects"] == {"would be removed from the bucket": 3}
+    assert len(list(Bucket.open(tier).walk("objects"))) == 3
+    done = gantry("tier", "--data", data, "--rule", "older=9999d")
+    assert done.code == 0
+    assert "3 removed from the bucket" in done.lines[-1]
+    assert list(Bucket.open(tier).walk("objects")) == []
+    Bucket.open(tier).put("objects/00/1.2/1.3/1.4.dcm", b"what nobody knows")
+    unknown = gantry("tier", "--data", data, "--rule", "older=9999d")
+    assert unknown.code == 1
+    assert "1 kept in the bucket without a note" in unknown.lines[-1]
 
 
 @pytest.mark.peer

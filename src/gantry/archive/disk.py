@@ -23,7 +23,8 @@ import fcntl
 import mmap
 import os
 import stat
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -118,6 +119,12 @@ class Disk(Protocol):
     def map(self, name: str) -> Buffer:
         """The whole file as a buffer that need not be read at once; give it back with `unmap`."""
 
+    def send_ahead(self, name: str, new: Callable[[], str | None]) -> None:
+        """Do what a later `rename` or `replace` of a file to `new` would take long for; unlinking ends it.
+
+        `new` is asked where that saves anything, and may not know. Nobody sees anything of it before.
+        """
+
     def rename(self, old: str, new: str) -> None:
         """Give a file another name; FileExistsError, and nothing done, if that name is taken."""
 
@@ -162,6 +169,25 @@ class Disk(Protocol):
 
     def close(self) -> None:
         """Let go of what the disk holds open; nothing may be asked of it any more."""
+
+
+class NotingDisk(Disk, Protocol):
+    """A disk on which a note can stand in place of a file.
+
+    A note is a name, to be made durable as such, and a short text. To what reads files it is not there.
+    """
+
+    def note(self, name: str) -> str | None:
+        """The text of a note; None for a file, or nothing."""
+
+    def write_note(self, name: str, text: str) -> None:
+        """A new note; FileExistsError if the name is taken."""
+
+    def used_s(self, name: str) -> float:
+        """When a file was read last, in seconds since 1970, as far as the disk notes it."""
+
+    def set_modified(self, name: str, modified_ns: int) -> None:
+        """Say that the content of a file changed last at a time, and that it was read just now."""
 
 
 def padded(size: int) -> int:
@@ -429,6 +455,9 @@ class OsDisk:
         finally:
             os.close(fd)
 
+    def send_ahead(self, name: str, new: Callable[[], str | None]) -> None:
+        """Nothing: a rename is short."""
+
     def rename(self, old: str, new: str) -> None:
         # The archive's lock keeps other writers out of the folder, so look-then-rename is safe, and
         # unlike link-then-unlink it works on every file system.
@@ -484,6 +513,23 @@ class OsDisk:
 
     def is_at_hand(self, name: str) -> bool:
         return True
+
+    # A symbolic link that leads nowhere: made, renamed and removed in one step, and in no other's way
+
+    def note(self, name: str) -> str | None:
+        try:
+            return os.readlink(self._path(name))  # noqa: PTH115
+        except OSError:
+            return None
+
+    def write_note(self, name: str, text: str) -> None:
+        os.symlink(text, self._path(name))  # noqa: PTH211
+
+    def used_s(self, name: str) -> float:
+        return os.stat(self._path(name)).st_atime  # noqa: PTH116
+
+    def set_modified(self, name: str, modified_ns: int) -> None:
+        os.utime(self._path(name), ns=(time.time_ns(), modified_ns))
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -149,6 +149,7 @@ class Scrubber:
         try:
             if not self._staged(location, str(offer), staged):
                 return False
+            self._disk.send_ahead(staged, lambda: location.path)
             with self._committer.alone():
                 if not self._committer.expects(location):
                     self._disk.unlink(staged)

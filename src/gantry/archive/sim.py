@@ -20,7 +20,7 @@ import errno as errno_module
 import os
 import random
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +51,8 @@ class _File:
     # After a failed sync what is read is no longer what is on the disk
     poisoned: bool = False
     modified_ns: int = 0
+    # Of what is no file, but a note in place of one
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -213,6 +215,9 @@ class SimDisk:
         with self.call(f"map {name}"):
             return bytes(self._file(name).data)
 
+    def send_ahead(self, name: str, new: Callable[[], str | None]) -> None:
+        """Nothing: a rename is short."""
+
     def rename(self, old: str, new: str) -> None:
         with self.call(f"rename {old} {new}"):
             folder, leaf = self._place(new)
@@ -235,7 +240,7 @@ class SimDisk:
 
     def unlink(self, name: str) -> None:
         with self.call(f"unlink {name}"):
-            file = self._file(name)
+            file = self._file_or_note(name)
             folder, leaf = self._place(name)
             folder.put(leaf, None)
             self._used -= len(file.data)
@@ -279,6 +284,27 @@ class SimDisk:
     def walk(self, name: str) -> list[str]:
         return walked(self, name)
 
+    def note(self, name: str) -> str | None:
+        with self.call(f"note {name}"):
+            try:
+                return self._file_or_note(name).note or None
+            except OSError:
+                return None
+
+    def write_note(self, name: str, text: str) -> None:
+        with self.call(f"write_note {name}"):
+            folder, leaf = self._place(name)
+            if leaf in folder.names:
+                raise FileExistsError(errno_module.EEXIST, "exists", name)
+            folder.put(leaf, _File(modified_ns=self._tick(), note=text))
+
+    def used_s(self, name: str) -> float:
+        return self.stat(name).modified_ns / 1e9
+
+    def set_modified(self, name: str, modified_ns: int) -> None:
+        with self.call(f"set_modified {name}"):
+            self._file(name).modified_ns = modified_ns
+
     def free_space(self) -> int:
         with self.call("free_space"):
             return max(0, self.capacity - self._used)
@@ -321,6 +347,12 @@ class SimDisk:
         return node
 
     def _file(self, name: str) -> _File:
+        file = self._file_or_note(name)
+        if file.note:
+            raise FileNotFoundError(errno_module.ENOENT, "a note that leads nowhere", name)
+        return file
+
+    def _file_or_note(self, name: str) -> _File:
         node = self._node(name)
         if not isinstance(node, _File):
             raise IsADirectoryError(errno_module.EISDIR, "a folder", name)
@@ -331,7 +363,7 @@ class SimDisk:
         return self._folder(above), leaf
 
     def _move(self, old: str, new: str) -> None:
-        file = self._file(old)
+        file = self._file_or_note(old)
         source, old_leaf = self._place(old)
         target, new_leaf = self._place(new)
         source.put(old_leaf, None)
@@ -401,7 +433,7 @@ class SimDisk:
 
     def _surviving_file(self, file: _File) -> _File:
         data = self._survived(file)
-        return _File(data=data, durable=bytes(data), modified_ns=file.modified_ns)
+        return _File(data=data, durable=bytes(data), modified_ns=file.modified_ns, note=file.note)
 
     def _survived(self, file: _File) -> bytearray:
         data = bytearray(file.durable)

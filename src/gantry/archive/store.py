@@ -76,10 +76,9 @@ class Keeper:
 
         Refused as a conflict where that is not current any more. Blocks until durable.
         """
-        prepared = self.prepare(incoming)
+        prepared = self.prepare(incoming, replaces=number)
         if not isinstance(prepared, Arrival):
             return prepared
-        prepared.replaces = number
         return self.committer.commit([prepared])[0]
 
     def keep_many(self, incoming: Sequence[Incoming]) -> list[Outcome]:
@@ -92,17 +91,18 @@ class Keeper:
             for one in incoming:
                 one.abort()
 
-    def prepare(self, incoming: Incoming) -> Arrival | Outcome:
+    def prepare(self, incoming: Incoming, *, replaces: int | None = None) -> Arrival | Outcome:
         """Check one arrival, ready to be committed; else what became of it.
 
-        The bytes of a large one are durable then, a small one's are still in memory.
+        The bytes of a large one are durable then, and mostly where they belong; a small one's are still in
+        memory. `replaces` as in `Arrival`.
         """
         try:
             content = incoming.content()
         except OSError as error:
             return refusal_for(error)
         try:
-            return self._prepare(incoming, content)
+            return self._prepare(incoming, content, replaces)
         except Unfit as unfit:
             return unfit.refusal
         except SyncFailed as error:
@@ -125,7 +125,7 @@ class Keeper:
             return Refused(Reason.STORAGE, f"{Reason.STORAGE.value} ({error.strerror})")
         return self.committer.commit([Arrival(record.placed(path, record.received_at), None)])[0]
 
-    def _prepare(self, incoming: Incoming, content: Buffer) -> Arrival | Outcome:
+    def _prepare(self, incoming: Incoming, content: Buffer, replaces: int | None) -> Arrival | Outcome:
         with opened(self.disk, incoming.name, content, incoming.dataset_sha256) as found:
             found.check(incoming.expectation)
             if not incoming.is_spooled:
@@ -143,8 +143,9 @@ class Keeper:
                 incoming.settle()
                 record = found.digested(record)
         if incoming.is_spooled:
-            return Arrival(record, incoming.name)
-        return Arrival(record, None, incoming.take_block(), unknown_at)
+            self.committer.send_ahead(incoming.name, record, replaces=replaces is not None)
+            return Arrival(record, incoming.name, replaces=replaces)
+        return Arrival(record, None, incoming.take_block(), unknown_at, replaces=replaces)
 
 
 @dataclass(frozen=True, slots=True)

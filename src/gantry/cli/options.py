@@ -45,6 +45,13 @@ store_option = click.option(
     callback=_remember,
     expose_value=False,
 )
+tier_option = click.option(
+    "--tier",
+    metavar="URL",
+    help="Second bucket, of objects that tier_rules move out of the folder.",
+    callback=_remember,
+    expose_value=False,
+)
 peer_option = click.option(
     "-p",
     "--peer",
@@ -56,7 +63,7 @@ peer_option = click.option(
 
 def archive_options(command: _F) -> _F:
     """Options of a command that works on our archive."""
-    return data_option(store_option(index_option(config_option(json_option(command)))))
+    return data_option(tier_option(store_option(index_option(config_option(json_option(command))))))
 
 
 def network_options(command: _F) -> _F:
@@ -71,6 +78,6 @@ def settings_from(config_file: Path | None = None, **arguments: Any) -> Resolved
 
     context = click.get_current_context(silent=True)
     if context is not None:
-        for name in ("index", "store"):
+        for name in ("index", "store", "tier"):
             arguments.setdefault(name, context.meta.get(f"gantry.{name}"))
     return resolve(arguments, config_file=config_file)

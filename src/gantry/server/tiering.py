@@ -47,7 +47,8 @@ class MovingToTier:
         """Hold all that is kept against the rules; whether that came to its end."""
         work = Tiering(self.archive, stopped=self._stop.is_set)
         try:
-            done = work.move(self.rules)
+            work.move(self.rules)
+            done = work.sweep()
         except (StorageError, OSError) as error:
             log.warning("moving objects to the second store was broken off, and goes on later: %s", error)
             return False

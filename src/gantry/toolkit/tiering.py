@@ -10,11 +10,13 @@ from itertools import islice
 
 from gantry.archive.archive import Archive
 from gantry.archive.records import Location
-from gantry.archive.tiers import AT_ONCE, PASSING, Tiers
+from gantry.archive.tiers import AT_ONCE, PASSING, SWEPT_AT_ONCE, Tiers
 from gantry.errors import CallerError, ReadOnly, StorageError, Unreachable
 from gantry.settings import TierRule
 
 MOVED, WOULD, LEFT, BACK = "moved", "would be moved", "left for now", "brought back"
+SWEPT, WOULD_SWEEP = "removed from the bucket", "would be removed from the bucket"
+KEPT = "kept in the bucket without a note"
 _FAILED = "failed"
 _MODALITY = 0x00080060
 _SERIES_REMEMBERED = 10_000
@@ -96,28 +98,69 @@ class Tiering:
                 self._note([location], [BACK], [""])
         return self.sum
 
+    def sweep(self, rules: Sequence[TierRule] = (), *, dry_run: bool = False) -> Sum:
+        """Remove from the bucket what moves that were broken off have left there, or only tell.
+
+        What may be needed stays, and is told of. With `dry_run`, not told is what `rules` would move anew.
+        Raises StorageError.
+        """
+        left = set(self._tiers.left_behind())
+        needless: list[Location] = []
+        for location in self._locations() if left else ():
+            if location.path not in left:
+                continue
+            left.remove(location.path)
+            if dry_run and not location.made_from and self._is_fit(rules, location):
+                continue
+            why = self._tiers.why_needed(location)
+            if why:
+                self._note([location], [KEPT], [why])
+            else:
+                needless.append(location)
+        if self.stopped():
+            return self.sum
+        for path in sorted(left):
+            _log.warning("the bucket has %s, which neither the folder nor the index knows: it stays", path)
+            self.sum.note(KEPT, 0)
+        if not dry_run:
+            for at in range(0, len(needless), SWEPT_AT_ONCE):
+                self._tiers.remove([one.path for one in needless[at : at + SWEPT_AT_ONCE]])
+            self._tiers.end_sweep()
+        for location in needless:
+            why = "it was let go" if location.made_from else "the folder has it"
+            self._note([location], [WOULD_SWEEP if dry_run else SWEPT], [why])
+        return self.sum
+
     @property
     def _tiers(self) -> Tiers:
         if self.archive.tiers is None:
             raise CallerError('there is no second store: set tier = "s3://BUCKET" in the settings')
         return self.archive.tiers
 
-    def _files(self) -> Iterator[Location]:
-        """Every version whose bytes are the archive's own, as far as they are not known to be damaged."""
+    def _locations(self) -> Iterator[Location]:
+        """Every version that is an object, until somebody stops."""
         for row in self.archive.index.all_versions():
             if self.stopped():
                 return
-            location = row.location
-            if location is None or location.made_from or location.path.startswith("/"):
+            if row.location is not None:
+                yield row.location
+
+    def _files(self) -> Iterator[Location]:
+        """Every version whose bytes are the archive's own, as far as they are not known to be damaged."""
+        for location in self._locations():
+            if location.made_from or location.path.startswith("/"):
                 continue
             if location.path not in self.archive.damaged():
                 yield location
 
     def _fitting(self, rules: Sequence[TierRule]) -> Iterator[Location]:
-        now = datetime.now(UTC)
         for location in self._files():
-            if not self._tiers.is_moved(location) and any(self._fits(rule, location, now) for rule in rules):
+            if not self._tiers.is_moved(location) and self._is_fit(rules, location):
                 yield location
+
+    def _is_fit(self, rules: Sequence[TierRule], location: Location) -> bool:
+        now = datetime.now(UTC)
+        return any(self._fits(rule, location, now) for rule in rules)
 
     def _fits(self, rule: TierRule, location: Location, now: datetime) -> bool:
         if location.file_size < rule.larger_than_bytes:

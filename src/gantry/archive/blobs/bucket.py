@@ -3,7 +3,8 @@
 A put is durable and whole when it is answered, so there is nothing to be synced. Each object carries the
 SHA-256 of its bytes as an attribute, put there by who wrote it; whoever reads the whole object compares
 them, so that bytes that turned on the way or in the store are never taken for what was acknowledged. On the
-way in the signed request holds the same digest, and the store refuses what does not agree with it.
+way in the signed request holds the same digest, and the store refuses what does not agree with it. What is
+read of a part is held against the digests of its blocks (`block_digests`).
 """
 
 from __future__ import annotations
@@ -20,21 +21,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+from gantry.archive.blobs.block_digests import (
+    ATTRIBUTE,
+    BLOCK,
+    MOST_IN_ATTRIBUTE,
+    Digests,
+    Part,
+    beside,
+    turned,
+)
 from gantry.archive.blobs.files import AWAY
 from gantry.archive.disk import Buffer, FileStat
 from gantry.errors import SettingsError
 
 if TYPE_CHECKING:
+    from obstore import WritableFile
     from obstore.store import ObjectStore
 
-MULTIPART_BYTES = 8 << 20
+MULTIPART_BYTES = MOST_IN_ATTRIBUTE * BLOCK
 """From here on an object goes up in pieces of this size, several at once; smaller ones in one request."""
 _PIECES_AT_ONCE = 4
+_MOST_PIECES = 9_999
+"""Before the last one: stores take 10,000."""
 _RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
 """Who sends an object waits no longer than senders do; then it is refused and may be sent again."""
 _CLIENT = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
 _DIGEST = "sha256"
-_BLOCK = 1 << 20
 
 _log = logging.getLogger(__name__)
 
@@ -89,13 +101,12 @@ class Bucket:
         """Keep bytes under a name; FileExistsError, and nothing done, if it is taken, unless `replacing`."""
         import obstore
 
-        attributes = {_DIGEST: hashlib.sha256(data).hexdigest()}
         with _as_os_errors(name):
             obstore.put(
                 self.store,
                 name,
                 bytes(data),
-                attributes=attributes,
+                attributes=_attributes(Digests.of_bytes(data)),
                 mode="overwrite" if replacing else "create",
                 use_multipart=False,
             )
@@ -113,17 +124,25 @@ class Bucket:
             return
         if not replacing and self.exists(name):
             raise FileExistsError(errno.EEXIST, "an object has this name already", name)
-        attributes = {_DIGEST: _digest_of(file)}
+        digests = Digests.of_file(file)
+        self.put(beside(name), digests.beside, replacing=True)
         with _as_os_errors(name):
             obstore.put(
                 self.store,
                 name,
                 file,
-                attributes=attributes,
+                attributes=_attributes(digests),
                 use_multipart=True,
                 chunk_size=MULTIPART_BYTES,
                 max_concurrency=_PIECES_AT_ONCE,
             )
+
+    def send_ahead(self, name: str, file: Path) -> Upload:
+        """Send a file that goes up in pieces, so that little is left to be done when it is to have its name.
+
+        Nobody sees anything of it until then.
+        """
+        return Upload(self, name, file)
 
     def get(self, name: str) -> bytes:
         """All bytes of an object, which are those that were put. Raises OSError with EIO where they are
@@ -142,7 +161,7 @@ class Bucket:
         with _as_os_errors(name):
             answer = obstore.get(self.store, name)
             expected = str(answer.attributes.get(_DIGEST, ""))
-            stream = iter(answer.stream(min_chunk_size=_BLOCK))
+            stream = iter(answer.stream(min_chunk_size=BLOCK))
         digest, held = hashlib.sha256(), memoryview(b"")
         while True:
             with _as_os_errors(name):
@@ -154,12 +173,12 @@ class Bucket:
             held = memoryview(piece)
             digest.update(held)
         if check and expected and digest.hexdigest() != expected:
-            raise _turned(name)
+            raise turned(name)
         if held:
             yield held
 
-    def get_range(self, name: str, start: int, end: int) -> tuple[bytes, int]:
-        """Bytes from `start` up to `end`, fewer where the object ends, and the size of the object.
+    def get_range(self, name: str, start: int, end: int) -> Part:
+        """Bytes from `start` up to `end`, fewer where the object ends; of a `start` behind that, none.
 
         Where that is all of it, it is what was put. Raises OSError with EIO where it is not.
         """
@@ -172,11 +191,11 @@ class Bucket:
         except OSError as error:
             if error.errno != AWAY or start < (size := self.stat(name).size):
                 raise
-            return b"", size  # stores refuse a range that begins behind the end
+            return Part(b"", size)  # stores refuse a range that begins behind the end
         expected = str(answer.attributes.get(_DIGEST, ""))
         if len(data) == size and expected and hashlib.sha256(data).hexdigest() != expected:
-            raise _turned(name)
-        return data, size
+            raise turned(name)
+        return Part(data, size, expected, str(answer.attributes.get(ATTRIBUTE, "")))
 
     def stat(self, name: str) -> FileStat:
         """Size of an object, and when it was put."""
@@ -208,6 +227,11 @@ class Bucket:
         with suppress(FileNotFoundError), _as_os_errors(name):
             obstore.delete(self.store, name)
 
+    def delete_with_digests(self, name: str) -> None:
+        """Remove an object, and what holds the digests of its blocks."""
+        self.delete(name)
+        self.delete(beside(name))
+
     def list_folder(self, prefix: str) -> Listed:
         """What lies directly under a prefix, without its ``/``."""
         import obstore
@@ -231,6 +255,82 @@ class Bucket:
             yield from (str(one["path"]) for one in page)
 
 
+class Upload:
+    """An object on its way into the bucket, nearly all of which is there; seen by nobody until `complete`.
+
+    Of an upload that is broken off the store keeps pieces, which no listing shows. Raises OSError.
+    """
+
+    def __init__(self, bucket: Bucket, name: str, file: Path) -> None:
+        import obstore
+
+        self.name = name
+        self._bucket = bucket
+        self._digests = Digests.of_file(file)
+        size = file.stat().st_size
+        # All pieces but the last are of one size, and the last has a byte for each of the others at most:
+        # it is what is sent when the upload is completed
+        pieces = min(size // MULTIPART_BYTES, _MOST_PIECES)
+        piece_bytes = (size - 1) // pieces
+        with _as_written(name):
+            self._writer: WritableFile = obstore.open_writer(
+                bucket.store,
+                name,
+                attributes=_attributes(self._digests),
+                buffer_size=piece_bytes,
+                # One after the other: so each write tells that the piece before is there
+                max_concurrency=1,
+            )
+        try:
+            with file.open("rb", buffering=0) as stream, _as_written(name):
+                for end in (pieces * piece_bytes, size):
+                    while block := stream.read(min(BLOCK, end - stream.tell())):
+                        self._writer.write(block)
+        except BaseException:
+            self.abort()
+            raise
+
+    def complete(self, *, replacing: bool = False) -> None:
+        """Give the object its name, unless that is taken: FileExistsError then, and it may be tried again.
+
+        With `replacing` it takes the place of what has the name.
+        """
+        if not replacing and self._bucket.exists(self.name):
+            raise FileExistsError(errno.EEXIST, "an object has this name already", self.name)
+        self._bucket.put(beside(self.name), self._digests.beside, replacing=True)
+        with _as_written(self.name):
+            self._writer.close()
+
+    def abort(self) -> None:
+        """Let go of what was sent."""
+        broken = OSError(errno.ECANCELED, "not wanted any more")
+        try:
+            with _as_written(self.name):
+                self._writer.__exit__(OSError, broken, None)
+        except OSError as error:
+            _log.warning("pieces of %s stay in the object store: %s", self.name, error.strerror)
+
+
+def _attributes(digests: Digests) -> dict[str, str]:
+    found = {_DIGEST: digests.whole.hex()}
+    if digests.attribute:
+        found[ATTRIBUTE] = digests.attribute
+    return found
+
+
+@contextmanager
+def _as_written(name: str) -> Iterator[None]:
+    """Errors of a file that is written to the store, which tells of them as a file does."""
+    try:
+        with _as_os_errors(name):
+            yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        _log.debug("the object store failed: %s", error)
+        raise OSError(AWAY, f"the object store fails ({_first_line(error)[:200]})", name) from error
+
+
 @contextmanager
 def _as_os_errors(name: str) -> Iterator[None]:
     from obstore import exceptions
@@ -249,17 +349,5 @@ def _as_os_errors(name: str) -> Iterator[None]:
         raise OSError(AWAY, f"the object store fails ({_first_line(error)[:200]})", name) from error
 
 
-def _turned(name: str) -> OSError:
-    return OSError(errno.EIO, "what the object store gives is not what was put there", name)
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _digest_of(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb", buffering=0) as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

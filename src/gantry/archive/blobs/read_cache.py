@@ -42,7 +42,7 @@ class ReadCache:
     def __init__(
         self, folder: Path, budget_bytes: int, free_space: Callable[[], int], reserve_bytes: int
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._budget = budget_bytes
         self._free_space = free_space
         self._reserve = reserve_bytes
@@ -110,8 +110,8 @@ class ReadCache:
                 self._remove((digest, block))
 
     def _fill(self, key: _Key, fetch: Fetch) -> _Key:
-        temporary = self._folder / f"{next(self._temporary)}.new"
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have emptied the cache
+        temporary = self.folder / f"{next(self._temporary)}.new"
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have emptied the cache
         try:
             with temporary.open("xb") as file:
                 key = (key[0], WHOLE) if fetch(file) else key
@@ -177,20 +177,20 @@ class ReadCache:
 
     def _place(self, key: _Key) -> Path:
         digest, block = key
-        return self._folder / digest[:2] / (digest if block == WHOLE else f"{digest}.{block}")
+        return self.folder / digest[:2] / (digest if block == WHOLE else f"{digest}.{block}")
 
     def _begin(self) -> None:
         """Go on with what is here, if it was put here since the machine started."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         boot = _boot()
-        mark = self._folder / _BOOT
+        mark = self.folder / _BOOT
         try:
             is_whole = bool(boot) and mark.read_text() == boot
         except FileNotFoundError:
             is_whole = False
         mark.unlink(missing_ok=True)
         found = []
-        for file in self._folder.rglob("*"):
+        for file in self.folder.rglob("*"):
             if file.is_dir():
                 continue
             digest, _, block = file.name.partition(".")

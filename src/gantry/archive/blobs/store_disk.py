@@ -26,14 +26,13 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from gantry.archive.beside import beside
-from gantry.archive.blobs.bucket import Bucket
+from gantry.archive.blobs.block_digests import BLOCK, Checks
+from gantry.archive.blobs.bucket import MULTIPART_BYTES, Bucket, Upload
 from gantry.archive.blobs.files import FOLDERS, OBJECTS, is_here
 from gantry.archive.blobs.owner import Owner, Shared
 from gantry.archive.blobs.read_cache import WHOLE, ReadCache
 from gantry.archive.disk import Buffer, FileStat, FolderEntry, LogFile, OpenFile, OsDisk, renamed_one_by_one
 
-BLOCK = 1 << 20
-"""What is fetched of a large object at least."""
 UPLOADS = 16
 """Objects that are put into the bucket at once: a store answers many as fast as one."""
 PUT_AGAIN_S = 10.0
@@ -54,7 +53,10 @@ class StoreDisk:
         self._owner = owner
         self._bucket = bucket
         self.cache = cache
+        self._checks = Checks(bucket.get)
         self._open: dict[str, _Appended] = {}
+        # Large objects that wait for their names, by where their bytes are here
+        self._ahead: dict[str, Upload] = {}
         self._uploads = ThreadPoolExecutor(UPLOADS, thread_name_prefix="gantry-store")
 
     def create(self, name: str) -> OpenFile:
@@ -114,6 +116,15 @@ class StoreDisk:
             return self._local.map(name)
         return self._from_cache(name, lambda path: self._local.map(str(path)))
 
+    def send_ahead(self, name: str, new: Callable[[], str | None]) -> None:
+        file = self._here(name)
+        if file.stat().st_size <= MULTIPART_BYTES:
+            return
+        path = new()
+        if path is not None:
+            self._require_owned()
+            self._ahead[name] = self._bucket.send_ahead(path, file)
+
     def rename(self, old: str, new: str) -> None:
         self._move(old, new, replacing=False)
 
@@ -127,11 +138,11 @@ class StoreDisk:
 
     def unlink(self, name: str) -> None:
         if is_here(name):
+            self._forget_ahead(name)
             self._local.unlink(name)
             return
         self._require_owned()
-        self._bucket.stat(name)
-        self._bucket.delete(name)
+        self._delete(name, self._bucket.stat(name).size)
         self._let_go_of(name)
 
     def make_folder(self, name: str) -> None:
@@ -183,6 +194,8 @@ class StoreDisk:
 
     def close(self) -> None:
         """Let go of the threads, and of the bucket."""
+        for name in list(self._ahead):
+            self._forget_ahead(name)
         self._uploads.shutdown()
         if self._owner is not None:
             self._owner.end()
@@ -211,13 +224,19 @@ class StoreDisk:
             if not replacing and self._bucket.exists(new):
                 raise FileExistsError(errno.EEXIST, "an object has this name already", new)
             self._bucket.copy(old, new)
-            self._bucket.delete(old)
+            self._bucket.delete_with_digests(old)
             self._let_go_of(old)
             self._let_go_of(new)
 
     def _put(self, old: str, new: str, *, replacing: bool) -> None:
         file = self._here(old)
-        self._bucket.put_file(new, file, replacing=replacing)
+        upload = self._ahead.get(old)
+        if upload is not None and upload.name == new:
+            upload.complete(replacing=replacing)
+            del self._ahead[old]
+        else:
+            self._forget_ahead(old)
+            self._bucket.put_file(new, file, replacing=replacing)
         self._let_go_of(new)
         if not new.startswith(f"{OBJECTS}/"):
             file.unlink()
@@ -237,8 +256,19 @@ class StoreDisk:
                 file.write([piece])
         finally:
             file.close()
-        self._bucket.delete(old)
+        self._bucket.delete_with_digests(old)
         self._let_go_of(old)
+
+    def _delete(self, name: str, size: int) -> None:
+        if size > MULTIPART_BYTES:
+            self._bucket.delete_with_digests(name)
+        else:
+            self._bucket.delete(name)
+
+    def _forget_ahead(self, name: str) -> None:
+        upload = self._ahead.pop(name, None)
+        if upload is not None:
+            upload.abort()
 
     def _let_go_of(self, name: str) -> None:
         self.cache.forget(name)
@@ -279,9 +309,11 @@ class StoreDisk:
         return True
 
     def _fetch_block(self, name: str, block: int, file: BinaryIO) -> bool:
-        data, size = self._bucket.get_range(name, block * BLOCK, (block + 1) * BLOCK)
-        file.write(data)
-        return len(data) == size
+        part = self._bucket.get_range(name, block * BLOCK, (block + 1) * BLOCK)
+        if not self._checks.is_told(name, block, part, small=MULTIPART_BYTES):
+            return self._fetch(name, file)
+        file.write(part.data)
+        return len(part.data) == part.size
 
     def _fetch_missing(self, name: str, first: int, end: int) -> None:
         """Blocks that are not here, with one request for those that lie side by side."""
@@ -294,10 +326,13 @@ class StoreDisk:
                 runs.append([block])
         for run in runs:
             if len(run) > 1:
-                data, _ = self._bucket.get_range(name, run[0] * BLOCK, (run[-1] + 1) * BLOCK)
-                view = memoryview(data)
+                part = self._bucket.get_range(name, run[0] * BLOCK, (run[-1] + 1) * BLOCK)
+                if not self._checks.is_told(name, run[0], part, small=MULTIPART_BYTES):
+                    self.cache.path(name, WHOLE, partial(self._fetch, name))
+                    return
+                view = memoryview(part.data)
                 for n, block in enumerate(run):
-                    if n * BLOCK < len(data):
+                    if n * BLOCK < len(part.data):
                         self.cache.keep(name, block, view[n * BLOCK : (n + 1) * BLOCK])
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import json
 import logging
-import os
 import re
 import time
 import uuid
@@ -24,15 +23,18 @@ from itertools import count
 from pathlib import Path
 from typing import TypeVar
 
+from gantry.archive.blobs.block_digests import beside
 from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.blobs.files import INCOMING, OBJECTS, sync_file, sync_folders, write_durably
 from gantry.archive.blobs.read_cache import ReadCache
 from gantry.archive.blobs.store_disk import StoreDisk
 from gantry.archive.disk import (
     Buffer,
+    Disk,
     FileStat,
     FolderEntry,
     LogFile,
+    NotingDisk,
     OpenFile,
     OsDisk,
     renamed_one_by_one,
@@ -55,11 +57,11 @@ _log = logging.getLogger(__name__)
 class TierDisk:
     """The folder `local`, and `bucket` for the bytes of objects that were moved; `cache` is of those."""
 
-    def __init__(self, local: OsDisk, bucket: Bucket, cache: ReadCache) -> None:
+    def __init__(self, local: NotingDisk, bucket: Bucket, cache: ReadCache) -> None:
         self._local = local
         self._bucket = bucket
         self.cache = cache
-        self._far = StoreDisk(local, bucket, cache)
+        self._far = StoreDisk(OsDisk(cache.folder), bucket, cache)
         self._given: dict[str, float] = {}
         self._names = count(1)
         self._is_claimed = False
@@ -75,7 +77,7 @@ class TierDisk:
 
         Raises OSError.
         """
-        return self._place(name).stat().st_atime
+        return self._local.used_s(name)
 
     def was_given(self, name: str) -> bool:
         """Whether somebody may be about to open the file by its path."""
@@ -124,7 +126,11 @@ class TierDisk:
 
         Nothing else changes until `turn_away`. Raises OSError.
         """
-        self._bucket.put_file(name, self._place(name), replacing=True)
+        path = self._local.real_path(name)
+        if path is None:
+            self._bucket.put(name, self._local.read(name), replacing=True)
+        else:
+            self._bucket.put_file(name, path, replacing=True)
         self.cache.forget(name)  # of bytes that had this name before
         return self._bucket.pieces(name)
 
@@ -134,9 +140,9 @@ class TierDisk:
         Raises OSError.
         """
         now = self._local.stat(name)
-        staged = self._place(self._temporary())
-        staged.symlink_to(f"in-tier:{now.size}:{now.modified_ns}")
-        staged.replace(self._place(name))
+        staged = self._temporary()
+        self._local.write_note(staged, f"in-tier:{now.size}:{now.modified_ns}")
+        self._local.replace(staged, name)
 
     def copy_back(self, name: str, *, check: bool = True) -> str:
         """Write the bytes of a moved object into a new file, durably but for its name, which is answered.
@@ -153,7 +159,7 @@ class TierDisk:
                 sync_file(file)
             finally:
                 file.close()
-            os.utime(self._place(staged), ns=(time.time_ns(), note.modified_ns))
+            self._local.set_modified(staged, note.modified_ns)
         except OSError:
             with suppress(OSError):  # the next start wipes it
                 self._local.unlink(staged)
@@ -173,9 +179,25 @@ class TierDisk:
         """Remove from the bucket what the folder, durably, does not speak of."""
         self.cache.forget(name)
         try:
-            self._bucket.delete(name)
+            self._bucket.delete_with_digests(name)
         except OSError as error:
             _log.warning("%s stays in the bucket, where nobody reads it: %s", name, error.strerror)
+
+    def unnoted(self) -> Iterator[str]:
+        """Names in the bucket of which the folder has no note. Raises OSError."""
+        for name in self._bucket.walk(OBJECTS):
+            if self._note(name) is None:
+                yield name
+
+    def is_in_bucket(self, name: str) -> bool:
+        """Whether the bucket has bytes under this name, noted or not. Raises OSError."""
+        return self._bucket.exists(name)
+
+    def drop_lone_digests(self) -> None:
+        """Remove the digests of blocks of objects that are not in the bucket. Raises OSError."""
+        for digests in self._bucket.walk(beside(OBJECTS)):
+            if not self._bucket.exists(digests.removeprefix(beside(""))):
+                self._bucket.delete(digests)
 
     def _noted(self, name: str) -> FileStat:
         note = self._note(name)
@@ -186,16 +208,8 @@ class TierDisk:
     def _note(self, name: str) -> FileStat | None:
         if not name.startswith(_BELOW):
             return None
-        try:
-            found = _NOTE.fullmatch(str(self._place(name).readlink()))
-        except OSError:
-            return None  # a file, or nothing
+        found = _NOTE.fullmatch(self._local.note(name) or "")
         return FileStat(int(found[1]), int(found[2])) if found else None
-
-    def _place(self, name: str) -> Path:
-        path = self._local.real_path(name)
-        assert path is not None
-        return path
 
     def _temporary(self) -> str:
         return f"{INCOMING}/tier-{next(self._names)}"
@@ -239,6 +253,9 @@ class TierDisk:
 
     def map(self, name: str) -> Buffer:
         return self._wherever(name, lambda: self._local.map(name), lambda: self._far.map(name))
+
+    def send_ahead(self, name: str, new: Callable[[], str | None]) -> None:
+        """Nothing: what is kept is kept in the folder first."""
 
     def rename(self, old: str, new: str) -> None:
         self._have_here(old)
@@ -336,7 +353,7 @@ def refuse_without_tier(local: OsDisk, url: str) -> None:
         )
 
 
-def _claim(local: OsDisk) -> dict[str, str]:
+def _claim(local: Disk) -> dict[str, str]:
     found: dict[str, str] = json.loads(local.read(CLAIM))
     return found
 

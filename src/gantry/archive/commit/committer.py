@@ -110,6 +110,11 @@ class Committer:
         return self._behind.acknowledged
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other nodes write to the same archive."""
+        return self._shared
+
+    @property
     def is_behind(self) -> bool:
         """Whether anything that was acknowledged waits for its file or its row."""
         return bool(self._behind)
@@ -156,6 +161,14 @@ class Committer:
         if current is None or current.deleted or not self._rows.is_whole(record, current):
             return None
         return unchanged(record, current.object_number)
+
+    def send_ahead(self, staged: str, record: ObjectRecord, *, replaces: bool) -> None:
+        """Do what can be done of keeping a large object before it is committed, while others are.
+
+        Whatever happens to it until then, it is only kept as what `commit` makes of it. Raises OSError,
+        StorageError.
+        """
+        self._disk.send_ahead(staged, lambda: self._writer.likely_path(record, replaces=replaces))
 
     # --- what is done --------------------------------------------------------------------------
 

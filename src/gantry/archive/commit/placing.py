@@ -31,6 +31,18 @@ class Placing:
         self._stamps = stamps
         self._policy = policy
 
+    def likely_path(self, record: ObjectRecord, *, replaces: bool) -> str | None:
+        """Which name `place` would give an object if nothing changed until then; None for none.
+
+        `replaces` tells that it is what is current in another form. Raises StorageError.
+        """
+        current = self._rows.index.lookup([record.key]).get(record.key)
+        if current is None or current.deleted or replaces:
+            return object_path(record.key, current.last_number + 1 if current is not None else 1)
+        if self._policy == "reject" or self._rows.is_whole(record, current):
+            return None
+        return object_path(record.key, current.last_number + 1, aside=self._policy == "first")
+
     def place(self, arrival: Arrival, batch: Batch) -> None:
         """Decide what becomes of one arrival, and which name it gets. Raises StorageError."""
         record = arrival.record

@@ -54,6 +54,10 @@ class Writer:
         self._placing = Placing(rows, stamps, policy)
         self._syncs = ThreadPoolExecutor(1, thread_name_prefix="gantry-sync")
 
+    def likely_path(self, record: ObjectRecord, *, replaces: bool) -> str | None:
+        """See `Placing.likely_path`."""
+        return self._placing.likely_path(record, replaces=replaces)
+
     def write(self, arrivals: Sequence[Arrival], *, is_logged: bool = False) -> None:
         """Give arrivals their files, rows and outcomes. What `is_logged` was answered before."""
         try:
