@@ -40,7 +40,7 @@ viewer: $(VENV)/.run-ready ## build the viewer again from its sources
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt --editable .
 
 debian: ## what the tests need from Debian
-	tools/debian.sh dcmtk dicom3tools libgdcm-tools chromium dcm2niix poppler-utils postgresql
+	tools/debian.sh dcmtk dicom3tools libgdcm-tools chromium dcm2niix poppler-utils pgbouncer postgresql
 
 $(VENV)/bin/python:
 	tools/venv.sh $(PYTHON) $(VENV)

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks import (
+    batch,
     codecs,
     convert,
     crowd,
@@ -197,7 +198,7 @@ def lines(run: Run) -> Iterator[Line]:
         yield from retrieve_lines(run, gantry, orthanc, sink, items[0].study_uid, len(items))
     yield from codecs.lines(["htj2k-rpcl"] if run.quick else codecs.CODECS)
     if not run.quick:
-        for measured in (crowd, index, nodes, viewer):
+        for measured in (crowd, index, nodes, batch, viewer):
             with tempfile.TemporaryDirectory(prefix="gantry-bench-", dir=_where()) as folder:
                 yield from measured.lines(Path(folder))
 

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -43,13 +45,47 @@ def programs() -> Path | None:
     return found[0] if found else None
 
 
+@contextmanager
+def pooler(server: PostgresServer, folder: Path, mode: str) -> Iterator[str]:
+    """The URL of a PgBouncer before a server, with its settings as they come but for how it shares sessions."""
+    program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
+    if program is None:
+        pytest.skip("PgBouncer is not installed")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder.mkdir()
+    users, settings = folder / "users.txt", folder / "pgbouncer.ini"
+    users.write_text('"gantry" ""\n')
+    settings.write_text(
+        f"[databases]\npostgres = host=127.0.0.1 port={server.port}\n[pgbouncer]\nauth_type = trust\n"
+        f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_file = {users}\n"
+        f"pool_mode = {mode}\n"
+    )
+    # It does not run as root, who alone may look into folders of tests
+    as_whom = ["--user", "postgres"] if os.getuid() == 0 else []
+    process = subprocess.Popen([program, *as_whom, str(settings)], stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + _START_S
+        while time.monotonic() < end and process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"postgresql://gantry@127.0.0.1:{port}/postgres"
+    finally:
+        process.terminate()
+        process.wait()
+
+
 class PostgresServer:
     """Runs until it is stopped; fsync is on, as in earnest.
 
     `also` is another address of this machine to listen on, for whom its network, like ``10.1.0.0/16``, is.
+    A server `of` another is its standby, without which that one commits nothing from then on.
     """
 
-    def __init__(self, also: str = "", network: str = "") -> None:
+    def __init__(self, also: str = "", network: str = "", of: PostgresServer | None = None) -> None:
         self._addresses = f"127.0.0.1,{also}" if also else "127.0.0.1"
         found = programs()
         if found is None:
@@ -66,10 +102,15 @@ class PostgresServer:
             except KeyError:
                 pytest.skip("PostgreSQL cannot be run by root, and there is no user postgres")
             os.chown(self._folder, owner.pw_uid, owner.pw_gid)
-        self._run(
-            "initdb", "-D", str(self._data), "-A", "trust", "-U", "gantry", "-E", "UTF8", "--no-instructions",
-            "--locale=C.UTF-8",
-        )  # fmt: skip
+        if of is None:
+            self._run(
+                "initdb", "-D", str(self._data), "-A", "trust", "-U", "gantry", "-E", "UTF8",
+                "--no-instructions", "--locale=C.UTF-8",
+            )  # fmt: skip
+        else:
+            self._run(
+                "pg_basebackup", "-D", str(self._data), "-d", of.url, "-R", "-X", "stream", "-c", "fast"
+            )
         if network:
             with (self._data / "pg_hba.conf").open("a") as allowed:
                 allowed.write(f"host all all {network} trust\n")
@@ -78,6 +119,22 @@ class PostgresServer:
             self.port: int = free.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
+        if of is not None:
+            of.tell("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+
+    def tell(self, *statements: str) -> None:
+        """Execute something."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def promote(self) -> None:
+        """Be the primary from now on, with nobody to wait for."""
+        self.tell(
+            "SELECT pg_promote()", "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()"
+        )
 
     @property
     def url(self) -> str:

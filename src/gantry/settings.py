@@ -338,6 +338,9 @@ class Settings:
         "",
         "OpenTelemetry collector that traces are sent to, http://HOST:4318 (OTLP over HTTP); empty for none.",
     )
+    trace_identifiers: bool = _setting(
+        False, "Name objects in traces, by UIDs and paths; without it nothing there leads to a patient."
+    )
     insecure_expose: bool = _setting(
         False, "Listen on other than loopback addresses although no users are configured."
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dataset_bytes import encapsulated, explicit, item
+from gantry.archive.acts import ActEntry, ActKind
 from gantry.archive.archive import Archive
 from gantry.archive.edits.model import EditKind, EditRefused, EditRequest, Patient, Target
 from gantry.archive.edits.rejection import CODES, KEY_OBJECT_SELECTION, rejected_by, rejection_of
@@ -460,7 +461,7 @@ def test_a_rejection_hides_and_leaves_a_note_that_says_what_and_why(
     assert {key.series_uid for key in keys(archive)} == {uid(1, 1), note.key.series_uid}
     assert isinstance(simulation.store(part10(1, 2, 1, pixels=PIXELS)), Unchanged)
     assert uid(1, 2) not in {key.series_uid for key in keys(archive)}
-    with pytest.raises(NotFound, match=rf"edit {done.row.number}"):
+    with pytest.raises(EditRefused, match=rf"edit {done.row.number}"):
         archive.restore(uid(1))
     archive.revert_edit(done.row.number, who="", why="all well", origin=SCANNER)
     assert contents(archive) == visible
@@ -481,8 +482,53 @@ def test_what_was_deleted_is_restored_and_both_stand_in_the_history(simulation: 
     assert len(keys(archive)) == 2
     archive.restore(uid(1))
     assert contents(archive) == visible
-    assert [row.kind for row in archive.edits(EditFilter(study_uid=uid(1)))] == ["restore", "delete"]
-    assert [row.objects for row in archive.edits()] == [2, 4]
+    assert [row.kind for row in archive.edits(EditFilter(study_uid=uid(1)))] == ["restore"] * 2 + ["delete"]
+    assert [row.objects for row in archive.edits()] == [2, 2, 4]
+
+
+def test_what_was_deleted_is_shown_again_when_it_is_sent_again_and_what_was_moved_is_not(
+    simulation: Simulation,
+) -> None:
+    archive = simulation.archive
+    deleted = archive.edit(asked("delete", Target(study=uid(1), series=(uid(1, 1),))), SCANNER).row.number
+    again = simulation.store(part10(1, 1, 1, pixels=PIXELS))
+    assert isinstance(again, Unchanged)
+    assert again.restored
+    assert {key.sop_uid for key in keys(archive)} >= {uid(1, 1, 1)}
+    with pytest.raises(EditRefused, match="came after"):
+        archive.revert_edit(deleted, who="", why="all", origin=SCANNER)
+    archive.revert_edit(deleted, who="", why="all", origin=SCANNER, force=True)
+    assert len(keys(archive)) == 4
+    archive.edit(
+        asked("split", Target(study=uid(1), series=(uid(1, 1),)), into=Target(study=uid(9))), SCANNER
+    )
+    again = simulation.store(part10(1, 1, 1, pixels=PIXELS))
+    assert isinstance(again, Unchanged)
+    assert not again.restored
+    assert {key.series_uid for key in keys(archive)} == {uid(1, 2)}
+
+
+def test_what_an_earlier_release_deleted_without_a_history_is_known_and_restored(
+    simulation: Simulation,
+) -> None:
+    archive = simulation.archive
+    visible = contents(archive)
+    former = [ActEntry(ActKind.DELETE, key, 2, archive._clock.now(), SCANNER) for key in keys(archive)]
+    with archive._committer.alone():
+        archive._committer.act(former)
+    assert (keys(archive), archive.edits()) == ([], [])
+    before = [archive.versions(entry.key) for entry in former]
+    archive.reindex()
+    assert [archive.versions(entry.key) for entry in former] == before
+    again = simulation.store(part10(1, 1, 1, pixels=PIXELS))
+    assert isinstance(again, Unchanged)
+    assert again.restored
+    archive.restore(uid(1), who="Ada", why="still needed")
+    assert contents(archive) == visible
+    assert [(row.kind, row.who, row.why, row.objects) for row in archive.edits()] == [
+        ("restore", "Ada", "still needed", 3)
+    ]
+    assert archive.verify().is_clean
 
 
 def test_an_edit_is_undone_and_undoing_it_is_undone(simulation: Simulation) -> None:

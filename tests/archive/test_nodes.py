@@ -115,7 +115,7 @@ def test_acts_of_all_nodes_have_numbers_of_their_own(node: Open) -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(act, range(4)))
     edits = nodes[1].edits()
-    assert len({edit.number for edit in edits}) == len(edits) == 8
+    assert len({edit.number for edit in edits}) == len(edits) == 3 * 8
     for archive in nodes:
         well(archive)
 

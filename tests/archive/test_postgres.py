@@ -31,7 +31,7 @@ from gantry.errors import Raced, SettingsError, StorageError, Unreachable
 from gantry.standard.query_keys import Level
 from gantry_process import start
 from index_records import element, record
-from postgres import PostgresServer, database_at
+from postgres import PostgresServer, database_at, pooler
 from stored_objects import SCANNER, key_of, part10, uid
 
 pytestmark = pytest.mark.peer
@@ -569,3 +569,20 @@ def test_a_server_says_that_its_index_is_away_and_goes_on_when_it_is_back(
         [sys.executable, "-m", "gantry", "config", "--index", url], capture_output=True, text=True, check=True
     )
     assert "postgresql://gantry:***@" in shown.stdout and "hunter2" not in shown.stdout
+
+
+def test_it_stands_behind_a_proxy_that_leaves_sessions_alone(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    schema = postgres.fresh_url().partition("?")[2]
+    with pooler(postgres, tmp_path / "proxy", "session") as address:
+        url = f"{address}?{schema}"
+        for day in (1, 2):  # the second finds sessions that the first has left
+            with opened(tmp_path / "data", url) as archive:
+                for instance in range(1, 6):
+                    assert isinstance(archive.store([part10(day, 1, instance)], SCANNER), Stored)
+                assert archive.stats().instances == 5 * day
+                assert archive.verify().is_clean
+                assert archive.reindex().versions == 5 * day
+    with opened(tmp_path / "data", f"{postgres.url}?{schema}") as archive:
+        assert archive.verify().is_clean and archive.stats().instances == 10

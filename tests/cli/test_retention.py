@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Gantry
+from command import Server
 from gantry.cli.exits import Exit
 from serving import ROOT, dataset, part10
 
@@ -62,6 +63,27 @@ def test_what_went_is_a_note_comes_back_and_does_not_go_twice(gantry: Gantry, da
     again = gantry("retention", "--data", data, *RULES, "--dry-run", "--json").json
     assert len(again) == 1
     assert gantry("verify", "--data", data).code == 0
+
+
+def test_beside_a_server_the_server_does_it_and_says_the_same(
+    gantry: Gantry, server: Server, data: Path, tmp_path: Path
+) -> None:
+    assert gantry("send", "--peer", server.web, *sorted((tmp_path / "given").iterdir())).code == 0
+    alone = gantry("retention", "--data", data, *RULES, "--dry-run", "--json").json
+    assert gantry("retention", "--data", server.data, *RULES, "--dry-run", "--json").json == alone
+    assert gantry("history", "--data", server.data).err == "0 edits\n"
+    went = gantry("retention", "--data", server.data, *RULES, "--who", "Ada")
+    assert [line.split()[-1] for line in went.lines[1:]] == [uid(1), uid(2)]
+    assert went.err.startswith("2 studies went, ")
+    rows = gantry("history", "--data", server.data, "--json").json
+    assert [(row["kind"], row["who"], row["why"], row["via"]) for row in rows] == [
+        ("reject", "Ada", "retention: go older=10y", "retention")
+    ] * 2
+    assert gantry("retention", "--data", server.data, *RULES).lines == []
+    assert gantry("revert", "--data", server.data, rows[0]["edit"], "--why", "asked for").code == 0
+    again = gantry("retention", "--data", server.data, *RULES, "--dry-run", "--json").json
+    assert len(again) == 1
+    assert gantry("retention", "--data", server.data, "--rule", "drop").code == Exit.USAGE
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ MANY_SCHEDULES = 3000
 SHARDS = 4
 HARMLESS = {EXTRA_FILE, EXTRA_ACT}
 IDLE_S, STALL_S = 20.0, 15.0
+ROOM_BYTES = 256 << 10
+"""More than the log holds, and its files' rows."""
 AFTERGLOW_S = 5.0
 """What the server had said before its end still arrives."""
 PATIENCE_S = 600.0
@@ -70,6 +72,8 @@ class Schedule:
             for _ in range(dice.randint(1, 3)):
                 self._round(simulation, dice, options)
                 simulation.disk.heal()
+                # What is in the log, and found the disk full, has its file as soon as there is room
+                simulation.disk.capacity += ROOM_BYTES
                 self._hold(simulation)
             self._agree(simulation, repair=self.seed % 3 == 0)
         return self.told

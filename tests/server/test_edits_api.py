@@ -169,6 +169,48 @@ def test_the_history_is_listed_shown_and_undone(web: WebServed) -> None:
     assert "came after" in again.json()["error"]
 
 
+def test_a_delete_of_dicomweb_stands_in_the_history_and_is_undone_there(web: WebServed) -> None:
+    assert web.http.delete(f"{WADO}?why=wrong%20patient&who=Ada").status_code == 204
+    (row,) = web.http.get(f"/api/edits?study={STUDY}").json()["edits"]
+    assert (row["kind"], row["why"], row["who"], row["via"]) == ("delete", "wrong patient", "Ada", "dicomweb")
+    one = web.http.get(f"/api/edits/{row['edit']}").json()
+    assert (one["objects"], one["patients"]) == (3, [{"id": "P1", "issuer": ""}])
+    assert {shown["result"] for shown in one["instances"]} == {"hidden"}
+    assert names(web) == ["Roe^Richard"]
+    assert undo(web, row["edit"]).status_code == 201
+    assert names(web) == ["Doe^Jane", "Roe^Richard"]
+    instance = f"{WADO}/series/{STUDY}.1/instances/{STUDY}.1.1"
+    assert web.http.delete(instance).status_code == 204
+    assert web.http.post(f"/api/restore/studies/{STUDY}").status_code == 200
+    found = web.http.get(f"/api/edits?study={STUDY}").json()["edits"]
+    assert [(row["kind"], row["why"]) for row in found[:2]] == [
+        ("restore", "no reason given"),
+        ("delete", "no reason given"),
+    ]
+    assert web.http.delete(f"{instance}?why={'x' * 2000}").status_code == 400
+    assert len(web.http.get(f"{WADO}/instances").json()) == 3
+
+
+def test_an_earlier_version_made_current_stands_in_the_history(web: WebServed) -> None:
+    made(web, "modify", {"study": STUDY}, changes={"PatientName": "Doe^John"})
+    place = {"study": STUDY, "series": [f"{STUDY}.1"], "instances": [f"{STUDY}.1.2"]}
+    tried = edit(web, "restore", place, version=1, dry=True).json()
+    assert [(one["before"], one["after"]) for one in tried["instances"]] == [
+        ({"study": STUDY, "series": f"{STUDY}.1", "instance": f"{STUDY}.1.2"},) * 2
+    ]
+    number = made(web, "restore", place, version=1)
+    (current,) = web.archive.locate(STUDY, f"{STUDY}.1", f"{STUDY}.1.2")
+    assert current.number == 1
+    assert edit(web, "restore", place, version=1).status_code == 409
+    assert edit(web, "restore", place, version=7).status_code == 404
+    assert edit(web, "restore", {"study": STUDY}, version=1).status_code == 400
+    assert edit(web, "delete", place, version=1).status_code == 400
+    assert undo(web, number).status_code == 201
+    (current,) = web.archive.locate(STUDY, f"{STUDY}.1", f"{STUDY}.1.2")
+    assert current.number == 2
+    assert web.archive.verify().is_clean
+
+
 def test_each_kind_of_edit_is_done_over_http(web: WebServed) -> None:
     p2 = {"patient": {"id": "P2"}}
     made(web, "merge", {"patient": {"id": "P1"}}, into=p2)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import httpx
+import pydicom
 import pytest
+from pydicom.uid import RLELossless
 
 from collector import Collector, TakenSpan, collecting
 from dcmtk import free_port
 from gantry.client import sync
+from gantry.client.objects import Outgoing
+from gantry.client.sending import result_for
 from gantry.client.sinks import MemorySink
 from gantry.dimse.events import Rejected
 from gantry.errors import ProtocolError, SettingsError
 from gantry.server.otlp import BATCH, MAX_WAITING, OtlpTraces
+from gantry.server.sub_operations import SubOperations
 from gantry.server.traces import outgoing_headers, part, traces_to, within
 from gantry.standard.query_keys import Level
 from gantry_process import Gantry, running, wait_until
@@ -100,6 +106,122 @@ def test_an_association_holds_its_requests_and_they_their_storing(tmp_path: Path
         assert span.ended_ns > span.began_ns
     assert {span.resource["service.name"] for span in collector.spans()} == {"gantry"}
     assert_tells_of_nobody(collector)
+
+
+def compressed(number: int) -> bytes:
+    """A file whose one frame is RLE Lossless, of which the peer asks for something else."""
+    image = pydicom.dcmread(BytesIO(part10(dataset(number, **PATIENT))))
+    image.compress(RLELossless, generate_instance_uid=False)
+    file = BytesIO()
+    image.save_as(file)
+    return file.getvalue()
+
+
+@pytest.mark.slow
+def test_sub_operations_and_decoding_are_told_within_what_asked_for_them(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        collecting() as collector,
+        running(tmp_path / "taker", reserve_bytes=0, aet="TAKER") as taker,
+        running(
+            tmp_path / "data",
+            traces=collector.url,
+            reserve_bytes=0,
+            peers=f"TAKER@127.0.0.1:{taker.dicom},AWAY@127.0.0.1:{port}",
+        ) as server,
+    ):
+        files = [compressed(1), part10(dataset(2, **PATIENT))]
+        assert [result.status for result in sync.store(server.peer, files)] == [0, 0]
+        keys = {"StudyInstanceUID": STUDY}
+        got = sync.get(server.peer, Level.STUDY, keys, MemorySink(), storage=CONTEXTS)
+        assert got.completed == 2
+        moved = sync.move(server.peer, Level.STUDY, keys, "TAKER")
+        assert moved.completed == 2
+        assert sync.move(server.peer, Level.STUDY, keys, "AWAY").failed == 2
+        with server.client() as http:
+            for number in (1, 2):
+                instance = f"/dicom-web/studies/{STUDY}/series/{SERIES}/instances/{SERIES}.{number}"
+                assert http.get(f"{instance}/frames/1/rendered").status_code == 200
+        server.stop()
+    getting = collector.one("C-GET")
+    to_taker, to_nobody = collector.spans("C-MOVE")
+    told = collector.spans("C-STORE sub-operation")
+    assert len(told) == 4
+    for parent in (getting, to_taker):
+        mine = [span for span in told if span.parent == parent.id]
+        assert [span.attributes for span in mine] == [{"dicom.status": "0000"}] * 2
+        for span in mine:
+            assert_lies_in(span, parent)
+            assert not span.failed
+            assert span.ended_ns <= parent.ended_ns
+    # Where nobody listens it never was an object's turn
+    assert to_nobody.failed
+    assert [(span.parent, span.failed) for span in collector.spans("connect")] == [
+        (to_taker.id, False),
+        (to_nobody.id, True),
+    ]
+    pictures = [span for span in collector.spans() if span.name.endswith("/rendered")]
+    decoded = {span.parent: span.attributes["gantry.transfer_syntax"] for span in collector.spans("decode")}
+    assert decoded == {
+        getting.id: "RLE Lossless",
+        pictures[0].id: "RLE Lossless",
+        pictures[1].id: "Explicit VR Little Endian",
+    }
+    assert_tells_of_nobody(collector)
+
+
+def test_a_sub_operation_without_an_answer_has_failed_and_a_cancelled_one_says_so() -> None:
+    def outgoing(number: int) -> Outgoing:
+        return Outgoing("1.2", f"{SERIES}.{number}", "1.2", 1, lambda: ())
+
+    lost, unread, cancelled = (outgoing(number) for number in (1, 2, 3))
+    with collecting() as collector:
+        traces = OtlpTraces(collector.url)
+        try:
+            span = traces.begin("C-MOVE", {})
+            spans = SubOperations(span)
+            spans.begin(lost)
+            spans.begin(cancelled)
+            spans.end(lost, result_for(lost, None, "Secret^Sally"))
+            spans.end(unread, result_for(unread, 0x0110, "cannot be read"))
+            spans.close()
+            span.end()
+        finally:
+            traces.close()
+    found = collector.spans("C-STORE sub-operation")
+    assert sorted((str(one.attributes.get("dicom.status", "")), one.failed) for one in found) == [
+        ("", True),
+        ("0110", True),
+        ("FE00", False),
+    ]
+    assert_tells_of_nobody(collector)
+
+
+@pytest.mark.slow
+def test_uids_are_told_where_the_settings_ask_for_them_and_nothing_else(tmp_path: Path) -> None:
+    with (
+        collecting() as collector,
+        running(tmp_path / "data", traces=collector.url, trace_identifiers=True, reserve_bytes=0) as server,
+    ):
+        assert [result.status for result in sync.store(server.peer, files(2))] == [0, 0]
+        got = sync.get(server.peer, Level.STUDY, {"StudyInstanceUID": STUDY}, MemorySink(), storage=CONTEXTS)
+        assert got.completed == 2
+        assert len(sync.find(server.peer, Level.STUDY, {"PatientID": "SEC-77"})) == 1
+        with server.client() as http:
+            assert http.get(f"/dicom-web/studies/{STUDY}/metadata?PatientID=SEC-77").status_code in (200, 400)
+            assert http.get("/dicom-web/studies?PatientName=Secret*").status_code == 200
+            assert http.get("/SEC-77").status_code == 404
+            get_frame_twice(http)
+        server.stop()
+    for name in ("C-STORE", "C-STORE sub-operation"):
+        told = [span.attributes["dicom.sop_instance_uid"] for span in collector.spans(name)]
+        assert told == [f"{SERIES}.1", f"{SERIES}.2"]
+    asked = collector.one("GET /dicom-web/studies/{study}/metadata")
+    assert asked.attributes["url.path"] == f"/dicom-web/studies/{STUDY}/metadata"
+    direct = next(span for span in collector.spans() if span.attributes.get("gantry.direct"))
+    assert str(direct.attributes["url.path"]).endswith(f"{SERIES}.1/frames/1")
+    for secret in (b"Secret", b"Sally", b"SEC-77"):
+        assert secret not in collector.octets
 
 
 @pytest.mark.slow

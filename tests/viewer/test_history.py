@@ -110,6 +110,41 @@ def test_an_edit_is_undone_after_its_reason_and_the_page_shows_what_is_now(page:
     assert [(row["kind"], row["why"]) for row in rows[:1]] == [("revert", "she was right")]
 
 
+def test_earlier_edits_come_by_key_and_are_told(page: Page, server: str) -> None:
+    from viewing import send
+
+    study = f"{ROOT}.8"
+    send(server, ct_image(np.zeros((16, 16), np.int16), study, 1, 1, PatientName="Poe^E"))
+    for n in range(65):
+        asked = {"kind": "modify", "target": {"study": study}, "why": f"why {n}"}
+        changed = {"changes": {"StudyDescription": f"text {n}"}}
+        assert httpx.post(f"{server}/api/edits", json=asked | changed).status_code == 201
+    page.go(f"{server}/studies/{study}")
+    page.wait_until("document.querySelector('.viewport canvas')")
+    history(page)
+    said = "document.querySelector('.history [role=status]').innerText"
+    for shown in (60, 65):
+        assert page.evaluate("document.querySelector('.history-more').innerText") == "Earlier edits"
+        page.evaluate("document.querySelector('.history-more').focus()")
+        page.key("Enter")
+        page.wait_until(f"{EDITS}.length === {shown}")
+        page.wait_until(f"{said} === '{shown} edits shown'")
+        first = page.evaluate("document.activeElement.querySelector('.edit-why').innerText")
+        assert first == f"why {65 - (30 if shown == 60 else 60) - 1}"
+        if shown == 60:
+            assert found(page) == []
+    assert page.evaluate("document.querySelector('.history-more')") is None
+    whys = page.evaluate(f"{EDITS}.map((one) => one.querySelector('.edit-why').innerText)")
+    assert whys == [f"why {n}" for n in reversed(range(65))]
+    page.screenshot(ARTIFACTS / "history-earlier.png")
+    # What is undone leaves all that was shown where it is
+    page.evaluate(f"{EDITS}[0].querySelector('header .button').click()")
+    page.wait_until("document.activeElement.matches('.edit-undo input')")
+    page.type("no")
+    page.key("Enter")
+    page.wait_until(f"{EDITS}.length === 66")
+
+
 def test_a_study_that_nobody_edited_says_so(page: Page, server: str) -> None:
     pixels = np.zeros((16, 16), np.int16)
     from viewing import send

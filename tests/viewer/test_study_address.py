@@ -57,6 +57,30 @@ def test_what_comes_along_is_what_the_page_asks_for(page: Page, server: str, fir
     assert series[1] not in link
 
 
+def test_a_study_that_was_read_opens_from_this_device(page: Page, server: str) -> None:
+    """The page, the picture and the frames; only whether the study is still as it was is asked, once."""
+    page.command("Network.setBypassServiceWorker", bypass=False)
+    with relayed(server) as relay:
+        # The first makes the worker, the second keeps the page, the third finds all of it
+        for _ in range(3):
+            relay.requests.clear()
+            page.go(f"{relay.address}/view/{STUDY}")
+            page.wait_until(f"({SLICE} ?? '').endsWith('/ {COUNT}')")
+            page.wait_until(NO_LONGER_LOADING)
+            page.wait_until(
+                "window.ready || (navigator.serviceWorker.ready.then(() => { window.ready = true; }), false)"
+            )
+            page.wait_until("localStorage.getItem('gantry.kept-series')")
+        asked = [request.partition("?")[0] for request in relay.requests]
+        assert asked.count(f"GET /view/{STUDY}") == 1, asked  # for the next time
+        assert asked.index(f"GET /dicom-web/studies/{STUDY}/series") >= 0
+        assert sum(one.endswith(f"/series/{STUDY}.2/metadata") for one in asked) == 1
+        assert not [one for one in asked if "/rendered" in one or "/assets/" in one]
+        # The first frame was asked for from its beginning on, and is no whole entry of the browser's cache
+        assert sum("/frames/" in one for one in asked) <= 1
+    page.command("Network.setBypassServiceWorker", bypass=True)
+
+
 @pytest.mark.parametrize("path", ["/view/abc", "/view/..%0d%0aX: y", "/view/1.2%22", "/studies/1.2/3"])
 def test_what_names_no_study_brings_nothing_along(server: str, path: str) -> None:
     with urlopen(server + path.replace(" ", "%20"), timeout=10) as answer:

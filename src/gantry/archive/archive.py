@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gantry.archive import delete as acts_on
 from gantry.archive.acts import ActEntry, last_count
 from gantry.archive.backup.listing import Point, point
 from gantry.archive.batch import Batch, in_threads
@@ -33,13 +32,22 @@ from gantry.archive.commit.rows import Committed
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.drafts import Drafts
 from gantry.archive.edits.editor import Editor
-from gantry.archive.edits.model import EditDone, EditRequest, Preview
+from gantry.archive.edits.following import Following
+from gantry.archive.edits.model import EditDone, EditKind, EditRequest, Preview, Target
 from gantry.archive.frames import StoredFrames
 from gantry.archive.incoming import Expectation, Incoming, storage_error
 from gantry.archive.index import AddEdit, Change, Conflict, EditFilter, EditRow, Index, IndexStats, VersionRow
 from gantry.archive.index.protocol import AddVersion, change_key
 from gantry.archive.index_files import IndexFiles, Lead, SqlIndexFiles
-from gantry.archive.let_go import Superseded, bring_back, finish, let_go, let_go_entry, remove_rest
+from gantry.archive.let_go import (
+    Superseded,
+    bring_back,
+    finish,
+    let_go,
+    let_go_entry,
+    remove_rest,
+    restore_version,
+)
 from gantry.archive.lock import FolderLock
 from gantry.archive.log import SEGMENT_BYTES
 from gantry.archive.open_object import OpenObject
@@ -63,6 +71,8 @@ _log = logging.getLogger(__name__)
 DEFAULT_RESERVE_BYTES = 512 << 20
 DEFAULT_OBJECT_LIMIT = 8 << 30
 NOBODY = Origin()
+NO_REASON = "no reason given"
+"""What the history says of a delete or a restore by a door that does not ask why."""
 EVERYTHING = EditFilter()
 _CHANGES_AT_ONCE = 1000
 _OURS_AT_MOST = 10_000
@@ -134,6 +144,7 @@ class Archive:
         )
         self._retriever = Retriever(disk, started.damage)
         self._editor = Editor(disk, self._committer, self._names, self._retriever, self._require_room)
+        self._following = Following(self.drafts, self.edits, self._editor.done)
         self._damage = started.damage
         self._damage_heard = ""
         # Versions that we kept ourselves and have not heard of yet
@@ -149,6 +160,7 @@ class Archive:
         self.tiers = Tiers(disk, self._committer) if isinstance(disk, TierDisk) else None
         """Moves objects to a second store and back, where there is one."""
         self._verifier = Verifier(disk, index_files, self._committer, self._journal, started.damage)
+        self._following.catch_up()
 
     @classmethod
     def open(
@@ -443,9 +455,12 @@ class Archive:
         series_uid: str | None = None,
         sop_uid: str | None = None,
         origin: Origin = NOBODY,
+        *,
+        who: str = "",
+        why: str = NO_REASON,
     ) -> tuple[InstanceKey, ...]:
-        """Hide a study, series or instance; reversible. Raises NotFound, ReadOnly, StorageError."""
-        return acts_on.delete(self._committer, study_uid, series_uid, sop_uid, origin)
+        """Hide a study, series or instance, as an edit; answers what was hidden. Raises as `edit`."""
+        return self._hidden_or_shown(EditKind.DELETE, (study_uid, series_uid, sop_uid), origin, who, why)
 
     def restore(
         self,
@@ -453,13 +468,31 @@ class Archive:
         series_uid: str | None = None,
         sop_uid: str | None = None,
         origin: Origin = NOBODY,
+        *,
+        version: int = 0,
+        who: str = "",
+        why: str = NO_REASON,
     ) -> tuple[InstanceKey, ...]:
-        """Show again what was deleted. Raises NotFound, ReadOnly, StorageError."""
-        return acts_on.restore(self._committer, study_uid, series_uid, sop_uid, origin)
+        """Show again what was deleted, or make object version `version` of an instance current, as an edit.
 
-    def restore_version(self, key: InstanceKey, number: int, origin: Origin = NOBODY) -> None:
-        """Make an earlier object version current again. Raises NotFound, ReadOnly, StorageError."""
-        acts_on.restore_version(self._committer, key, number, origin)
+        Answers what is shown. Raises as `edit`.
+        """
+        uids = study_uid, series_uid, sop_uid
+        return self._hidden_or_shown(EditKind.RESTORE, uids, origin, who, why, version)
+
+    def _hidden_or_shown(
+        self,
+        kind: EditKind,
+        uids: tuple[str, str | None, str | None],
+        origin: Origin,
+        who: str,
+        why: str,
+        version: int = 0,
+    ) -> tuple[InstanceKey, ...]:
+        study, series, sop = uids
+        target = Target(study=study, series=(series,) if series else (), instances=(sop,) if sop else ())
+        done = self.edit(EditRequest(kind, target, why, who, version=version), origin)
+        return tuple(entry.key for entry in done.act.entries)
 
     # --- edit ------------------------------------------------------------------------------------
 
@@ -471,7 +504,9 @@ class Archive:
         Raises EditRefused, DataSetError for values that cannot be written, NotFound, Corrupt, ReadOnly,
         OutOfSpace, StorageError.
         """
-        return self._editor.edit(request, origin, progress)
+        done = self._editor.edit(request, origin, progress)
+        self._following.after(done)
+        return done
 
     def reject_by(self, note: Location, codes: Container[str]) -> EditDone | None:
         """Hide what a note of rejection that came names; see `Editor.reject_by`."""
@@ -485,7 +520,9 @@ class Archive:
         self, number: int, *, who: str, why: str, origin: Origin = NOBODY, force: bool = False
     ) -> EditDone:
         """Undo an edit by another one; see `Editor.revert`. Raises as `edit`."""
-        return self._editor.revert(number, who, why, origin, force=force)
+        done = self._editor.revert(number, who, why, origin, force=force)
+        self._following.after(done)
+        return done
 
     def preview_revert(self, number: int, *, force: bool = False) -> Preview:
         """What undoing an edit would do. Raises as `edit`."""
@@ -532,6 +569,10 @@ class Archive:
     def let_go_entry(self, row: VersionRow) -> ActEntry:
         """What is needed to make a version again that was let go. Raises Corrupt, StorageError."""
         return let_go_entry(self._disk, row)
+
+    def restore_version(self, key: InstanceKey, number: int, origin: Origin = NOBODY) -> None:
+        """Make an earlier object version current again. Raises NotFound, ReadOnly, StorageError."""
+        restore_version(self._committer, key, number, origin)
 
     def bring_back(self, key: InstanceKey, number: int, data: bytes) -> None:
         """Take back the bytes of a version that was let go. Raises NotFound, Corrupt, StorageError."""

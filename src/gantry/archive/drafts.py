@@ -5,6 +5,7 @@
     drafts/<person>/<2 hex of sha256(study)>/<study>/00000001-20260101T120000Z.json    version 1, and its time
                                                     /00000002-20260101T120501Z-report.json  became a report
                                                     /reports/<hex>.json         which report a key stands for
+    drafts/.followed/00000007       all edits up to number 7 were followed
 
 A version is one file, made once, durable in bytes and name before `save` answers, so that a crash leaves the
 version before or the new one, whole. The newest is current. The archive does not look into a content, which
@@ -39,6 +40,7 @@ HOURLY_WITHIN: Final = timedelta(days=1)
 _VERSION = re.compile(r"(?P<number>[0-9]{8})-(?P<at>[0-9]{8}T[0-9]{6}Z)(?P<report>-report)?\.json", re.ASCII)
 _TIME = "%Y%m%dT%H%M%SZ"
 _FOLDERS_REMEMBERED = 65_536
+_FOLLOWED = f"{DRAFTS}/.followed"
 _PLAIN_PERSON = re.compile(r"[a-z0-9_-]{1,32}", re.ASCII)
 
 _Kept = TypeVar("_Kept")
@@ -127,6 +129,43 @@ class Drafts:
     def versions(self, person: str, study_uid: str) -> list[VersionNote]:
         """All versions that are kept, oldest first. Raises StorageError."""
         return self._notes(draft_folder(person, study_uid))
+
+    # --- when a study becomes another ------------------------------------------------------------
+
+    def folders_of_persons(self) -> list[str]:
+        """Names in `drafts/`, one for each person who ever had a draft. Raises StorageError."""
+        return [name for name in self._names_in(DRAFTS) if not name.startswith(".")]
+
+    def followed(self) -> int:
+        """The number of the last edit that drafts followed; 0 for none. Raises StorageError."""
+        return max((int(name) for name in self._names_in(_FOLLOWED) if name.isdecimal()), default=0)
+
+    def note_followed(self, number: int) -> None:
+        """Drafts have followed all edits up to this one. Raises OutOfSpace, ReadOnly, StorageError."""
+        name = f"{number:08}"
+        former = self._names_in(_FOLLOWED)
+        if name not in former:  # another node may have been here
+            self._write(f"{_FOLLOWED}/{name}", b"{}")
+        for one in former:
+            if one < name:
+                with suppress(OSError):  # the highest number counts
+                    self._disk.unlink(f"{_FOLLOWED}/{one}")
+
+    def _names_in(self, folder: str) -> list[str]:
+        try:
+            return [entry.name for entry in self._disk.list_folder(folder)]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise storage_error(error) from error
+
+    def person_of(self, name: str, study_uid: str) -> str | None:
+        """Whose draft of a study lies under this name in `drafts/`; None where there is none.
+
+        Raises Corrupt, StorageError.
+        """
+        notes = self._notes(f"{DRAFTS}/{name}/{_study_folder(study_uid)}")
+        return self.read(notes[-1]).person if notes else None
 
     def save(
         self, person: str, study_uid: str, content: bytes, *, after: int | None, report: str = ""
@@ -273,9 +312,13 @@ def kept_of(versions: Iterable[tuple[int, datetime]], now: datetime) -> set[int]
 
 def draft_folder(person: str, study_uid: str) -> str:
     """Where the versions of a person's draft lie."""
-    spread = hashlib.sha256(study_uid.encode("utf-8", "surrogateescape")).hexdigest()[:2]
     name = person if _PLAIN_PERSON.fullmatch(person) else uid_name(f"person {person}")
-    return f"{DRAFTS}/{name}/{spread}/{uid_name(study_uid)}"
+    return f"{DRAFTS}/{name}/{_study_folder(study_uid)}"
+
+
+def _study_folder(study_uid: str) -> str:
+    spread = hashlib.sha256(study_uid.encode("utf-8", "surrogateescape")).hexdigest()[:2]
+    return f"{spread}/{uid_name(study_uid)}"
 
 
 def _report_path(folder: str, key: str) -> str:

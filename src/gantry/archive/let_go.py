@@ -107,6 +107,26 @@ def bring_back(committer: Committer, disk: Disk, key: InstanceKey, number: int, 
         committer.index.apply([LetGo(key, number, 0)])
 
 
+def restore_version(committer: Committer, key: InstanceKey, number: int, origin: Origin) -> None:
+    """Make object version `number` of an instance current again: another form, and no edit.
+
+    Raises NotFound where there is no such object version, ReadOnly, StorageError.
+    """
+    with committer.alone():
+        versions = committer.index.versions(key)
+        found = next((r.location for r in versions if r.number == number and r.location is not None), None)
+        if found is None:
+            raise NotFound(f"the instance has no object as version {number}")
+        if found.made_from:
+            raise NotFound(
+                f"version {number} was let go, and must be made again from {found.made_from} first"
+            )
+        entry = ActEntry(
+            ActKind.RESTORE, key, versions[-1].number + 1, committer.stamp(), origin, restores=number
+        )
+        committer.act([entry])
+
+
 def let_go_entry(disk: Disk, row: VersionRow) -> ActEntry:
     """What an act says of a version that it let go. Raises Corrupt, StorageError."""
     try:

@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import logging
 from collections.abc import Callable, Container, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -116,8 +116,10 @@ def reindex(
 
 def versions_in_folder(disk: Disk, journal: Journal, only: Container[str] | None = None) -> Folder:
     """Look through objects, acts and journal, for what these files hold alone or for all. Raises OSError."""
-    folder = Folder(disk)
-    folder.look(journal, lambda entry: _is_there(disk, entry), only)
+    with ExitStack() as on_error:
+        folder = on_error.enter_context(Folder(disk))
+        folder.look(journal, lambda entry: _is_there(disk, entry), only)
+        on_error.pop_all()
     return folder
 
 

@@ -38,6 +38,7 @@ CODES = {"quality": "113001", "safety": "113037", "worklist": "113038", "retenti
 @click.option(
     "--code", type=click.Choice([*CODES, *CODES.values()]), default=None, help="For reject: the reason."
 )
+@click.option("--version", type=click.IntRange(min=1), help="For restore: this version of the one instance.")
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 @archive_options
 def command(
@@ -54,6 +55,7 @@ def command(
     into_issuer: str,
     into_study: str,
     code: str | None,
+    version: int | None,
     dry_run: bool,
     data: Path | None,
     config_file: Path | None,
@@ -73,7 +75,7 @@ def command(
     identifiers    PatientID, IssuerOfPatientID, AccessionNumber, StudyInstanceUID
     reject         hidden, with a note that says why (IHE IOCM)
     delete         hidden
-    restore        what was deleted is shown again
+    restore        what was deleted is shown again, or an earlier --version is current
 
     gantry edit modify --study 1.2.3 StudyDescription=Thorax --why 'was labelled Head'
     """
@@ -85,6 +87,7 @@ def command(
         "who": me() if who is None else who,
         "changes": parsed(changes),
         "code": CODES.get(code or "", code or ""),
+        "version": version or 0,
     }
     into = _target(into_patient, into_issuer, into_study, (), ())
     if into:

@@ -43,6 +43,7 @@ from gantry.server.qido import Searches
 from gantry.server.rendered import RenderedRetrievals
 from gantry.server.renderer import Renderer
 from gantry.server.reports_api import ReportDoor
+from gantry.server.retention_api import RetentionDoor
 from gantry.server.routes import Parameter, Route, RouteTable
 from gantry.server.stow import Admission, StoreDoor
 from gantry.server.studies_api import StudyList
@@ -177,7 +178,7 @@ def build_app(
         *_pictures(rendered),
         *_stores(StoreDoor(archive, policy, admission, read_picture), Uploads(archive, policy, admission)),
         *_deletions(Deletions(archive)),
-        *_edits(EditDoor(archive, policy)),
+        *_edits(EditDoor(archive, policy), RetentionDoor(archive, policy)),
         *_archive_api(archive, feed, Health(archive, dicom, scrub)),
         *_watching(Health(archive), MetricsDoor(archive, metrics)),
         *_measurements(drafts, ReportDoor(archive, policy, drafts)),
@@ -339,8 +340,14 @@ def _stores(store: StoreDoor, uploads: Uploads) -> list[Route]:
 def _deletions(acts: Deletions) -> list[Route]:
     tag = "Delete and restore"
     what = ((STUDY, "a study"), (SERIES, "a series"), (INSTANCE, "an object"))
+    words = (
+        Parameter("why", "The reason, which the history keeps."),
+        Parameter("who", "Who does it, for the history."),
+    )
     deletes = [
-        Route("DELETE", template, acts.delete, f"Hide {name}; reversible", tag, (), (), (), (204, 404, 503))
+        Route(
+            "DELETE", template, acts.delete, f"Hide {name}; reversible", tag, (), (), words, (204, 404, 503)
+        )
         for template, name in what
     ]
     version = (Parameter("version", "For an object: the version to make current.", "integer"),)
@@ -353,8 +360,8 @@ def _deletions(acts: Deletions) -> list[Route]:
             tag,
             (accept.JSON,),
             (),
-            version if template == INSTANCE else (),
-            (200, 404, 503),
+            (*version, *words) if template == INSTANCE else words,
+            (200, 404, 409, 503),
         )
         for template, name in what
     ]
@@ -370,7 +377,7 @@ def _deletions(acts: Deletions) -> list[Route]:
     return [*deletes, *restores, versions]
 
 
-def _edits(edits: EditDoor) -> list[Route]:
+def _edits(edits: EditDoor, retention: RetentionDoor) -> list[Route]:
     tag, json = "Edit, with a history", (accept.JSON,)
     dry = Parameter("dry_run", "true: only say which objects and attributes would change.", "boolean")
     force = Parameter("force", "true: go back also over what came later.", "boolean")
@@ -394,6 +401,10 @@ def _edits(edits: EditDoor) -> list[Route]:
         Route(
             "POST", "/api/edits/{edit}/revert", edits.revert, "Undo an edit, by another one", tag, json, json,
             (dry, force), (200, 201, *refused),
+        ),
+        Route(
+            "POST", "/api/retention", retention.expire, "Reject studies past their time, by rules", tag, json,
+            json, (dry,), (200, 400, 413, 415, 503),
         ),
     ]  # fmt: skip
 

@@ -22,12 +22,22 @@ from gantry.pixels.states.presented import Presented
 from gantry.pixels.transcode import FrameJob
 from gantry.pixels.video import VideoFrame
 from gantry.server.decoder_worker import LENGTHS, Reply, Request
+from gantry.server.traces import DECODE, part
+from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES
 
 StoredFrame = bytes | memoryview | VideoFrame
 """A frame as it is kept: its bytes, or which one it is of a video."""
 
 DEADLINE_S = 20.0
 _PIPE_BYTES = 1 << 20
+
+
+def syntax_name(request: Request) -> str:
+    """What the frame is kept in, in the standard's words and never in the object's own."""
+    if request.picture:
+        return request.picture
+    known = TRANSFER_SYNTAXES.get(request.syntax_uid)
+    return "unknown" if known is None else known.name
 
 
 class _Worker:
@@ -129,19 +139,22 @@ class Decoders:
         if isinstance(data, VideoFrame):
             request, data = replace(request, video=data), b""
         request.header.check_size()  # before any memory is taken for it
-        async with self._worker() as worker:
-            try:
-                async with asyncio.timeout(self._deadline_s):
-                    reply, payload = await worker.call(request, data)
-            except TimeoutError:
-                raise DataSetError(
-                    f"decoding took longer than {self._deadline_s:g} s and was ended"
-                ) from None
-            except (asyncio.IncompleteReadError, ConnectionError):
-                raise DataSetError("the decoder ended on this frame") from None
-        if reply.error:
-            raise DataSetError(reply.error, tag=reply.tag)
-        return reply, payload
+        with part(DECODE) as span:
+            if span is not None:
+                span.note("gantry.transfer_syntax", syntax_name(request))
+            async with self._worker() as worker:
+                try:
+                    async with asyncio.timeout(self._deadline_s):
+                        reply, payload = await worker.call(request, data)
+                except TimeoutError:
+                    raise DataSetError(
+                        f"decoding took longer than {self._deadline_s:g} s and was ended"
+                    ) from None
+                except (asyncio.IncompleteReadError, ConnectionError):
+                    raise DataSetError("the decoder ended on this frame") from None
+            if reply.error:
+                raise DataSetError(reply.error, tag=reply.tag)
+            return reply, payload
 
     @asynccontextmanager
     async def _worker(self) -> AsyncIterator[_Worker]:

@@ -1,19 +1,20 @@
 """Delete and bring back: studies, series, instances (PS3.18 10.8 has no DELETE; the paths are its own).
 
-A delete hides; nothing is erased. It is a version of each instance like any other, stands in the change
-feed, and is undone by `restore`.
+A delete hides; nothing is erased. It is an edit like any other: a version of each instance, in the change
+feed and in the history, undone by `restore` or by its number (`/api/edits`). `?why=` and `?who=` say more.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from gantry.archive.archive import Archive
+from gantry.archive.archive import NO_REASON, Archive
 from gantry.archive.records import InstanceKey, Origin
 from gantry.dicomweb.parameters import single, split_query, unsigned
 from gantry.dicomweb.paths import require_uid
 from gantry.errors import WebRequestError
 from gantry.server.http import Request, Response, json_response
+from gantry.server.persons import person_of
 
 
 def origin_of(request: Request) -> Origin:
@@ -33,7 +34,10 @@ class Deletions:
             require_uid(uid)
         study, series, sop = (*uids, None, None)[:3]
         assert study is not None
-        await asyncio.to_thread(self._archive.delete, study, series, sop, origin_of(request))
+        who, why = _words(request)
+        await asyncio.to_thread(
+            lambda: self._archive.delete(study, series, sop, origin_of(request), who=who, why=why)
+        )
         return Response(204)
 
     async def restore(self, request: Request, *uids: str) -> Response:
@@ -41,19 +45,18 @@ class Deletions:
         for uid in uids:
             require_uid(uid)
         text = single(split_query(request.query), "version")
-        if text is not None:
-            return await self._restore_version(request, uids, unsigned("version", text, maximum=1 << 31))
+        version = 0 if text is None else unsigned("version", text, maximum=1 << 31)
+        if text is not None and not version:
+            raise WebRequestError(404, "versions are numbered from 1")
         study, series, sop = (*uids, None, None)[:3]
         assert study is not None
-        keys = await asyncio.to_thread(self._archive.restore, study, series, sop, origin_of(request))
+        who, why = _words(request)
+        keys = await asyncio.to_thread(
+            lambda: self._archive.restore(
+                study, series, sop, origin_of(request), version=version, who=who, why=why
+            )
+        )
         return json_response({"restored": [_named(key) for key in keys]})
-
-    async def _restore_version(self, request: Request, uids: tuple[str, ...], number: int) -> Response:
-        if len(uids) != 3:
-            raise WebRequestError(400, "a version belongs to an instance: name study, series and instance")
-        key = InstanceKey(*uids)
-        await asyncio.to_thread(self._archive.restore_version, key, number, origin_of(request))
-        return json_response({"restored": [_named(key)]})
 
     async def versions(self, request: Request, study_uid: str, series_uid: str, sop_uid: str) -> Response:
         """All versions of an instance, oldest first."""
@@ -80,6 +83,12 @@ class Deletions:
                 for row in rows
             ]
         )
+
+
+def _words(request: Request) -> tuple[str, str]:
+    """Who does it, and why, as the history keeps it."""
+    pairs = split_query(request.query)
+    return single(pairs, "who") or person_of(request), single(pairs, "why") or NO_REASON
 
 
 def _named(key: InstanceKey) -> dict[str, str]:

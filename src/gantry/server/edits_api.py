@@ -65,7 +65,7 @@ class EditDoor:
 
     async def edit(self, request: Request) -> Response:
         """Do an edit. Answers 201; 200 for a dry run, which changes nothing."""
-        dry = _flag(request, "dry_run")
+        dry = flag(request, "dry_run")
         asked = _decoded(await read_json(request, self._policy), EditRequest)
         asked = msgspec.structs.replace(asked, who=asked.who or person_of(request))
         origin = origin_of(request)
@@ -77,7 +77,7 @@ class EditDoor:
 
     async def revert(self, request: Request, number: str) -> Response:
         """Undo an edit. Answers 201; 200 for a dry run, which changes nothing."""
-        dry, force = _flag(request, "dry_run"), _flag(request, "force")
+        dry, force = flag(request, "dry_run"), flag(request, "force")
         wanted = _number(number)
         asked = _decoded(await read_json(request, self._policy), RevertRequest)
         who, origin = asked.who or person_of(request), origin_of(request)
@@ -139,7 +139,8 @@ def origin_of(request: Request) -> Origin:
     return Origin(peer=request.peer, via="api")
 
 
-def _flag(request: Request, name: str) -> bool:
+def flag(request: Request, name: str) -> bool:
+    """A parameter that is true or false, false where it is absent. Raises WebRequestError 400."""
     text = single(split_query(request.query), name)
     if text not in (None, "true", "false"):
         raise WebRequestError(400, f"{name} is true or false")

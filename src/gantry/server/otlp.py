@@ -22,6 +22,7 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer, set_span_in_contex
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gantry import __version__
+from gantry.server.logs import escaped
 from gantry.server.traces import TRACEPARENT, Span, Value
 
 log = logging.getLogger("gantry.server.traces")
@@ -36,16 +37,19 @@ CLOSE_S: Final = 3.0
 """How long the end of the server waits for the last spans to be taken."""
 
 _MAX_WORDS = 200
+_MAX_IDENTIFIER = 512
+"""Characters; a path of ours with three UIDs has at most 300."""
 
 
 class OtlpSpan:
     """A span of the SDK, as `traces.Span`."""
 
-    __slots__ = ("_span", "_tracer")
+    __slots__ = ("_identifiers", "_span", "_tracer")
 
-    def __init__(self, tracer: Tracer, span: OtelSpan) -> None:
+    def __init__(self, tracer: Tracer, span: OtelSpan, *, identifiers: bool) -> None:
         self._tracer = tracer
         self._span = span
+        self._identifiers = identifiers
 
     @property
     def traceparent(self) -> str:
@@ -54,10 +58,15 @@ class OtlpSpan:
         return named.get(TRACEPARENT, "")
 
     def child(self, name: str) -> Span:
-        return OtlpSpan(self._tracer, self._tracer.start_span(name, set_span_in_context(self._span)))
+        span = self._tracer.start_span(name, set_span_in_context(self._span))
+        return OtlpSpan(self._tracer, span, identifiers=self._identifiers)
 
     def note(self, name: str, value: Value) -> None:
         self._span.set_attribute(name, value)
+
+    def identify(self, name: str, text: str) -> None:
+        if self._identifiers:
+            self._span.set_attribute(name, escaped(text[:_MAX_IDENTIFIER]))
 
     def end(self, *, name: str = "", failed: bool = False) -> None:
         if name:
@@ -68,9 +77,10 @@ class OtlpSpan:
 
 
 class OtlpTraces:
-    """Spans of one server, sent to the collector at `url`. `close` it."""
+    """Spans of one server, sent to the collector at `url`, with `identifiers` or without. `close` it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, identifiers: bool = False) -> None:
+        self._identifiers = identifiers
         _quiet_sdk()
         self._exporter = OTLPSpanExporter(endpoint=f"{url.rstrip('/')}/v1/traces")
         service = Resource.create({"service.name": "gantry", "service.version": __version__})
@@ -105,7 +115,7 @@ class OtlpTraces:
             attributes,
             start_time=began_ns,
         )
-        return OtlpSpan(self._tracer, span)
+        return OtlpSpan(self._tracer, span, identifiers=self._identifiers)
 
     def close(self) -> None:
         """Send what waits, as far as the collector takes it within `CLOSE_S`; blocks."""

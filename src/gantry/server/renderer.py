@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 from gantry.archive.archive import Archive
@@ -21,12 +22,13 @@ from gantry.pixels.display.pnm import PNM
 from gantry.pixels.image import ImageHeader, Rendering, Window
 from gantry.pixels.states.presented import Presented
 from gantry.server.decoder_worker import Request, answer
-from gantry.server.decoders import Decoders, StoredFrame
+from gantry.server.decoders import Decoders, StoredFrame, syntax_name
 from gantry.server.flights import Flights
 from gantry.server.images import Images
 from gantry.server.kept import Kept
 from gantry.server.renditions import Renditions
 from gantry.server.states import State, States
+from gantry.server.traces import DECODE, part
 from gantry.standard.transfer_syntaxes import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN, is_video
 
 CACHE_BYTES = 64 << 20
@@ -88,7 +90,9 @@ class Renderer:
     async def plain(self, location: Location, frame: int, asked: RenderingParameters, side: int) -> bytes:
         """The picture as PNM, no side longer than `side`; not kept. Raises as `picture`."""
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, self._plain, location, frame, asked, side)
+        found = await loop.run_in_executor(
+            self._threads, copy_context().run, self._plain, location, frame, asked, side
+        )
         if isinstance(found, bytes):
             return found
         data, header, wanted = found
@@ -109,9 +113,13 @@ class Renderer:
     def _made_here(self, location: Location, frame: int, header: ImageHeader, wanted: Rendering) -> bytes:
         """The picture of a frame that needs no guard."""
         request = Request(location.transfer_syntax_uid, header, wanted)
-        reply, picture = answer(request, self.images.frame(location, frame))
-        if reply.error:
-            raise DataSetError(reply.error, tag=reply.tag)
+        data = self.images.frame(location, frame)
+        with part(DECODE) as span:
+            if span is not None:
+                span.note("gantry.transfer_syntax", syntax_name(request))
+            reply, picture = answer(request, data)
+            if reply.error:
+                raise DataSetError(reply.error, tag=reply.tag)
         return picture
 
     async def decode(self, location: Location, frame: int) -> tuple[str, bytes]:
@@ -130,7 +138,15 @@ class Renderer:
     ) -> bytes:
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(
-            self._threads, self._found_or_read, key, location, frame, asked, media_type, state
+            self._threads,
+            copy_context().run,
+            self._found_or_read,
+            key,
+            location,
+            frame,
+            asked,
+            media_type,
+            state,
         )
         picture = found.picture
         if found.source is not None:

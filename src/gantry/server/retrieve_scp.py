@@ -33,11 +33,14 @@ from gantry.dimse.message import Command, c_retrieve_rsp
 from gantry.dimse.negotiation import AcceptedContext, ProposedContext, Timers
 from gantry.dimse.user_information import AsyncWindow
 from gantry.errors import ConnectError
+from gantry.pixels.transcode import FrameJob
 from gantry.server.find_scp import negotiated_options
 from gantry.server.identifier import Identifier, read_identifier
 from gantry.server.logs import escaped
 from gantry.server.operation import Operation
 from gantry.server.outcome import IdentifierMismatch
+from gantry.server.sub_operations import SubOperations
+from gantry.server.traces import part, within
 from gantry.settings import Address
 from gantry.standard import status
 from gantry.standard.query_keys import UNIQUE_KEYS, InformationModel, Level
@@ -157,13 +160,22 @@ async def _answer(operation: Operation, send: _Send) -> None:
 async def _send_back(operation: Operation, objects: Sequence[Outgoing], report: _Report) -> None:
     """C-GET: over the association that asked."""
     contexts = [c for c in operation.association.contexts.values() if c.we_are_scu]
+    spans = SubOperations(operation.span)
     sending = Sending(
         operation.requests,
         operation.services.executor,
-        _ContextFinder(contexts).find,
+        _ContextFinder(contexts, spans).find,
         window=operation.association.window.performed,
     )
-    await sending.send(_in_accepted_forms(operation, objects, contexts), report, lambda: operation.is_over)
+
+    def note(outgoing: Outgoing, result: StoreResult) -> None:
+        spans.end(outgoing, result)
+        report(outgoing, result)
+
+    try:
+        await sending.send(_in_accepted_forms(operation, objects, contexts), note, lambda: operation.is_over)
+    finally:
+        spans.close()
 
 
 async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing], report: _Report) -> None:
@@ -187,12 +199,13 @@ async def _send_to(peer: Peer, operation: Operation, objects: Sequence[Outgoing]
 
 
 async def _connect_to(peer: Peer, operation: Operation, proposed: Sequence[ProposedContext]) -> Connection:
-    return await connect(
-        peer,
-        contexts=proposed,
-        calling_aet=operation.services.ae_title,
-        options=_move_options(operation.services.destination_timeout_s),
-    )
+    with part("connect", operation.span):
+        return await connect(
+            peer,
+            contexts=proposed,
+            calling_aet=operation.services.ae_title,
+            options=_move_options(operation.services.destination_timeout_s),
+        )
 
 
 async def _send_over(
@@ -204,10 +217,11 @@ async def _send_over(
     as anybody can tell. That one has failed; those behind it wait for the next association.
     """
     contexts = list(connection.contexts.values())
+    spans = SubOperations(operation.span)
     sending = Sending(
         connection.requests,
         operation.services.executor,
-        _ContextFinder(contexts).find,
+        _ContextFinder(contexts, spans).find,
         window=connection.window,
         originator=MoveOriginator(operation.calling_aet, operation.command.message_id or 0),
     )
@@ -216,6 +230,7 @@ async def _send_over(
 
     def note(outgoing: Outgoing, result: StoreResult) -> None:
         nonlocal answered
+        spans.end(outgoing, result)
         if result.status is None:
             unanswered.append((outgoing, result))
         else:
@@ -227,6 +242,7 @@ async def _send_over(
             _in_accepted_forms(operation, _taken_from(waiting), contexts), note, lambda: operation.is_over
         )
     finally:
+        spans.close()
         await connection.release()
     if unanswered and not operation.is_over:
         report(*unanswered[0])
@@ -248,14 +264,17 @@ def _move_options(timeout_s: float) -> Options:
 
 
 class _ContextFinder:
-    """Looks contexts up by SOP class and transfer syntax."""
+    """Looks contexts up by SOP class and transfer syntax, when it is an object's turn to be sent."""
 
-    def __init__(self, contexts: Iterable[AcceptedContext]) -> None:
+    def __init__(self, contexts: Iterable[AcceptedContext], spans: SubOperations) -> None:
+        self._spans = spans
         self._ids: dict[tuple[str, str], int] = {}
         for context in contexts:
             self._ids.setdefault((context.abstract_syntax, context.transfer_syntax), context.context_id)
 
     def find(self, outgoing: Outgoing) -> int | None:
+        """The context for an object; None where none was accepted."""
+        self._spans.begin(outgoing)
         return self._ids.get((outgoing.sop_class_uid, outgoing.transfer_syntax_uid))
 
 
@@ -263,8 +282,15 @@ def _in_accepted_forms(
     operation: Operation, objects: Iterable[Outgoing], contexts: Sequence[AcceptedContext]
 ) -> Iterator[Outgoing]:
     """Each object as it is where a context takes it, else in another syntax that one takes."""
+    run_frame, span = operation.services.run_frame, operation.span
+
+    def traced(data: bytes, job: FrameJob) -> bytes:
+        assert span is not None
+        with within(span):  # in a thread, which knows nothing of the request
+            return run_frame(data, job)
+
     for outgoing in objects:
-        yield in_accepted_form(outgoing, contexts, operation.services.run_frame)
+        yield in_accepted_form(outgoing, contexts, run_frame if span is None else traced)
 
 
 def _matching_objects(operation: Operation) -> list[Outgoing]:

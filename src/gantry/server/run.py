@@ -110,7 +110,7 @@ async def serving(
     settings: Settings, worker: Worker | None = None, fail: Callable[[str], None] = _nowhere
 ) -> AsyncIterator[Serving]:
     """Serve for as long as the context lasts; `fail` is told why it should not last any longer."""
-    traces = traces_to(settings.traces)
+    traces = traces_to(settings.traces, identifiers=settings.trace_identifiers)
     try:
         async with _serving(settings, worker, fail, traces) as running:
             yield running

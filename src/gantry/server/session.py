@@ -40,7 +40,7 @@ from gantry.server.operation import DimseServices, Operation
 from gantry.server.outcome import answer_for_error
 from gantry.server.retrieve_scp import answer_get, answer_move
 from gantry.server.store_scp import ArchiveSink
-from gantry.server.traces import Span, end_dimse
+from gantry.server.traces import SOP_INSTANCE, Span, end_dimse
 from gantry.standard import sop_classes as sop
 from gantry.standard import status
 from gantry.standard.query_keys import InformationModel
@@ -248,6 +248,7 @@ class Session:
         span = self._sink.span = self._begin("C-STORE")
         if span is not None:
             self._store_spans[id(command)] = span
+            span.identify(SOP_INSTANCE, command.sop_instance_uid or "")
         context = self._association.contexts[context_id]
         refusal = _store_refusal(context, command)
         if refusal is not None:

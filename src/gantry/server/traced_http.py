@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from gantry.server.http import Headers, Request
 from gantry.server.metrics import CLIENT_GONE, METHODS
 from gantry.server.plans import Direct, Shortcut
-from gantry.server.traces import TRACEPARENT, Traces, Value, within
+from gantry.server.traces import PATH, TRACEPARENT, Traces, Value, within
 
 _TRACEPARENT = TRACEPARENT.encode()
 
@@ -33,6 +33,7 @@ async def trace_request(traces: Traces, request: Request, answer: Callable[[], A
     finally:
         if request.route:
             span.note("http.route", request.route)
+            span.identify(PATH, request.path)
         if status == CLIENT_GONE:
             span.note("error.type", "client gone")
         else:
@@ -57,7 +58,9 @@ def trace_direct(direct: Shortcut, traces: Traces) -> Shortcut:
                 "http.response.status_code": 200,
                 "gantry.direct": True,
             }
-            traces.begin(f"GET {answer.route}", attributes, parent=parent, began_ns=began_ns).end()
+            span = traces.begin(f"GET {answer.route}", attributes, parent=parent, began_ns=began_ns)
+            span.identify(PATH, raw_path.partition(b"?")[0].decode("latin-1"))
+            span.end()
         return answer
 
     return traced

@@ -4,7 +4,8 @@ Nothing here knows who takes them: `gantry.server.otlp` sends them to an OpenTel
 loaded where the setting `traces` names one. Without it there are no spans, and a request costs one look at a
 None. What may stand in a span is what may stand in a log line, and less: no name, no identifier and no UID of
 a patient's objects, no path and no query; routes, verbs, statuses, counts and the application entity titles
-and addresses of peers do.
+and addresses of peers do. UIDs of objects, and paths, which hold them, are given to `Span.identify`, which
+passes them on only where the setting `trace_identifiers` says so.
 
 The span that a piece of work belongs to travels with it: `within` sets it, tasks and `asyncio.to_thread` take
 it along, `part` and `outgoing_headers` look for it.
@@ -28,6 +29,13 @@ Value = str | int | bool
 ARCHIVE_STORE = "archive store"
 """Of spans: objects that arrived whole are checked and made durable."""
 
+DECODE = "decode"
+"""Of spans: a stored frame becomes a picture, samples, or a frame in another transfer syntax."""
+
+SOP_INSTANCE = "dicom.sop_instance_uid"
+PATH = "url.path"
+"""Of what identifies: the object that is sent or received; the path that was asked for."""
+
 TRACEPARENT = "traceparent"
 """The header field by which one program tells another which span asks (W3C Trace Context, 3.2)."""
 
@@ -44,6 +52,9 @@ class Span(Protocol):
 
     def note(self, name: str, value: Value) -> None:
         """Say something of it."""
+
+    def identify(self, name: str, text: str) -> None:
+        """Say which object it is about, in a peer's words; kept only where the settings ask for that."""
 
     def end(self, *, name: str = "", failed: bool = False) -> None:
         """It is over; `name` is a better one than it began with."""
@@ -117,8 +128,11 @@ def outgoing_headers() -> dict[str, str]:
     return {TRACEPARENT: name} if name else {}
 
 
-def traces_to(url: str) -> OtlpTraces | None:
-    """Traces for the collector at `url`, None where that is empty. Raises SettingsError without the SDK."""
+def traces_to(url: str, *, identifiers: bool = False) -> OtlpTraces | None:
+    """Traces for the collector at `url`, None where that is empty; with `identifiers` they name objects.
+
+    Raises SettingsError without the SDK.
+    """
     if not url:
         return None
     try:
@@ -127,7 +141,7 @@ def traces_to(url: str) -> OtlpTraces | None:
         raise SettingsError(
             f"traces need the OpenTelemetry SDK: pip install 'gantry[traces]' ({error})"
         ) from error
-    return OtlpTraces(url)
+    return OtlpTraces(url, identifiers=identifiers)
 
 
 def end_dimse(span: Span, status: int) -> None:

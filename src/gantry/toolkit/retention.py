@@ -16,7 +16,7 @@ from typing import Final
 from gantry.archive.archive import Archive
 from gantry.archive.edits.model import EditDone, EditKind, EditRequest, Target
 from gantry.archive.query import MAX_RESULTS, OrderBy, Query, Row
-from gantry.archive.records import Origin
+from gantry.archive.records import JsonModel, Origin
 from gantry.dataset.date_time import date as dicom_date
 from gantry.errors import CallerError
 from gantry.standard.query_keys import Level
@@ -78,23 +78,40 @@ class Due:
     rule: RetentionRule
 
 
-def due(archive: Archive, rules: Sequence[RetentionRule], today: date) -> list[Due]:
-    """The studies that go, oldest first. Raises StorageError."""
-    return [found for row in _studies(archive) if (found := _due(row, rules, today)) is not None]
+def due(
+    archive: Archive, rules: Sequence[RetentionRule], today: date, studies: Sequence[str] | None = None
+) -> list[Due]:
+    """The studies that go, oldest first; of `studies` only, where they are named. Raises StorageError.
+
+    Each once, also where one arrives meanwhile and pages shift; where a UID is that of several patients, it
+    goes when each of its rows does.
+    """
+    goes: dict[str, Due] = {}
+    stays: set[str] = set()
+    for row in _studies(archive, studies):
+        found = _due(row, rules, today)
+        if found is None:
+            stays.add(row.study_uid)
+        else:
+            goes.setdefault(row.study_uid, found)
+    return [study for uid, study in goes.items() if uid not in stays]
 
 
-def let_expire(archive: Archive, study: Due, who: str) -> EditDone:
+def let_expire(archive: Archive, study: Due, who: str, origin: Origin) -> EditDone:
     """Reject one study that is due. Raises as `Archive.edit`."""
     request = EditRequest(
         EditKind.REJECT, Target(study=study.study_uid), f"retention: {study.rule.text}", who, code=CODE
     )
-    return archive.edit(request, Origin(via="retention"))
+    return archive.edit(request, origin)
 
 
-def _studies(archive: Archive) -> Iterator[Row]:
+def _studies(archive: Archive, studies: Sequence[str] | None) -> Iterator[Row]:
+    keys: JsonModel = {} if studies is None else {"0020000D": {"vr": "UI", "Value": list(studies)}}
+    if studies is not None and not studies:
+        return  # an empty key would match all
     offset = 0
     while True:
-        query = Query(Level.STUDY, limit=MAX_RESULTS, offset=offset, order=OrderBy.OLDEST)
+        query = Query(Level.STUDY, keys, limit=MAX_RESULTS, offset=offset, order=OrderBy.OLDEST)
         rows = archive.find(query).rows
         yield from rows
         offset += len(rows)

@@ -28,15 +28,24 @@ export interface Edit {
 /** Newest first. */
 export interface History {
   readonly edits: readonly Edit[];
+  /** Whether there are earlier ones. */
+  readonly more: boolean;
 }
 
-/** As many as one reads; the command line has all of them. */
-const MOST = 30;
+/** As many as one reads at a time. */
+const PAGE = 30;
 
-export async function readHistory(study: string): Promise<History> {
-  const list = (await getJson(`/api/edits?study=${study}&limit=${MOST}`)) as { edits: readonly { edit: number }[] };
-  const edits = await Promise.all(list.edits.map(({ edit }) => getJson(`/api/edits/${edit}`)));
-  return { edits: edits as readonly Edit[] };
+/** `count` edits at least, where there are as many, before edit number `before` (0: the newest). */
+export async function readHistory(study: string, before = 0, count = PAGE): Promise<History> {
+  const edits: Edit[] = [];
+  let last: number | null = before;
+  do {
+    const path = `/api/edits?study=${study}&limit=${PAGE}${last ? `&before=${last}` : ""}`;
+    const list = (await getJson(path)) as { edits: readonly { edit: number }[]; next: number | null };
+    edits.push(...((await Promise.all(list.edits.map(({ edit }) => getJson(`/api/edits/${edit}`)))) as Edit[]));
+    last = list.next;
+  } while (last !== null && edits.length < count);
+  return { edits, more: last !== null };
 }
 
 /** Null where it was undone; else what stands against it, in the server's words. Throws an ApiError. */

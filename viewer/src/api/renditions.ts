@@ -1,6 +1,6 @@
 /** Pictures of frames that the server makes (PS3.18 8.3.5). Apart from the rest, since the list needs none. */
 import type { Window } from "../dicom/frame";
-import { getBlob } from "./http";
+import { fetched, getBlob } from "./http";
 
 /** In pixels that a picture is to fit into. */
 export interface PictureSize {
@@ -12,6 +12,20 @@ export interface PictureSize {
 export async function renderedFrame(framePath: string, wish?: PictureWish, signal?: AbortSignal): Promise<Blob> {
   return await getBlob(renderedPicture(framePath, wish), "image/png, image/jpeg;q=0.8", signal);
 }
+
+/** A picture at an address of `renderedPicture`; of what is `unchanged` the browser's cache may give it unasked. */
+export async function pictureAt(address: string, unchanged: boolean, signal: AbortSignal): Promise<Blob> {
+  const response = await fetched(address, {
+    headers: { Accept: PICTURES },
+    cache: unchanged ? "force-cache" : "default",
+    priority: "high",
+    signal,
+  });
+  return await response.blob();
+}
+
+/** In these words always, since the cache holds an answer to the words in which it was asked for. */
+const PICTURES = "image/*";
 
 export interface PictureWish {
   readonly window?: Pick<Window, "center" | "width" | "voiFunction"> | undefined;

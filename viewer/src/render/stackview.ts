@@ -37,7 +37,8 @@ import {
 import { wordsOf } from "./localframe";
 import { magnifierOf } from "./magnifier";
 import { NotFetched, prefetchStack, type Prefetch } from "./prefetch";
-import { keepStack, recallStack } from "./transport";
+import { keepStack } from "../state/keptstacks";
+import { recallStack } from "./transport";
 import type { Beginning, Probed, ShownView, Stance, StackViewListener, View } from "./view";
 import { dress } from "./voitable";
 

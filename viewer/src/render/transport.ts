@@ -1,11 +1,10 @@
 /** How frames are asked for: as stored or compressed, of the browser's cache or of the server, now or later. */
 import { fetchFrame, fetchFrameBeginning, fetchFrameRest, type FrameBeginning, type FrameBytes, type FrameWish } from "../api/frames";
-import { isUnchanged, metadataTag } from "../api/dicomweb";
 import type { Stack } from "../dicom/displaysets";
 import { isHtj2k } from "../dicom/htj2k";
 import { remember, remembered } from "../i18n/kept";
 import { firstBytes } from "../state/beginnings";
-import { createKeptSeries } from "../state/keptseries";
+import { isStackKept } from "../state/keptstacks";
 import { createLinkSpeed } from "../state/linkspeed";
 import { framePath, knownFrame, noteStoredSyntax, storedSyntax } from "./imageids";
 
@@ -39,29 +38,15 @@ function cameFromCache(path: string, bytes: number): boolean {
   return entry !== undefined && entry.transferSize < bytes / 2;
 }
 
-const KEPT = "gantry.kept-series";
-const kept = createKeptSeries({ read: () => remembered(KEPT), write: (text) => remember(KEPT, text) });
 /** Frames that the browser's cache has as they are now. */
 const unchanged = new Set<string>();
 
 /** To be called before a stack's frames are asked for, with their ids. */
 export function recallStack(stack: Stack, study: string, imageIds: readonly string[]): void {
-  const isKept = kept.isKept(stack.id, metadataTag(study, stack.seriesUid));
+  const isKept = isStackKept(stack, study);
   for (const id of imageIds) {
     if (isKept) unchanged.add(id);
     else unchanged.delete(id);
-  }
-}
-
-/** To be called when all frames of a stack have come. */
-export async function keepStack(stack: Stack, study: string): Promise<void> {
-  const tag = metadataTag(study, stack.seriesUid);
-  if (!tag || kept.isKept(stack.id, tag)) return;
-  try {
-    // Were it another one by now, some of the frames may be of the state before.
-    if (await isUnchanged(study, stack.seriesUid)) kept.note(stack.id, tag);
-  } catch {
-    // Then each frame is asked about again next time.
   }
 }
 

@@ -2,7 +2,7 @@
 import { For, Match, Show, Switch, createResource, createSignal, onMount, type JSX } from "solid-js";
 import "./styles/dialog.css";
 import "./styles/history.css";
-import { readHistory, undoEdit, type Edit, type EditedAttribute } from "../api/edits";
+import { readHistory, undoEdit, type Edit, type EditedAttribute, type History } from "../api/edits";
 import { ApiError } from "../api/http";
 import { listed, momentInWords } from "../dicom/words";
 import { t } from "../i18n/study";
@@ -17,13 +17,18 @@ export interface HistoryDialogProps {
 
 export default function HistoryDialog(props: HistoryDialogProps): JSX.Element {
   let dialog!: HTMLDialogElement;
-  const [history, { refetch }] = createResource(async () => {
+  let body!: HTMLDivElement;
+  const [history, { refetch, mutate }] = createResource<History | ApiError>(async (_, { value }) => {
+    // Again, as many as were shown
+    const shown = value === undefined || value instanceof ApiError ? undefined : value.edits.length;
     try {
-      return await readHistory(props.study);
+      return await readHistory(props.study, 0, shown);
     } catch (error) {
       return error as ApiError;
     }
   });
+  const [coming, setComing] = createSignal(false);
+  const [gone, setGone] = createSignal<ApiError | null>(null);
   const [undoing, setUndoing] = createSignal<number | null>(null);
   const [said, setSaid] = createSignal("");
   const [changed, setChanged] = createSignal(false);
@@ -38,6 +43,22 @@ export default function HistoryDialog(props: HistoryDialogProps): JSX.Element {
     setChanged(true);
     await refetch();
     setSaid(listed([String(edit.edit), t().history.kinds.revert]));
+  };
+  const earlier = async () => {
+    const shown = found();
+    if (coming() || !shown) return;
+    setComing(true);
+    setGone(null);
+    try {
+      const { edits, more } = await readHistory(props.study, shown.edits.at(-1)!.edit);
+      mutate({ edits: [...shown.edits, ...edits], more });
+      setSaid(t().history.shown(shown.edits.length + edits.length));
+      // Who reads on by keys or by ear does so where the earlier ones begin.
+      body.querySelectorAll<HTMLElement>(".edit")[shown.edits.length]?.focus();
+    } catch (error) {
+      setGone(error as ApiError);
+    }
+    setComing(false);
   };
   return (
     <dialog
@@ -57,7 +78,7 @@ export default function HistoryDialog(props: HistoryDialogProps): JSX.Element {
           <Icon name="close" />
         </button>
       </header>
-      <div class="history-body">
+      <div class="history-body" ref={body}>
         <Switch fallback={<p class="aside">{t().list.coming}</p>}>
           <Match when={problem()} keyed>
             {(error) => <ErrorNote error={error} onRetry={() => void refetch()} />}
@@ -76,6 +97,14 @@ export default function HistoryDialog(props: HistoryDialogProps): JSX.Element {
                 />
               )}
             </For>
+            <Show when={gone()} keyed>
+              {(error) => <ErrorNote error={error} />}
+            </Show>
+            <Show when={found()!.more}>
+              <button type="button" class="button history-more" aria-busy={coming()} onClick={() => void earlier()}>
+                {t().history.earlier}
+              </button>
+            </Show>
           </Match>
         </Switch>
       </div>
@@ -100,7 +129,7 @@ function OneEdit(props: OneEditProps): JSX.Element {
     return reverts === null ? "" : `→ ${reverts}`;
   };
   return (
-    <article class="edit" classList={{ past: props.edit.revertedBy !== null }}>
+    <article class="edit" tabIndex={-1} classList={{ past: props.edit.revertedBy !== null }}>
       <header>
         <h3>
           <span class="edit-number">{props.edit.edit}</span>{" "}

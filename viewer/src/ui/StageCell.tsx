@@ -1,7 +1,7 @@
 /** One cell of the stage: an image with its overlay, or a sheet to read, or room for one. */
 import { Show, createEffect, createMemo, createSignal, on, onCleanup, onMount, type JSX } from "solid-js";
 import { instancePath } from "../api/dicomweb";
-import { renderedPicture } from "../api/renditions";
+import { pictureAt, renderedPicture } from "../api/renditions";
 import { framesPerSecond } from "../dicom/cine";
 import { firstIndex, sopInstanceUid, type DisplaySet, type Stack } from "../dicom/displaysets";
 import { describeFrame } from "../dicom/frame";
@@ -14,6 +14,7 @@ import { pictureHalvings } from "../render/budget";
 import type { Cell } from "../render/cell";
 import type { Beginning, ShownView } from "../render/view";
 import { isLocal } from "../api/localfiles";
+import { isStackKept } from "../state/keptstacks";
 import type { ReportedOnes } from "../state/reported";
 import type { Identity } from "../state/study";
 import type { KeyHand } from "../tools/keyhand";
@@ -324,22 +325,41 @@ function FirstPicture(props: {
     const size = halvings > 0 ? { width: halved(columns, halvings), height: halved(rows, halvings) } : undefined;
     return renderedPicture(path, { window: props.beginning?.window, size });
   };
+  const [source, setSource] = createSignal<string>();
   const [isBroken, setBroken] = createSignal(false);
   let drawn = () => {};
   props.cell.pictureFirst(new Promise<void>((resolve) => (drawn = resolve)));
   onCleanup(() => drawn());
+  createEffect(
+    on(address, (path) => {
+      const leaving = new AbortController();
+      let made = "";
+      onCleanup(() => {
+        leaving.abort();
+        URL.revokeObjectURL(made);
+      });
+      pictureAt(path, isStackKept(props.stack, props.study), leaving.signal).then((picture) => {
+        if (!leaving.signal.aborted) setSource((made = URL.createObjectURL(picture)));
+      }, noPicture);
+    }),
+  );
+  function noPicture(): void {
+    setBroken(true);
+    drawn();
+  }
   return (
     <Show when={!isBroken()} fallback={<p class="opening">{t().viewer.loading}</p>}>
-      <img
-        class="first-picture"
-        src={address()}
-        alt=""
-        onLoad={() => requestAnimationFrame(() => setTimeout(drawn))}
-        onError={() => {
-          setBroken(true);
-          drawn();
-        }}
-      />
+      <Show when={source()}>
+        {(picture) => (
+          <img
+            class="first-picture"
+            src={picture()}
+            alt=""
+            onLoad={() => requestAnimationFrame(() => setTimeout(drawn))}
+            onError={noPicture}
+          />
+        )}
+      </Show>
     </Show>
   );
 }

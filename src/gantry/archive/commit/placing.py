@@ -11,6 +11,7 @@ from gantry.archive.clock import Stamps
 from gantry.archive.commit.arrival import Arrival, bytes_of, unchanged
 from gantry.archive.commit.batch import Batch
 from gantry.archive.commit.rows import Rows
+from gantry.archive.edits.hidden import was_deleted
 from gantry.archive.index.protocol import AddRestore, AddVersion, CurrentVersion, VersionRow
 from gantry.archive.outcome import NewVersion, Reason, Refused, Stored
 from gantry.archive.received import Receipt
@@ -54,11 +55,15 @@ class Placing:
         elif current is None:
             self._add(arrival, batch, 1, aside=False)
         elif self._rows.is_whole(record, current):
-            if current.deleted and not current.edit:
+            if current.deleted and was_deleted(self._rows.index, current):
                 self._restore(arrival, batch, current, current.object_number)
             else:
                 batch.answers.append((arrival, unchanged(record, current.object_number)))
-        elif current.deleted and current.edit and bytes_of(record) in self._kept_versions(record.key, batch):
+        elif (
+            current.deleted
+            and not was_deleted(self._rows.index, current)
+            and bytes_of(record) in self._kept_versions(record.key, batch)
+        ):
             # Somebody moved or rejected it: who sends it again is told that it is kept, and it stays away
             number = self._kept_versions(record.key, batch)[bytes_of(record)]
             batch.answers.append((arrival, unchanged(record, number)))

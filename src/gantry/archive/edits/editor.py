@@ -19,10 +19,10 @@ from gantry.archive.acts import (
 from gantry.archive.blobs.files import INCOMING, SyncFailed, object_path, write_durably
 from gantry.archive.commit.committer import Committer
 from gantry.archive.commit.writer import Made
-from gantry.archive.delete import was_deleted
 from gantry.archive.disk import Disk
 from gantry.archive.edits.attributes import ISSUER, PATIENT_ID
 from gantry.archive.edits.build import About, Changed, Rewrite, changed, make
+from gantry.archive.edits.hidden import was_deleted
 from gantry.archive.edits.model import (
     MAX_OBJECTS,
     MAX_WORDS_CHARS,
@@ -52,6 +52,9 @@ from gantry.archive.records import OTHER_FORM, InstanceKey, JsonModel, Location,
 from gantry.archive.retrieve import Retriever
 from gantry.archive.store import examine_file
 from gantry.errors import Corrupt, NotFound, ReadOnly
+from gantry.standard.query_keys import Level
+
+NOBODY = Origin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,7 @@ class Editor:
         """What an edit would do. Raises EditRefused, DataSetError, NotFound, Corrupt, StorageError."""
         if request.kind is EditKind.RESTORE:
             request.check()
-            hidden = self._hidden(request.target)
-            return Preview(request.kind, tuple(Concerned(None, one.key) for one in hidden))
+            return Preview(request.kind, _as_concerned(self._shown_again(request, self._committer.stamp())))
         plan = self._planned(request)
         concerned: list[Concerned] = []
         for done, rewrite in enumerate(plan.rewrites, 1):
@@ -112,9 +114,8 @@ class Editor:
         Raises EditRefused, also where something changed meanwhile; DataSetError, NotFound, Corrupt, ReadOnly,
         OutOfSpace, StorageError.
         """
-        if request.kind is EditKind.RESTORE:
-            request.check()
-            return self._restore(request, origin)
+        if request.kind in (EditKind.DELETE, EditKind.RESTORE):
+            return self._hide_or_show(request, origin)
         plan = self._planned(request)
         self._require_room(sum(rewrite.location.file_size for rewrite in plan.rewrites))
         ready: list[_Ready] = []
@@ -267,6 +268,29 @@ class Editor:
 
     # --- restored and undone ---------------------------------------------------------------------
 
+    def _shown_again(self, request: EditRequest, at: datetime, origin: Origin = NOBODY) -> list[ActEntry]:
+        """What a restore comes to: all that was deleted, or the one version that it names."""
+        if not request.version:
+            return [_show(one, one.object_number, at, origin) for one in self._hidden(request.target)]
+        if len(request.target.instances) != 1 or request.target.level is not Level.IMAGE:
+            raise EditRefused("a version belongs to an instance: name study, series and instance")
+        self._committer.catch_up()
+        key = InstanceKey(request.target.study, request.target.series[0], request.target.instances[0])
+        self._require_bytes(key, request.version)
+        (current,) = self._committer.index.lookup([key]).values()
+        entry = _show(current, request.version, at, origin)
+        if entry.was == request.version:
+            raise EditConflict(f"version {request.version} is current already")
+        return [entry]
+
+    def _require_bytes(self, key: InstanceKey, number: int) -> None:
+        """Raise NotFound for a version that is none, or whose bytes were let go."""
+        source = self._location(key, number).made_from
+        if source:
+            raise NotFound(
+                f"version {number} of {key.sop_uid} was let go, and must be made again from {source} first"
+            )
+
     def _hidden(self, target: Target) -> list[CurrentVersion]:
         """Instances that were deleted, and not moved or rejected. Raises EditRefused, NotFound."""
         if target.patient is not None:
@@ -289,12 +313,18 @@ class Editor:
             raise NotFound("there is nothing deleted to restore")
         return found
 
-    def _restore(self, request: EditRequest, origin: Origin) -> EditDone:
+    def _hide_or_show(self, request: EditRequest, origin: Origin) -> EditDone:
+        """Delete or restore: nothing is made, so nothing can change between the look and the deed."""
+        request.check()
         with self._committer.alone():
             at = self._committer.stamp()
-            hidden = self._hidden(request.target)
-            entries = [_show(one, one.object_number, at, origin) for one in hidden]
-            patients = self._patients([self._location(one.key, one.object_number) for one in hidden])
+            if request.kind is EditKind.RESTORE:
+                entries = self._shown_again(request, at, origin)
+            else:
+                found = [location.key for location in self._planned(request).hidden]
+                known = self._committer.index.lookup(found)
+                entries = [_hide(known[key], at, origin) for key in found]
+            patients = self._patients([self._location(one.key, one.restores or one.was) for one in entries])
             head = EditHead(
                 request.kind.value, request.who, request.why, at, origin, 0, tuple(dict.fromkeys(patients))
             )
@@ -323,17 +353,7 @@ class Editor:
         with self._committer.alone():
             undone = self.done(number)
             entries = self._inverse(undone, self._committer.stamp(), Origin(), force=force)
-        return Preview(
-            EditKind.REVERT,
-            tuple(
-                Concerned(
-                    entry.key if entry.was else None,
-                    entry.key if entry.kind is ActKind.RESTORE else None,
-                    entry.changes,
-                )
-                for entry in entries
-            ),
-        )
+        return Preview(EditKind.REVERT, _as_concerned(entries))
 
     def _inverse(self, undone: EditDone, at: datetime, origin: Origin, *, force: bool) -> list[ActEntry]:
         """The entries that lead back to what was visible before an edit. For use when alone."""
@@ -349,10 +369,7 @@ class Editor:
             if now == entry.was:
                 continue
             if entry.was:
-                if self._location(entry.key, entry.was).made_from:
-                    raise NotFound(
-                        f"version {entry.was} of {entry.key.sop_uid} was let go, and must be made again first"
-                    )
+                self._require_bytes(entry.key, entry.was)
                 back = _show(current, entry.was, at, origin)
             else:
                 back = _hide(current, at, origin)
@@ -412,6 +429,18 @@ class _Guarded:
 
     def __exit__(self, *details: object) -> None:
         self._inner.__exit__(*details)  # type: ignore[arg-type]
+
+
+def _as_concerned(entries: Sequence[ActEntry]) -> tuple[Concerned, ...]:
+    """Entries that hide or show, as a preview has them."""
+    return tuple(
+        Concerned(
+            entry.key if entry.was else None,
+            entry.key if entry.kind is ActKind.RESTORE else None,
+            entry.changes,
+        )
+        for entry in entries
+    )
 
 
 def _require_something(concerned: Sequence[object]) -> None:

@@ -16,8 +16,8 @@ from gantry.errors import CallerError
 from gantry.standard.query_keys import Level
 
 MAX_OBJECTS: Final = 20_000
-"""Objects that one edit may concern. A whole-body CT with all its reconstructions has about 10,000; an act
-names them all, and commits wait while its rows are written."""
+"""Objects that one edit may make, or name in a note. A whole-body CT with all its reconstructions has about
+10,000; an act names them all, and commits wait while its rows are written."""
 MAX_WORDS_CHARS: Final = 1024
 """Of who and why: a person writes them."""
 MAX_CHANGES: Final = 200
@@ -88,7 +88,8 @@ class EditRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `changes` are attributes by keyword or tag with their new values: a text or number, several in a list,
     null to leave the attribute out, or an attribute of the DICOM JSON model. `into` is where to: the patient
-    or study that takes the objects. `code` is why objects are rejected (`rejection.CODES`).
+    or study that takes the objects. `code` is why objects are rejected (`rejection.CODES`). `version` is for
+    restore: the object version of the one instance named that is current from then on.
     """
 
     kind: EditKind
@@ -98,12 +99,15 @@ class EditRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     changes: dict[str, Any] = {}
     into: Target | None = None
     code: str = ""
+    version: int = 0
 
     def check(self) -> None:
         """Raise EditRefused for words that are missing or too long, and for too many changes."""
         require_words(self.who, self.why)
         if len(self.changes) > MAX_CHANGES:
             raise EditRefused(f"more than {MAX_CHANGES} attributes")
+        if self.version and self.kind is not EditKind.RESTORE:
+            raise EditRefused(f"{self.kind.value} takes no version")
 
 
 def require_words(who: str, why: str) -> None:

@@ -76,7 +76,7 @@ class Planner:
         if kind is None:
             raise EditRefused(f"{request.kind.value} is no edit of its own: revert an edit")
         plan = kind(self, request)
-        if len(plan.rewrites) + len(plan.hidden) > MAX_OBJECTS:
+        if len(plan.rewrites) > MAX_OBJECTS or (plan.code and len(plan.hidden) > MAX_OBJECTS):
             raise EditRefused(f"more than {MAX_OBJECTS} objects; edit studies or series one after the other")
         return plan
 

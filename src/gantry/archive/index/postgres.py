@@ -27,7 +27,15 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from gantry.archive.index.database import Parameters
-from gantry.archive.index.postgres_server import CONNECT_S, LAST_RETRY_S, Outage, Server, translated_errors
+from gantry.archive.index.postgres_server import (
+    CONNECT_S,
+    LAST_RETRY_S,
+    OPTIONS,
+    Outage,
+    Server,
+    settle,
+    translated_errors,
+)
 from gantry.archive.index.statements import Prepared, postgresql
 from gantry.errors import StorageError, Unreachable
 
@@ -310,7 +318,8 @@ class PostgresReaders:
         self._held = threading.local()
         self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
             server.conninfo,
-            kwargs=server.options(schema),
+            kwargs=OPTIONS,
+            configure=lambda connection: settle(connection, schema),
             min_size=1,
             max_size=count,
             open=False,

@@ -83,6 +83,30 @@ class _TruthDumper(Int8Dumper):
 _ADAPTERS = _adapters()
 
 
+OPTIONS: dict[str, Any] = {
+    "autocommit": True,  # transactions are begun and ended by the caller
+    "context": _ADAPTERS,
+    "connect_timeout": CONNECT_S,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": GONE_S * 1000,
+    "prepare_threshold": 5,
+}
+"""What all our connections have in common, beside what the URL says."""
+
+
+def settle(connection: psycopg.Connection[Any], schema: str) -> None:
+    """Settings of a session, whose tables are those of one schema. Raises psycopg.Error.
+
+    They are told once it is there, and not while it is being made: proxies do not let everything pass then.
+    """
+    values = {**_SETTINGS, "search_path": schema}
+    calls = ", ".join(["set_config(%s, %s, false)"] * len(values))
+    told = [word for pair in values.items() for word in pair]
+    connection.execute(f"SELECT {calls}", told, prepare=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A database, from a URL that libpq reads; `name` is the schema that tells our tables from others'.
@@ -120,25 +144,13 @@ class Server:
 
     def connect(self, schema: str) -> psycopg.Connection[Any]:
         """A connection whose tables are those of one schema. Raises psycopg.Error."""
-        return psycopg.connect(self.conninfo, **self.options(schema))
-
-    def options(self, schema: str) -> dict[str, Any]:
-        """What all our connections have in common, after what the URL itself says."""
-        known = psycopg.conninfo.conninfo_to_dict(self.conninfo)
-        settings = {**_SETTINGS, "search_path": schema}
-        return {
-            "autocommit": True,  # transactions are begun and ended by the caller
-            "context": _ADAPTERS,
-            "connect_timeout": CONNECT_S,
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": GONE_S * 1000,
-            "prepare_threshold": 5,
-            "options": " ".join(
-                [str(known.get("options", "")), *(f"-c {name}={value}" for name, value in settings.items())]
-            ),
-        }
+        connection = psycopg.connect(self.conninfo, **OPTIONS)
+        try:
+            settle(connection, schema)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 @contextmanager

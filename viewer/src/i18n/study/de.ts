@@ -13,6 +13,8 @@ export const de: StudyMessages = {
     before: "Vorher",
     after: "Nachher",
     empty: "(leer)",
+    earlier: "Frühere Änderungen",
+    shown: (count) => `${count} Änderungen angezeigt`,
     refused: { message: "So kann sie nicht rückgängig gemacht werden.", advice: "Dieselben Objekte wurden später geändert: Machen Sie das zuerst rückgängig." },
     kinds: {
       modify: "Attribute geändert",

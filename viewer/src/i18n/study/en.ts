@@ -13,6 +13,8 @@ export const en = {
     before: "Before",
     after: "After",
     empty: "(empty)",
+    earlier: "Earlier edits",
+    shown: (count: number) => `${count} edits shown`,
     refused: { message: "It cannot be undone.", advice: "The same objects changed later: undo that first." },
     kinds: {
       modify: "Attributes changed",

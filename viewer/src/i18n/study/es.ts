@@ -13,6 +13,8 @@ export const es: StudyMessages = {
     before: "Antes",
     after: "Después",
     empty: "(vacío)",
+    earlier: "Cambios anteriores",
+    shown: (count) => `${count} cambios mostrados`,
     refused: { message: "No se puede deshacer tal como está.", advice: "Los mismos objetos cambiaron después: deshaga eso primero." },
     kinds: {
       modify: "Atributos modificados",

@@ -13,6 +13,8 @@ export const fr: StudyMessages = {
     before: "Avant",
     after: "Après",
     empty: "(vide)",
+    earlier: "Modifications antérieures",
+    shown: (count) => `${count} modifications affichées`,
     refused: { message: "Elle ne peut pas être annulée telle quelle.", advice: "Les mêmes objets ont changé depuis : annulez d’abord ce changement." },
     kinds: {
       modify: "Attributs modifiés",

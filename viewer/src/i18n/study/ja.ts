@@ -13,6 +13,8 @@ export const ja: StudyMessages = {
     before: "変更前",
     after: "変更後",
     empty: "（空）",
+    earlier: "以前の変更",
+    shown: (count) => `${count}件の変更を表示中`,
     refused: { message: "このままでは取り消せません。", advice: "同じオブジェクトが後で変更されています。先にそちらを取り消してください。" },
     kinds: {
       modify: "属性の変更",

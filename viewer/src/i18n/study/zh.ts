@@ -13,6 +13,8 @@ export const zh: StudyMessages = {
     before: "之前",
     after: "之后",
     empty: "（空）",
+    earlier: "更早的修改",
+    shown: (count) => `已显示 ${count} 项修改`,
     refused: { message: "目前无法撤销。", advice: "这些对象后来又有变化：请先撤销后来的修改。" },
     kinds: {
       modify: "修改属性",
