@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -89,6 +90,15 @@ class Site:
         with self._changed:
             self.server = replace(self.server)
             self._changed.notify_all()
+
+    def go_on_for(self, count: int, timeout_s: float = 60.0) -> None:
+        """As `go_on`, also for who is refused a moment later, until so many more objects are acknowledged."""
+        aim = len(self.ledger.acknowledged) + count
+        end = time.monotonic() + timeout_s
+        while len(self.ledger.acknowledged) < aim:
+            assert time.monotonic() < end, f"{count} more objects are not acknowledged within {timeout_s:g} s"
+            self.go_on()
+            time.sleep(0.5)
 
     def end(self) -> None:
         """Senders stop after what they are doing."""

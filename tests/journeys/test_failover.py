@@ -40,8 +40,7 @@ def test_a_standby_takes_the_place_of_its_database(workers: int, tmp_path: Path)
                 primary.kill(signal.SIGKILL)
                 wait_until(lambda: bool(site.ledger.failures), what="a refusal")
                 standby.promote()
-                site.go_on()
-                site.wait_for_acknowledged(60, 60)
+                site.go_on_for(60)
             assert lost(site.server, site.ledger.acknowledged) == []
             assert site.server.stop() == 0
         assert_sound_after_a_cut(tmp_path / "data", site.ledger, index=index)

@@ -61,9 +61,8 @@ def test_workers_killed_in_mid_association_lose_nothing_and_the_others_go_on(
             for _ in range(KILLS):
                 site.wait_for_acknowledged(chance.randint(10, 60), 60)
                 os.kill(chance.choice(workers_of(site.server)), signal.SIGKILL)
-                site.go_on()
                 # With two, and then with three again
-                site.wait_for_acknowledged(20, 60)
+                site.go_on_for(20)
         assert site.ledger.failures == []
         wait_until(lambda: len(workers_of(site.server)) == 3, 90)
         assert lost(site.server, site.ledger.acknowledged) == []
@@ -82,10 +81,10 @@ def test_a_bucket_that_is_killed_under_senders_costs_refusals_and_loses_nothing(
                 bucket_server.kill()
                 wait_until(lambda: bool(site.ledger.failures), what="a refusal")
                 bucket_server.start()
-                site.go_on()
+                site.go_on_for(30)
                 assert not [one for one in site.ledger.failures if not one.startswith(BUSY)]
                 site.ledger.failures.clear()
-            site.wait_for_acknowledged(30, 60)
+            site.go_on_for(30)
         assert lost(site.server, site.ledger.acknowledged) == []
         with site.server.client() as http:
             counted = dict(line.split() for line in http.get("/metrics").text.splitlines() if line[0] != "#")
