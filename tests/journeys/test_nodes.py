@@ -48,6 +48,7 @@ def workers_of(server: Gantry) -> list[int]:
     return [int(pid) for pid in children if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("where", ["folder", "bucket"])
 def test_workers_killed_in_mid_association_lose_nothing_and_the_others_go_on(
     where: str, postgres: PostgresServer, request: pytest.FixtureRequest, tmp_path: Path
@@ -64,12 +65,13 @@ def test_workers_killed_in_mid_association_lose_nothing_and_the_others_go_on(
                 # With two, and then with three again
                 site.go_on_for(20)
         assert site.ledger.failures == []
-        wait_until(lambda: len(workers_of(site.server)) == 3, 90)
+        wait_until(lambda: len(workers_of(site.server)) == 3, 200)
         assert lost(site.server, site.ledger.acknowledged) == []
         assert site.server.stop() == 0
     assert_sound_after_a_cut(tmp_path / "data", site.ledger, **settings)
 
 
+@pytest.mark.timeout(500)
 def test_a_bucket_that_is_killed_under_senders_costs_refusals_and_loses_nothing(
     postgres: PostgresServer, bucket_server: SwiftServer, tmp_path: Path
 ) -> None:

@@ -556,6 +556,8 @@ def test_on_a_phone(page: Page, disc: Path) -> None:
     page.wait_until("document.querySelector('.open-files[open]')")
     page.screenshot(ARTIFACTS / "local-open-phone.png")
     page.evaluate("document.querySelector('.open-files').close()")
+    # The page hears of it a moment later, and would take what is opened until then for what was closed
+    page.wait_until("!document.querySelector('.open-files')")
     read_folder(page, disc)
     page.wait_until("document.querySelectorAll('.local-study img.shown').length === 2")
     page.screenshot(ARTIFACTS / "local-list-phone.png")
