@@ -41,17 +41,25 @@ class Cluster:
 
     def kill_while_it_reads(self, number: int, size_bytes: int) -> None:
         """Kill a worker when it has read so many bytes more than now."""
-        worker = self.workers[number]
-        before = _bytes_read(worker.pid)
-        _wait_until(lambda: _bytes_read(worker.pid) > before + size_bytes, worker, pause_s=0.001)
-        os.kill(worker.pid, signal.SIGKILL)
-        worker.wait()
+        self._wait_until_read(number, size_bytes)
+        os.kill(self.workers[number].pid, signal.SIGKILL)
+        self.workers[number].wait()
+
+    def lose_scheduler_while_read(self, number: int, size_bytes: int) -> None:
+        """Kill the scheduler when a worker has read so many bytes more than now."""
+        self._wait_until_read(number, size_bytes)
+        self._processes[0].kill()
 
     def stop(self) -> None:
         """End all that is left."""
         for process in self._processes:
             process.kill()
             process.wait()
+
+    def _wait_until_read(self, number: int, size_bytes: int) -> None:
+        worker = self.workers[number]
+        before = _bytes_read(worker.pid)
+        _wait_until(lambda: _bytes_read(worker.pid) > before + size_bytes, worker, pause_s=0.001)
 
     def _dask(
         self, name: str, *words: str, hidden: Path | None = None, **extra: str

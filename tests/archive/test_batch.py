@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -114,6 +114,23 @@ class _Counted(ThreadPoolExecutor):
         return super().submit(fn, *args, **kwargs)
 
 
+class _Deadly(ThreadPoolExecutor):
+    """Threads that die of one object, alone or among others."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(1)
+        self.deaths = 0
+        self._path = path
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self._path in repr(args[2]):
+            self.deaths += 1
+            died: Future[Any] = Future()
+            died.set_exception(BrokenExecutor("out of memory"))
+            return died
+        return super().submit(fn, *args, **kwargs)
+
+
 def batch_of(archive: Archive, executor: Executor) -> Batch[Disk]:
     with archive.batch() as here:
         return Batch(executor, here.reach, 2)
@@ -188,6 +205,25 @@ def test_a_rebuild_that_was_broken_off_is_gone_on_with(tmp_path: Path) -> None:
         assert rebuilt.versions == 3104
         assert 1600 < executor.items < 2700
         assert list(archive.index.canonical_dump()) == former
+
+
+def test_an_object_that_workers_die_of_is_read_here_and_keeps_its_row(tmp_path: Path) -> None:
+    with Archive.open(tmp_path) as archive:
+        keep(archive, range(1, 301))
+        former = list(archive.index.canonical_dump())
+        [location] = archive.locate(*key_of(1, 1, 150))
+        with _Deadly(location.path) as executor:
+            assert archive.verify(batch=batch_of(archive, executor)).is_clean
+            rebuilt = archive.reindex(batch=batch_of(archive, executor))
+            assert executor.deaths == 6  # of each look, the comparison and the rebuild: its share, and alone
+        assert rebuilt.skipped == ()
+        assert list(archive.index.canonical_dump()) == former
+        file = archive.real_path(location)
+        assert file is not None
+        file.write_bytes(file.read_bytes()[:-1] + b"\xff")
+        with _Deadly(location.path) as executor:
+            found = archive.verify(rows=False, batch=batch_of(archive, executor)).findings
+        assert [(one.kind, one.where) for one in found] == [(WRONG_DIGEST, location.path)]
 
 
 @pytest.mark.slow

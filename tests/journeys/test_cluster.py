@@ -152,6 +152,26 @@ def test_an_index_that_was_being_made_when_killed_is_gone_on_with(data: Path, tm
     assert not list((data / "cache").glob("reindex-*"))
 
 
+@pytest.mark.parametrize("command", ["verify", "reindex", "export"])
+def test_a_scheduler_that_is_lost_ends_the_work_which_is_gone_on_with(
+    command: str, data: Path, tmp_path: Path
+) -> None:
+    former, out = rows(data), tmp_path / "out"
+    words = [command, "--data", data]
+    what = ["all", out] if command == "export" else []
+    with cluster(tmp_path / "cluster", 2) as made:
+        process = _begin(tmp_path, *words, "--cluster", made.address, *what)
+        made.lose_scheduler_while_read(-1, 5_000_000)
+        code, _, err = ended(process)
+    assert code == Exit.STORAGE, err
+    assert err.splitlines()[-1].endswith("is its scheduler away?") and "Traceback" not in err
+    done = run(tmp_path, *words, "--resume", *what)
+    assert done.returncode == Exit.OK, done.stderr
+    assert rows(data) == former
+    if command == "export":
+        assert objects(out) == objects(data / "objects")
+
+
 def test_who_cannot_work_is_told_of(data: Path, tmp_path: Path) -> None:
     nobody = run(tmp_path, "verify", "--data", data, "--cluster", "tcp://127.0.0.1:9")
     assert nobody.returncode == Exit.USAGE and "no scheduler answers at tcp://127.0.0.1:9" in nobody.stderr

@@ -247,13 +247,14 @@ def _said(event: Event) -> bytes:
 
 
 def _confirmed(disk: Disk, event: Event, change: IndexChange | str | Lost) -> IndexChange | str:
-    """What is told of an event. That a file is no good is believed once this process finds it as well."""
-    if isinstance(change, Lost):
-        return f"what read it ended: {change.why}"
-    if not isinstance(change, str):
+    """What is told of an event. That a file is no good is believed once this process finds it as well.
+
+    That what read it has died says nothing of the file, which must not lose its row for that.
+    """
+    if not isinstance(change, str | Lost):
         return change
     again = _change(disk, event)
-    if not isinstance(again, str):
+    if not isinstance(again, str) and not isinstance(change, Lost):
         raise StorageError(f"{event.path} is whole here, but not where the work is done: {change}")
     return again
 

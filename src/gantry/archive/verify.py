@@ -45,7 +45,6 @@ MISSING_FILE = "missing file"
 EXTRA_FILE = "extra file"
 WRONG_SIZE = "wrong size"
 WRONG_DIGEST = "wrong digest"
-UNREADABLE = "unreadable"
 MISSING_ACT = "missing act"
 EXTRA_ACT = "extra act"
 WRONG_ACT = "wrong act"
@@ -182,19 +181,20 @@ class Verifier:
         for number, share in enumerate(batch.run(_faults, self._to_read(index, survey, known), _size), 1):
             for (place, kept), fault in share:
                 done = place
-                if isinstance(fault, Lost):
-                    survey.note(UNREADABLE, kept.path, fault.why)
-                elif fault is not None and (confirmed := self._confirmed(kept, fault, survey)):
+                if fault is not None and (confirmed := self._confirmed(kept, fault, survey)):
                     survey.note(confirmed[0], kept.path, *confirmed[1:])
             if done > known.after and number % _SHARES_BETWEEN_MARKS == 0:
                 mark.write(_Read(index.epoch, done, frozenset(one.where for one in survey.findings)))
             progress(survey.seen, max(total, survey.seen))
         mark.remove()
 
-    def _confirmed(self, kept: _Kept, fault: _Fault, survey: _Survey) -> _Fault | None:
-        """What this process finds of it: a read may have gone wrong on its way, or where the work is done."""
+    def _confirmed(self, kept: _Kept, fault: _Fault | Lost, survey: _Survey) -> _Fault | None:
+        """What this process finds of it: a read may have gone wrong on its way, or where the work is done.
+
+        That what read it has died says nothing of the object.
+        """
         again = _fault(self.disk, kept)
-        if again is None:
+        if again is None and not isinstance(fault, Lost):
             _log.warning("%s was read wrongly once (%s), and is whole", kept.path, " ".join(fault))
             survey.read_wrongly += 1
             if survey.read_wrongly > _MOST_READ_WRONGLY:

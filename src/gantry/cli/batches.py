@@ -64,8 +64,9 @@ class Hands:
             with archive.batch() as batch:
                 yield batch
             return
-        # The index is ours alone, and so is its password
-        with self.batch(replace(Places.of(settings), index="").working) as batch:
+        # Workers have folders of their own to be in. The index is ours alone, and so is its password
+        places = replace(Places.of(settings), folder=settings.data.absolute(), index="")
+        with self.batch(places.working) as batch:
             yield batch
 
 

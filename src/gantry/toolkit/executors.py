@@ -6,9 +6,10 @@ and goes on with others after that.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 from gantry import __version__
@@ -20,6 +21,8 @@ R = TypeVar("R")
 _CONNECT_S = 10
 _SHARES_EACH = 2
 """Under way for each core: one more than it works on, so that it never waits for the next."""
+
+_AWAY = "the cluster let go of the work: is its scheduler away?"
 
 
 class Processes(Executor):
@@ -67,21 +70,31 @@ class _OnCluster(Executor):
 
     def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         """As `Executor.submit`."""
+        from distributed.client import ClosedClientError
+
         answer: Future[R] = Future()
         answer.set_running_or_notify_cancel()
-        self._executor.submit(fn, *args, **kwargs).add_done_callback(lambda done: _pass_on(done, answer))
+        try:
+            done = self._executor.submit(fn, *args, **kwargs)
+        except ClosedClientError as error:
+            raise StorageError(_AWAY) from error
+        done.add_done_callback(lambda done: _pass_on(done, answer))
         return answer
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As `Executor.shutdown`."""
-        self._executor.shutdown(wait=wait)
+        from distributed.client import ClosedClientError
+
+        # Without its scheduler there is nothing to be taken back
+        with suppress(ClosedClientError):
+            self._executor.shutdown(wait=wait)
 
 
 def _pass_on(done: Future[R], answer: Future[R]) -> None:
     from distributed import KilledWorker
 
     if done.cancelled():
-        answer.set_exception(StorageError("the cluster let go of the work: is its scheduler away?"))
+        answer.set_exception(StorageError(_AWAY))
         return
     error = done.exception()
     if isinstance(error, KilledWorker):
@@ -104,6 +117,9 @@ def cluster(address: str) -> Iterator[tuple[Executor, int]]:
         raise SettingsError(
             f"a cluster needs distributed: pip install 'gantry[cluster]' ({error})"
         ) from error
+    # What they say of a scheduler that is away is told as our own error, without where in them that was seen
+    for name in "distributed", "distributed.client", "tornado.application":
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         client: Any = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
