@@ -78,6 +78,11 @@ def test_a_study_that_was_read_opens_from_this_device(page: Page, server: str) -
         assert not [one for one in asked if "/rendered" in one or "/assets/" in one]
         # The first frame was asked for from its beginning on, and is no whole entry of the browser's cache
         assert sum("/frames/" in one for one in asked) <= 1
+        names = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
+        picture, program = (
+            next(at for at, name in enumerate(names) if part in name) for part in ("/rendered", "/StudyPage-")
+        )
+        assert picture < program, names  # begun before it is known which one it is
     page.command("Network.setBypassServiceWorker", bypass=True)
 
 
