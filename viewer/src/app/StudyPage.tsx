@@ -90,6 +90,12 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     return over?.kind === "stack" ? over : undefined;
   };
   const identity = () => study.state().identity;
+  const heading = () => {
+    const known = identity();
+    if (known) return nameInWords(known.patientName);
+    // Nothing is said that changes a moment later.
+    return study.state().busy ? "" : t().viewer.study;
+  };
   const usePreset = (preset: Preset) => {
     const shown = view();
     const window = shown && windowFor(preset, () => viewport()?.pixels(shown.index));
@@ -237,7 +243,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
           <Icon name="arrowLeft" />
         </button>
         <div class="viewer-title">
-          <h1>{identity() ? nameInWords(identity()!.patientName) : ""}</h1>
+          <h1>{heading()}</h1>
           <p>
             <Show when={local}>
               <span class="local-said">{t().local.mark}</span>
@@ -333,6 +339,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
                 identity={identity()}
                 active={layout().active === index}
                 isOne={cellCount(layout()) === 1}
+                fills={cellCount(layout()) === 1 || layout().alone}
                 hidden={layout().alone && layout().active !== index}
                 bare={bare()}
                 tool={tool()}

@@ -6,6 +6,7 @@ import { numberInWords } from "../i18n/language";
 import { t } from "../i18n/study";
 import type { Cell } from "../render/cell";
 import { Icon } from "./icons";
+import { menuPlacement } from "./room";
 
 export interface CropMenuProps {
   readonly crop: Crop;
@@ -20,7 +21,7 @@ const STEPS = 200;
 export function CropMenu(props: CropMenuProps): JSX.Element {
   const words = () => t().crop;
   return (
-    <Popover gutter={6} placement="bottom-end" open={props.open} onOpenChange={props.onOpen}>
+    <Popover gutter={6} placement={menuPlacement()} open={props.open} onOpenChange={props.onOpen}>
       <Popover.Trigger class="tool" aria-label={words().title} title={words().title} aria-pressed={!isWhole(props.crop)}>
         <Icon name="crop" />
         <span class="tool-words">{words().title}</span>

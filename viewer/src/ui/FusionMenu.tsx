@@ -10,6 +10,7 @@ import type { ShownOver } from "../render/view";
 import type { FusionLook } from "../state/fusion";
 import { OneOf } from "./controls";
 import { Icon } from "./icons";
+import { menuPlacement } from "./room";
 
 export interface FusionMenuProps {
   readonly over: ShownOver;
@@ -39,7 +40,7 @@ export function FusionMenu(props: FusionMenuProps): JSX.Element {
   const tops = () => SUV_TOPS.map((value) => ({ value: value as number, words: t().uptake.range("0", numberInWords(value)) }));
   const top = () => SUV_TOPS.find((value) => ends()[0] === 0 && Math.abs(ends()[1] - value) < step() / 2) ?? -1;
   return (
-    <Popover gutter={6} placement="bottom-end">
+    <Popover gutter={6} placement={menuPlacement()}>
       <Popover.Trigger class="tool" aria-label={words().title} title={words().title}>
         <Icon name="blend" />
         <span class="tool-words">{words().title}</span>

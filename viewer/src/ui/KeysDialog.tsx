@@ -1,10 +1,12 @@
-/** All keys on one page, and what the buttons of the mouse do, which a person may choose. */
+/** All keys on one page, what fingers do, and what the buttons of the mouse do, which a person may choose. */
 import { For, Show, createEffect, on, type JSX } from "solid-js";
 import { presetWords, type Preset } from "../dicom/presets";
 import { t } from "../i18n/study";
 import { COMMANDS, GROUPS, GROUP_OF, commandWords, keyShown } from "../tools/keys";
 import { BUTTON_TOOLS, WHEEL_TOOLS, chooseMouse, mouseMap } from "../tools/mousemap";
 import { OneOf } from "./controls";
+import { Icon } from "./icons";
+import { mayHaveMouse, isTouched } from "./room";
 
 export interface KeysDialogProps {
   readonly open: boolean;
@@ -18,7 +20,12 @@ export function KeysDialog(props: KeysDialogProps): JSX.Element {
     on(
       () => props.open,
       (open) => {
-        if (open && !dialog.open) dialog.showModal();
+        if (open && !dialog.open) {
+          dialog.showModal();
+          // It is read from its first line, and not from where the first button stands.
+          dialog.focus();
+          dialog.scrollTop = 0;
+        }
         if (!open && dialog.open) dialog.close();
       },
     ),
@@ -28,14 +35,21 @@ export function KeysDialog(props: KeysDialogProps): JSX.Element {
       ref={dialog}
       class="keys"
       tabIndex={0}
-      autofocus
       aria-label={t().keys.title}
       onClose={() => props.onClose()}
       onClick={(event) => event.target === dialog && dialog.close()}
       onKeyDown={(event) => event.key === "?" && dialog.close()}
     >
-      <h2>{t().keys.title}</h2>
+      <header class="keys-head">
+        <h2>{t().keys.title}</h2>
+        <button type="button" class="tool" aria-label={t().keys.close} title={t().keys.close} onClick={() => dialog.close()}>
+          <Icon name="close" />
+        </button>
+      </header>
       <div class="key-groups">
+        <Show when={isTouched()}>
+          <Touch />
+        </Show>
         <For each={GROUPS}>
           {(group) => (
             <section>
@@ -56,9 +70,13 @@ export function KeysDialog(props: KeysDialogProps): JSX.Element {
             </ul>
           </section>
         </Show>
-        <Touch />
+        <Show when={!isTouched()}>
+          <Touch />
+        </Show>
       </div>
-      <Mouse />
+      <Show when={mayHaveMouse()}>
+        <Mouse />
+      </Show>
       <p>{t().keys.drawing}</p>
     </dialog>
   );

@@ -4,6 +4,7 @@ import { For, createSignal, type JSX } from "solid-js";
 import { t } from "../i18n/study";
 import { MOST_SIDE, type Layout } from "../state/layout";
 import { Icon } from "./icons";
+import { menuPlacement } from "./room";
 
 export interface LayoutMenuProps {
   readonly layout: Layout;
@@ -31,7 +32,7 @@ export function LayoutMenu(props: LayoutMenuProps): JSX.Element {
     (grid.children[(r! - 1) * MOST_SIDE + c! - 1] as HTMLElement).focus();
   };
   return (
-    <Popover open={open()} onOpenChange={setOpen} gutter={6} placement="bottom-end">
+    <Popover open={open()} onOpenChange={setOpen} gutter={6} placement={menuPlacement()}>
       <Popover.Trigger class="tool" aria-label={t().layout.title} title={t().layout.title}>
         <Icon name="grid" />
         <span class="tool-words">{t().layout.title}</span>

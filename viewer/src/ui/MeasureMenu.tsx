@@ -1,12 +1,13 @@
-/** Which measuring tool: the one used last as a button, all of them one step away. */
+/** Which measuring tool: the one used last as a button, where there is room for it, all of them one step away. */
 import { DropdownMenu } from "@kobalte/core/dropdown-menu";
-import { For, type JSX } from "solid-js";
+import { For, Show, type JSX } from "solid-js";
 import { KINDS, type Kind } from "../dicom/measure";
 import { t } from "../i18n/study";
 import { commandWords, keyShown } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
 import { ToolButton } from "./controls";
 import { Icon, type IconName } from "./icons";
+import { isNarrow, menuPlacement } from "./room";
 import "./toolicons";
 
 export const KIND_ICONS: Readonly<Record<Kind, IconName>> = {
@@ -36,17 +37,24 @@ export interface MeasureMenuProps {
 export function MeasureMenu(props: MeasureMenuProps): JSX.Element {
   return (
     <div class="measure-menu">
-      <ToolButton
-        icon={KIND_ICONS[props.last]}
-        words={commandWords(props.last)}
-        shortcut={keyShown(props.last)}
-        pressed={props.tool === props.last}
-        disabled={props.disabled}
-        onUse={() => props.onTool(props.last)}
-      />
-      <DropdownMenu placement="bottom-end" gutter={6} modal={false}>
-        <DropdownMenu.Trigger class="tool narrow" aria-label={t().measure.menu} title={t().measure.menu}>
-          <Icon name="chevronDown" />
+      <Show when={!isNarrow()}>
+        <ToolButton
+          icon={KIND_ICONS[props.last]}
+          words={commandWords(props.last)}
+          shortcut={keyShown(props.last)}
+          pressed={props.tool === props.last}
+          disabled={props.disabled}
+          onUse={() => props.onTool(props.last)}
+        />
+      </Show>
+      <DropdownMenu placement={menuPlacement()} gutter={6} modal={false}>
+        <DropdownMenu.Trigger
+          class="tool"
+          classList={{ narrow: !isNarrow(), "in-hand": isNarrow() && props.tool === props.last }}
+          aria-label={t().measure.menu}
+          title={t().measure.menu}
+        >
+          <Icon name={isNarrow() ? KIND_ICONS[props.last] : "chevronDown"} />
         </DropdownMenu.Trigger>
         <DropdownMenu.Portal>
           <DropdownMenu.Content

@@ -4,6 +4,7 @@ import { For, Show, type JSX } from "solid-js";
 import type { Rendering } from "../dicom/volume";
 import { t } from "../i18n/study";
 import { Icon } from "./icons";
+import { menuPlacement } from "./room";
 
 export interface RenderingMenuProps {
   readonly rendering: Rendering;
@@ -13,7 +14,7 @@ export interface RenderingMenuProps {
 
 export function RenderingMenu(props: RenderingMenuProps): JSX.Element {
   return (
-    <DropdownMenu placement="bottom-end" gutter={6} modal={false}>
+    <DropdownMenu placement={menuPlacement()} gutter={6} modal={false}>
       <DropdownMenu.Trigger class="tool" aria-label={t().volume.rendering.title} title={t().volume.rendering.title}>
         <Icon name="rotate3d" />
         <span class="tool-words">{t().volume.rendering.title}</span>

@@ -6,6 +6,7 @@ import { numberInWords } from "../i18n/language";
 import { t } from "../i18n/study";
 import { OneOf } from "./controls";
 import { Icon } from "./icons";
+import { menuPlacement } from "./room";
 
 export interface SlabMenuProps {
   readonly slab: Slab | null;
@@ -29,7 +30,7 @@ export function SlabMenu(props: SlabMenuProps): JSX.Element {
     props.onChoose({ projection: props.slab?.projection ?? "greatest", mm: value });
   };
   return (
-    <Popover gutter={6} placement="bottom-end">
+    <Popover gutter={6} placement={menuPlacement()}>
       <Popover.Trigger class="tool" aria-label={words().title} title={words().title} aria-pressed={props.slab !== null}>
         <Icon name="slab" />
         <span class="tool-words">{words().title}</span>

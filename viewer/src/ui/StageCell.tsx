@@ -62,6 +62,8 @@ export interface StageCellProps {
   readonly active: boolean;
   /** Whether there are others, so that the active one must be told from them. */
   readonly isOne: boolean;
+  /** It has all of the stage. */
+  readonly fills: boolean;
   readonly hidden: boolean;
   readonly bare: boolean;
   readonly tool: DragTool;
@@ -224,7 +226,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
   return (
     <section
       class="cell"
-      classList={{ active: props.active && !props.isOne, hidden: props.hidden }}
+      classList={{ active: props.active && !props.isOne, alone: props.fills, hidden: props.hidden }}
       aria-label={t().layout.cell(props.number)}
       aria-current={props.active}
       onPointerDown={() => props.onActivate()}

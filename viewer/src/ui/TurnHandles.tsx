@@ -21,6 +21,8 @@ const RADIUS_PX = 5;
 const REACH_PX = 14;
 /** Nearer to where the planes meet, a handle would turn by jumps. */
 const NEAREST_PX = 24;
+/** From each edge of the cell: what is written there, letters that tell the side of the patient first. */
+const WRITTEN_PX = { left: 36, right: 48, top: 44, bottom: 72 };
 
 interface Handle {
   readonly at: Point;
@@ -45,7 +47,7 @@ export function TurnHandles(props: TurnHandlesProps): JSX.Element {
       const size = Math.hypot(to.x - centre.x, to.y - centre.y);
       const way: Point = { x: (to.x - centre.x) / size, y: (to.y - centre.y) / size };
       return [way, { x: -way.x, y: -way.y }].map((direction) => {
-        const by = Math.min(away, Math.max(NEAREST_PX, wayOut(centre, direction, box) - REACH_PX));
+        const by = Math.min(away, Math.max(NEAREST_PX, wayOut(centre, direction, box)));
         return { at: { x: centre.x + direction.x * by, y: centre.y + direction.y * by }, of, pivot, centre };
       });
     });
@@ -95,10 +97,11 @@ export function TurnHandles(props: TurnHandlesProps): JSX.Element {
   );
 }
 
-/** How far it is from a point to the edge of a cell, in a direction. */
+/** How far it is from a point to what is written at the edge of a cell, in a direction. */
 function wayOut(from: Point, { x, y }: Point, box: HTMLElement): number {
-  const across = x === 0 ? Infinity : ((x > 0 ? box.clientWidth : 0) - from.x) / x;
-  const along = y === 0 ? Infinity : ((y > 0 ? box.clientHeight : 0) - from.y) / y;
+  const { left, right, top, bottom } = WRITTEN_PX;
+  const across = x === 0 ? Infinity : ((x > 0 ? box.clientWidth - right : left) - from.x) / x;
+  const along = y === 0 ? Infinity : ((y > 0 ? box.clientHeight - bottom : top) - from.y) / y;
   return Math.min(across, along);
 }
 

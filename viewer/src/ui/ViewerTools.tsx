@@ -22,6 +22,7 @@ import { LayoutMenu } from "./LayoutMenu";
 import { MeasureMenu } from "./MeasureMenu";
 import { windowInWords } from "./overlaylines";
 import { RenderingMenu } from "./RenderingMenu";
+import { isNarrow, menuPlacement } from "./room";
 import { SlabMenu } from "./SlabMenu";
 import { theme, toggleTheme } from "./theme";
 
@@ -83,9 +84,17 @@ export interface ViewerToolsProps {
   readonly onLeave: () => void;
 }
 
-const DRAG_TOOLS: readonly { readonly tool: HandTool; readonly icon: IconName }[] = [
+interface DragChoice {
+  readonly tool: HandTool;
+  readonly icon: IconName;
+}
+
+const FIRST_TOOLS: readonly DragChoice[] = [
   { tool: "window", icon: "contrast" },
   { tool: "scroll", icon: "layers" },
+];
+/** In the menu where the bar is short: two fingers zoom and move, too. */
+const OTHER_TOOLS: readonly DragChoice[] = [
   { tool: "zoom", icon: "zoom" },
   { tool: "pan", icon: "move" },
   { tool: "cursor", icon: "crosshair" },
@@ -96,9 +105,10 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
     props.disabled ||
     (tool === "scroll" && !props.canScroll) ||
     (tool === "window" && !props.canWindow);
+  const dragTools = () => (isNarrow() ? FIRST_TOOLS : [...FIRST_TOOLS, ...OTHER_TOOLS]);
   return (
     <section class="tools" aria-label={t().tools.title}>
-      <For each={DRAG_TOOLS}>
+      <For each={dragTools()}>
         {({ tool, icon }) => (
           <ToolButton
             icon={icon}
@@ -120,7 +130,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
         onLeave={props.onLeave}
       />
       <span class="tools-gap" />
-      <Show when={props.canScroll}>
+      <Show when={props.canScroll && !isPlayInMenu(props)}>
         <ToolButton
           icon={props.playing ? "pause" : "play"}
           words={props.playing ? t().cine.stop : commandWords("play")}
@@ -130,14 +140,16 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           onUse={() => props.run("play")}
         />
       </Show>
-      <ToolButton
-        icon="invert"
-        words={commandWords("invert")}
-        shortcut={keyShown("invert")}
-        pressed={props.inverted}
-        disabled={props.disabled}
-        onUse={() => props.run("invert")}
-      />
+      <Show when={!isNarrow()}>
+        <ToolButton
+          icon="invert"
+          words={commandWords("invert")}
+          shortcut={keyShown("invert")}
+          pressed={props.inverted}
+          disabled={props.disabled}
+          onUse={() => props.run("invert")}
+        />
+      </Show>
       <ToolButton
         icon="reset"
         words={commandWords("reset")}
@@ -145,17 +157,15 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
         disabled={props.disabled}
         onUse={() => props.run("reset")}
       />
-      <Show when={props.canScroll}>
-        <span class="desk-only">
-          <ToolButton
-            icon="box"
-            words={commandWords("planes")}
-            shortcut={keyShown("planes")}
-            pressed={props.planes}
-            disabled={props.disabled}
-            onUse={() => props.run("planes")}
-          />
-        </span>
+      <Show when={props.canScroll && !isNarrow()}>
+        <ToolButton
+          icon="box"
+          words={commandWords("planes")}
+          shortcut={keyShown("planes")}
+          pressed={props.planes}
+          disabled={props.disabled}
+          onUse={() => props.run("planes")}
+        />
       </Show>
       <Show when={props.rendering} keyed>
         {(rendering) => (
@@ -172,7 +182,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
         <SlabMenu slab={props.slab} onChoose={props.onSlab} />
       </Show>
       <LayoutMenu layout={props.layout} onChoose={props.onLayout} />
-      <span class="desk-only">
+      <Show when={!isNarrow()}>
         <ToolButton
           icon="info"
           words={commandWords("info")}
@@ -181,15 +191,20 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
           pressed={props.info}
           onUse={() => props.run("info")}
         />
-      </span>
+      </Show>
       <MoreTools {...props} />
     </section>
   );
 }
 
+/** A solid, or one volume over another, brings tools of its own, which need its room in a short bar. */
+function isPlayInMenu(props: ViewerToolsProps): boolean {
+  return isNarrow() && (props.rendering !== null || props.over !== null);
+}
+
 function MoreTools(props: ViewerToolsProps): JSX.Element {
   return (
-    <DropdownMenu open={props.open} onOpenChange={props.onOpen} placement="bottom-end" gutter={6} modal={false}>
+    <DropdownMenu open={props.open} onOpenChange={props.onOpen} placement={menuPlacement()} gutter={6} modal={false}>
       <DropdownMenu.Trigger class="tool" aria-label={t().tools.more} title={t().tools.more}>
         <Icon name="ellipsis" />
       </DropdownMenu.Trigger>
@@ -204,6 +219,17 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
         >
           <Show when={props.canWindow && !props.disabled}>
             <WindowItems {...props} />
+          </Show>
+          <Show when={isNarrow() && !props.disabled}>
+            <For each={OTHER_TOOLS}>
+              {({ tool, icon }) => (
+                <CommandItem icon={icon} command={tool} run={props.run} checked={props.tool === tool} />
+              )}
+            </For>
+            <Show when={props.canScroll && isPlayInMenu(props)}>
+              <CommandItem icon="play" command="play" run={props.run} checked={props.playing} />
+            </Show>
+            <CommandItem icon="invert" command="invert" run={props.run} checked={props.inverted} />
           </Show>
           <Show when={!props.disabled}>
             <CommandItem icon="rotate" command="rotate" run={props.run} />
@@ -229,7 +255,9 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             </Show>
             <CommandItem icon="overlays" command="overlays" run={props.run} checked={props.overlays} />
           </Show>
-          <CommandItem icon="info" command="info" run={props.run} inBar />
+          <Show when={isNarrow()}>
+            <CommandItem icon="info" command="info" run={props.run} checked={props.info} />
+          </Show>
           <Show when={props.hasHistory}>
             <CommandItem icon="history" command="history" run={props.run} />
           </Show>
@@ -239,7 +267,7 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             <CommandItem icon="printer" command="print" run={props.run} />
           </Show>
           <CommandItem icon="maximize" command="full" run={props.run} />
-          <CommandItem icon="keyboard" command="help" run={props.run} byKey />
+          <CommandItem icon="keyboard" command="help" run={props.run} />
           <DropdownMenu.Item class="menu-item" onSelect={toggleTheme}>
             <Icon name={theme() === "dark" ? "sun" : "moon"} />
             <span class="grow">{theme() === "dark" ? t().theme.light : t().theme.dark}</span>
@@ -314,10 +342,6 @@ function WindowItem(props: WindowItemProps): JSX.Element {
 }
 
 interface CommandItemProps {
-  /** Of no use where there are no keys. */
-  readonly byKey?: boolean;
-  /** A button of its own where there is room for it. */
-  readonly inBar?: boolean;
   readonly icon: IconName;
   readonly command: CommandId;
   readonly run: (command: CommandId) => void;
@@ -327,11 +351,7 @@ interface CommandItemProps {
 
 function CommandItem(props: CommandItemProps): JSX.Element {
   return (
-    <DropdownMenu.Item
-      class="menu-item"
-      classList={{ "by-key": props.byKey === true, "in-bar": props.inBar === true }}
-      onSelect={() => props.run(props.command)}
-    >
+    <DropdownMenu.Item class="menu-item" onSelect={() => props.run(props.command)}>
       <Icon name={props.icon} />
       <span class="grow">{commandWords(props.command)}</span>
       <Show when={props.checked}>

@@ -282,6 +282,7 @@ export const de: StudyMessages = {
   },
   keys: {
     title: "Tasten",
+    close: "Schließen",
     groups: {
       images: "Durch die Bilder",
       hand: "In der Hand",
@@ -305,8 +306,9 @@ export const de: StudyMessages = {
     touch: {
       one: { fingers: "Ein Finger", does: "das Werkzeug in der Hand" },
       two: { fingers: "Zwei Finger, auf und ab", does: "durch die Bilder" },
-      pinch: { fingers: "Spreizen", does: "Zoom" },
+      pinch: { fingers: "Spreizen", does: "Zoom und Verschieben" },
       swipe: { fingers: "Wischen", does: "nächste Serie" },
+      doubleTap: { fingers: "Zweimal tippen", does: "füllt die Fläche oder setzt zurück" },
       hold: { fingers: "Halten", does: "alle Werkzeuge" },
     },
     drawing:

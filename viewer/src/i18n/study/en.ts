@@ -283,6 +283,7 @@ export const en = {
   },
   keys: {
     title: "Keys",
+    close: "Close",
     groups: {
       images: "Through the images",
       hand: "In hand",
@@ -306,8 +307,9 @@ export const en = {
     touch: {
       one: { fingers: "One finger", does: "the tool in hand" },
       two: { fingers: "Two fingers, up and down", does: "through the images" },
-      pinch: { fingers: "Pinch", does: "zoom" },
+      pinch: { fingers: "Pinch", does: "zoom and move" },
       swipe: { fingers: "Swipe", does: "next series" },
+      doubleTap: { fingers: "Double tap", does: "fills the stage, or resets" },
       hold: { fingers: "Hold", does: "all tools" },
     },
     drawing:

@@ -282,6 +282,7 @@ export const es: StudyMessages = {
   },
   keys: {
     title: "Teclas",
+    close: "Cerrar",
     groups: {
       images: "Recorrer las imágenes",
       hand: "En la mano",
@@ -305,8 +306,9 @@ export const es: StudyMessages = {
     touch: {
       one: { fingers: "Un dedo", does: "la herramienta en la mano" },
       two: { fingers: "Dos dedos, arriba y abajo", does: "recorrer las imágenes" },
-      pinch: { fingers: "Pellizcar", does: "zoom" },
+      pinch: { fingers: "Pellizcar", does: "zoom y mover" },
       swipe: { fingers: "Deslizar", does: "serie siguiente" },
+      doubleTap: { fingers: "Tocar dos veces", does: "llena el área o restablece" },
       hold: { fingers: "Mantener", does: "todas las herramientas" },
     },
     drawing:

@@ -282,6 +282,7 @@ export const fr: StudyMessages = {
   },
   keys: {
     title: "Touches",
+    close: "Fermer",
     groups: {
       images: "Parcourir les images",
       hand: "En main",
@@ -305,8 +306,9 @@ export const fr: StudyMessages = {
     touch: {
       one: { fingers: "Un doigt", does: "l’outil en main" },
       two: { fingers: "Deux doigts, de haut en bas", does: "parcourir les images" },
-      pinch: { fingers: "Pincer", does: "zoom" },
+      pinch: { fingers: "Pincer", does: "zoom et déplacement" },
       swipe: { fingers: "Balayer", does: "série suivante" },
+      doubleTap: { fingers: "Toucher deux fois", does: "plein cadre, ou réinitialise" },
       hold: { fingers: "Appui long", does: "tous les outils" },
     },
     drawing:

@@ -281,6 +281,7 @@ export const ja: StudyMessages = {
   },
   keys: {
     title: "キー操作",
+    close: "閉じる",
     groups: {
       images: "画像の移動",
       hand: "選択中のツール",
@@ -304,8 +305,9 @@ export const ja: StudyMessages = {
     touch: {
       one: { fingers: "1本指", does: "選択中のツール" },
       two: { fingers: "2本指で上下", does: "画像の移動" },
-      pinch: { fingers: "ピンチ", does: "拡大縮小" },
+      pinch: { fingers: "ピンチ", does: "拡大縮小と移動" },
       swipe: { fingers: "スワイプ", does: "次のシリーズ" },
+      doubleTap: { fingers: "ダブルタップ", does: "全面表示、またはリセット" },
       hold: { fingers: "長押し", does: "すべてのツール" },
     },
     drawing:

@@ -280,6 +280,7 @@ export const zh: StudyMessages = {
   },
   keys: {
     title: "按键",
+    close: "关闭",
     groups: {
       images: "翻阅图像",
       hand: "手中工具",
@@ -303,8 +304,9 @@ export const zh: StudyMessages = {
     touch: {
       one: { fingers: "单指", does: "手中的工具" },
       two: { fingers: "双指上下", does: "翻阅图像" },
-      pinch: { fingers: "捏合", does: "缩放" },
+      pinch: { fingers: "捏合", does: "缩放与移动" },
       swipe: { fingers: "滑动", does: "下一序列" },
+      doubleTap: { fingers: "双击", does: "占满画面，或复位" },
       hold: { fingers: "长按", does: "全部工具" },
     },
     drawing:
