@@ -50,7 +50,7 @@ export function followTouches(element: HTMLElement, handlers: GestureHandlers): 
   let start: Hand = { centre: { x: 0, y: 0 }, spread: 0 };
   let last = start;
   let startedAt = 0;
-  let tappedAt = 0;
+  let tappedAt = -Infinity;
   let resting: ReturnType<typeof setTimeout> | undefined;
 
   function begin(event: TouchEvent): void {
@@ -117,8 +117,10 @@ export function followTouches(element: HTMLElement, handlers: GestureHandlers): 
 
   function tap(at: number): void {
     handlers.tap(start.centre);
-    if (at - tappedAt < DOUBLE_TAP_MS) handlers.doubleTap();
-    tappedAt = at;
+    const isSecond = at - tappedAt < DOUBLE_TAP_MS;
+    if (isSecond) handlers.doubleTap();
+    // A third is the first of others.
+    tappedAt = isSecond ? -Infinity : at;
   }
 
   const cancel = () => {
