@@ -1,6 +1,9 @@
 /** The little of Node that the tests use; its own types would be one more package to fetch. */
 declare module "node:test" {
   export function test(name: string, run: () => void | Promise<void>): void;
+  export const mock: {
+    timers: { enable(options: { apis: readonly string[] }): void; tick(milliseconds: number): void; reset(): void };
+  };
 }
 
 declare module "node:assert/strict" {

@@ -60,8 +60,9 @@ export function followTouches(element: HTMLElement, handlers: GestureHandlers): 
     clearTimeout(resting);
     if (mode === "taken") handlers.drop();
     mode = "undecided";
+    // Two fingers that leave together have touched nothing.
+    startedAt = continues ? -Infinity : event.timeStamp;
     if (continues) return;
-    startedAt = event.timeStamp;
     if (handlers.take(start.centre)) {
       mode = "taken";
       return;
