@@ -34,7 +34,9 @@ def too_small(page: Page) -> list[str]:
     )
 
 
-def beyond(page: Page, selector: str = ".viewer-head > *, .tools, .tools .tool, .corner, .scale, .rail") -> list[str]:
+def beyond(
+    page: Page, selector: str = ".viewer-head > *, .tools, .tools .tool, .corner, .scale, .rail"
+) -> list[str]:
     """What does not fit on the screen."""
     return list(
         page.evaluate(

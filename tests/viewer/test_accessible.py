@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from axe import found
-from chromium import PHONE, Page
+from chromium import DESK, Page
 from gantry.toolkit.example import example_study
-from viewing import NO_LONGER_LOADING, SLICE, STUDY_SHOWN, open_series, open_study
+from touched import DEVICES
+from viewing import CELLS, NO_LONGER_LOADING, SHOWN, SLICE, STUDY_SHOWN, open_series, open_study
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -77,13 +78,82 @@ def test_export(page: Page, mode: str) -> None:
     assert found(page) == []
 
 
-def test_phone(page: Page, server: str) -> None:
-    page.size(*PHONE, touch=True)
+SIZES = {
+    "desk": DESK,
+    "phone": DEVICES["phone"],
+    "sideways": DEVICES["phone-sideways"],
+    "tablet": DEVICES["tablet"],
+}
+
+
+def begin(page: Page, server: str, size: str, theme: str) -> None:
+    page.size(*SIZES[size], touch=size != "desk")
+    page.evaluate(f"localStorage.setItem('gantry.theme', '{theme}')")
     page.go(server)
-    page.wait_until(STUDY_SHOWN)
-    assert found(page) == []
+    page.wait_until(f"document.documentElement.dataset.theme === '{theme}' && {STUDY_SHOWN}")
+
+
+def opened(page: Page, button: str, shown: str) -> list[str]:
+    """What is found once a button has opened something, which is put away again."""
+    page.click(button)
+    page.wait_until(f"document.querySelector('{shown}')")
+    problems = found(page)
+    page.key("Escape")
+    page.wait_until(f"!document.querySelector('{shown}') && document.activeElement !== document.body")
+    return problems
+
+
+@pytest.mark.parametrize(("size", "theme"), [("phone", "light"), ("tablet", "dark"), ("desk", "light")])
+def test_the_list_and_what_it_opens(page: Page, server: str, size: str, theme: str) -> None:
+    begin(page, server, size, theme)
+    page.click(".filters .segment")
+    page.wait_until("!document.querySelector('.amount.waiting')")
+    problems = found(page)
+    problems += opened(page, ".saved-button", ".save-search")
+    problems += opened(page, ".open-button", ".open-files[open]")
+    problems += opened(page, "[aria-label='Language']", ".languages[open]")
+    if size != "phone":
+        problems += opened(page, ".columns-button", ".columns-menu")
+    page.go(f"{server}/studies/1.2.3.4")
+    page.wait_until("document.querySelector('.note')")
+    assert page.evaluate("document.querySelector('h1').innerText") == "Study"
+    problems += found(page)
+    page.errors.clear()  # the 404, where the server answers so
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("size", "theme"), [("phone", "dark"), ("sideways", "light"), ("tablet", "light"), ("desk", "light")]
+)
+def test_an_image_and_what_it_opens(page: Page, server: str, size: str, theme: str) -> None:
+    begin(page, server, size, theme)
     open_study(page)
-    assert found(page) == []
+    problems = found(page)
+    for button, shown in (
+        ("[aria-label='More tools']", "[role=menu]"),
+        (".measure-menu [aria-haspopup]", "[role=menu]"),
+        ("[aria-label^='Layout']", ".layout-grid"),
+        (".priors-button", ".priors-menu"),
+    ):
+        problems += opened(page, button, shown)
+    page.evaluate("document.querySelector('main.stage').focus()")
+    page.key("d")
+    page.key("Enter")
+    page.wait_until("document.querySelector('.key-cross path')")
+    page.key("Enter")
+    for _ in range(9):
+        page.key("ArrowDown")
+    page.key("Enter")
+    page.key("Escape")
+    page.key("u")
+    page.wait_until("document.querySelector('.measure-panel li')")
+    problems += found(page)
+    page.key("u")
+    page.key("7")
+    page.wait_until(f"{CELLS}.length === 4 && {SHOWN}.every((words) => words.includes('/'))", 60)
+    page.wait_until(NO_LONGER_LOADING)
+    problems += found(page)
+    assert problems == []
 
 
 def test_files_on_the_device(page: Page, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pydicom.pixels import apply_color_lut
 
 from axe import found
 from chromium import Page
+from eyes import DEFICIENCIES, luminance_seen
 from image_values import image_object
 from serving import ROOT
 from slices import Grey, assert_alike, colours_seen, hover, interpolated, place_of, show_slice, windowed
@@ -553,6 +554,31 @@ def test_palettes_are_those_of_the_standard(constant: str, file: str) -> None:
     else:
         made = np.stack([np.interp(levels, found[:, 0], found[:, part]) for part in (1, 2, 3)], axis=-1)
     assert float(np.abs(made - table).max()) <= 1.5
+
+
+SAFE_PALETTES = {"Hot iron", "Grey"}
+"""Those that docs/reading.md names."""
+
+
+def test_safe_palettes_only_grow_lighter_whatever_colours_are_seen(page: Page, server: str) -> None:
+    open_fusion(page, server)
+    page.click("[aria-label=Fusion]")
+    page.wait_until("document.querySelectorAll('.palette .swatch').length === 6")
+    swatches = page.evaluate(
+        """[...document.querySelectorAll('.palette')].map((one) => {
+            const { left, width, top, height } = one.querySelector('.swatch').getBoundingClientRect();
+            return [one.innerText.trim(), left, width, top + height / 2];
+        })"""
+    )
+    for deficiency in DEFICIENCIES:
+        luminance = luminance_seen(page, deficiency)
+        rising = set()
+        for name, left, width, middle in swatches:
+            steps = luminance[int(middle), np.linspace(left + 2, left + width - 3, 14).astype(int)]
+            if (np.diff(steps) > 0).all():
+                rising.add(name)
+        assert rising >= SAFE_PALETTES, deficiency
+        assert not rising & {"PET", "PET 20 steps"}, deficiency
 
 
 def test_fusion_fits_a_phone(page: Page, server: str) -> None:

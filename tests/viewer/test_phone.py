@@ -93,7 +93,7 @@ def kept(page: Page, name: str, held: str) -> None:
 def close(page: Page, selector: str) -> None:
     page.key("Escape")
     # The focus goes back a moment later; what is opened before that is closed by it.
-    page.wait_until(f"!document.querySelector(\"{selector}\") && document.activeElement !== document.body")
+    page.wait_until(f'!document.querySelector("{selector}") && document.activeElement !== document.body')
 
 
 @on("phone", "phone-sideways", "tablet")
@@ -118,7 +118,10 @@ def test_targets_of_the_list_are_large(device: tuple[Page, str]) -> None:
         page.wait_until("document.querySelector('.columns-menu')")
         assert too_small(page) == [] and beyond(page, ".menu") == []
         close(page, ".columns-menu")
-    for button, dialog in ((".open-button", ".open-files[open]"), ("[aria-label='Language']", ".languages[open]")):
+    for button, dialog in (
+        (".open-button", ".open-files[open]"),
+        ("[aria-label='Language']", ".languages[open]"),
+    ):
         tap(page, button)
         page.wait_until(f"document.querySelector('{dialog}')")
         assert too_small(page) == [] and beyond(page, dialog) == []
@@ -132,7 +135,9 @@ def test_targets_at_an_image_are_large_and_its_texts_apart(device: tuple[Page, s
     kept(page, "image", held)
     assert (too_small(page), beyond(page), covered(page)) == ([], [], [])
     width, height = DEVICES[held]
-    seen = page.evaluate("(({ width, height }) => [width, height])(document.querySelector('.stage').getBoundingClientRect())")
+    seen = page.evaluate(
+        "(({ width, height }) => [width, height])(document.querySelector('.stage').getBoundingClientRect())"
+    )
     # The image is the largest thing.
     least = (0.7, 0.85) if "sideways" in held else (1, 0.6) if "phone" in held else (0.8, 0.8)
     assert seen[0] >= least[0] * width and seen[1] >= least[1] * height
@@ -189,7 +194,10 @@ def test_all_of_the_menu_is_reached(device: tuple[Page, str]) -> None:
     words = page.evaluate("[...document.querySelectorAll('[role=menuitem]')].map((item) => item.innerText)")
     assert any("Lung" in one for one in words) and any("Language" in one for one in words)
     # What the bar has no room for is here.
-    offered = [*words, *page.evaluate("[...document.querySelectorAll('.tools .tool')].map((one) => one.ariaLabel)")]
+    offered = [
+        *words,
+        *page.evaluate("[...document.querySelectorAll('.tools .tool')].map((one) => one.ariaLabel)"),
+    ]
     for command in ("Zoom", "Move", "3D cursor", "Invert", "Reset", "Three planes (MPR)", "Information"):
         assert command in offered
     # Fingers and keys are told of.
@@ -198,7 +206,9 @@ def test_all_of_the_menu_is_reached(device: tuple[Page, str]) -> None:
     kept(page, "keys", held)
     assert page.evaluate("document.querySelector('dialog.keys').scrollTop") == 0
     assert beyond(page, "dialog.keys, .keys h2, .keys-head .tool") == [] and too_small(page) == []
-    wider = "(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector('dialog.keys'))"
+    wider = (
+        "(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)(document.querySelector('dialog.keys'))"
+    )
     assert page.evaluate(wider) == 0
     assert page.evaluate("document.querySelector('.keys h3').innerText") == "Fingers"
     tap(page, ".keys-head .tool")
