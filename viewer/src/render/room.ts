@@ -1,0 +1,77 @@
+/** What is done where memory is refused, however much of it the device had said that it has. */
+import { Enums, cache, getEnabledElements, type Types } from "@cornerstonejs/core";
+import { isOutOfMemory } from "../state/memory";
+import { budgetBytes, bytesOf, cutBudget, notSoLargeFrames } from "./budget";
+import { isHere } from "./here";
+import { knownFrame, plainId } from "./imageids";
+
+/** How often room was made; of several that are refused at once, only the first cuts the budget. */
+let made = 0;
+
+/**
+ * Does what takes memory for an image. Refused, the budget is halved, the oldest images go, and it is done once more;
+ * refused again, the image is had in a smaller form, unless nobody waits for it (`isAhead`).
+ */
+export async function withRoom<Result>(imageId: string, isAhead: boolean, act: () => Promise<Result>): Promise<Result> {
+  for (let refusals = 1; ; refusals += 1) {
+    const before = made;
+    try {
+      return await act();
+    } catch (error) {
+      const goesOn = isOutOfMemory(error) && (refusals === 1 || (!isAhead && makeSmaller(imageId)));
+      if (!goesOn) throw error;
+      if (made === before) makeRoom(imageId);
+    }
+  }
+}
+
+/** Halves the budget, by what is held in truth, and lets go of the oldest images that nobody looks at. */
+export function makeRoom(imageId?: string): void {
+  made += 1;
+  const frame = imageId === undefined ? undefined : knownFrame(imageId)?.frame;
+  cutBudget(cache.getCacheSize(), frame ? bytesOf(frame) : 0);
+  cache.setMaxCacheSize(budgetBytes());
+  const shown = new Set(shownImages());
+  for (const { imageId: oldest } of held().sort((one, other) => one.timeStamp - other.timeStamp)) {
+    if (cache.getBytesAvailable() >= 0) return;
+    if (oldest !== imageId && !shown.has(oldest)) cache.removeImageLoadObject(oldest);
+  }
+}
+
+let drawingsRefused = 0;
+
+/** Makes room where memory was refused while images were drawn; refused again, the largest of them is shown smaller, too. */
+export function makeRoomToDraw(): void {
+  drawingsRefused += 1;
+  makeRoom();
+  const size = (imageId: string) => cache.getImage(imageId)?.sizeInBytes ?? 0;
+  const [largest] = shownImages().sort((one, other) => size(other) - size(one));
+  if (drawingsRefused > 1 && largest !== undefined) makeSmaller(largest);
+}
+
+function shownImages(): string[] {
+  const stacks = getEnabledElements().flatMap(({ viewport }) => (viewport.type === Enums.ViewportType.STACK ? [viewport as Types.IStackViewport] : []));
+  return stacks.flatMap((viewport) => viewport.getCurrentImageId() ?? []);
+}
+
+interface Held {
+  readonly imageId: string;
+  readonly loaded: boolean;
+  /** Of a volume that pins it. */
+  readonly sharedCacheKey?: string;
+  readonly timeStamp: number;
+}
+
+/** The images that the cache may let go of. */
+function held(): Held[] {
+  const images = (cache as unknown as { readonly _imageCache: ReadonlyMap<string, Held> })._imageCache;
+  return [...images.values()].filter(({ loaded, sharedCacheKey }) => loaded && sharedCacheKey === undefined);
+}
+
+/** False where there is no smaller form. What is made of several frames has none. */
+function makeSmaller(imageId: string): boolean {
+  const found = imageId === plainId(imageId) ? knownFrame(imageId) : undefined;
+  if (!found || !notSoLargeFrames(found.frame)) return false;
+  if (isHere(imageId)) cache.removeImageLoadObject(imageId);
+  return true;
+}
