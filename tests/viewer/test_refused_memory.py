@@ -116,7 +116,7 @@ def test_refused_the_oldest_images_go_and_all_are_seen_whole(server: str, tmp_pa
 
 @pytest.mark.parametrize("drawn_by", ["processor", "card"])
 def test_refused_again_images_are_smaller_and_say_so(server: str, tmp_path: Path, drawn_by: str) -> None:
-    with weak(tmp_path, server, 14, drawn_by) as page:
+    with weak(tmp_path, server, 18, drawn_by) as page:
         said = read_through(page, server)
         assert said[-1].startswith("Reduced for this device: 1/")
         assert np.abs(shown(page) - rendition(server, IMAGES)).max() <= 2

@@ -10,7 +10,7 @@ import { loadLocalFrame } from "./localframe";
 import { paintWithoutCard } from "./painter";
 import { registerProvider } from "./provider";
 import { registerReduction } from "./reducing";
-import { makeRoomToDraw } from "./room";
+import { keepWhatComes, makeRoom, showSmaller } from "./room";
 import { registerSubtraction } from "./subtracting";
 
 let engine: ContextPoolRenderingEngine | undefined;
@@ -78,18 +78,25 @@ function start(): ContextPoolRenderingEngine {
   return made;
 }
 
-/** What fails while it is drawn keeps everything from being drawn ever after: without memory, all is drawn anew. */
+/**
+ * What fails while it is drawn would keep everything from being drawn ever after. Where memory is refused, there is room
+ * for a second time; refused again, what is seen becomes smaller: an image, or the volumes, as where the graphics gave up.
+ */
 function goOnWithoutMemory(made: ContextPoolRenderingEngine): void {
   const waiting = made as unknown as Waiting;
   const draw = waiting._renderFlaggedViewports;
+  let isRefused = false;
   waiting._renderFlaggedViewports = () => {
     try {
       draw();
+      isRefused = false;
     } catch (error) {
       if (!isOutOfMemory(error)) throw error;
       [waiting._animationFrameSet, waiting._animationFrameHandle] = [false, null];
-      makeRoomToDraw();
-      lost({ detail: { renderingEngineId: made.id } });
+      makeRoom();
+      if (!isRefused) made.render();
+      else if (!showSmaller()) lost({ detail: { renderingEngineId: made.id } });
+      isRefused = !isRefused;
     }
   };
 }
@@ -120,5 +127,6 @@ function prepare(): void {
   registerProvider();
   registerReduction();
   cache.setMaxCacheSize(budgetBytes());
+  keepWhatComes();
   eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, lost as never);
 }

@@ -12,11 +12,11 @@ let made = 0;
  * Does what takes memory for an image. Refused, the budget is halved, the oldest images go, and it is done once more;
  * refused again, the image is had in a smaller form, unless nobody waits for it (`isAhead`).
  */
-export async function withRoom<Result>(imageId: string, isAhead: boolean, act: () => Promise<Result>): Promise<Result> {
+export async function withRoom<Result>(imageId: string, isAhead: boolean, act: (isAgain: boolean) => Promise<Result>): Promise<Result> {
   for (let refusals = 1; ; refusals += 1) {
     const before = made;
     try {
-      return await act();
+      return await act(refusals > 1);
     } catch (error) {
       const goesOn = isOutOfMemory(error) && (refusals === 1 || (!isAhead && makeSmaller(imageId)));
       if (!goesOn) throw error;
@@ -29,24 +29,44 @@ export async function withRoom<Result>(imageId: string, isAhead: boolean, act: (
 export function makeRoom(imageId?: string): void {
   made += 1;
   const frame = imageId === undefined ? undefined : knownFrame(imageId)?.frame;
-  cutBudget(cache.getCacheSize(), frame ? bytesOf(frame) : 0);
+  // One is seen while another comes.
+  cutBudget(cache.getCacheSize(), frame ? 2 * bytesOf(frame) : 0);
   cache.setMaxCacheSize(budgetBytes());
-  const shown = new Set(shownImages());
-  for (const { imageId: oldest } of held().sort((one, other) => one.timeStamp - other.timeStamp)) {
-    if (cache.getBytesAvailable() >= 0) return;
-    if (oldest !== imageId && !shown.has(oldest)) cache.removeImageLoadObject(oldest);
-  }
+  letGo(0, imageId === undefined ? [] : [imageId]);
 }
 
-let drawingsRefused = 0;
+/** In place of the cache's own way, which would let go of what is on its way as well, and cancel it for whoever waits. */
+export function keepWhatComes(): void {
+  cache.decacheIfNecessaryUntilBytesAvailable = letGo;
+}
 
-/** Makes room where memory was refused while images were drawn; refused again, the largest of them is shown smaller, too. */
-export function makeRoomToDraw(): void {
-  drawingsRefused += 1;
-  makeRoom();
+/** Lets go of the oldest images until so many bytes are free, but of none that is seen, nor of these. */
+function letGo(bytes: number, but: readonly string[] = []): number {
+  const stays = new Set([...shownImages(), ...but]);
+  for (const { imageId } of held().sort((one, other) => one.timeStamp - other.timeStamp)) {
+    if (cache.getBytesAvailable() >= bytes) break;
+    if (!stays.has(imageId)) cache.removeImageLoadObject(imageId);
+  }
+  return cache.getBytesAvailable();
+}
+
+type Watcher = () => void;
+
+const watchers = new Set<Watcher>();
+
+/** Tells when what is seen must be seen in a smaller form. The result tells no more. */
+export function watchRoom(watcher: Watcher): () => void {
+  watchers.add(watcher);
+  return () => watchers.delete(watcher);
+}
+
+/** The largest image that is seen cannot be drawn for lack of memory: it is seen smaller. False where there is none. */
+export function showSmaller(): boolean {
   const size = (imageId: string) => cache.getImage(imageId)?.sizeInBytes ?? 0;
   const [largest] = shownImages().sort((one, other) => size(other) - size(one));
-  if (drawingsRefused > 1 && largest !== undefined) makeSmaller(largest);
+  if (largest === undefined || !makeSmaller(largest)) return false;
+  for (const watcher of [...watchers]) watcher();
+  return true;
 }
 
 function shownImages(): string[] {

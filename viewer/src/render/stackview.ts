@@ -20,7 +20,7 @@ import { isOutOfMemory } from "../state/memory";
 import type { Point } from "../tools/gestures";
 import { disable, drawNow, renderingEngine, watchLoss } from "./engine";
 import { bring, cancel } from "./bring";
-import { halvingsIn, loadShown, putEarly, takeBackEarly, type Showing } from "./early";
+import { halvingsIn, loadShown, putEarly, takeBackEarly, type OnEarly, type Showing } from "./early";
 import { embeddedPlane } from "./graded";
 import { isHere } from "./here";
 import {
@@ -37,7 +37,7 @@ import {
 import { wordsOf } from "./localframe";
 import { magnifierOf } from "./magnifier";
 import { NotFetched, prefetchStack, type Prefetch } from "./prefetch";
-import { withRoom } from "./room";
+import { watchRoom, withRoom } from "./room";
 import { keepStack } from "../state/keptstacks";
 import { recallStack } from "./transport";
 import type { Beginning, Probed, ShownView, Stance, StackViewListener, View } from "./view";
@@ -112,6 +112,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   for (const name of watched) element.addEventListener(name, told);
   resized.observe(element);
   const stopWatching = watchLoss(() => listener.onLost());
+  const stopWatchingRoom = watchRoom(() => void (isSet && showTarget(generation)));
 
   function stop(): void {
     playing?.cancel();
@@ -237,14 +238,16 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     let showingEarly: Promise<unknown> | undefined;
     keepWindow(imageId);
     try {
-      await withRoom(imageId, false, async () => {
-        await bring(imageId, false, (image) => {
-          if (own !== generation || showingEarly) return;
-          if (index !== target) return cancel(imageId);
-          earlyShown = imageId;
-          putEarly(imageId, image);
-          showingEarly = put(index, own);
-        });
+      const onEarly: OnEarly = (image) => {
+        if (own !== generation || showingEarly) return;
+        if (index !== target) return cancel(imageId);
+        earlyShown = imageId;
+        putEarly(imageId, image);
+        showingEarly = put(index, own);
+      };
+      await withRoom(imageId, false, async (isAgain) => {
+        // Two parts and the whole take more memory than the whole.
+        await bring(imageId, false, isAgain ? undefined : onEarly);
         await showingEarly;
         // It was told that another could not be had.
         if (own === generation && !(await put(index, own))) told();
@@ -265,7 +268,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     else if (!isShown) {
       await orAsBefore(viewport, () => viewport.setImageIdIndex(index));
       drawNow(engine);
-    } else if (halvingsIn(viewport.getCornerstoneImage()) || isRenderedAnew(viewport)) await orAsBefore(viewport, () => showAgain(viewport));
+    } else if (halvingsIn(viewport.getCornerstoneImage()) || isMadeAnew(viewport)) await orAsBefore(viewport, () => showAgain(viewport));
     else return false;
     return true;
   }
@@ -463,6 +466,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       resized.disconnect();
       for (const name of watched) element.removeEventListener(name, told);
       stopWatching();
+      stopWatchingRoom();
       disable(engine, viewportId);
     },
   };
@@ -497,11 +501,11 @@ async function orAsBefore(viewport: Types.IStackViewport, show: () => Promise<un
   }
 }
 
-/** Whether what is shown is a picture of which there is another by now. */
-function isRenderedAnew(viewport: Types.IStackViewport): boolean {
+/** Whether there is another image by now of what is shown: in another window, or smaller. */
+function isMadeAnew(viewport: Types.IStackViewport): boolean {
   const imageId = viewport.getCurrentImageId();
-  if (imageId === undefined || !isRendered(imageId)) return false;
-  return viewport.getCornerstoneImage() !== cache.getImage(imageId);
+  const made = imageId === undefined ? undefined : cache.getImage(imageId);
+  return made !== undefined && viewport.getCornerstoneImage() !== made;
 }
 
 /** The image that is shown, as it is in the cache by now. */
