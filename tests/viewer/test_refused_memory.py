@@ -21,7 +21,7 @@ from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image,
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
 STUDY = f"{ROOT}.67"
-SIDE, BLOCK, IMAGES = 2048, 128, 8  # 8 MiB an image
+SIDE, BLOCK, IMAGES = 2048, 128, 12  # 8 MiB an image
 CENTER, WIDTH = 1000, 4000
 
 # Takes all that arrays may have, which is addresses and no memory as long as nothing is written there; then lets go of
@@ -109,7 +109,7 @@ def rendition(server: str, number: int) -> Grey:
 
 @pytest.mark.parametrize("drawn_by", ["processor", "card"])
 def test_refused_the_oldest_images_go_and_all_are_seen_whole(server: str, tmp_path: Path, drawn_by: str) -> None:
-    with weak(tmp_path, server, 64, drawn_by) as page:
+    with weak(tmp_path, server, 96, drawn_by) as page:
         assert read_through(page, server) == [""] * IMAGES
         page.screenshot(ARTIFACTS / f"refused-memory-{drawn_by}-whole.png")
 

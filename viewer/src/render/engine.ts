@@ -10,7 +10,7 @@ import { loadLocalFrame } from "./localframe";
 import { paintWithoutCard } from "./painter";
 import { registerProvider } from "./provider";
 import { registerReduction } from "./reducing";
-import { keepWhatComes, makeRoom, showSmaller } from "./room";
+import { keepWhatComes, makeRoomToDraw } from "./room";
 import { registerSubtraction } from "./subtracting";
 
 let engine: ContextPoolRenderingEngine | undefined;
@@ -38,8 +38,7 @@ export function disable(made: ContextPoolRenderingEngine, viewportId: string): v
 
 /** What of an engine waits for the next frame of the page. */
 interface Waiting {
-  _animationFrameHandle: number | null;
-  _animationFrameSet: boolean;
+  readonly _animationFrameHandle: number | null;
   _renderFlaggedViewports(): void;
 }
 
@@ -78,25 +77,17 @@ function start(): ContextPoolRenderingEngine {
   return made;
 }
 
-/**
- * What fails while it is drawn would keep everything from being drawn ever after. Where memory is refused, there is room
- * for a second time; refused again, what is seen becomes smaller: an image, or the volumes, as where the graphics gave up.
- */
+/** What fails while it is drawn keeps everything from being drawn ever after: without memory, all is drawn anew. */
 function goOnWithoutMemory(made: ContextPoolRenderingEngine): void {
   const waiting = made as unknown as Waiting;
   const draw = waiting._renderFlaggedViewports;
-  let isRefused = false;
   waiting._renderFlaggedViewports = () => {
     try {
       draw();
-      isRefused = false;
     } catch (error) {
       if (!isOutOfMemory(error)) throw error;
-      [waiting._animationFrameSet, waiting._animationFrameHandle] = [false, null];
-      makeRoom();
-      if (!isRefused) made.render();
-      else if (!showSmaller()) lost({ detail: { renderingEngineId: made.id } });
-      isRefused = !isRefused;
+      makeRoomToDraw();
+      lost({ detail: { renderingEngineId: made.id } });
     }
   };
 }

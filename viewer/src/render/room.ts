@@ -21,6 +21,7 @@ export async function withRoom<Result>(imageId: string, isAhead: boolean, act: (
       const goesOn = isOutOfMemory(error) && (refusals === 1 || (!isAhead && makeSmaller(imageId)));
       if (!goesOn) throw error;
       if (made === before) makeRoom(imageId);
+      if (!isAhead) await settled();
     }
   }
 }
@@ -50,32 +51,42 @@ function letGo(bytes: number, but: readonly string[] = []): number {
   return cache.getBytesAvailable();
 }
 
-type Watcher = () => void;
+let drawingsRefused = 0;
 
-const watchers = new Set<Watcher>();
-
-/** Tells when what is seen must be seen in a smaller form. The result tells no more. */
-export function watchRoom(watcher: Watcher): () => void {
-  watchers.add(watcher);
-  return () => watchers.delete(watcher);
-}
-
-/** The largest image that is seen cannot be drawn for lack of memory: it is seen smaller. False where there is none. */
-export function showSmaller(): boolean {
+/** Makes room where memory was refused while images were drawn; refused again, the largest of them is had smaller, too. */
+export function makeRoomToDraw(): void {
+  drawingsRefused += 1;
+  makeRoom();
   const size = (imageId: string) => cache.getImage(imageId)?.sizeInBytes ?? 0;
   const [largest] = shownImages().sort((one, other) => size(other) - size(one));
-  if (largest === undefined || !makeSmaller(largest)) return false;
-  for (const watcher of [...watchers]) watcher();
-  return true;
+  if (drawingsRefused > 1 && largest !== undefined) makeSmaller(largest);
 }
+
+/**
+ * Fails where memory was refused before and is not to be had now for drawing an image: the copy that a viewport holds, and
+ * the 32-bit numbers that a graphics card is given. In the midst of drawing, a refusal costs the graphics.
+ */
+export function assureRoomToDraw(imageId: string): void {
+  const image = made > 0 ? cache.getImage(imageId) : undefined;
+  if (image) void [image.getPixelData().byteLength, image.rows * image.columns * BYTES_ON_CARD].map((bytes) => new ArrayBuffer(bytes));
+}
+
+const BYTES_ON_CARD = 4;
 
 function shownImages(): string[] {
   const stacks = getEnabledElements().flatMap(({ viewport }) => (viewport.type === Enums.ViewportType.STACK ? [viewport as Types.IStackViewport] : []));
   return stacks.flatMap((viewport) => viewport.getCurrentImageId() ?? []);
 }
 
+/** What is on its way takes memory until it has come. */
+async function settled(): Promise<void> {
+  const coming = images().filter(({ loaded }) => !loaded);
+  await Promise.allSettled(coming.map(({ imageLoadObject }) => imageLoadObject.promise));
+}
+
 interface Held {
   readonly imageId: string;
+  readonly imageLoadObject: Types.IImageLoadObject;
   readonly loaded: boolean;
   /** Of a volume that pins it. */
   readonly sharedCacheKey?: string;
@@ -84,8 +95,11 @@ interface Held {
 
 /** The images that the cache may let go of. */
 function held(): Held[] {
-  const images = (cache as unknown as { readonly _imageCache: ReadonlyMap<string, Held> })._imageCache;
-  return [...images.values()].filter(({ loaded, sharedCacheKey }) => loaded && sharedCacheKey === undefined);
+  return images().filter(({ loaded, sharedCacheKey }) => loaded && sharedCacheKey === undefined);
+}
+
+function images(): Held[] {
+  return [...(cache as unknown as { readonly _imageCache: ReadonlyMap<string, Held> })._imageCache.values()];
 }
 
 /** False where there is no smaller form. What is made of several frames has none. */

@@ -37,7 +37,7 @@ import {
 import { wordsOf } from "./localframe";
 import { magnifierOf } from "./magnifier";
 import { NotFetched, prefetchStack, type Prefetch } from "./prefetch";
-import { watchRoom, withRoom } from "./room";
+import { assureRoomToDraw, withRoom } from "./room";
 import { keepStack } from "../state/keptstacks";
 import { recallStack } from "./transport";
 import type { Beginning, Probed, ShownView, Stance, StackViewListener, View } from "./view";
@@ -112,7 +112,6 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   for (const name of watched) element.addEventListener(name, told);
   resized.observe(element);
   const stopWatching = watchLoss(() => listener.onLost());
-  const stopWatchingRoom = watchRoom(() => void (isSet && showTarget(generation)));
 
   function stop(): void {
     playing?.cancel();
@@ -249,6 +248,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
         // Two parts and the whole take more memory than the whole.
         await bring(imageId, false, isAgain ? undefined : onEarly);
         await showingEarly;
+        assureRoomToDraw(imageId);
         // It was told that another could not be had.
         if (own === generation && !(await put(index, own))) told();
       });
@@ -268,7 +268,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     else if (!isShown) {
       await orAsBefore(viewport, () => viewport.setImageIdIndex(index));
       drawNow(engine);
-    } else if (halvingsIn(viewport.getCornerstoneImage()) || isMadeAnew(viewport)) await orAsBefore(viewport, () => showAgain(viewport));
+    } else if (halvingsIn(viewport.getCornerstoneImage()) || isRenderedAnew(viewport)) await orAsBefore(viewport, () => showAgain(viewport));
     else return false;
     return true;
   }
@@ -466,7 +466,6 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       resized.disconnect();
       for (const name of watched) element.removeEventListener(name, told);
       stopWatching();
-      stopWatchingRoom();
       disable(engine, viewportId);
     },
   };
@@ -501,11 +500,11 @@ async function orAsBefore(viewport: Types.IStackViewport, show: () => Promise<un
   }
 }
 
-/** Whether there is another image by now of what is shown: in another window, or smaller. */
-function isMadeAnew(viewport: Types.IStackViewport): boolean {
+/** Whether what is shown is a picture of which there is another by now. */
+function isRenderedAnew(viewport: Types.IStackViewport): boolean {
   const imageId = viewport.getCurrentImageId();
-  const made = imageId === undefined ? undefined : cache.getImage(imageId);
-  return made !== undefined && viewport.getCornerstoneImage() !== made;
+  if (imageId === undefined || !isRendered(imageId)) return false;
+  return viewport.getCornerstoneImage() !== cache.getImage(imageId);
 }
 
 /** The image that is shown, as it is in the cache by now. */
