@@ -114,6 +114,9 @@ export function bytesOf(frame: Pick<FrameDescription, "rows" | "columns" | "samp
   return rows * columns * (isPicture ? BYTES_OF_COLOUR : Math.min(4, Math.ceil(frame.bitsAllocated / 8)));
 }
 
+/** What drawing it takes beside. */
+export const bytesToDraw = (frame: FrameSize): number => bytesDecoded(sizeHere(frame));
+
 /** How often this device must halve a frame to show it with its values. */
 export const frameHalvings = (frame: FrameSize): number => halvingsWithin(frame, Infinity);
 

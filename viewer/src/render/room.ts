@@ -1,7 +1,8 @@
 /** What is done where memory is refused, however much of it the device had said that it has. */
 import { Enums, cache, getEnabledElements, type Types } from "@cornerstonejs/core";
+import { whyNotGiven } from "../dicom/allocation";
 import { isOutOfMemory } from "../state/memory";
-import { budgetBytes, bytesOf, cutBudget, notSoLargeFrames } from "./budget";
+import { budgetBytes, bytesOf, bytesToDraw, cutBudget, notSoLargeFrames } from "./budget";
 import { isHere } from "./here";
 import { knownFrame, plainId } from "./imageids";
 
@@ -22,6 +23,7 @@ export async function withRoom<Result>(imageId: string, isAhead: boolean, act: (
       if (!goesOn) throw error;
       if (made === before) makeRoom(imageId);
       if (!isAhead) await settled();
+      if (!isAhead) await collected(imageId);
     }
   }
 }
@@ -82,6 +84,20 @@ function shownImages(): string[] {
 async function settled(): Promise<void> {
   const coming = images().filter(({ loaded }) => !loaded);
   await Promise.allSettled(coming.map(({ imageLoadObject }) => imageLoadObject.promise));
+}
+
+const LOOK_AGAIN_MS = 50;
+const MOST_LOOKS = 10;
+
+/** What was let go of is free once the browser has collected it, which it does beside the page. */
+async function collected(imageId: string): Promise<void> {
+  const frame = knownFrame(imageId)?.frame;
+  for (let looks = 0; frame && looks < MOST_LOOKS && !isFree(bytesToDraw(frame)); looks += 1)
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+}
+
+function isFree(bytes: number): boolean {
+  return whyNotGiven(bytes, undefined) === undefined;
 }
 
 interface Held {
