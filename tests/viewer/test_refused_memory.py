@@ -102,13 +102,17 @@ def read_through(page: Page, server: str) -> list[str]:
 
 def rendition(server: str, number: int) -> Grey:
     """The middles of the blocks as the server renders them."""
-    address = f"{server}/dicom-web/studies/{STUDY}/series/{STUDY}.1/instances/{STUDY}.1.{number}/frames/1/rendered"
+    address = (
+        f"{server}/dicom-web/studies/{STUDY}/series/{STUDY}.1/instances/{STUDY}.1.{number}/frames/1/rendered"
+    )
     picture = Image.open(BytesIO(httpx.get(address, headers={"Accept": "image/png"}).content)).convert("L")
     return np.asarray(picture, dtype=np.float64)[BLOCK // 2 :: BLOCK, BLOCK // 2 :: BLOCK]
 
 
 @pytest.mark.parametrize("drawn_by", ["processor", "card"])
-def test_refused_the_oldest_images_go_and_all_are_seen_whole(server: str, tmp_path: Path, drawn_by: str) -> None:
+def test_refused_the_oldest_images_go_and_all_are_seen_whole(
+    server: str, tmp_path: Path, drawn_by: str
+) -> None:
     with weak(tmp_path, server, 96, drawn_by) as page:
         assert read_through(page, server) == [""] * IMAGES
         page.screenshot(ARTIFACTS / f"refused-memory-{drawn_by}-whole.png")

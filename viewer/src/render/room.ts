@@ -22,8 +22,9 @@ export async function withRoom<Result>(imageId: string, isAhead: boolean, act: (
       const goesOn = isOutOfMemory(error) && (refusals === 1 || (!isAhead && makeSmaller(imageId)));
       if (!goesOn) throw error;
       if (made === before) makeRoom(imageId);
-      if (!isAhead) await settled();
-      if (!isAhead) await collected(imageId);
+      if (isAhead) continue;
+      await settled();
+      await collected(imageId);
     }
   }
 }
@@ -45,6 +46,7 @@ export function keepWhatComes(): void {
 
 /** Lets go of the oldest images until so many bytes are free, but of none that is seen, nor of these. */
 function letGo(bytes: number, but: readonly string[] = []): number {
+  if (cache.getBytesAvailable() >= bytes) return cache.getBytesAvailable();
   const stays = new Set([...shownImages(), ...but]);
   for (const { imageId } of held().sort((one, other) => one.timeStamp - other.timeStamp)) {
     if (cache.getBytesAvailable() >= bytes) break;

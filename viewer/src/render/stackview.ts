@@ -242,7 +242,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
         if (index !== target) return cancel(imageId);
         earlyShown = imageId;
         putEarly(imageId, image);
-        showingEarly = put(index, own);
+        // What cannot be seen early is seen a little later.
+        showingEarly = put(index, own).catch(() => undefined);
       };
       await withRoom(imageId, false, async (isAgain) => {
         // Two parts and the whole take more memory than the whole.
