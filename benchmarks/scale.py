@@ -1,6 +1,6 @@
-"""Are storing and asking as fast with many studies? `python -m benchmarks.scale [--studies 5000000]`.
+"""Are storing and asking as fast with many studies? `python -m benchmarks.scale [--sizes 10000 5000000]`.
 
-The index in SQLite and in PostgreSQL at 10,000 studies, at 100,000 and so on. As in `benchmarks.growth`, an
+The index in SQLite and in PostgreSQL with so many studies. As in `benchmarks.growth`, an
 index of each size lies ready before anything is measured, and all are used in turn, so that a slow moment of
 the machine strikes every size alike. Each call is about another study, drawn from all of the index, and in
 SQLite follows a commit, which empties what the readers keep in memory.
@@ -17,7 +17,7 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from itertools import count
@@ -39,7 +39,7 @@ from gantry.archive.query import Query
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from postgres import PostgresServer
 
-STEPS = (10_000, 100_000, 1_000_000, 5_000_000)
+SIZES = (10_000, 100_000, 1_000_000)
 ROUNDS = 200
 _WARMING_UP = 10
 _BATCH = 2_000
@@ -99,7 +99,7 @@ class Archive:
         times.found += len(found) if isinstance(found, list) else 0
 
 
-def _filled(folder: Path, sizes: list[int]) -> Iterator[Path]:
+def _filled(folder: Path, sizes: Sequence[int]) -> Iterator[Path]:
     growing = folder / "growing.sqlite"
     filled = 0
     for size in sizes:
@@ -203,16 +203,15 @@ def section(name: str, archives: list[Archive]) -> list[str]:
 
 
 def measure(
-    studies: int = STEPS[2],
+    sizes: Sequence[int] = SIZES,
     rounds: int = ROUNDS,
     folder: str | None = None,
     in_postgresql: int | None = None,
 ) -> Iterator[str]:
-    """Fill indexes of each size up to `studies`, measure those of a database in turn, line by line.
+    """Fill indexes of each number of studies, measure those of a database in turn, line by line.
 
     In PostgreSQL there are those of up to `in_postgresql` studies.
     """
-    sizes = [step for step in STEPS if step <= studies]
     yield from [
         f"## The index from {sizes[0]:,} to {sizes[-1]:,} studies, in both databases",
         "",
@@ -226,7 +225,7 @@ def measure(
         server = PostgresServer()
         stack.callback(server.stop)
         paths = list(_filled(place, sizes))
-        most = studies if in_postgresql is None else in_postgresql
+        most = sizes[-1] if in_postgresql is None else in_postgresql
         copies = (_copied(server, path) for size, path in zip(sizes, paths, strict=True) if size <= most)
         files = ((SqliteFile(path), path.stat().st_size) for path in paths)
         # SQLite last: what it is asked to store makes the files other than they were
@@ -236,20 +235,21 @@ def measure(
                     opened.enter_context(closing(Archive(database, size, found, name == "SQLite")))
                     for size, (database, found) in zip(sizes, places, strict=False)
                 ]
-                _measure(archives, rounds)
-                _say(f"{name} is measured")
-                yield from section(name, archives)
+                if archives:
+                    _measure(archives, rounds)
+                    _say(f"{name} is measured")
+                    yield from section(name, archives)
 
 
 def main() -> None:
     """Print the section."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--studies", type=int, default=STEPS[2], help="the last of 10000, 100000, …, 5000000")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="studies, from the smallest")
     parser.add_argument("--in-postgresql", type=int, help="the last in PostgreSQL, where that is another")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="calls of each kind at each size")
     parser.add_argument("--folder", help="where the files lie while it runs; a real disk")
     arguments = parser.parse_args()
-    for line in measure(arguments.studies, arguments.rounds, arguments.folder, arguments.in_postgresql):
+    for line in measure(arguments.sizes, arguments.rounds, arguments.folder, arguments.in_postgresql):
         print(line, flush=True)
 
 

@@ -1,5 +1,6 @@
 /** Pictures of frames that the server makes (PS3.18 8.3.5). Apart from the rest, since the list needs none. */
 import type { Window } from "../dicom/frame";
+import { begunPicture, noteFirstPicture, PICTURES } from "./firstpicture";
 import { fetched, getBlob } from "./http";
 
 /** In pixels that a picture is to fit into. */
@@ -15,17 +16,18 @@ export async function renderedFrame(framePath: string, wish?: PictureWish, signa
 
 /** A picture at an address of `renderedPicture`; of what is `unchanged` the browser's cache may give it unasked. */
 export async function pictureAt(address: string, unchanged: boolean, signal: AbortSignal): Promise<Blob> {
+  const begun = await begunPicture(address);
+  if (begun && unchanged) return begun;
   const response = await fetched(address, {
     headers: { Accept: PICTURES },
     cache: unchanged ? "force-cache" : "default",
     priority: "high",
     signal,
   });
-  return await response.blob();
+  const picture = await response.blob();
+  noteFirstPicture(address);
+  return picture;
 }
-
-/** In these words always, since the cache holds an answer to the words in which it was asked for. */
-const PICTURES = "image/*";
 
 export interface PictureWish {
   readonly window?: Pick<Window, "center" | "width" | "voiFunction"> | undefined;

@@ -1,12 +1,5 @@
 /** One study: series rail, a grid of cells, tools. Everything a key can do, a button can too. */
 import { Index, Show, Suspense, createEffect, createMemo, createSignal, lazy, on, onCleanup, onMount, type JSX } from "solid-js";
-// What a narrow screen changes stands in the last of them.
-import "../ui/styles/keys.css";
-import "../ui/styles/measure.css";
-import "../ui/styles/priors.css";
-import "../ui/styles/sheet.css";
-import "../ui/styles/volume.css";
-import "../ui/styles/viewer.css";
 import { findSeries, findStudiesOfPatient, findStudy, seriesMetadata } from "../api/dicomweb";
 import type { Window } from "../dicom/frame";
 import { linkPath, type Link } from "../dicom/link";

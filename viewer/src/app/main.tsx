@@ -6,8 +6,18 @@ import "../ui/styles/tokens.css";
 import "../ui/styles/base.css";
 import "../ui/styles/list.css";
 import "../ui/styles/local.css";
+// The viewer's stand here as well: were they its own, it would wait for them once more.
+// What a narrow screen changes stands in the last of them.
+import "../ui/styles/keys.css";
+import "../ui/styles/lens.css";
+import "../ui/styles/measure.css";
+import "../ui/styles/priors.css";
+import "../ui/styles/sheet.css";
+import "../ui/styles/volume.css";
+import "../ui/styles/viewer.css";
 import { speakChosen } from "../i18n/language";
 import { languagesAsked } from "../ui/languages";
+import { beginWithPicture } from "../api/firstpicture";
 import { keepShell } from "../api/shell";
 import { applyTheme } from "../ui/theme";
 import { StudiesPage } from "./StudiesPage";
@@ -80,7 +90,10 @@ function fetchViewerWhenIdle(): void {
 
 applyTheme();
 followHistory();
-if (place().page === "study") void fetchStudyPage();
+if (place().page === "study") {
+  beginWithPicture();
+  void fetchStudyPage();
+}
 void speakChosen().then(() => render(() => <App />, document.getElementById("app")!));
 if (place().page !== "study") fetchViewerWhenIdle();
 keepShell();

@@ -1,6 +1,5 @@
 /** A magnifying glass over the image: it follows the pointer, stays above a finger, and moves with Shift and arrows. */
 import { createEffect, createSignal, onCleanup, onMount, type JSX } from "solid-js";
-import "./styles/lens.css";
 import type { Cell } from "../render/cell";
 import type { Point } from "../tools/gestures";
 

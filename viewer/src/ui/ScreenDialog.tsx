@@ -1,6 +1,5 @@
 /** Measures the screen once, by a card held against it. */
 import { createEffect, createSignal, on, type JSX } from "solid-js";
-import "./styles/lens.css";
 import { t } from "../i18n/study";
 import {
   CARD_MM,
