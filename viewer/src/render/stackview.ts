@@ -249,6 +249,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
         // Two parts and the whole take more memory than the whole.
         await bring(imageId, false, isAgain ? undefined : onEarly);
         await showingEarly;
+        // Whoever made a small picture of it let go of it.
+        if (!isHere(imageId)) await bring(imageId, false);
         assureRoomToDraw(imageId);
         // It was told that another could not be had.
         if (own === generation && !(await put(index, own))) told();
