@@ -85,10 +85,6 @@ def shown(page: Page) -> Grey:
 def read_through(page: Page, server: str) -> list[str]:
     """Goes through all images; each is the right one. What is said of their size, image by image."""
     page.go(f"{server}/view/{STUDY}?series={STUDY}.1")
-    return gone_through(page)
-
-
-def gone_through(page: Page) -> list[str]:
     page.wait_until(SLICE)
     page.wait_until(NO_LONGER_LOADING)
     page.key("Home")
@@ -129,27 +125,3 @@ def test_refused_again_images_are_smaller_and_say_so(server: str, tmp_path: Path
         assert said[-1].startswith("Reduced for this device: 1/")
         assert np.abs(shown(page) - rendition(server, IMAGES)).max() <= 2
         page.screenshot(ARTIFACTS / f"refused-memory-{drawn_by}-reduced.png")
-
-
-def pressed(element: str) -> str:
-    """A condition that presses an element as soon as it is there."""
-    return f"(() => {{ const one = {element}; one?.click(); return one; }})()"
-
-
-def test_files_on_the_device_are_halved_there(server: str, tmp_path: Path) -> None:
-    folder = tmp_path / "files"
-    folder.mkdir()
-    for number, file in enumerate(objects()):
-        (folder / f"{number}.dcm").write_bytes(file)
-    with weak(tmp_path / "profile", server, 30, "processor") as page:
-        page.go(server)
-        field = "input[aria-label='Folder to read here']"
-        page.wait_until(
-            pressed("[...document.querySelectorAll('.open-button')].find((one) => one.offsetWidth)")
-        )
-        page.wait_until(f'document.querySelector("{field}")')
-        page.choose_files(field, [folder])
-        page.wait_until("document.querySelector('.local-study') && !document.querySelector('.local-reading')")
-        page.wait_until(pressed("document.querySelector('.local-study')"))
-        assert gone_through(page)[-1].startswith("Reduced for this device: 1/")
-        page.screenshot(ARTIFACTS / "refused-memory-local-reduced.png")

@@ -111,7 +111,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   ];
   for (const name of watched) element.addEventListener(name, told);
   resized.observe(element);
-  const stopWatching = watchLoss(() => listener.onLost());
+  const stopWatching = watchLoss(() => listener.onLost(target));
 
   function stop(): void {
     playing?.cancel();
