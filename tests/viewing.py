@@ -32,12 +32,14 @@ def viewer_files() -> Path:
 
 
 @contextmanager
-def serving(data: Path, *options: str, **variables: str) -> Iterator[dict[str, str]]:
+def serving(
+    data: Path, *options: str, http: str = "127.0.0.1:0", **variables: str
+) -> Iterator[dict[str, str]]:
     """What a server of its own says when it is ready; `variables` join its environment."""
     viewer_files()
     chromium_path()
     command = [sys.executable, "-m", "gantry", "serve", "--data", str(data), "--json", *options]
-    ports = ["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"]
+    ports = ["--http", http, "--dicom", "127.0.0.1:0"]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), **variables}
     process = subprocess.Popen([*command, *ports], stdout=subprocess.PIPE, env=environment, text=True)
     try:

@@ -250,8 +250,9 @@ def test_ten_megabytes_of_text_are_said_to_be_too_long(page: Page, server: str) 
 
 def test_a_series_that_is_not_there_is_said_and_the_study_opens(page: Page, server: str) -> None:
     open_series(page, server, 77)
-    page.wait_until("document.querySelector('.rail-item')")
-    page.wait_until(f"{SLICE} || document.querySelector('.note')")
+    assert "is not in this study" in page.wait_until("document.querySelector('.said')?.innerText")
+    page.wait_until(SLICE)
+    page.wait_until("document.querySelector('.rail-item[aria-current=\"true\"]')")
 
 
 def test_a_server_that_goes_away_and_comes_back(page: Page, server: str) -> None:

@@ -17,6 +17,7 @@ from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, WINDOW, c
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
 SIDE = 64
+SAID = "document.querySelector('.said').innerText"
 STUDY = f"{ROOT}.1"
 PLANES = {"axial": [1, 0, 0, 0, 1, 0], "coronal": [1, 0, 0, 0, 0, -1], "sagittal": [0, 1, 0, 0, 0, -1]}
 
@@ -199,7 +200,20 @@ def test_the_layout_is_chosen_by_key_alone(page: Page, server: str) -> None:
     page.wait_until(f"{CELLS}.length === 2")
 
 
-def test_an_address_that_names_nothing_known_opens_the_first_series(page: Page, server: str) -> None:
-    open_at(page, server, f"?series=1.2.3.4&frame=9999&window={json.dumps('x')}")
+@pytest.mark.parametrize(
+    "query", ["series=1.2.3.4", "instance=1.2.3.4", f"series={STUDY}.1&instance=1.2.3.4"]
+)
+def test_an_address_that_names_nothing_known_says_so(page: Page, server: str, query: str) -> None:
+    """What is seen then is the first series, and nobody takes it for what was meant."""
+    open_at(page, server, f"?{query}&window={json.dumps('x')}")
+    assert "is not in this study" in page.wait_until(SAID)
     assert "axial" in page.evaluate("document.querySelector('.corner.top-right').innerText")
+
+
+def test_a_number_beyond_the_last_image_opens_that_one_and_says_so(page: Page, server: str) -> None:
+    open_at(page, server, f"?series={STUDY}.2&frame=9999")
+    assert "is not in this study" in page.wait_until(SAID)
     assert page.evaluate(SLICE) == "64 / 64"
+    open_at(page, server, f"?series={STUDY}.2&frame=64")
+    assert page.evaluate(SLICE) == "64 / 64"
+    assert page.evaluate(SAID) == ""

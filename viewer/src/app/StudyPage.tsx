@@ -17,6 +17,7 @@ import { createPriors } from "../state/priors";
 import { openStudy } from "../state/study";
 import { commandFor } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
+import { copyText } from "../ui/clipboard";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
 import { LocalHead } from "../ui/LocalStudies";
@@ -124,8 +125,9 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
       frame: now && now.count > 1 && !now.cut ? now.index + 1 : undefined,
       window: now?.window ?? undefined,
     };
-    await navigator.clipboard.writeText(location.origin + linkPath(link));
-    say(t().viewer.linkCopied, SHORT_MS);
+    const address = location.origin + linkPath(link);
+    if (await copyText(address)) say(t().viewer.linkCopied, SHORT_MS);
+    else say(t().actions.noCopy(address), LONG_MS);
   };
   const showMeasurement = (one: Measurement) => {
     measuring.select(one.id);
@@ -213,7 +215,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     if (hasBegun || !first) return;
     hasBegun = true;
     if (!local) void saving.open();
-    void stage.begin(first, props.link);
+    void stage.begin(first, props.link).then((isThere) => isThere || say(t().viewer.notThere, LONG_MS));
   });
 
   createEffect(

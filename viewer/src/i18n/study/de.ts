@@ -44,6 +44,7 @@ export const de: StudyMessages = {
     loading: "Bild wird geladen…",
     imagesLoaded: "Geladene Bilder",
     linkCopied: "Link kopiert",
+    notThere: "Was dieser Link nennt, ist nicht in dieser Untersuchung. Dies ist etwas anderes daraus.",
   },
   layout: {
     title: "Aufteilung",
@@ -59,6 +60,7 @@ export const de: StudyMessages = {
     document: "Dokument",
     waveform: "Aufzeichnung",
     video: "Video",
+    undrawn: "noch nicht gezeichnet",
     other: "Objekt",
   },
   overlay: {
@@ -381,6 +383,7 @@ export const de: StudyMessages = {
     privateOf: "Privates Attribut",
     unknown: "Unbekanntes Attribut",
     copy: "Wert kopieren",
+    noCopy: "Dieser Browser lässt hier keine Seite kopieren. Bitte den Text markieren.",
     showMore: "Mehr zeigen",
     beginning: (shown: number, all: number) => `Die ersten ${number(shown)} von ${number(all)} Zeichen`,
     parts: {
@@ -467,10 +470,12 @@ export const de: StudyMessages = {
   },
   sheet: {
     notDrawn: "Hiervon wird für sich nichts gezeichnet; es beschreibt andere Objekte.",
+    undrawn: "Diese Seite zeichnet es noch nicht; andere Programme können es aus dem Archiv holen.",
     video: "Ein Video. Diese Seite spielt es noch nicht ab; andere Programme können es aus dem Archiv holen.",
     emptyReport: "Dieser Befund ist leer.",
     opening: "Wird geöffnet…",
     openPdf: "PDF öffnen",
+    noTab: "Der Browser ließ keinen Tab öffnen. Hier ist es:",
     save: "Dokument speichern",
     waveform: (channels, seconds, rate, names) =>
       `${counted(channels, "Kanal", "Kanäle")}, ${seconds} s mit ${rate} Werten/s: ${names}`,

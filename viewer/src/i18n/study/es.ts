@@ -44,6 +44,7 @@ export const es: StudyMessages = {
     loading: "Cargando la imagen…",
     imagesLoaded: "Imágenes cargadas",
     linkCopied: "Enlace copiado",
+    notThere: "Lo que nombra este enlace no está en este estudio. Esto es otra cosa de él.",
   },
   layout: {
     title: "Disposición",
@@ -59,6 +60,7 @@ export const es: StudyMessages = {
     document: "documento",
     waveform: "registro",
     video: "vídeo",
+    undrawn: "aún no se dibuja",
     other: "objeto",
   },
   overlay: {
@@ -381,6 +383,7 @@ export const es: StudyMessages = {
     privateOf: "Atributo privado",
     unknown: "Atributo desconocido",
     copy: "Copiar el valor",
+    noCopy: "Este navegador no deja copiar a ninguna página aquí. Seleccione el texto.",
     showMore: "Mostrar más",
     beginning: (shown: number, all: number) => `Los primeros ${number(shown)} de ${number(all)} caracteres`,
     parts: {
@@ -467,10 +470,12 @@ export const es: StudyMessages = {
   },
   sheet: {
     notDrawn: "Nada de esto se dibuja por sí solo; describe otros objetos.",
+    undrawn: "Esta página todavía no lo dibuja; otros programas pueden obtenerlo del servidor.",
     video: "Un vídeo. Esta página todavía no lo reproduce; otros programas pueden obtenerlo del servidor.",
     emptyReport: "Este informe está vacío.",
     opening: "Abriendo…",
     openPdf: "Abrir el PDF",
+    noTab: "El navegador no dejó abrir una pestaña. Está aquí:",
     save: "Guardar el documento",
     waveform: (channels, seconds, rate, names) =>
       `${counted(channels, "canal", "canales")}, ${seconds} s a ${rate} muestras/s: ${names}`,

@@ -44,6 +44,7 @@ export const fr: StudyMessages = {
     loading: "Chargement de l’image…",
     imagesLoaded: "Images chargées",
     linkCopied: "Lien copié",
+    notThere: "Ce que ce lien désigne n’est pas dans cet examen. Ceci en est autre chose.",
   },
   layout: {
     title: "Disposition",
@@ -59,6 +60,7 @@ export const fr: StudyMessages = {
     document: "document",
     waveform: "enregistrement",
     video: "vidéo",
+    undrawn: "pas encore dessiné",
     other: "objet",
   },
   overlay: {
@@ -381,6 +383,7 @@ export const fr: StudyMessages = {
     privateOf: "Attribut privé",
     unknown: "Attribut inconnu",
     copy: "Copier la valeur",
+    noCopy: "Ce navigateur ne laisse aucune page copier ici. Sélectionnez le texte.",
     showMore: "Afficher plus",
     beginning: (shown: number, all: number) => `Les ${number(shown)} premiers de ${number(all)} caractères`,
     parts: {
@@ -467,10 +470,12 @@ export const fr: StudyMessages = {
   },
   sheet: {
     notDrawn: "Rien de ceci ne se dessine seul ; il décrit d’autres objets.",
+    undrawn: "Cette page ne le dessine pas encore ; d’autres programmes peuvent le prendre dans l’archive.",
     video: "Une vidéo. Cette page ne la lit pas encore ; d’autres programmes peuvent la prendre dans l’archive.",
     emptyReport: "Ce compte rendu est vide.",
     opening: "Ouverture…",
     openPdf: "Ouvrir le PDF",
+    noTab: "Le navigateur n’a pas laissé ouvrir d’onglet. C’est ici :",
     save: "Enregistrer le document",
     waveform: (channels, seconds, rate, names) =>
       `${counted(channels, "canal", "canaux")}, ${seconds} s à ${rate} échantillons/s : ${names}`,
