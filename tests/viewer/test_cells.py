@@ -12,7 +12,7 @@ import pytest
 
 from chromium import Page
 from serving import ROOT
-from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, WINDOW, ct_image, filled
+from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, WINDOW, ct_image, filled, settled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -155,6 +155,66 @@ def test_the_cursor_is_at_one_place_of_the_patient(page: Page, server: str) -> N
     assert page.evaluate("document.querySelectorAll('.cursor-3d').length") == 3
     page.command("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
     assert page.wait_until("document.querySelector('.cell.active .probe').innerText") == "40, 24: 1000 HU"
+
+
+def test_the_cursor_is_set_by_keys(page: Page, server: str) -> None:
+    open_at(page, server, f"?series={STUDY}.1&frame=49")
+    two_by_two(page)
+    page.key("c")
+    page.key("Enter")
+    page.wait_until("document.querySelector('.cell.active .key-cross')")
+    for key in ("ArrowRight", "ArrowUp"):
+        for _ in range(8):  # from column and row 32, in the middle, to the bright spot
+            page.key(key)
+    assert page.evaluate("document.querySelectorAll('.cursor-3d').length") == 0
+    page.key("Enter")
+    page.wait_until(f"{SHOWN}[1] === '25 / 64' && {SHOWN}[2] === '41 / 64'")
+    assert page.evaluate("document.querySelectorAll('.cursor-3d').length") == 3
+    page.key("Escape")
+    page.key("ArrowDown")
+    page.wait_until(f"{SHOWN}[0] === '50 / 64'")
+
+
+# The middle of what is bright on the image, in pixels of the page.
+MIDDLE = """(() => {
+    const canvas = document.querySelector('.viewport canvas'), [w, h] = [canvas.clientWidth, canvas.clientHeight];
+    const context = new OffscreenCanvas(w, h).getContext('2d');
+    context.drawImage(canvas, 0, 0, w, h);
+    const data = context.getImageData(0, 0, w, h).data;
+    let [x, y, n] = [0, 0, 0];
+    for (let at = 0; at < w * h; at += 1) if (data[4 * at] > 100) { x += at % w; y += Math.floor(at / w); n += 1; }
+    return [x / n, y / n];
+})()"""
+
+
+def test_arrows_move_the_image_and_its_window_once_enter_gives_them_to_the_tool(
+    page: Page, server: str
+) -> None:
+    open_at(page, server, f"?series={STUDY}.1&frame=33")
+    settled(page)
+    x, y = page.evaluate(MIDDLE)
+    page.key("p")
+    page.key("ArrowDown")
+    page.wait_until(f"{SLICE} === '34 / 64'")  # without Enter they are for the images
+    page.key("Enter")
+    assert page.wait_until(SAID).startswith("Move: arrow keys")
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp"):
+        page.key(key)
+    page.wait_until(f"Math.abs({MIDDLE}[0] - {x + 20}) < 2 && Math.abs({MIDDLE}[1] - {y - 10}) < 2")
+    page.key("w")
+    page.wait_until(f"{SAID} === ''")
+    assert page.evaluate(WINDOW) == "W 400 L 40"
+    page.key("Enter")
+    page.wait_until(f"{SAID}.startsWith('Brightness and contrast')")
+    page.key("ArrowRight")
+    page.wait_until(f"{WINDOW} === 'W 413 L 40'")
+    page.key("ArrowDown")
+    page.wait_until(f"{WINDOW} === 'W 413 L 54'")
+    page.screenshot(ARTIFACTS / "window-by-key.png")
+    page.key("Escape")
+    page.key("ArrowDown")
+    page.wait_until(f"{SLICE} === '35 / 64'")
+    assert page.evaluate(WINDOW) == "W 413 L 54"
 
 
 def test_one_cell_alone_and_all_again(page: Page, server: str) -> None:

@@ -106,7 +106,10 @@ function thumbnail({ set, series, position, uid }: RailItemProps): string | null
   return instanceThumbnail(instancePath(uid, set.seriesUid, sopInstanceUid(set.frames[0]!.instance)), THUMBNAIL_PX);
 }
 
-const NOT_DRAWN = new Set(["SR", "KO", "PR", "DOC", "ECG", "RTPLAN", "RTSTRUCT", "RTDOSE", "REG", "PLAN", "SEG", "SM", "ANN"]);
+/** Modalities of which there is no picture, or none that says anything (PS3.3 C.7.3.1.1.1). */
+const NOT_DRAWN = new Set(
+  "SR KO PR DOC ECG RTPLAN RTSTRUCT RTDOSE RTRECORD REG PLAN SEG SM ANN RWV FID M3D AU HD EPS RESP EEG EMG EOG HC ASMT".split(" "),
+);
 
 function icon(set: DisplaySet | null): IconName {
   return set?.kind === "sheet" ? SHEET_ICON[set.sheet] : "file";

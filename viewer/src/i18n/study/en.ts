@@ -313,7 +313,8 @@ export const en = {
       hold: { fingers: "Hold", does: "all tools" },
     },
     drawing:
-      "Measure with the keys alone: take a measuring tool, Enter shows a cross in the middle of the image, arrows move it by a pixel (with Shift by ten), Enter sets each point, Esc abandons. Enter twice in one place closes an area. With another tool in hand, Enter takes hold of the points of the selected measurement, one after the other.",
+      "Measure with the keys alone: take a measuring tool, Enter shows a cross in the middle of the image, arrows move it by a pixel (with Shift by ten), Enter sets each point, Esc abandons. Enter twice in one place closes an area. With another tool in hand, Enter takes hold of the points of the selected measurement, one after the other. With brightness and contrast (W) or Move (P) in hand, Enter gives the arrows to that tool, with Shift by more, until Enter or Esc. With the 3D cursor (C), Enter shows the cross, and sets the cursor where it stands.",
+    holding: (tool: string) => `${tool}: arrow keys, with Shift by more; Enter or Esc ends.`,
     /** Keys with a word on them, as keyboards of the language write it. */
     pageUp: "PgUp",
     pageDown: "PgDn",
