@@ -46,7 +46,7 @@ def serving(
         assert process.stdout is not None
         ready = process.stdout.readline()
         assert ready, "gantry serve ended before it was ready; what it said stands above"
-        yield json.loads(ready)
+        yield {**json.loads(ready), "pid": str(process.pid)}
     finally:
         process.terminate()
         process.wait(timeout=60)
