@@ -77,6 +77,10 @@ class Page:
         self._connection = connection
         self._asked = 0
         self.errors: list[str] = []
+        self.requests: dict[str, str] = {}
+        """Addresses that the page has asked for, in order, by the browser's own names of them."""
+        self.given_up: list[str] = []
+        """Addresses of requests that the page itself ended before their answer had come."""
         self.dragged: dict[str, Any] | None = None
         """What a drag of the page carries, once `Input.setInterceptDrags` keeps it from the system."""
         for domain in ("Page", "Runtime", "Log", "Network", "Inspector"):
@@ -102,6 +106,10 @@ class Page:
                 self.errors.append(details.get("exception", {}).get("description") or details["text"])
             case "Inspector.targetCrashed":
                 raise PageError("the page crashed")
+            case "Network.requestWillBeSent":
+                self.requests[params["requestId"]] = params["request"]["url"]
+            case "Network.loadingFailed" if params.get("canceled"):
+                self.given_up.append(self.requests.get(params["requestId"], ""))
             case "Input.dragIntercepted":
                 self.dragged = params["data"]
             case "Log.entryAdded" if params["entry"]["level"] == "error":
