@@ -15,6 +15,7 @@ from benchmarks import (
     batch,
     codecs,
     convert,
+    costs,
     crowd,
     growth,
     header,
@@ -24,6 +25,7 @@ from benchmarks import (
     peers,
     powercut,
     retrieve,
+    scale,
     scu,
     viewer,
     web,
@@ -247,7 +249,11 @@ def main() -> None:
             print(f"{line.work:45} {line.gantry:10.2f} {line.unit:6} {line.peer_name}: {line.peer:.2f}  "
                   f"ratio {line.ratio:.2f} {line.verdict}", file=sys.stderr, flush=True)  # fmt: skip
             done.append(line)
-    notes = [] if arguments.quick else [*_growth(), *_memory(), *_power_cuts()]
+    notes = (
+        []
+        if arguments.quick
+        else [*_growth(), *scale.measure(folder=_where()), *costs.section(), *_memory(), *_power_cuts()]
+    )
     page = markdown(done, peers.versions(), notes)
     if arguments.quick:
         print(page)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from math import log10
 
 from benchmarks.corpus import CT_IMAGE
 from gantry.archive.index import AddVersion
@@ -52,7 +53,7 @@ class Patient:
 
     def beginning(self, studies: int) -> str:
         """How the names of about 25 of so many studies begin."""
-        syllables = len(str(studies)) - 3
+        syllables = round(log10(studies / 100))
         return self.family[: len(_FIRST[self.number // 10**_DIGITS]) + 2 * syllables]
 
 

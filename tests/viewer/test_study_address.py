@@ -19,6 +19,11 @@ pytestmark = [pytest.mark.peer, pytest.mark.timeout(180)]
 STUDY = f"{ROOT}.41"
 COUNT = 3
 
+ALL_CAME = (
+    "new Set(performance.getEntriesByType('resource').map(({ name }) => name)"
+    f".filter((name) => /frames.\\d+$/.test(name))).size >= {COUNT}"
+)
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -67,6 +72,7 @@ def test_a_study_that_was_read_opens_from_this_device(page: Page, server: str) -
             page.go(f"{relay.address}/view/{STUDY}")
             page.wait_until(f"({SLICE} ?? '').endsWith('/ {COUNT}')")
             page.wait_until(NO_LONGER_LOADING)
+            page.wait_until(ALL_CAME)  # a page that is left meanwhile keeps none of what was on its way
             page.wait_until(
                 "window.ready || (navigator.serviceWorker.ready.then(() => { window.ready = true; }), false)"
             )
