@@ -312,7 +312,7 @@ export const de: StudyMessages = {
       hold: { fingers: "Halten", does: "alle Werkzeuge" },
     },
     drawing:
-      "Messen nur mit Tasten: Messwerkzeug wählen, Eingabe zeigt ein Kreuz in der Bildmitte, Pfeile bewegen es um ein Pixel (mit Umschalt um zehn), Eingabe setzt jeden Punkt, Esc bricht ab. Zweimal Eingabe an einer Stelle schließt eine Fläche. Mit einem anderen Werkzeug nimmt Eingabe nacheinander die Punkte der gewählten Messung. Mit Helligkeit und Kontrast (W) oder Verschieben (P) gibt Eingabe die Pfeile diesem Werkzeug, mit Umschalt mehr, bis Eingabe oder Esc. Mit dem 3D-Cursor (C) zeigt Eingabe das Kreuz und setzt den Cursor dorthin.",
+      "Messen nur mit Tasten: Messwerkzeug wählen, Eingabe zeigt ein Kreuz in der Bildmitte, Pfeile bewegen es um ein Pixel (mit Umschalt um zehn), Eingabe setzt jeden Punkt, Esc bricht ab. Zweimal Eingabe an einer Stelle schließt eine Fläche. Mit einem anderen Werkzeug nimmt Eingabe nacheinander die Punkte der gewählten Messung. Mit Fensterung (W) oder Verschieben (P) gibt Eingabe die Pfeile diesem Werkzeug, mit Umschalt mehr, bis Eingabe oder Esc. Mit dem 3D-Cursor (C) zeigt Eingabe das Kreuz und setzt den Cursor dorthin.",
     holding: (tool: string) => `${tool}: Pfeiltasten, mit Umschalt mehr; Eingabe oder Esc beendet.`,
     pageUp: "Bild ↑",
     pageDown: "Bild ↓",

@@ -312,7 +312,7 @@ export const es: StudyMessages = {
       hold: { fingers: "Mantener", does: "todas las herramientas" },
     },
     drawing:
-      "Medir solo con el teclado: tome una herramienta de medida, Intro muestra una cruz en el centro de la imagen, las flechas la mueven un píxel (con Mayús diez), Intro fija cada punto, Esc abandona. Intro dos veces en un lugar cierra un área. Con otra herramienta, Intro toma uno tras otro los puntos de la medida elegida. Con brillo y contraste (W) o mover (P), Intro da las flechas a esa herramienta, más con Mayús, hasta Intro o Esc. Con el cursor 3D (C), Intro muestra la cruz y fija allí el cursor.",
+      "Medir solo con el teclado: tome una herramienta de medida, Intro muestra una cruz en el centro de la imagen, las flechas la mueven un píxel (con Mayús diez), Intro fija cada punto, Esc abandona. Intro dos veces en un lugar cierra un área. Con otra herramienta, Intro toma uno tras otro los puntos de la medida elegida. Con Ajuste de ventana (W) o Mover (P), Intro da las flechas a esa herramienta, más con Mayús, hasta Intro o Esc. Con el cursor 3D (C), Intro muestra la cruz y fija allí el cursor.",
     holding: (tool: string) => `${tool}: flechas, más con Mayús; Intro o Esc termina.`,
     pageUp: "RePág",
     pageDown: "AvPág",

@@ -312,7 +312,7 @@ export const fr: StudyMessages = {
       hold: { fingers: "Appui long", does: "tous les outils" },
     },
     drawing:
-      "Mesurer au clavier seul : prendre un outil de mesure, Entrée montre une croix au milieu de l’image, les flèches la déplacent d’un pixel (avec Maj de dix), Entrée pose chaque point, Échap abandonne. Deux fois Entrée au même endroit ferme une surface. Avec un autre outil, Entrée saisit l’un après l’autre les points de la mesure choisie. Avec luminosité et contraste (W) ou le déplacement (P), Entrée donne les flèches à cet outil, davantage avec Maj, jusqu’à Entrée ou Échap. Avec le curseur 3D (C), Entrée montre la croix et y pose le curseur.",
+      "Mesurer au clavier seul : prendre un outil de mesure, Entrée montre une croix au milieu de l’image, les flèches la déplacent d’un pixel (avec Maj de dix), Entrée pose chaque point, Échap abandonne. Deux fois Entrée au même endroit ferme une surface. Avec un autre outil, Entrée saisit l’un après l’autre les points de la mesure choisie. Avec Fenêtrage (W) ou Déplacer (P), Entrée donne les flèches à cet outil, davantage avec Maj, jusqu’à Entrée ou Échap. Avec le curseur 3D (C), Entrée montre la croix et y pose le curseur.",
     holding: (tool: string) => `${tool} : flèches, davantage avec Maj ; Entrée ou Échap termine.`,
     pageUp: "Pg préc",
     pageDown: "Pg suiv",

@@ -311,7 +311,7 @@ export const ja: StudyMessages = {
       hold: { fingers: "長押し", does: "すべてのツール" },
     },
     drawing:
-      "キーだけで計測：計測ツールを選び、Enter で画像の中央に十字を表示、矢印で 1 画素（Shift で 10 画素）動かし、Enter で点を置き、Esc で中止。同じ場所で Enter を 2 回押すと領域を閉じます。ほかのツールでは、Enter で選択中の計測の点を順に動かせます。明るさとコントラスト（W）または移動（P）では、Enter を押すと Enter か Esc まで矢印キーでそのツールを使えます（Shift で大きく）。3D カーソル（C）では、Enter で十字を表示し、その位置にカーソルを置きます。",
+      "キーだけで計測：計測ツールを選び、Enter で画像の中央に十字を表示、矢印で 1 画素（Shift で 10 画素）動かし、Enter で点を置き、Esc で中止。同じ場所で Enter を 2 回押すと領域を閉じます。ほかのツールでは、Enter で選択中の計測の点を順に動かせます。ウィンドウ幅/レベル（W）または移動（P）では、Enter を押すと Enter か Esc まで矢印キーでそのツールを使えます（Shift で大きく）。3Dカーソル（C）では、Enter で十字を表示し、その位置にカーソルを置きます。",
     holding: (tool: string) => `${tool}：矢印キー、Shift で大きく。Enter か Esc で終了。`,
     pageUp: "PgUp",
     pageDown: "PgDn",

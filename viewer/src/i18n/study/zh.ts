@@ -310,7 +310,7 @@ export const zh: StudyMessages = {
       hold: { fingers: "长按", does: "全部工具" },
     },
     drawing:
-      "仅用键盘测量：选择测量工具，按 Enter 在图像中央显示十字，方向键每次移动一个像素（按住 Shift 为十个），Enter 设定各点，Esc 放弃。在同一处按两次 Enter 闭合区域。使用其他工具时，Enter 依次拾取所选测量的各点。使用亮度与对比度（W）或移动（P）时，Enter 将方向键交给该工具（按住 Shift 幅度更大），直到按 Enter 或 Esc。使用三维光标（C）时，Enter 显示十字，并将光标设在该处。",
+      "仅用键盘测量：选择测量工具，按 Enter 在图像中央显示十字，方向键每次移动一个像素（按住 Shift 为十个），Enter 设定各点，Esc 放弃。在同一处按两次 Enter 闭合区域。使用其他工具时，Enter 依次拾取所选测量的各点。使用窗宽/窗位（W）或平移（P）时，Enter 将方向键交给该工具（按住 Shift 幅度更大），直到按 Enter 或 Esc。使用三维光标（C）时，Enter 显示十字，并将光标设在该处。",
     holding: (tool: string) => `${tool}：方向键，按住 Shift 幅度更大；Enter 或 Esc 结束。`,
     pageUp: "PgUp",
     pageDown: "PgDn",
