@@ -43,7 +43,7 @@ from stored_objects import part10
 
 STUDIES, SLICES = 40, 250
 ASKED, LARGE_SIDE = 100, 3_162
-FEW, MANY = 2_000, 20_000
+FEW, MANY = 8_000, 32_000
 _TOGETHER = SLICES // 5
 _ORIGIN = Origin("CT", "192.0.2.1", "dimse")
 _PEAK = """

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from chromium import PHONE, Page
+from image_values import image_object
 from serving import ROOT
-from slices import Grey, assert_alike, hover, place_of, seen, show_slice, windowed
+from slices import Grey, assert_alike, colours_seen, hover, place_of, seen, show_slice, windowed
 from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled, held
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
@@ -322,18 +323,22 @@ def pressed(element: str) -> str:
     return f"(() => {{ const one = {element}; one?.click(); return one; }})()"
 
 
+def open_folder(page: Page, server: str, folder: Path) -> None:
+    page.go(server)
+    field = "input[aria-label='Folder to read here']"
+    page.wait_until(pressed("[...document.querySelectorAll('.open-button')].find((one) => one.offsetWidth)"))
+    page.wait_until(f'document.querySelector("{field}")')
+    page.choose_files(field, [folder])
+    page.wait_until("document.querySelector('.local-study') && !document.querySelector('.local-reading')")
+    page.wait_until(pressed("document.querySelector('.local-study')"))
+
+
 def test_a_file_on_the_device_is_halved_here_and_keeps_its_window(
     page: Page, server: str, tmp_path: Path
 ) -> None:
     (tmp_path / "long.dcm").write_bytes(long_image())
     page.evaluate("localStorage.setItem('gantry.memory-mib', '64')")
-    page.go(server)
-    field = "input[aria-label='Folder to read here']"
-    page.wait_until(pressed("[...document.querySelectorAll('.open-button')].find((one) => one.offsetWidth)"))
-    page.wait_until(f'document.querySelector("{field}")')
-    page.choose_files(field, [tmp_path])
-    page.wait_until("document.querySelector('.local-study') && !document.querySelector('.local-reading')")
-    page.wait_until(pressed("document.querySelector('.local-study')"))
+    open_folder(page, server, tmp_path)
     page.wait_until(f"{SAID}[0] === 'Reduced for this device: 1/4 of the detail'")
     assert_windowed(page)
     hover(page, place_of(page, 0, (1001, 2001), (LONG, WIDE), (1, 1)))
@@ -342,6 +347,27 @@ def test_a_file_on_the_device_is_halved_here_and_keeps_its_window(
     page.wait_until(f"{WINDOW} !== 'W 256 L 128'")
     assert_windowed(page)
     page.screenshot(ARTIFACTS / "reduced-local-desk.png")
+
+
+def test_a_picture_on_the_device_is_halved_here_in_its_colours(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    rows, columns = np.mgrid[: LONG // BLOCK, : WIDE // BLOCK]
+    colours = np.stack([20 + rows * 9, 40 + columns * 10, 230 - rows * 4 - columns * 5], axis=-1).astype(
+        np.uint8
+    )
+    pixels = np.kron(colours, np.ones((BLOCK, BLOCK, 1), np.uint8))
+    pixels[::2, :, 0] += 6  # of which each pixel that is seen is the mean
+    (tmp_path / "picture.dcm").write_bytes(image_object(pixels[None], Modality="XC"))
+    page.evaluate("localStorage.setItem('gantry.memory-mib', '64')")
+    open_folder(page, server, tmp_path)
+    page.wait_until(f"{SAID}[0] === 'Reduced for this device: 1/4 of the detail'")
+    wanted = colours + np.array([3.0, 0, 0])
+    assert np.abs(colours_seen(page, 0, colours.shape[:2], (1, 1)) - wanted).max() <= 2
+    hover(page, place_of(page, 0, (1001, 2001), (LONG, WIDE), (1, 1)))
+    red, green, blue = (int(value) for value in wanted[8, 4])
+    page.wait_until(f"document.querySelector('.probe').innerText === '1001, 2001: mean {red} {green} {blue}'")
+    page.screenshot(ARTIFACTS / "reduced-local-colours-desk.png")
 
 
 def test_a_frame_that_fits_is_shown_with_its_values(page: Page, server: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian
 
 from chromium import Page
 from compared import difference
@@ -47,7 +48,7 @@ VALUES[HOLES][0, 4:9, 3:12] = np.nan
 VALUES[HOLES][0, 20, 20], VALUES[HOLES][0, 21, 20] = np.inf, -np.inf
 
 
-def floats(series: int) -> bytes:
+def floats(series: int, syntax: str = ExplicitVRLittleEndian) -> bytes:
     """A parametric map with values that no integer holds (PS3.3 C.7.6.24), its frames a millimetre apart."""
     values = VALUES[series]
     ds = dataset(1, sop_class=PARAMETRIC_MAP)
@@ -71,8 +72,9 @@ def floats(series: int) -> bytes:
         position.ImagePositionPatient = [0, 0, index]
         item.PlanePositionSequence = [position]
         ds.PerFrameFunctionalGroupsSequence.append(item)
-    setattr(ds, "FloatPixelData" if values.dtype == np.float32 else "DoubleFloatPixelData", values.tobytes())
-    return part10(ds)
+    stored = values.astype(values.dtype.newbyteorder(">" if syntax == ExplicitVRBigEndian else "<"))
+    setattr(ds, "FloatPixelData" if values.dtype == np.float32 else "DoubleFloatPixelData", stored.tobytes())
+    return part10(ds, syntax)
 
 
 def native(series: int, pixels: np.ndarray[Any, Any], **more: Any) -> bytes:
@@ -328,6 +330,30 @@ def test_files_on_the_device_have_their_values_too(page: Page, server: str, fold
         else:
             check_numbers(page, values[0])
     page.screenshot(ARTIFACTS / "values-local.png")
+
+
+def test_numbers_with_the_greatest_byte_first_are_read_from_files_too(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    for series in VALUES:
+        (tmp_path / str(series)).write_bytes(floats(series, ExplicitVRBigEndian))
+    open_folder(page, server, tmp_path)
+    page.wait_until(f"document.querySelectorAll('.rail img.shown').length === {len(VALUES)}")
+    for series, values in VALUES.items():
+        open_listed(page, "MR", series)
+        page.key("Home")
+        for number, frame in enumerate(values, 1):
+            if len(values) > 1:
+                page.wait_until(f"{SLICE} === '{number} / {len(values)}'")
+            greys = settled(page)
+            if series != HUGE:
+                check_numbers(page, frame)
+            page.key("ArrowDown")
+        if series == HUGE:
+            least, greatest = values.min(), values.max()
+            wanted = (values[0] - least) / (greatest - least) * 255
+            assert_alike(seen(page, 0, (SIDE, SIDE), (1, 1)), wanted)
+            assert len(set(greys)) > 30
 
 
 def test_jpeg_extended_on_the_device_has_its_values(page: Page, server: str, folder: Path) -> None:

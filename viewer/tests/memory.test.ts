@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { whyNotGiven } from "../src/dicom/allocation";
 import { MEBIBYTE, isOutOfMemory, memoryBudget } from "../src/state/memory";
 
 const budget = (deviceMemory: number | undefined, isHandheld: boolean, chosen: string | null = null) =>
@@ -19,4 +20,10 @@ test("browsers say in several ways that there is no memory", () => {
   for (const message of said) assert.ok(isOutOfMemory(new RangeError(message)), message);
   assert.ok(!isOutOfMemory(new Error("the server answered 404")));
   assert.ok(!isOutOfMemory("out of memory"));
+});
+
+test("a failure without a reason is one of memory where so much of it is refused, and else what it was", () => {
+  const failure = new TypeError("Failed to fetch");
+  assert.ok(isOutOfMemory(whyNotGiven(2 ** 52, failure)));
+  for (const bytes of [1000, 0, NaN]) assert.equal(whyNotGiven(bytes, failure), failure);
 });

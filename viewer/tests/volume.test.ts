@@ -6,7 +6,7 @@ import { planeOf, pointAt } from "../src/dicom/geometry";
 import type { DicomElement, DicomObject, Vector3 } from "../src/dicom/model";
 import { edgeLetters } from "../src/dicom/orientation";
 import { fittingVolume, tooLarge } from "../src/dicom/fitting";
-import { halvedFrame, meansOf } from "../src/dicom/reduction";
+import { halvedFrame, meansOf, meansOfColours } from "../src/dicom/reduction";
 import { uprightLayer } from "../src/dicom/upright";
 import {
   CUTS,
@@ -310,4 +310,14 @@ test("means of squares, of fewer pixels at the edges and without padding", () =>
   const padded = Int16Array.from([-2000, -2000, -2000, 8, -2000, -2000, 4, -2000]);
   assert.deepEqual([...meansOf(padded, { columns: 4, rows: 2 }, 1, (value) => value === -2000)], [-2000, 6]);
   assert.deepEqual([...meansOf(Float32Array.from([1, 2]), { columns: 2, rows: 1 }, 1, never)], [1.5]);
+});
+
+test("a picture's means are of each of its colours, of fewer pixels at the edges and without opacity", () => {
+  const pixels = [[10, 0, 255], [20, 0, 255], [7, 8, 9], [30, 1, 0], [40, 1, 0], [9, 8, 7]];
+  const size = { columns: 3, rows: 2 };
+  assert.deepEqual([...meansOfColours(pixels.flat(), size, 1, 3)], [25, 1, 128, 8, 8, 8]);
+  const opaque = pixels.flatMap((colour) => [...colour, 255]);
+  assert.deepEqual([...meansOfColours(opaque, size, 1, 4)], [25, 1, 128, 8, 8, 8]);
+  assert.deepEqual([...meansOfColours(pixels.flat(), size, 2, 3)], [19, 3, 88]);
+  assert.deepEqual([...meansOfColours(pixels.flat(), size, 0, 3)], pixels.flat());
 });

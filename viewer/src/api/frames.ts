@@ -1,4 +1,5 @@
 /** Frames as octets (PS3.18 10.4.1.1.4): one frame a request, without parts around it. */
+import { whyNotGiven } from "../dicom/allocation";
 import { EXPLICIT_LITTLE } from "../dicom/syntaxes";
 import { fetched } from "./http";
 
@@ -85,8 +86,16 @@ async function asked(path: string, wish: FrameWish, range?: string): Promise<Res
 async function frameIn(response: Response): Promise<FrameBytes> {
   const named = /transfer-syntax="?([0-9.]+)/.exec(response.headers.get("content-type") ?? "")?.[1];
   return {
-    bytes: new Uint8Array(await response.arrayBuffer()),
+    bytes: await bytesOf(response),
     // What octets without a name are (PS3.18 8.7.3.5.2).
     transferSyntaxUid: named ?? EXPLICIT_LITTLE,
   };
+}
+
+async function bytesOf(response: Response): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (error) {
+    throw whyNotGiven(Number(response.headers.get("content-length")), error);
+  }
 }

@@ -1,4 +1,5 @@
 /** The files on this device that are read here: handles only, whose bytes are asked for when they are needed. */
+import { whyNotGiven } from "../dicom/allocation";
 import { DicomError } from "../dicom/bytes";
 import { inflated } from "../dicom/inflate";
 import { readLocalReference, type LocalReference } from "../dicom/localref";
@@ -50,7 +51,11 @@ export async function localBytes(reference: LocalReference): Promise<Uint8Array<
   const { offset, length } = reference;
   const content = await contentOf(reference);
   if (length === undefined || offset + length > content.size) throw new DicomError("cut", undefined, offset);
-  return new Uint8Array(await content.slice(offset, offset + length).arrayBuffer());
+  try {
+    return new Uint8Array(await content.slice(offset, offset + length).arrayBuffer());
+  } catch (error) {
+    throw whyNotGiven(length, error);
+  }
 }
 
 /** What an encapsulated document holds. Throws DicomError. */

@@ -64,11 +64,14 @@ interface Room {
   readonly side: number;
 }
 
+/** What a frame of so many pixels takes while it is shown. */
+export const bytesDecoded = ({ rows, columns }: { readonly rows: number; readonly columns: number }): number => rows * columns * BYTES_DECODED;
+
 /** How often a frame must be halved to be shown in so much room. */
 export function halvingsFor({ rows, columns }: { readonly rows: number; readonly columns: number }, room: Room): number {
   const fits = (halvings: number) => {
     const [wide, high] = [halved(columns, halvings), halved(rows, halvings)];
-    return wide * high * BYTES_DECODED <= room.bytes && wide * high <= room.pixels && Math.max(wide, high) <= room.side;
+    return bytesDecoded({ rows: high, columns: wide }) <= room.bytes && wide * high <= room.pixels && Math.max(wide, high) <= room.side;
   };
   let halvings = 0;
   while (!fits(halvings) && Math.max(halved(columns, halvings), halved(rows, halvings)) > 1) halvings += 1;

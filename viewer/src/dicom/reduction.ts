@@ -87,6 +87,36 @@ export function meansOf<Kind extends Voxels>(
   return made;
 }
 
+/** The same of a picture of 8 bits: means of each of the first three of its `samples`. */
+export function meansOfColours(
+  values: ArrayLike<number>,
+  { columns, rows }: { readonly columns: number; readonly rows: number },
+  halvings: number,
+  samples: number,
+): Uint8Array {
+  const side = 2 ** halvings;
+  const [wide, high] = [halved(columns, halvings), halved(rows, halvings)];
+  const made = new Uint8Array(wide * high * 3);
+  for (let row = 0; row < high; row += 1) {
+    const lower = Math.min(rows, (row + 1) * side);
+    for (let column = 0; column < wide; column += 1) {
+      const right = Math.min(columns, (column + 1) * side);
+      let [red, green, blue] = [0, 0, 0];
+      for (let y = row * side; y < lower; y += 1) {
+        for (let x = column * side; x < right; x += 1) {
+          const at = (y * columns + x) * samples;
+          red += values[at]!;
+          green += values[at + 1]!;
+          blue += values[at + 2]!;
+        }
+      }
+      const count = (lower - row * side) * (right - column * side);
+      made.set([Math.round(red / count), Math.round(green / count), Math.round(blue / count)], (row * wide + column) * 3);
+    }
+  }
+  return made;
+}
+
 /** A picture of a frame in another size than its own. */
 export interface Resized {
   readonly columns: number;

@@ -90,7 +90,7 @@ export function createCell({ whole = false } = {}) {
       leaveVolume();
       setRefusal(next);
     },
-    onLost() {
+    onLost(index) {
       const before = now && shown();
       leave();
       losses += 1;
@@ -98,7 +98,7 @@ export function createCell({ whole = false } = {}) {
       if (!now) return;
       const { stack, study, cut, beginning, over } = now;
       // What is left of the engine goes first.
-      queueMicrotask(() => void show(stack, study, cut, before ? asBefore(before) : beginning, over).then(recovered));
+      queueMicrotask(() => void show(stack, study, cut, before ? { ...asBefore(before), ...(index !== undefined && { index, point: undefined }) } : beginning, over).then(recovered));
     },
   };
 

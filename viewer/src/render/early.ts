@@ -89,7 +89,7 @@ function inSizeOf(small: Types.IImage, imageId: string, { rows, columns }: Frame
 
 /** What of a stack viewport shows an image that is not in the cache. */
 export interface Showing {
-  loadImages(imageIds: readonly string[], listener: Showing): Promise<unknown>;
+  loadImages(imageIds: readonly string[], listener: Showing): Promise<readonly PromiseSettledResult<unknown>[]>;
   successCallback(imageId: string, image: Types.IImage): void;
 }
 
@@ -104,15 +104,19 @@ export function takeBackEarly(imageId: string): void {
   shown.delete(imageId);
 }
 
-/** How a stack viewport comes to its images. */
+/** How a stack viewport comes to its images. Fails where one that is here could not be shown, which Cornerstone does not tell. */
 export const IMAGE_RETRIEVAL = {
   create: () => ({
-    loadImages(imageIds: readonly string[], viewport: Showing): Promise<unknown> {
+    async loadImages(imageIds: readonly string[], viewport: Showing): Promise<void> {
       const [imageId] = imageIds;
       const image = imageId === undefined || isHere(imageId) ? undefined : shown.get(imageId);
-      if (!image) return viewport.loadImages(imageIds, viewport);
-      viewport.successCallback(imageId!, image);
-      return Promise.resolve();
+      if (image) return viewport.successCallback(imageId!, image);
+      await loadShown(imageIds, viewport);
     },
   }),
 };
+
+export async function loadShown(imageIds: readonly string[], viewport: Showing): Promise<void> {
+  const results = await viewport.loadImages(imageIds, viewport);
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+}

@@ -1,6 +1,7 @@
 /** Cornerstone3D, started once per page, and once more where the graphics gave up. */
 import { ContextPoolRenderingEngine, Enums, cache, eventTarget, imageLoader, init as initCore, utilities } from "@cornerstonejs/core";
 import { init as initLoader } from "@cornerstonejs/dicom-image-loader";
+import { isOutOfMemory } from "../state/memory";
 import { budgetBytes, halveVolumes } from "./budget";
 import { IMAGE_RETRIEVAL } from "./early";
 import { LOCAL_SCHEME, SCHEME } from "./imageids";
@@ -9,6 +10,7 @@ import { loadLocalFrame } from "./localframe";
 import { paintWithoutCard } from "./painter";
 import { registerProvider } from "./provider";
 import { registerReduction } from "./reducing";
+import { keepWhatComes, makeRoomToDraw } from "./room";
 import { registerSubtraction } from "./subtracting";
 
 let engine: ContextPoolRenderingEngine | undefined;
@@ -71,7 +73,23 @@ function start(): ContextPoolRenderingEngine {
   const made = new ContextPoolRenderingEngine(`gantry-${started}`);
   letNothingThrough(made);
   paintWithoutCard(made);
+  goOnWithoutMemory(made);
   return made;
+}
+
+/** What fails while it is drawn keeps everything from being drawn ever after: without memory, all is drawn anew. */
+function goOnWithoutMemory(made: ContextPoolRenderingEngine): void {
+  const waiting = made as unknown as Waiting;
+  const draw = waiting._renderFlaggedViewports;
+  waiting._renderFlaggedViewports = () => {
+    try {
+      draw();
+    } catch (error) {
+      if (!isOutOfMemory(error)) throw error;
+      makeRoomToDraw();
+      lost({ detail: { renderingEngineId: made.id } });
+    }
+  };
 }
 
 interface Filling {
@@ -99,6 +117,7 @@ function prepare(): void {
   registerSubtraction();
   registerProvider();
   registerReduction();
-  cache.setMaxCacheSize(budgetBytes);
+  cache.setMaxCacheSize(budgetBytes());
+  keepWhatComes();
   eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, lost as never);
 }

@@ -1,15 +1,20 @@
-/** A decoded gray frame, of which columns and rows are halved. */
+/** A decoded frame, of which columns and rows are halved. */
 import type { Types } from "@cornerstonejs/core";
 import type { FrameDescription } from "../dicom/frame";
-import { halved, meansOf } from "../dicom/reduction";
+import { halved, meansOf, meansOfColours } from "../dicom/reduction";
 import type { Voxels } from "../dicom/upright";
+import { rgbImage } from "./colourimage";
 import { greyImage } from "./greyimage";
 
 const VOXELS: ReadonlySet<string> = new Set(["Uint8Array", "Int16Array", "Uint16Array", "Float32Array"]);
 
 export function halvedImage(imageId: string, image: Types.IImage, frame: FrameDescription, halvings: number): Types.IImage {
-  const means = meansOf(voxelsOf(image), image, halvings, isNone(image, frame));
   const [rows, columns] = [halved(image.rows, halvings), halved(image.columns, halvings)];
+  if (image.color) {
+    const values = image.getPixelData();
+    return rgbImage(imageId, meansOfColours(values, image, halvings, values.length / (image.rows * image.columns)), columns, rows);
+  }
+  const means = meansOf(voxelsOf(image), image, halvings, isNone(image, frame));
   const by = 2 ** halvings;
   const { preScale, slope, intercept } = image;
   const size = { rows, columns, height: rows, width: columns };

@@ -7,6 +7,8 @@ import { createImage } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame, type PictureSize } from "../api/renditions";
 import { ApiError } from "../api/http";
 import type { FrameBytes } from "../api/frames";
+import { whyNotGiven } from "../dicom/allocation";
+import type { FrameDescription } from "../dicom/frame";
 import { isHtj2k, isWhole } from "../dicom/htj2k";
 import { hasPresentationLut, isPartlyColour } from "../dicom/presented";
 import { halved } from "../dicom/reduction";
@@ -42,7 +44,8 @@ async function load(imageId: string, options: Options, signal: AbortSignal): Pro
   } catch (error) {
     // Nobody wants it any more, or nobody is there to render it.
     if (signal.aborted || (error instanceof ApiError && error.status === 0)) throw error;
-    if (isOutOfMemory(error)) noteTooLarge(imageId);
+    // Once there is room it may be had with its values.
+    if (isOutOfMemory(error)) throw error;
     return await loadRendered(imageId, signal).catch((second: unknown) => {
       throw second instanceof Error ? second : error;
     });
@@ -115,23 +118,16 @@ function onlyServerShows(imageId: string): boolean {
   return frame.photometricInterpretation === "PALETTE COLOR" || frame.bitsAllocated === 1 || deepColour;
 }
 
-/** What could not be decoded for lack of memory, though its size would have let one think so. */
-const tooLarge = new Set<string>();
-
-function noteTooLarge(imageId: string): void {
-  tooLarge.add(imageId);
-}
-
 /** Undefined where it can be had as large as it is. */
 function sizeWanted(imageId: string): PictureSize | undefined {
   const frame = knownFrame(imageId)?.frame;
-  const halvings = frame ? Math.max(pictureHalvings(frame), tooLarge.has(imageId) ? 1 : 0) : 0;
+  const halvings = frame ? pictureHalvings(frame) : 0;
   return frame && halvings > 0 ? { width: halved(frame.columns, halvings), height: halved(frame.rows, halvings) } : undefined;
 }
 
 async function loadRendered(imageId: string, signal: AbortSignal): Promise<Types.IImage> {
   const wish = { size: sizeWanted(imageId), window: chosenWindow(imageId) };
-  const bitmap = await createImageBitmap(await renderedFrame(framePath(imageId), wish, signal));
+  const bitmap = await bitmapOf(await renderedFrame(framePath(imageId), wish, signal), wish.size ?? knownFrame(imageId)?.frame);
   const { width, height } = bitmap;
   const [canvas, context] = readableCanvas(width, height);
   context.drawImage(bitmap, 0, 0);
@@ -139,6 +135,18 @@ async function loadRendered(imageId: string, signal: AbortSignal): Promise<Types
   noteRendered(imageId);
   if (knownFrame(imageId)) noteResized(imageId, { columns: width, rows: height });
   return colourImage(imageId, withoutAlpha(context.getImageData(0, 0, width, height).data), canvas);
+}
+
+const BYTES_ON_CANVAS = 4;
+
+async function bitmapOf(picture: Blob, size: PictureSize | FrameDescription | undefined): Promise<ImageBitmap> {
+  try {
+    return await createImageBitmap(picture);
+  } catch (error) {
+    if (!size) throw error;
+    const [width, height] = "width" in size ? [size.width, size.height] : [size.columns, size.rows];
+    throw whyNotGiven(width * height * BYTES_ON_CANVAS, error);
+  }
 }
 
 function withoutAlpha(rgba: Uint8ClampedArray): Uint8Array {

@@ -41,7 +41,7 @@ import { voiFunctionOf } from "../dicom/voi";
 import { t } from "../i18n/language";
 import { bytesOf } from "../api/bulk";
 import { contentOf, localBytes } from "../api/localfiles";
-import { frameHalvings } from "./budget";
+import { frameHalvings, pictureHalvings } from "./budget";
 import { pictureImage } from "./colourimage";
 import { graded, tableOf, voiTableOf, type Source } from "./graded";
 import { frameImage, plainImage } from "./greyimage";
@@ -57,7 +57,7 @@ export function loadLocalFrame(imageId: string, options: Options = {}): { promis
 /** Nobody is there to make it smaller than this device itself. */
 function fitted(imageId: string, image: Types.IImage): Types.IImage {
   const { frame } = knownFrame(imageId)!;
-  const halvings = image.color ? 0 : frameHalvings(frame);
+  const halvings = image.color ? pictureHalvings(frame) : frameHalvings(frame);
   if (halvings === 0) return image;
   const small = halvedImage(imageId, image, frame, halvings);
   const by = 2 ** halvings;

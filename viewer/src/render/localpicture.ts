@@ -1,10 +1,11 @@
 /** Small pictures of frames on this device, where those of the archive come from the server. */
-import { cache, imageLoader } from "@cornerstonejs/core";
+import { cache, imageLoader, type Types } from "@cornerstonejs/core";
 import { firstIndex, type Stack } from "../dicom/displaysets";
 import { smallPicture } from "../dicom/smallpicture";
 import { readableCanvas } from "./colourimage";
 import { renderingEngine } from "./engine";
 import { imageIdsOf, isRendered, knownFrame } from "./imageids";
+import { withRoom } from "./room";
 
 /** After the images that are looked at, as those that are fetched ahead. */
 const LOADING = { useRGBA: false, requestType: "thumbnail", priority: 10 };
@@ -14,7 +15,7 @@ export async function localPicture(stack: Stack, study: string, most: number): P
   renderingEngine();
   const imageId = imageIdsOf(stack, study)[firstIndex(stack, undefined)]!;
   const isKept = cache.getImageLoadObject(imageId) !== undefined;
-  const image = await imageLoader.loadAndCacheImage(imageId, LOADING);
+  const image = await withRoom(imageId, true, () => imageOf(imageId));
   const { frame } = knownFrame(imageId)!;
   const isScaled = image.preScale?.scaled === true || isRendered(imageId);
   const { width, height, rgba } = smallPicture(
@@ -38,4 +39,13 @@ export async function localPicture(stack: Stack, study: string, most: number): P
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve));
   if (!blob) throw new Error("the picture could not be made");
   return URL.createObjectURL(blob);
+}
+
+/** Cornerstone's own way leaves a promise behind that nobody listens to. */
+async function imageOf(imageId: string): Promise<Types.IImage> {
+  const coming = cache.getImageLoadObject(imageId);
+  if (coming) return await coming.promise;
+  const loading = { promise: imageLoader.loadImage(imageId, LOADING) };
+  await cache.putImageLoadObject(imageId, loading as never);
+  return await loading.promise;
 }

@@ -6,8 +6,10 @@ import { cache } from "@cornerstonejs/core";
 import { ApiError } from "../api/http";
 import { farness, nextWanted, windowAround, type Direction } from "../state/order";
 import { bring, cancel } from "./bring";
+import { isOutOfMemory } from "../state/memory";
 import { bytesForStack } from "./budget";
 import { isHere } from "./here";
+import { withRoom } from "./room";
 
 export interface Progress {
   readonly loaded: number;
@@ -46,7 +48,7 @@ export function prefetchStack(
   let [at, direction]: [number, Direction] = [from, 1];
   let working = 0;
   let stopped = false;
-  /** All that is wanted now is here, or the server is not, until the person goes on. */
+  /** All that is wanted now is here, or the server or memory is not, until the person goes on. */
   let isResting = false;
   /** All images are here, or cannot be had. */
   let isOver = false;
@@ -74,7 +76,7 @@ export function prefetchStack(
       const outcome = await fetchOne(imageIds[index]!);
       // What was cancelled is wanted again when the person comes back.
       if (!underWay.delete(index)) continue;
-      if (outcome === "unreachable") isResting = true;
+      if (outcome === "not now") isResting = true;
       else done.add(index);
       if (outcome === "failed") failed.add(index);
       if (!stopped) tell();
@@ -124,6 +126,8 @@ export function prefetchStack(
   };
 }
 
+const bringAhead = (imageId: string): Promise<void> => withRoom(imageId, true, () => bring(imageId, true));
+
 /** Images outside of the window make room for those that come into it. */
 function letGo(imageIds: readonly string[], [from, to]: readonly [number, number]): void {
   imageIds.forEach((id, index) => {
@@ -132,12 +136,12 @@ function letGo(imageIds: readonly string[], [from, to]: readonly [number, number
 }
 
 /** What cannot be had is said where it matters: when the person comes to this image. */
-async function fetchOne(imageId: string): Promise<"here" | "failed" | "unreachable"> {
+async function fetchOne(imageId: string): Promise<"here" | "failed" | "not now"> {
   try {
-    await bring(imageId, true);
+    await bringAhead(imageId);
     return "here";
   } catch (error) {
-    return error instanceof ApiError && error.status === 0 ? "unreachable" : "failed";
+    return isOutOfMemory(error) || (error instanceof ApiError && error.status === 0) ? "not now" : "failed";
   }
 }
 
@@ -148,7 +152,7 @@ export async function fetchAll(imageIds: readonly string[], onProgress: (progres
   async function work(): Promise<void> {
     for (let imageId = left.shift(); imageId !== undefined; imageId = left.shift()) {
       try {
-        await bring(imageId, true);
+        await bringAhead(imageId);
       } catch (error) {
         left.length = 0;
         throw new NotFetched(imageId, error);

@@ -20,7 +20,7 @@ import { isOutOfMemory } from "../state/memory";
 import type { Point } from "../tools/gestures";
 import { disable, drawNow, renderingEngine, watchLoss } from "./engine";
 import { bring, cancel } from "./bring";
-import { halvingsIn, putEarly, takeBackEarly, type Showing } from "./early";
+import { halvingsIn, loadShown, putEarly, takeBackEarly, type OnEarly, type Showing } from "./early";
 import { embeddedPlane } from "./graded";
 import { isHere } from "./here";
 import {
@@ -37,6 +37,7 @@ import {
 import { wordsOf } from "./localframe";
 import { magnifierOf } from "./magnifier";
 import { NotFetched, prefetchStack, type Prefetch } from "./prefetch";
+import { assureRoomToDraw, withRoom } from "./room";
 import { keepStack } from "../state/keptstacks";
 import { recallStack } from "./transport";
 import type { Beginning, Probed, ShownView, Stance, StackViewListener, View } from "./view";
@@ -70,6 +71,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     defaultOptions: { background: [0, 0, 0] },
   });
   const viewport = engine.getViewport(viewportId) as Types.IStackViewport;
+  failWithoutMemory(viewport);
 
   let imageIds: readonly string[] = [];
   let planes: readonly (Plane | undefined)[] = [];
@@ -109,7 +111,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   ];
   for (const name of watched) element.addEventListener(name, told);
   resized.observe(element);
-  const stopWatching = watchLoss(() => listener.onLost());
+  const stopWatching = watchLoss(() => listener.onLost(target));
 
   function stop(): void {
     playing?.cancel();
@@ -235,18 +237,25 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     let showingEarly: Promise<unknown> | undefined;
     keepWindow(imageId);
     try {
-      await bring(imageId, false, (image) => {
+      const onEarly: OnEarly = (image) => {
         if (own !== generation || showingEarly) return;
         if (index !== target) return cancel(imageId);
         earlyShown = imageId;
         putEarly(imageId, image);
-        showingEarly = put(index, own);
+        // What cannot be seen early is seen a little later.
+        showingEarly = put(index, own).catch(() => undefined);
+      };
+      await withRoom(imageId, false, async (isAgain) => {
+        // Two parts and the whole take more memory than the whole.
+        await bring(imageId, false, isAgain ? undefined : onEarly);
+        await showingEarly;
+        // Whoever made a small picture of it let go of it.
+        if (!isHere(imageId)) await bring(imageId, false);
+        assureRoomToDraw(imageId);
+        // It was told that another could not be had.
+        if (own === generation && !(await put(index, own))) told();
       });
-      await showingEarly;
-      if (own !== generation) return;
-      // It was told that another could not be had.
-      if (!(await put(index, own))) told();
-      onCome();
+      if (own === generation) onCome();
     } catch (error) {
       if (own === generation && index === target) listener.onFailure({ index, words: wordsOf(error) ?? unreachable(error) ?? noMemory(error), message: reason(error) });
     } finally {
@@ -260,9 +269,9 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     const isShown = index === viewport.getCurrentImageIdIndex();
     if (!isSet) await begin(index, own);
     else if (!isShown) {
-      await viewport.setImageIdIndex(index);
+      await orAsBefore(viewport, () => viewport.setImageIdIndex(index));
       drawNow(engine);
-    } else if (halvingsIn(viewport.getCornerstoneImage()) || isRenderedAnew(viewport)) await showAgain(viewport);
+    } else if (halvingsIn(viewport.getCornerstoneImage()) || isRenderedAnew(viewport)) await orAsBefore(viewport, () => showAgain(viewport));
     else return false;
     return true;
   }
@@ -465,6 +474,35 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   };
 }
 
+/** What of a viewport says which image it shows, and holds a copy of it. */
+interface Holding {
+  currentImageIdIndex: number;
+  csImage: Types.IImage;
+  _imageData: unknown;
+  createVTKImageData(how: unknown): unknown;
+  _createVTKImageData(how: unknown): void;
+}
+
+/** Where there is no memory for a picture, its own way goes on with what it holds of the one before. */
+function failWithoutMemory(viewport: Types.IStackViewport): void {
+  const holding = viewport as unknown as Holding;
+  holding._createVTKImageData = (how) => {
+    holding._imageData = holding.createVTKImageData(how);
+  };
+}
+
+/** Shows another image; where that fails, the viewport says that it shows what it showed. */
+async function orAsBefore(viewport: Types.IStackViewport, show: () => Promise<unknown>): Promise<void> {
+  const holding = viewport as unknown as Holding;
+  const { currentImageIdIndex, csImage } = holding;
+  try {
+    await show();
+  } catch (error) {
+    Object.assign(holding, { currentImageIdIndex, csImage });
+    throw error;
+  }
+}
+
 /** Whether what is shown is a picture of which there is another by now. */
 function isRenderedAnew(viewport: Types.IStackViewport): boolean {
   const imageId = viewport.getCurrentImageId();
@@ -474,8 +512,7 @@ function isRenderedAnew(viewport: Types.IStackViewport): boolean {
 
 /** The image that is shown, as it is in the cache by now. */
 async function showAgain(viewport: Types.IStackViewport): Promise<void> {
-  const showing = viewport as unknown as Showing;
-  await showing.loadImages([viewport.getCurrentImageId()!], showing);
+  await loadShown([viewport.getCurrentImageId()!], viewport as unknown as Showing);
 }
 
 /** Resolves with the next picture of an element, which `draw` asks for. */
@@ -599,13 +636,13 @@ function probe(viewport: Types.IStackViewport, at: Point, factor: number | undef
   if (column < 0 || row < 0 || column >= image.columns || row >= image.rows) return undefined;
   const held = image.voxelManager?.getAtIJK(column, row, 0);
   if (held === undefined || held === null) return undefined;
-  if (typeof held !== "number") return { column, row, values: [...held].slice(0, 3), unit: "", suvFactor: undefined, isMean: false };
-  const isScaled = image.preScale?.scaled === true;
-  const value = isScaled ? held : held * frame.rescaleSlope + frame.rescaleIntercept;
   const resized = resizedOf(imageId);
   const at0 = resized ? inFrame({ x: column, y: row }, resized) : { x: column, y: row };
-  const place = { column: Math.floor(at0.x), row: Math.floor(at0.y) };
-  return { ...place, values: [value], unit: unitOf(frame), suvFactor: factor, isMean: resized !== undefined };
+  const place = { column: Math.floor(at0.x), row: Math.floor(at0.y), isMean: resized !== undefined };
+  if (typeof held !== "number") return { ...place, values: [...held].slice(0, 3), unit: "", suvFactor: undefined };
+  const isScaled = image.preScale?.scaled === true;
+  const value = isScaled ? held : held * frame.rescaleSlope + frame.rescaleIntercept;
+  return { ...place, values: [value], unit: unitOf(frame), suvFactor: factor };
 }
 
 /** Where the uptake is known, that is what a region measures. */

@@ -129,7 +129,7 @@ export interface StackViewListener {
   /** It cannot be shown in the way that was asked for. */
   onRefusal(reason: NoVolume): void;
   /** The graphics gave up; the view draws no more. */
-  onLost(): void;
+  onLost(index?: number): void;
 }
 
 /** A glass over a view, in an element of its own. */
