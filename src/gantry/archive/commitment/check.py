@@ -11,6 +11,7 @@ from gantry.archive.commitment.requests import Asked, Reference
 from gantry.archive.index import Index
 from gantry.archive.records import InstanceKey, Location
 from gantry.archive.scrub import Pace
+from gantry.errors import StorageError
 from gantry.standard import status
 
 _AT_ONCE: Final = 1_000
@@ -69,7 +70,8 @@ class Checker:
 
     def _examined(self, reference: Reference, pace: Pace) -> list[Location] | int:
         """The instances that a reference names, all whole; or why not; none where they changed meanwhile."""
-        self._committer.catch_up()
+        if not self._committer.catch_up():
+            raise StorageError("objects that were acknowledged still wait for disk or index")
         found = self._committer.index.locate(sop_uid=reference.sop_instance_uid)
         if not found:
             return status.NO_SUCH_SOP_INSTANCE
