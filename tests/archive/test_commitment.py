@@ -238,9 +238,10 @@ def test_a_store_that_is_away_says_nothing_of_an_instance() -> None:
         path = ask(archive, GOOD)
         one = claimed(archive, path)
         # First what was acknowledged cannot be made a file of, then the file not be read
-        simulation.disk.fail(1, errno.EHOSTUNREACH)
+        simulation.disk.fail_often(1.0, errno.ENOSPC)
         with pytest.raises(StorageError, match="still wait"):
             archive.check_commitment(one.asked, go_on)
+        simulation.disk.heal()
         archive.settle()
         simulation.disk.fail(1, errno.EHOSTUNREACH)
         with pytest.raises(Unreachable):

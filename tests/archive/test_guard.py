@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from committed import commit
 from gantry.archive.archive import Archive
-from gantry.archive.commitment.requests import Reference
 from gantry.archive.edits.model import EditConflict, EditDone, EditKind, EditRefused, EditRequest, Target
 from gantry.archive.edits.rejection import note
 from gantry.settings import RetentionRule
-from stored_objects import CT_IMAGE, SCANNER, SMALL, Simulation, part10, simulated, uid
+from stored_objects import SCANNER, SMALL, Simulation, part10, simulated, uid
 
 RULES = tuple(map(RetentionRule.parse, ("go older=10y modality=CT", "keep modality=CT")))
 STUDY = Target(study=uid(1))
@@ -29,15 +29,6 @@ def simulation() -> Iterator[Simulation]:
                 made.store(part10(study, 1, instance))
         commit(made.archive, uid(1, 1, 1))
         yield made
-
-
-def commit(archive: Archive, sop_uid: str, transaction: str = "1.2.3") -> None:
-    path = archive.commitments.ask(transaction, "CT1", "", (Reference(CT_IMAGE, sop_uid),))
-    one = archive.commitments.claim(path)
-    assert one is not None
-    failures = archive.check_commitment(one.asked, lambda _: True)
-    assert failures == {}
-    archive.commitments.finish(path, archive.commitments.decide(path, one, failures), reported=True)
 
 
 def edit(archive: Archive, kind: str, target: Target = STUDY, why: str = "wrong", **more: Any) -> EditDone:
