@@ -77,11 +77,18 @@ class Scu:
         ae.add_requested_context(PUSH, ExplicitVRLittleEndian)
         association = ae.associate("127.0.0.1", port, ae_title=called, evt_handlers=self.handlers)
         assert association.is_established
+        connection = association.dul.socket.socket
         try:
             yield association
         finally:
-            if association.is_established:
-                association.release()
+            # A release while it serves a report waits for ever in pynetdicom 3.0.4: the report's end lets the
+            # reactor run on that the release has stopped
+            while association.is_established and not association._is_paused:
+                association._reactor_checkpoint.clear()
+            association.release()
+            association.join(10)
+            # pynetdicom leaves that of an association which was broken off to the garbage collector
+            connection.close()
 
     @contextmanager
     def listening(self, port: int = 0) -> Iterator[int]:

@@ -11,6 +11,7 @@ def commit(archive: Archive, *sop_uids: str, transaction: str = "1.2.3") -> None
     named = [archive.locate(sop_uid=uid)[0] for uid in sop_uids]
     references = tuple(Reference(one.sop_class_uid, one.key.sop_uid) for one in named)
     path = archive.commitments.ask(transaction, "CT1", "", references)
+    archive.commitments.answered(path)
     one = archive.commitments.claim(path)
     assert one is not None
     failures = archive.check_commitment(one.asked, lambda _: True)

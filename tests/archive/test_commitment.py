@@ -44,7 +44,10 @@ def go_on(_read: int) -> bool:
 
 
 def ask(archive: Archive, *references: Reference, transaction: str = TRANSACTION) -> str:
-    return archive.commitments.ask(transaction, "CT1", "192.0.2.7", references or REFERENCES)
+    path = archive.commitments.ask(transaction, "CT1", "192.0.2.7", references or REFERENCES)
+    assert path not in archive.commitments.due()
+    archive.commitments.answered(path)
+    return path
 
 
 def claimed(archive: Archive, path: str) -> OpenRequest:
@@ -336,6 +339,7 @@ def test_of_several_nodes_one_works_on_a_request_and_another_when_it_dies() -> N
         disk, clock, names = filled(simulation)._disk, simulation.clock, itertools.count(1000)
         one, two = node(disk, clock, names), node(disk, clock, names)
         path = one.ask(TRANSACTION, "CT1", "", REFERENCES)
+        one.answered(path)
         two.look()
         assert two.due() == [path]
         # It was claimed when it was acknowledged

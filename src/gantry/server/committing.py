@@ -86,6 +86,7 @@ class Committing:
     def acknowledged(self, path: str, aet: str, standing: Standing) -> None:
         """A request is durable and was answered; its report can go back where it came from."""
         self._standing[path] = self._by_aet[aet] = standing
+        self._requests.answered(path)
         self._requests.hurry(aet)
         self._woken.set()
 

@@ -114,10 +114,12 @@ class Requests:
         self._lock = threading.Lock()
         # When each may be taken, by the monotonic clock, as far as is known here
         self._due: dict[str, float] = {}
+        # Kept, but not acknowledged yet: a report must not come before that
+        self._unanswered: set[str] = set()
         self._is_known = False
 
     def ask(self, transaction_uid: str, aet: str, peer: str, references: tuple[Reference, ...]) -> str:
-        """Keep a request durably; answers the name of it. It is claimed by who asks.
+        """Keep a request durably; answers the name of it. Nobody takes it before `answered`.
 
         Raises TooManyRequests, OutOfSpace, ReadOnly, StorageError.
         """
@@ -134,8 +136,14 @@ class Requests:
             asked = Asked(transaction_uid, aet, peer, self._clock.now(), references, is_used)
             path = f"{folder}{f'{name}-{uuid.uuid4().hex}' if is_used else name}.json"
             self._write(path, OpenRequest(asked, self._clock.now() + LEASE, holder=self._holder))
+            self._unanswered.add(path)
             self._due[path] = self._clock.monotonic()
         return path
+
+    def answered(self, path: str) -> None:
+        """A request was acknowledged to who asked."""
+        with self._lock:
+            self._unanswered.discard(path)
 
     def look(self) -> None:
         """Learn which requests are open, also those that other nodes acknowledged. Raises StorageError."""
@@ -151,7 +159,9 @@ class Requests:
         """Names of requests that may be taken now, those that waited longest first."""
         now = self._clock.monotonic()
         with self._lock:
-            waiting = sorted((due, path) for path, due in self._due.items() if due <= now)
+            waiting = sorted(
+                (due, path) for path, due in self._due.items() if due <= now and path not in self._unanswered
+            )
         return [path for _, path in waiting]
 
     def hurry(self, aet: str) -> None:
