@@ -51,7 +51,7 @@ class Checker:
 
     def _checked(self, asked: Asked, numbers: Sequence[int], pace: Pace) -> dict[int, int]:
         failures: dict[int, int] = {}
-        for look in range(_LOOKS):
+        for _ in range(_LOOKS):
             whole: dict[int, list[Location]] = {}
             again: list[int] = []
             for number in numbers:
@@ -62,7 +62,7 @@ class Checker:
                     whole[number] = found
                 else:
                     again.append(number)
-            again += self._noted(asked, f"{numbers[0]}-{look}", whole) if whole else ()
+            again += self._noted(asked, whole) if whole else ()
             if not again:
                 return failures
             numbers = again
@@ -90,7 +90,7 @@ class Checker:
                 return status.PROCESSING_FAILURE
         return of_class
 
-    def _noted(self, asked: Asked, part: str, whole: dict[int, list[Location]]) -> list[int]:
+    def _noted(self, asked: Asked, whole: dict[int, list[Location]]) -> list[int]:
         """Note what is still what was looked at; answers the numbers of what is not."""
         with self._committer.alone():
             keys: list[InstanceKey] = []
@@ -101,7 +101,7 @@ class Checker:
                     keys += [one.key for one in some]
                 else:
                     changed.append(number)
-            self._kept.note(asked, part, keys)
+            self._kept.note(asked, keys)
         return changed
 
 

@@ -7,17 +7,15 @@ import itertools
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
 
 import msgspec
 
-from gantry.archive.blobs.files import COMMITMENTS, uid_name
+from gantry.archive.blobs.files import uid_name
+from gantry.archive.commitment import KEPT
 from gantry.archive.commitment.requests import Asked
 from gantry.archive.disk import Disk
 from gantry.archive.records import InstanceKey
 from gantry.archive.small_files import SmallFiles
-
-_KEPT: Final = f"{COMMITMENTS}/kept"
 
 
 class Promise(msgspec.Struct, frozen=True):
@@ -49,22 +47,21 @@ class Kept:
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever committed. Raises StorageError."""
-        return not self._files.names_in(_KEPT)
+        return not self._files.names_in(KEPT)
 
-    def note(self, asked: Asked, part: str, keys: Sequence[InstanceKey]) -> None:
-        """Keep durably that these are committed; `part` names which of a request's references they are.
-
-        Raises OutOfSpace, ReadOnly, StorageError.
-        """
+    def note(self, asked: Asked, keys: Sequence[InstanceKey]) -> None:
+        """Keep durably that these are committed. Raises OutOfSpace, ReadOnly, StorageError."""
         studies: dict[str, list[str]] = {}
         for key in keys:
             studies.setdefault(key.study_uid, []).append(key.sop_uid)
         with self._lock:
             for study, uids in studies.items():
-                path = f"{_folder(study)}/{uid_name(asked.transaction_uid)}-{part}.json"
                 promise = Promise(asked.transaction_uid, asked.aet, asked.at, study, tuple(uids))
-                # A request is looked at again where a crash came before its report was decided
-                self._files.write(path, msgspec.json.encode(promise), replacing=True)
+                data = msgspec.json.encode(promise)
+                # A name always has the same bytes, also where a crash has a request looked at again
+                part = hashlib.sha256(data).hexdigest()[:16]
+                path = f"{_folder(study)}/{uid_name(asked.transaction_uid)}-{part}.json"
+                self._files.write(path, data, replacing=True)
 
     def of_study(self, study_uid: str) -> Mapping[str, Promise]:
         """The committed instances of a study by their UIDs. Raises Corrupt, StorageError."""
@@ -79,4 +76,4 @@ class Kept:
 
 def _folder(study_uid: str) -> str:
     spread = hashlib.sha256(study_uid.encode("utf-8", "surrogateescape")).hexdigest()[:2]
-    return f"{_KEPT}/{spread}/{uid_name(study_uid)}"
+    return f"{KEPT}/{spread}/{uid_name(study_uid)}"

@@ -19,8 +19,9 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from gantry.archive.blobs.files import COMMITMENTS, uid_name
+from gantry.archive.blobs.files import uid_name
 from gantry.archive.clock import Clock
+from gantry.archive.commitment import DONE, OPEN
 from gantry.archive.disk import Disk
 from gantry.archive.small_files import SmallFiles
 from gantry.errors import CallerError, Corrupt
@@ -41,7 +42,6 @@ FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 3600.0
 """Between two tries; each pause is twice the one before."""
 
-_OPEN, _DONE = f"{COMMITMENTS}/open", f"{COMMITMENTS}/done"
 _log = logging.getLogger(__name__)
 
 
@@ -123,7 +123,7 @@ class Requests:
 
         Raises TooManyRequests, OutOfSpace, ReadOnly, StorageError.
         """
-        folder = f"{_OPEN}/{_ae_name(aet)}/"
+        folder = f"{OPEN}/{_ae_name(aet)}/"
         with self._lock, self._turn("commitment", "", ""):
             self._look()
             if len(self._due) >= MAX_OPEN:
@@ -166,7 +166,7 @@ class Requests:
 
     def hurry(self, aet: str) -> None:
         """Let the requests of an AE be taken at once: it is there."""
-        folder = f"{_OPEN}/{_ae_name(aet)}/"
+        folder = f"{OPEN}/{_ae_name(aet)}/"
         with self._lock:
             for path in self._due:
                 if path.startswith(folder):
@@ -237,7 +237,7 @@ class Requests:
     def _look(self) -> None:
         if self._is_known and not self._shared:
             return
-        paths = [path for path in self._files.walk(_OPEN) if path.endswith(".json")]
+        paths = [path for path in self._files.walk(OPEN) if path.endswith(".json")]
         if not self._is_known:
             paths = [path for path in paths if not self._was_finished(path)]
         now = self._clock.monotonic()
@@ -272,4 +272,4 @@ def _ae_name(aet: str) -> str:
 
 
 def _done_path(name: str) -> str:
-    return f"{_DONE}/{hashlib.sha256(name.encode()).hexdigest()[:2]}/{name}.json"
+    return f"{DONE}/{hashlib.sha256(name.encode()).hexdigest()[:2]}/{name}.json"
