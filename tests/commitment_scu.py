@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -43,6 +46,7 @@ class Scu:
     _told: threading.Condition = field(default_factory=threading.Condition)
 
     def on_report(self, event: evt.Event) -> tuple[int, None]:
+        _SERVING.setdefault(event.assoc, []).append(threading.current_thread())
         ds = event.event_information
         told = Report(
             str(ds.TransactionUID),
@@ -81,10 +85,7 @@ class Scu:
         try:
             yield association
         finally:
-            # A release while it serves a report waits for ever in pynetdicom 3.0.4: the report's end lets the
-            # reactor run on that the release has stopped
-            while association.is_established and not association._is_paused:
-                association._reactor_checkpoint.clear()
+            _pause(association)
             association.release()
             association.join(10)
             # pynetdicom leaves that of an association which was broken off to the garbage collector
@@ -122,8 +123,36 @@ def ask(
     information.ReferencedSOPSequence = [_item(*pair) for pair in references]
     for keyword, value in attributes.items():
         setattr(information, keyword, value)
+    _pause(association)
     answer, _ = association.send_n_action(information, action, PUSH, instance)
     return int(answer.Status), str(information.TransactionUID)
+
+
+def _pause(association: Association) -> None:
+    """Have the thread of an association wait, so that it takes no message that somebody else waits for.
+
+    pynetdicom 3.0.4 serves a report in a thread of its own, which says at its end that the other does not wait;
+    whoever needs that waits for ever.
+    """
+    association._reactor_checkpoint.clear()
+    while association.is_established and not _waits(association):
+        time.sleep(0.001)
+    for thread in _SERVING.get(association, ()):
+        thread.join(10)
+    association._is_paused = True
+
+
+_SERVING: WeakKeyDictionary[Association, list[threading.Thread]] = WeakKeyDictionary()
+
+
+def _waits(association: Association) -> bool:
+    frame = sys._current_frames().get(association.ident or 0)
+    calls = []
+    while frame is not None:
+        calls.append(frame.f_code.co_name)
+        frame = frame.f_back
+    # The event's wait, and within that the condition's
+    return ["wait", "wait", "_run_reactor"] in [calls[n : n + 3] for n in range(len(calls))]
 
 
 def _item(sop_class: str, instance: str) -> Dataset:
