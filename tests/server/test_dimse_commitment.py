@@ -13,8 +13,10 @@ from dcmtk import free_port
 from gantry.archive.commitment import requests
 from gantry.dataset.encode import encode
 from gantry.dimse.events import CommandReceived, MessageComplete
-from gantry.dimse.message import n_action_rq, response
+from gantry.dimse.limits import MAX_IDENTIFIER_BYTES
+from gantry.dimse.message import n_action_rq, n_event_report_rq, response
 from gantry.dimse.negotiation import ProposedContext
+from gantry.dimse.user_information import RoleSelection
 from gantry.settings import Address
 from gantry.standard.transfer_syntaxes import transfer_syntax
 from raw_peer import EXPLICIT, RawPeer
@@ -239,6 +241,33 @@ def test_b22_information_that_cannot_be_read_is_refused(gantry: Served, informat
         # and the association goes on
         peer.send(peer.message(1, n_action_rq(2, PUSH, "1.2.3", 1)))
         assert peer.status() == 0x0112
+
+
+def test_b26_information_that_does_not_end_is_cut(gantry: Served) -> None:
+    with RawPeer(gantry.port, contexts=[ProposedContext(PUSH, (EXPLICIT,))]) as peer:
+        peer.associate()
+        command = n_action_rq(1, PUSH, PUSH_INSTANCE, 1, has_dataset=True)
+        peer.send(peer.message(1, command, bytes(MAX_IDENTIFIER_BYTES + 2)))
+        assert "Identifier of more than" in peer.aborted().text or peer.is_closed()
+    assert gantry.archive.commitments.count == 0
+
+
+def test_who_calls_is_the_user_whatever_it_proposes(gantry: Served) -> None:
+    """PS3.7 D.3.3.4: we are no user of storage commitment on associations of others."""
+    role = RoleSelection(PUSH, scu=True, scp=True)
+    with RawPeer(gantry.port, contexts=[ProposedContext(PUSH, (EXPLICIT,))], roles=(role,)) as peer:
+        context = peer.associate().contexts[1]
+        assert (context.we_are_scu, context.we_are_scp) == (True, False)
+        peer.send(peer.message(1, n_event_report_rq(1, PUSH, PUSH_INSTANCE, 1)))
+        assert peer.status() == 0x0211
+
+
+def test_metrics_say_how_many_wait(gantry: Served) -> None:
+    _, waiting = gantry.server._services.metrics.gauges["gantry_commitments_open"]
+    assert waiting() == 0
+    with Scu(status=0x0110).associated(gantry.port) as association:
+        ask(association, [UNKNOWN])
+        assert waiting() == 1
 
 
 def test_b76_a_hundred_thousand_unknown_instances_hold_nobody_up(gantry: Served) -> None:
