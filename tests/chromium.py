@@ -77,6 +77,12 @@ class Page:
         self._connection = connection
         self._asked = 0
         self.errors: list[str] = []
+        self.requests: dict[str, str] = {}
+        """Addresses that the page has asked for, in order, by the browser's own names of them."""
+        self.given_up: list[str] = []
+        """Addresses of requests that the page itself ended before their answer had come."""
+        self.dragged: dict[str, Any] | None = None
+        """What a drag of the page carries, once `Input.setInterceptDrags` keeps it from the system."""
         for domain in ("Page", "Runtime", "Log", "Network", "Inspector"):
             self.command(f"{domain}.enable")
 
@@ -100,6 +106,12 @@ class Page:
                 self.errors.append(details.get("exception", {}).get("description") or details["text"])
             case "Inspector.targetCrashed":
                 raise PageError("the page crashed")
+            case "Network.requestWillBeSent":
+                self.requests[params["requestId"]] = params["request"]["url"]
+            case "Network.loadingFailed" if params.get("canceled"):
+                self.given_up.append(self.requests.get(params["requestId"], ""))
+            case "Input.dragIntercepted":
+                self.dragged = params["data"]
             case "Log.entryAdded" if params["entry"]["level"] == "error":
                 self.errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
 
@@ -166,6 +178,29 @@ class Page:
                 **mouse,
             )
         self.command("Input.dispatchMouseEvent", type="mouseReleased", x=x + dx, y=y + dy, **mouse)
+
+    def drop(self, data: dict[str, Any], x: float, y: float) -> None:
+        """Let fall at a place of the page what is dragged: of the page itself, or files of the machine."""
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.command("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+    def drag_onto(self, selector: str, x: float, y: float) -> None:
+        """Take hold of something that can be dragged, and let it fall at a place of the page."""
+        self.command("Input.setInterceptDrags", enabled=True)
+        self.dragged = None
+        at = self.middle_of(selector)
+        mouse = {"button": "left", "buttons": 1, "clickCount": 1}
+        self.command("Input.dispatchMouseEvent", type="mousePressed", x=at[0], y=at[1], **mouse)
+        for step in range(1, 9):
+            self.command("Input.dispatchMouseEvent", type="mouseMoved", x=at[0] + 4 * step, y=at[1], **mouse)
+        for _ in range(100):
+            if self.dragged is not None:
+                break
+            self.evaluate("new Promise(requestAnimationFrame)")
+        assert self.dragged is not None, f"{selector} cannot be dragged"
+        self.drop(self.dragged, x, y)
+        self.command("Input.dispatchMouseEvent", type="mouseReleased", x=x, y=y, button="left")
+        self.command("Input.setInterceptDrags", enabled=False)
 
     def wheel(self, selector: str, dy: float) -> None:
         x, y = self.middle_of(selector)

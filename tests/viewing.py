@@ -32,19 +32,21 @@ def viewer_files() -> Path:
 
 
 @contextmanager
-def serving(data: Path, *options: str, **variables: str) -> Iterator[dict[str, str]]:
+def serving(
+    data: Path, *options: str, http: str = "127.0.0.1:0", **variables: str
+) -> Iterator[dict[str, str]]:
     """What a server of its own says when it is ready; `variables` join its environment."""
     viewer_files()
     chromium_path()
     command = [sys.executable, "-m", "gantry", "serve", "--data", str(data), "--json", *options]
-    ports = ["--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"]
+    ports = ["--http", http, "--dicom", "127.0.0.1:0"]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), **variables}
     process = subprocess.Popen([*command, *ports], stdout=subprocess.PIPE, env=environment, text=True)
     try:
         assert process.stdout is not None
         ready = process.stdout.readline()
         assert ready, "gantry serve ended before it was ready; what it said stands above"
-        yield json.loads(ready)
+        yield {**json.loads(ready), "pid": str(process.pid)}
     finally:
         process.terminate()
         process.wait(timeout=60)

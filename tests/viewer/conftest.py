@@ -39,5 +39,7 @@ def page(tab: Page, server: str) -> Iterator[Page]:
     tab.evaluate("localStorage.clear()")
     tab.go(server)
     tab.errors.clear()
+    tab.requests.clear()
+    tab.given_up.clear()
     yield tab
     assert tab.errors == []

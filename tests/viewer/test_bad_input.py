@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
@@ -16,7 +19,19 @@ from pydicom.encaps import encapsulate
 from chromium import Page
 from image_values import SC
 from serving import ROOT, dataset, part10
-from viewing import ARTIFACTS, NO_LONGER_LOADING, SHOWN, SLICE, ct_image, filled, held, probe, settled
+from viewing import (
+    ARTIFACTS,
+    NO_LONGER_LOADING,
+    SHOWN,
+    SLICE,
+    ct_image,
+    filled,
+    held,
+    probe,
+    send,
+    serving,
+    settled,
+)
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(300)]
 
@@ -250,8 +265,9 @@ def test_ten_megabytes_of_text_are_said_to_be_too_long(page: Page, server: str) 
 
 def test_a_series_that_is_not_there_is_said_and_the_study_opens(page: Page, server: str) -> None:
     open_series(page, server, 77)
-    page.wait_until("document.querySelector('.rail-item')")
-    page.wait_until(f"{SLICE} || document.querySelector('.note')")
+    assert "is not in this study" in page.wait_until("document.querySelector('.said')?.innerText")
+    page.wait_until(SLICE)
+    page.wait_until("document.querySelector('.rail-item[aria-current=\"true\"]')")
 
 
 def test_a_server_that_goes_away_and_comes_back(page: Page, server: str) -> None:
@@ -274,6 +290,64 @@ def test_a_server_that_goes_away_and_comes_back(page: Page, server: str) -> None
     page.wait_until("!document.querySelector('.stage-note')")
     page.command("Network.setCacheDisabled", cacheDisabled=False)
     forget_errors(page, r"ERR_INTERNET_DISCONNECTED|status of 422")
+
+
+KILLED = f"{ROOT}.33"
+
+
+def test_a_server_that_is_killed_in_the_middle_of_a_stack_and_started_again(
+    page: Page, server: str, tmp_path: Path
+) -> None:
+    """What has come stays in sight; what has not is said to be missing, and comes once the server is back."""
+    with ExitStack() as first:
+        ready = first.enter_context(serving(tmp_path))
+        address = f"http://{ready['http']}"
+        for series, count in ((1, 1), (2, 120)):
+            for number in range(1, count + 1):
+                send(address, ct_image(picture(number, 64, 64), KILLED, series, number))
+        page.go(f"{address}/view/{KILLED}?series={KILLED}.1")
+        page.wait_until(SLICE)
+        page.wait_until("document.querySelectorAll('.rail-item')[1]?.innerText.includes('120 images')")
+        link = {"offline": False, "latency": 0, "uploadThroughput": -1}
+        page.command("Network.emulateNetworkConditions", downloadThroughput=10_000, **link)
+        page.click(".rail-item:nth-child(2)")
+        page.wait_until(f"{SLICE} === '61 / 120'")
+        before = settled(page)
+        os.kill(int(ready["pid"]), signal.SIGKILL)
+    page.command("Network.emulateNetworkConditions", downloadThroughput=-1, **link)
+    page.key("End")
+    said = page.wait_until(NOTE)
+    assert "Image 120 cannot be shown." in said and "The server cannot be reached" in said
+    assert page.evaluate(SLICE) == "61 / 120"
+    assert settled(page) == before
+    page.screenshot(ARTIFACTS / "bad-killed.png")
+    with serving(tmp_path, http=ready["http"]):
+        page.click(".stage-note .button")
+        page.wait_until(f"{SLICE} === '120 / 120' && !document.querySelector('.stage-note')")
+        for number in (119, 118):
+            page.key("ArrowUp")
+            page.wait_until(f"{SLICE} === '{number} / 120'")
+        page.key("Home")
+        page.wait_until(f"{SLICE} === '1 / 120'")
+        page.go(server)
+    forget_errors(page, r"ERR_(CONNECTION_|INCOMPLETE|EMPTY_RESPONSE|NETWORK)|fetching the script")
+
+
+@pytest.mark.parametrize("rows", [16, 0], ids=["no pixels", "no size"])
+def test_an_image_that_holds_nothing_is_said(page: Page, server: str, rows: int) -> None:
+    """Its header alone came, and the series has no other."""
+    ds = _common(11 if rows else 12, 1, "1.2.840.10008.5.1.4.1.1.2")
+    ds.Modality, ds.StudyInstanceUID = "CT", f"{STUDY}.{rows}"
+    ds.Rows = ds.Columns = rows
+    ds.BitsAllocated = ds.BitsStored = 16
+    ds.HighBit, ds.PixelRepresentation, ds.SamplesPerPixel = 15, 0, 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    send(server, part10(ds))
+    page.go(f"{server}/view/{ds.StudyInstanceUID}")
+    said = page.wait_until(f"{NOTE} || document.querySelector('.sheet')?.innerText")
+    assert ("cannot be shown" if rows else "Nothing of this is drawn") in said
+    page.screenshot(ARTIFACTS / f"bad-nothing-{rows}.png")
+    forget_errors(page, r"status of (404|406|422)")
 
 
 HUGE_STUDY, HUGE, HUGE_SIDE = f"{ROOT}.32", 20_000, 64

@@ -17,7 +17,9 @@ from viewing import ARTIFACTS, CELLS, NO_LONGER_LOADING, SHOWN, SLICE, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
-MAMMOGRAMS, RADIOGRAPHS, CLIP, COUNTS, ENHANCED, RUN = (f"{ROOT}.2{n}" for n in range(6))
+MAMMOGRAMS, RADIOGRAPHS, CLIP, COUNTS, ENHANCED, RUN, SLOW_RUN = (f"{ROOT}.2{n}" for n in range(7))
+FRAMES, FAST_S, SLOW_S = 12, 0.05, 0.25
+"""Of the clip and of the slow run."""
 
 
 def made(study: str, number: int, pixels: np.ndarray, **attributes: Any) -> bytes:
@@ -97,7 +99,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *mammograms(),
         made(RADIOGRAPHS, 1, noise(1, 64, 48), Modality="DX", ViewPosition="LL"),
         made(RADIOGRAPHS, 2, noise(1, 64, 48), Modality="DX", ViewPosition="PA"),
-        made(CLIP, 1, noise(12, 48, 64), Modality="US", FrameTime=50, CineRate=20),
+        made(CLIP, 1, noise(FRAMES, 48, 64), Modality="US", FrameTime=1000 * FAST_S),
+        made(
+            SLOW_RUN,
+            1,
+            noise(FRAMES, 48, 64),
+            Modality="XA",
+            SOPClassUID="1.2.840.10008.5.1.4.1.1.12.1",
+            FrameIncrementPointer=0x00181065,
+            FrameTimeVector=[0, *[1000 * SLOW_S] * (FRAMES - 1)],
+        ),
         made(COUNTS, 1, noise(2, 64, 32), Modality="NM", ImageType=["ORIGINAL", "PRIMARY", "STATIC"]),
         enhanced(),
         run(),
@@ -176,6 +187,32 @@ def test_a_clip_plays_by_itself_at_its_rate(page: Page, server: str) -> None:
     page.wait_until(f"{SLICE} !== '{at}'")
     page.key(" ")
     page.wait_until("!document.querySelector('.cine')")
+
+
+# How long eight images take to follow one another, in seconds by the page's clock.
+EIGHT_S = """new Promise((resolve) => {
+    const words = () => document.querySelector('.corner.bottom-left .strong').innerText;
+    let [seen, count, began] = [words(), -1, 0];
+    const look = () => {
+        if (words() !== seen) [seen, count] = [words(), count + 1];
+        if (count === 0) began ||= performance.now();
+        if (count === 8) return resolve((performance.now() - began) / 1000);
+        requestAnimationFrame(look);
+    };
+    look();
+})"""
+
+
+def test_a_run_plays_as_its_vector_of_times_says(page: Page, server: str) -> None:
+    """A busy machine plays slower than is told; after a halt it catches up by two or three images, and no more."""
+    open_study(page, server, SLOW_RUN)
+    page.wait_until("document.querySelector('.cine')")
+    assert "4 images/s" in page.evaluate("document.querySelector('.cine').innerText")
+    slow_s = page.evaluate(EIGHT_S)
+    assert slow_s > 5 * SLOW_S
+    open_study(page, server, CLIP)
+    page.wait_until("document.querySelector('.cine')")
+    assert 5 * FAST_S * 0.9 < page.evaluate(EIGHT_S) < slow_s
 
 
 def test_frames_of_counts_lie_side_by_side_black_on_white(page: Page, server: str) -> None:

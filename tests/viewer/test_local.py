@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gc
 import json
 import shutil
@@ -586,17 +585,28 @@ def test_the_two_ways_are_said_plainly(page: Page) -> None:
         ".valueOf() && document.querySelector('.list-page').dispatchEvent(new DragEvent('dragleave', {bubbles: true}))")  # fmt: skip
 
 
-def test_files_dropped_on_the_left_are_read_here(page: Page) -> None:
-    file = slice_of(STUDY, 0)
-    script = """(() => { const data = new DataTransfer();
-        const bytes = Uint8Array.from(atob(BYTES), (letter) => letter.charCodeAt(0));
-        data.items.add(new File([bytes], 'one.dcm'));
-        document.querySelector('.list-page').dispatchEvent(new DragEvent('drop',
-            {bubbles: true, cancelable: true, dataTransfer: data, clientX: 50, clientY: 50})); })()"""
-    page.evaluate(script.replace("BYTES", json.dumps(base64.b64encode(file).decode())))
+def test_a_folder_dropped_on_the_left_is_read_here(page: Page, tmp_path: Path) -> None:
+    """With what is in its folders, however deep, and without what is hidden."""
+    for place, number in (("deep/er/one", 0), ("deep/two.dcm", 1), (".hidden/three", 2)):
+        file = tmp_path / "dropped" / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(slice_of(STUDY, number))
+    page.drop({"items": [], "files": [str(tmp_path / "dropped")], "dragOperationsMask": 1}, 50, 450)
     page.wait_until(READ)
     open_local(page)
+    page.wait_until(f"{SLICE}.endsWith('/ 2')")
+    page.key("Home")
+    page.wait_until(f"{SLICE} === '1 / 2'")
     check_value(page, 5, 3, int(pixels(0)[3, 5]) - 24)
+
+
+def test_a_folder_dropped_on_the_right_is_stored(page: Page, tmp_path: Path) -> None:
+    study = f"{STUDY}.28"
+    (tmp_path / "folder").mkdir()
+    for number in range(3):
+        (tmp_path / "folder" / str(number)).write_bytes(slice_of(study, number))
+    page.drop({"items": [], "files": [str(tmp_path / "folder")], "dragOperationsMask": 1}, 1300, 450)
+    page.wait_until("document.querySelector('.uploads')?.innerText.includes('3 files in the archive')")
 
 
 def test_without_a_network_files_are_read_all_the_same(tmp_path: Path, disc: Path) -> None:

@@ -1,4 +1,4 @@
-"""OHIF, unchanged, reads what Gantry keeps: its list, a series, pixels, and planes cut through a volume."""
+"""OHIF, unchanged, reads what Gantry keeps: its list, a series, and its pixels."""
 
 from __future__ import annotations
 

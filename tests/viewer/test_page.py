@@ -234,16 +234,54 @@ def test_an_unknown_study_is_said_in_place(page: Page, server: str) -> None:
     page.errors.clear()  # the 404, where the server answers so
 
 
+def tab_with_pdf(page: Page, within_s: int = 20) -> str:
+    """Waits for a tab of a document, sees that it holds a PDF, and gives what names it to the browser."""
+    for _ in range(within_s * 10):
+        tabs = page.command("Target.getTargets")["targetInfos"]
+        found = [tab for tab in tabs if tab["type"] == "page" and tab["url"].startswith("blob:")]
+        if found:
+            (tab,) = found
+            head = page.evaluate(
+                f"fetch({json.dumps(tab['url'])}).then((got) => got.text()).then((t) => t.slice(0, 5))"
+            )
+            assert head == "%PDF-"
+            return str(tab["targetId"])
+        page.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")
+    raise AssertionError(f"no tab holds a document: {[tab['url'] for tab in tabs]}")
+
+
 @pytest.mark.peer
-def test_a_document_is_fetched_to_be_opened(page: Page) -> None:
+@pytest.mark.parametrize("latency_ms", [0, 6500], ids=["fast", "slow"])
+def test_a_document_opens_in_a_tab(page: Page, latency_ms: int) -> None:
+    """Also where it takes longer than the few seconds in which a press may open one."""
     open_study(page)
     open_series(page, "DOC")
+    page.wait_until("document.querySelector('.sheet .button')")
+    link = {"offline": False, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.command("Network.emulateNetworkConditions", latency=latency_ms, **link)
     page.click(".sheet .button")
-    page.wait_until(
-        "performance.getEntriesByType('resource').some("
-        "(entry) => entry.name.includes('00420011') && entry.responseStatus === 200)"
+    tab = tab_with_pdf(page)
+    page.command("Network.emulateNetworkConditions", latency=0, **link)
+    page.command("Target.closeTarget", targetId=tab)
+    page.command("Page.bringToFront")
+    assert page.evaluate("document.querySelector('.sheet [role=status]')") is None
+
+
+@pytest.mark.peer
+def test_a_document_is_offered_where_no_tab_may_be_opened(page: Page) -> None:
+    open_study(page)
+    open_series(page, "DOC")
+    page.wait_until("document.querySelector('.sheet .button')")
+    page.go(page.evaluate("location.href"))  # nothing was pressed on this page then
+    open_series(page, "DOC")
+    page.wait_until("document.querySelector('.sheet .button')")
+    page.evaluate("document.querySelector('.sheet .button').click()")
+    assert "let no tab be opened" in page.wait_until(
+        "document.querySelector('.sheet [role=status]')?.innerText"
     )
-    assert page.evaluate("document.querySelector('.sheet .note')") is None
+    page.click(".sheet [role=status] a")
+    page.command("Target.closeTarget", targetId=tab_with_pdf(page))
+    page.command("Page.bringToFront")
 
 
 @pytest.mark.peer

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
 import pytest
 
-from chromium import Page
+from chromium import DESK, Page, open_page
 from serving import ROOT
 from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, ct_image, filled
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
 SIDE = 128
-STUDY = f"{ROOT}.1"
+STUDY, SHARED = f"{ROOT}.1", f"{ROOT}.2"
 TEXTS = (
     "[...document.querySelectorAll('.measure-layer g:not(.reported) tspan')].map((line) => line.textContent)"
 )
@@ -27,13 +28,13 @@ STATUS = "document.querySelector('.measure-panel footer p')?.innerText"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ramp = np.add.outer(np.arange(SIDE), np.arange(SIDE)).astype(np.uint16)
-    images = [ct_image(ramp, STUDY, 1, 1, PixelSpacing=[0.5, 0.5])]
+    images = [ct_image(ramp, study, 1, 1, PixelSpacing=[0.5, 0.5]) for study in (STUDY, SHARED)]
     with filled(tmp_path_factory.mktemp("archive"), images) as address:
         yield address
 
 
-def opened(page: Page, server: str) -> None:
-    page.go(f"{server}/view/{STUDY}")
+def opened(page: Page, server: str, study: str = STUDY) -> None:
+    page.go(f"{server}/view/{study}")
     page.wait_until(SLICE)
     page.wait_until(NO_LONGER_LOADING)
 
@@ -57,8 +58,8 @@ def draw_line(page: Page, *ends: tuple[float, float]) -> None:
     page.command("Input.dispatchMouseEvent", type="mouseReleased", x=at[-1][0], y=at[-1][1], button="left")
 
 
-def asked(server: str, path: str) -> Any:
-    with urlopen(f"{server}/api/studies/{STUDY}/{path}", timeout=30) as answer:
+def asked(server: str, path: str, study: str = STUDY) -> Any:
+    with urlopen(f"{server}/api/studies/{study}/{path}", timeout=30) as answer:
         return json.load(answer)
 
 
@@ -100,4 +101,26 @@ def test_without_the_server_it_says_so_and_saves_later(page: Page, server: str) 
     page.wait_until(f"{STATUS} === 'Saved'")
     assert len(asked(server, "draft")["measurements"]) == 1
     assert all("ERR_INTERNET_DISCONNECTED" in error for error in page.errors)
+    page.errors.clear()
+
+
+def test_two_browsers_at_one_study_keep_what_each_draws(page: Page, server: str, tmp_path: Path) -> None:
+    """There are no accounts: who opens the study goes on with what is there, and nobody overwrites anybody."""
+    with open_page(tmp_path / "profile") as other:
+        other.size(*DESK)
+        for one in (page, other):
+            opened(one, server, SHARED)
+            one.key("u")
+        draw_line(page, (20, 20), (60, 20), (40, 20))
+        page.wait_until(f"{TEXTS}.length === 1 && {STATUS} === 'Saved'")
+        # The other does not know of it yet, and draws its own on the same version.
+        assert other.evaluate(f"{TEXTS}.length") == 0
+        draw_line(other, (20, 40), (70, 40), (60, 40))
+        other.wait_until(f"{TEXTS}.length === 2 && {STATUS} === 'Saved'")
+        draw_line(page, (20, 70), (80, 70), (90, 70))
+        page.wait_until(f"{TEXTS}.length === 3 && {STATUS} === 'Saved'")
+        opened(other, server, SHARED)
+        other.wait_until(f"{TEXTS}.length === 3")
+        assert len(asked(server, "draft", SHARED)["measurements"]) == 3
+        assert all("412" in error for error in (*other.errors, *page.errors))
     page.errors.clear()

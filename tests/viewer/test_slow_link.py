@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from viewing import NO_LONGER_LOADING, SLICE, ct_image, filled
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
 SIDE, COUNT = 256, 8
-STUDY = f"{ROOT}.1"
+STUDY, WALKED = f"{ROOT}.1", f"{ROOT}.2"
+WALK, NOISE_SIDE = 60, 64
 BYTES_A_SECOND = 400_000
 DTYPES = {"signed": np.int16, "unsigned": np.uint16}
 
@@ -49,6 +51,14 @@ SIZES = (
 )
 
 
+def walked() -> Iterator[bytes]:
+    """One image, and a stack that no codec makes smaller."""
+    values = np.random.default_rng(4).integers(-1000, 1000, (WALK, NOISE_SIDE, NOISE_SIDE)).astype(np.int16)
+    yield ct_image(values[0], WALKED, 1, 1)
+    for number, pixels in enumerate(values, 1):
+        yield ct_image(pixels, WALKED, 2, number)
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     images = (
@@ -56,7 +66,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for series, dtype in enumerate(DTYPES.values(), 1)
         for n in range(COUNT)
     )
-    objects = (*images, *map(coloured, COLOURS))
+    objects = (*images, *map(coloured, COLOURS), *walked())
     with filled(tmp_path_factory.mktemp("archive"), objects) as address:
         yield address
 
@@ -113,3 +123,28 @@ def test_colours_are_those_stored(page: Page, server: str, name: str) -> None:
     found = compare(page, path, [1, 1], [SIDE, SIDE])
     assert found is not None and found.greys > 100
     assert found.median <= 1 and found.most <= 4, found
+
+
+def frame_numbers(urls: Iterable[str]) -> list[int]:
+    """Of the walked stack's images whose frames these addresses ask for."""
+    found = (re.search(rf"/instances/{re.escape(WALKED)}\.2\.(\d+)/frames/1$", url) for url in urls)
+    return [int(one[1]) for one in found if one]
+
+
+def test_what_is_gone_to_comes_first_and_what_was_left_is_given_up(page: Page, server: str) -> None:
+    page.go(f"{server}/view/{WALKED}?series={WALKED}.1")
+    page.wait_until(SLICE)
+    page.wait_until(f"document.querySelectorAll('.rail-item')[1]?.innerText.includes('{WALK} images')")
+    link = {"offline": False, "latency": 0, "uploadThroughput": -1}
+    page.command("Network.emulateNetworkConditions", downloadThroughput=15_000, **link)
+    page.click(".rail-item:nth-child(2)")
+    page.wait_until(f"{SLICE} === '{WALK // 2 + 1} / {WALK}'")
+    page.given_up.clear()
+    page.key("End")
+    page.wait_until(f"{SLICE} === '{WALK} / {WALK}'")
+    asked, left = frame_numbers(page.requests.values()), frame_numbers(page.given_up)
+    page.command("Network.emulateNetworkConditions", downloadThroughput=-1, **link)
+    # Those around the middle were on their way, and are let go; no other is waited for.
+    assert left and all(number < WALK - 20 for number in left), (left, asked)
+    assert asked.index(WALK) < WALK // 2, asked
+    assert all(number > WALK - 20 for number in asked[asked.index(WALK) :]), asked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -351,7 +352,22 @@ def test_a_solid_is_seen_from_the_front_turned_and_opened(page: Page, server: st
     page.wait_until(f"{SHOWN}[0] === '16 / 30'")
 
 
+# The mean colour of what is not black of the fourth cell.
+COLOUR = f"""(() => {{
+    const canvas = {CELLS}[3].querySelector('canvas'), context = new OffscreenCanvas(96, 96).getContext('2d');
+    context.drawImage(canvas, 0, 0, 96, 96);
+    const {{ data }} = context.getImageData(0, 0, 96, 96);
+    let [sum, n] = [[0, 0, 0], 0];
+    for (let at = 0; at < data.length; at += 4) if (data[at] + data[at + 1] + data[at + 2] > 60) {{
+        sum = sum.map((value, i) => value + data[at + i]);
+        n += 1;
+    }}
+    return sum.map((value) => value / n);
+}})()"""
+
+
 def test_what_a_solid_is_made_of_is_chosen(page: Page, server: str) -> None:
+    page.size(800, 400)  # without a graphics card a large picture takes seconds
     page.go(f"{server}/view/{STUDY}?series={STUDY}.5")
     page.wait_until(SLICE)
     page.key("7")
@@ -366,6 +382,19 @@ def test_what_a_solid_is_made_of_is_chosen(page: Page, server: str) -> None:
     choice = "[...document.querySelectorAll('.rendering-menu .menu-item')]"
     words = page.wait_until(f"{choice}.length === 6 && {choice}.map((one) => one.innerText.trim())")
     assert words == ["Bone", "Vessels", "Soft tissue", "Lung", "Greatest value (MIP)", "Greys of the window"]
+    colours: dict[str, np.ndarray[Any, Any]] = {}
+    for at, name in enumerate(words[:4], 1):
+        if at > 1:
+            page.click("[aria-label=Rendering]")
+        page.click(f".rendering-menu .menu-item:nth-child({at})")
+        page.wait_until(f"{choice}.length === 0")
+        if name == "Lung":  # of what is as dense as bone nothing, or next to it
+            page.wait_until(f"!({COLOUR}[0] > 60)")
+            continue
+        lit(page, 3)
+        colours[name] = np.array(page.evaluate(COLOUR))
+    assert min(np.abs(a - b).max() for a, b in combinations(colours.values(), 2)) > 8, colours
+    page.click("[aria-label=Rendering]")
     page.click(".rendering-menu .menu-item:nth-child(6)")
     page.wait_until(f"{WINDOWS}[3] === 'W 400 L 40'")
     assert corners(lit(page, 3)) == corners(before)

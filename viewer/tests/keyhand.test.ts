@@ -26,12 +26,15 @@ function hands(tool: DragTool, seen: Sight = sight()) {
   const hand = createKeyHand(measuring);
   let inHand = tool;
   let now = seen;
+  const pointed: number[][] = [];
   return {
     measuring,
     hand,
     take: (next: DragTool) => void (inHand = next),
     look: (next: Sight) => void (now = next),
-    press: (key: string, shift = false) => hand.press({ key, shift, tool: inHand, sight: now, middle: { x: 49.5, y: 29.5 } }),
+    press: (key: string, shift = false) =>
+      hand.press({ key, shift, tool: inHand, sight: now, middle: { x: 49.5, y: 29.5 }, point: ({ x, y }) => pointed.push([x, y]) }),
+    pointed,
     points: () => measuring.all().list.map(({ points }) => points.map(({ x, y }) => [x, y])),
   };
 }
@@ -144,4 +147,17 @@ test("what is drawn on a cut lies on its plane", () => {
   one.press("ArrowRight", true);
   one.press("Enter");
   assert.equal(one.measuring.all().list[0]?.plane, plane);
+});
+
+test("the 3D cursor is set where the cross stands, and nothing is measured", () => {
+  const one = hands("cursor");
+  assert.ok(one.press("Enter"));
+  one.press("ArrowLeft", true);
+  one.press("Enter");
+  one.press("ArrowDown");
+  one.press("Enter");
+  assert.deepEqual([one.pointed, one.points()], [[[40, 30], [40, 31]], []]);
+  one.take("window");
+  assert.equal(one.press("ArrowLeft"), false, "the cross went with the cursor");
+  assert.equal(one.hand.cross(), null);
 });

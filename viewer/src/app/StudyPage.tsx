@@ -3,7 +3,7 @@ import { Index, Show, Suspense, createEffect, createMemo, createSignal, lazy, on
 import { findSeries, findStudiesOfPatient, findStudy, seriesMetadata } from "../api/dicomweb";
 import type { Window } from "../dicom/frame";
 import { linkPath, type Link } from "../dicom/link";
-import { isKind, type Kind } from "../dicom/measure";
+import { isKind, type ImagePoint, type Kind } from "../dicom/measure";
 import { presetsFor, windowFor, type Preset } from "../dicom/presets";
 import { suvFactor } from "../dicom/uptake";
 import { renderingsFor } from "../dicom/volume";
@@ -15,8 +15,10 @@ import type { LocalFiles } from "../state/local";
 import type { Reported } from "../state/reported";
 import { createPriors } from "../state/priors";
 import { openStudy } from "../state/study";
-import { commandFor } from "../tools/keys";
+import { createKeyHold } from "../tools/keyhold";
+import { commandFor, commandWords } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
+import { copyText } from "../ui/clipboard";
 import { ErrorNote } from "../ui/controls";
 import { KeysDialog } from "../ui/KeysDialog";
 import { LocalHead } from "../ui/LocalStudies";
@@ -70,6 +72,11 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   const { layout, stack, view, viewport } = stage;
   const notes = createNotes(uid, study, local !== undefined);
   const { measuring, saving, reported, keyHand } = notes;
+  const keyHold = createKeyHold();
+  const holding = () => {
+    const tool = keyHold.held();
+    return tool ? t().keys.holding(commandWords(tool)) : "";
+  };
   const aids = createAids(uid, stage, local !== undefined, (words) => say(words, SHORT_MS * 2));
   const onTouch = matchMedia("(pointer: coarse)").matches;
   const firstTool: DragTool = onTouch ? "scroll" : "window";
@@ -124,8 +131,9 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
       frame: now && now.count > 1 && !now.cut ? now.index + 1 : undefined,
       window: now?.window ?? undefined,
     };
-    await navigator.clipboard.writeText(location.origin + linkPath(link));
-    say(t().viewer.linkCopied, SHORT_MS);
+    const address = location.origin + linkPath(link);
+    if (await copyText(address)) say(t().viewer.linkCopied, SHORT_MS);
+    else say(t().actions.noCopy(address), LONG_MS);
   };
   const showMeasurement = (one: Measurement) => {
     measuring.select(one.id);
@@ -162,19 +170,31 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     export: (mode) => setExported({ mode, scene: sceneOf(stage, uid, study, { ...notes, overlays: aids.overlays() }, main) }),
   });
 
-  /** Whether it measured; in fields, on buttons and in menus keys do what they do there. */
-  const isMeasuringKey = (event: KeyboardEvent): boolean => {
+  /** Whether it measured, or did what the tool in hand does; in fields, on buttons and in menus keys do what they do there. */
+  const isKeyOfTool = (event: KeyboardEvent): boolean => {
     const { ctrlKey, metaKey, altKey, target, key, shiftKey: shift } = event;
     if (ctrlKey || metaKey || altKey || (target !== document.body && target !== main)) return false;
     const cell = stage.active();
     const sight = sightOf(cell);
     const box = cell.element();
     const middle = box ? sight?.toImage({ x: box.clientWidth / 2, y: box.clientHeight / 2 }) : undefined;
-    return keyHand.press({ key, shift, tool: tool(), sight, middle });
+    const point = (at: ImagePoint) => {
+      const place = sight?.toScreen(at);
+      if (place) stage.moveCursor(layout().active, place);
+    };
+    const isHolding = keyHold.held() !== null;
+    if (!isHolding && keyHand.press({ key, shift, tool: tool(), sight, middle, point })) return true;
+    return keyHold.press({
+      key,
+      shift,
+      tool: tool(),
+      can: (held) => (held === "window" ? view()?.window != null : view() !== null),
+      drag: (held, delta) => (held === "window" ? viewport()?.dragWindow(delta) : viewport()?.pan(delta)),
+    });
   };
   const onKey = (event: KeyboardEvent) => {
     if (keysShown() || exported() || historyShown() || event.defaultPrevented) return;
-    if (isMeasuringKey(event)) return event.preventDefault();
+    if (isKeyOfTool(event)) return event.preventDefault();
     if (event.key === "Escape" && bare()) return void setBare(false);
     const preset = presets().find(({ key }) => key === event.key);
     const command = preset ? undefined : commandFor(event);
@@ -213,13 +233,14 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     if (hasBegun || !first) return;
     hasBegun = true;
     if (!local) void saving.open();
-    void stage.begin(first, props.link);
+    void stage.begin(first, props.link).then((isThere) => isThere || say(t().viewer.notThere, LONG_MS));
   });
 
   createEffect(
     on(tool, (now) => {
       measuring.abandon();
       keyHand.putAway();
+      keyHold.letGo();
       if (isKind(now)) setLastKind(now);
       if (now !== "cursor") stage.hideCursor();
     }),
@@ -360,7 +381,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
           <p class="opening">{t().viewer.opening}</p>
         </Show>
         <p class="said" role="status">
-          {said()}
+          {said() || holding()}
         </p>
         <KeyStatus hand={keyHand} measuring={measuring} />
         <StudyErrors study={study} isOpen={stage.displaySet() !== undefined} />

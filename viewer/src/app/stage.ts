@@ -101,9 +101,9 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     }
   }
 
-  /** What the address asks for, else the first series. */
-  async function begin(first: DisplaySet, { series, instance, frame, window }: Link): Promise<void> {
-    if (![series, instance, frame, window].some(Boolean) && (await hang(first))) return;
+  /** What the address asks for, else the first series; false where something that it names is not there. */
+  async function begin(first: DisplaySet, { series, instance, frame, window }: Link): Promise<boolean> {
+    if (![series, instance, frame, window].some(Boolean) && (await hang(first))) return true;
     const opened = series ? await study.openSeries(series) : first;
     const place = () => (instance ? placeOfImage(study.sets(), instance) : undefined);
     // An image that is named without its series is looked for in all of them.
@@ -115,6 +115,8 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     const held = named ? undefined : place();
     const set = named ?? held?.set ?? opened ?? first;
     show(set.id, 0, { index: held?.index ?? (frame && frame - 1), window });
+    const isFound = instance ? (named ?? held) !== undefined : opened !== undefined;
+    return isFound && (frame === undefined || set.kind !== "stack" || frame <= set.frames.length);
   }
 
   /** As the readers of its modality expect it; false where they expect nothing. */

@@ -31,7 +31,8 @@ export interface Stack extends Common {
   readonly multiFrame: boolean;
 }
 
-export type SheetKind = "report" | "document" | "waveform" | "video" | "other";
+/** `undrawn` has pixels that mean little as they are: tiles of a slide, segments, doses. */
+export type SheetKind = "report" | "document" | "waveform" | "video" | "undrawn" | "other";
 
 export interface Sheet extends Common {
   readonly kind: "sheet";
@@ -144,6 +145,8 @@ function multiFrameStacks(instance: DicomObject): readonly Stack[] {
 }
 
 const STORAGE = "1.2.840.10008.5.1.4.1.1.";
+/** Segmentation, Label Map Segmentation, Height Map Segmentation, RT Dose. */
+const UNDRAWN = ["66.4", "66.7", "66.8", "481.2"];
 const VIDEO_SYNTAXES = /^1\.2\.840\.10008\.1\.2\.4\.10[0-8](\.1)?$/;
 
 function sheetKind(instance: DicomObject): SheetKind | undefined {
@@ -152,7 +155,14 @@ function sheetKind(instance: DicomObject): SheetKind | undefined {
   if (sopClass.startsWith(`${STORAGE}88.`)) return "report";
   if (sopClass.startsWith(`${STORAGE}104.`)) return "document";
   if (sopClass.startsWith(`${STORAGE}9.`) || instance[TAG.waveformSequence]) return "waveform";
-  return number(instance, TAG.rows) && number(instance, TAG.columns) ? undefined : "other";
+  if (!number(instance, TAG.rows) || !number(instance, TAG.columns)) return "other";
+  return UNDRAWN.some((kind) => sopClass === STORAGE + kind) || isTiled(instance) ? "undrawn" : undefined;
+}
+
+/** Its frames are pieces of one picture (PS3.3 C.7.6.17.3); a label or an overview is that picture itself. */
+function isTiled(instance: DicomObject): boolean {
+  const isPart = (whole: string, frame: string) => (number(instance, whole) ?? 0) > (number(instance, frame) ?? 0);
+  return isPart(TAG.totalPixelMatrixRows, TAG.rows) || isPart(TAG.totalPixelMatrixColumns, TAG.columns);
 }
 
 function inInstanceOrder(instances: readonly DicomObject[]): readonly DicomObject[] {

@@ -2,10 +2,10 @@
  * How a study opens where no link asks otherwise: what its reader expects of its modality. A value from display sets;
  * whoever shows them follows it.
  */
-import { framesPerSecond } from "./cine";
+import { framesPerSecond, toldRate } from "./cine";
 import { type DisplaySet, type Stack } from "./displaysets";
 import { describeFrame } from "./frame";
-import { TAG, items, number, text, type DicomObject } from "./model";
+import { TAG, items, text, type DicomObject } from "./model";
 
 export interface Hung {
   /** The display set. */
@@ -153,8 +153,6 @@ const MOVING = new Set(["US", "IVUS", "XA", "RF", "ES"]);
 
 /** The rate at which a stack begins to play by itself; undefined for what stands still. */
 export function playsByItself(stack: Stack): number | undefined {
-  const instance = image(stack);
-  const isTold = [TAG.recommendedDisplayFrameRate, TAG.cineRate, TAG.frameTime].some((tag) => (number(instance, tag) ?? 0) > 0);
-  return stack.multiFrame && stack.frames.length > 1 && MOVING.has(stack.modality) && isTold ? framesPerSecond(stack) : undefined;
+  return stack.multiFrame && stack.frames.length > 1 && MOVING.has(stack.modality) && toldRate(image(stack)) !== undefined ? framesPerSecond(stack) : undefined;
 }
 

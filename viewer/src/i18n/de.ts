@@ -131,7 +131,12 @@ export const de: Messages = {
   },
   theme: { light: "Helle Darstellung", dark: "Dunkle Darstellung" },
   language: { title: "Sprache" },
-  actions: { tryAgain: "Erneut versuchen", copyDetail: "Einzelheiten kopieren", copied: "Kopiert" },
+  actions: {
+    tryAgain: "Erneut versuchen",
+    copyDetail: "Einzelheiten kopieren",
+    copied: "Kopiert",
+    noCopy: (text: string) => `Dieser Browser lässt hier keine Seite kopieren. Bitte markieren: ${text}`,
+  },
   errors: {
     unreachable: {
       message: "Der Server ist nicht erreichbar.",
@@ -220,5 +225,9 @@ export const de: Messages = {
     RTSTRUCT: "Bestrahlungsstrukturen",
     RTPLAN: "Bestrahlungsplan",
     RTDOSE: "Bestrahlungsdosis",
+    REG: "Registrierung",
+    RTIMAGE: "Bestrahlungsaufnahme",
+    ANN: "Anmerkungen",
+    SM: "Gewebeschnitt",
   },
 };

@@ -132,7 +132,12 @@ export const en = {
   },
   theme: { light: "Light theme", dark: "Dark theme" },
   language: { title: "Language" },
-  actions: { tryAgain: "Try again", copyDetail: "Copy detail", copied: "Copied" },
+  actions: {
+    tryAgain: "Try again",
+    copyDetail: "Copy detail",
+    copied: "Copied",
+    noCopy: (text: string) => `This browser lets no page copy here. Select it instead: ${text}`,
+  },
   errors: {
     unreachable: {
       message: "The server cannot be reached.",
@@ -210,6 +215,10 @@ export const en = {
     RTSTRUCT: "Radiotherapy structures",
     RTPLAN: "Radiotherapy plan",
     RTDOSE: "Radiotherapy dose",
+    REG: "Registration",
+    RTIMAGE: "Radiotherapy image",
+    ANN: "Annotations",
+    SM: "Slide microscopy",
   },
 };
 

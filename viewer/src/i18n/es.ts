@@ -131,7 +131,12 @@ export const es: Messages = {
   },
   theme: { light: "Tema claro", dark: "Tema oscuro" },
   language: { title: "Idioma" },
-  actions: { tryAgain: "Reintentar", copyDetail: "Copiar el detalle", copied: "Copiado" },
+  actions: {
+    tryAgain: "Reintentar",
+    copyDetail: "Copiar el detalle",
+    copied: "Copiado",
+    noCopy: (text: string) => `Este navegador no deja copiar a ninguna página aquí. Selecciónelo: ${text}`,
+  },
   errors: {
     unreachable: {
       message: "No se puede conectar con el servidor.",
@@ -218,5 +223,9 @@ export const es: Messages = {
     RTSTRUCT: "Estructuras de radioterapia",
     RTPLAN: "Plan de radioterapia",
     RTDOSE: "Dosis de radioterapia",
+    REG: "Registro",
+    RTIMAGE: "Imagen de radioterapia",
+    ANN: "Anotaciones",
+    SM: "Microscopía de portaobjetos",
   },
 };

@@ -132,7 +132,12 @@ export const fr: Messages = {
   },
   theme: { light: "Thème clair", dark: "Thème sombre" },
   language: { title: "Langue" },
-  actions: { tryAgain: "Réessayer", copyDetail: "Copier le détail", copied: "Copié" },
+  actions: {
+    tryAgain: "Réessayer",
+    copyDetail: "Copier le détail",
+    copied: "Copié",
+    noCopy: (text: string) => `Ce navigateur ne laisse aucune page copier ici. À sélectionner : ${text}`,
+  },
   errors: {
     unreachable: {
       message: "Le serveur est injoignable.",
@@ -221,5 +226,9 @@ export const fr: Messages = {
     RTSTRUCT: "Structures de radiothérapie",
     RTPLAN: "Plan de radiothérapie",
     RTDOSE: "Dose de radiothérapie",
+    REG: "Recalage",
+    RTIMAGE: "Image de radiothérapie",
+    ANN: "Annotations",
+    SM: "Microscopie de lames",
   },
 };

@@ -130,7 +130,12 @@ export const ja: Messages = {
   },
   theme: { light: "明るい表示", dark: "暗い表示" },
   language: { title: "言語" },
-  actions: { tryAgain: "再試行", copyDetail: "詳細をコピー", copied: "コピーしました" },
+  actions: {
+    tryAgain: "再試行",
+    copyDetail: "詳細をコピー",
+    copied: "コピーしました",
+    noCopy: (text: string) => `このブラウザーではページからコピーできません。選択してください：${text}`,
+  },
   errors: {
     unreachable: {
       message: "サーバーに接続できません。",
@@ -222,5 +227,9 @@ export const ja: Messages = {
     RTSTRUCT: "放射線治療ストラクチャー",
     RTPLAN: "放射線治療計画",
     RTDOSE: "放射線治療線量",
+    REG: "位置合わせ",
+    RTIMAGE: "放射線治療画像",
+    ANN: "アノテーション",
+    SM: "スライド顕微鏡",
   },
 };

@@ -130,7 +130,12 @@ export const zh: Messages = {
   },
   theme: { light: "浅色主题", dark: "深色主题" },
   language: { title: "语言" },
-  actions: { tryAgain: "重试", copyDetail: "复制详情", copied: "已复制" },
+  actions: {
+    tryAgain: "重试",
+    copyDetail: "复制详情",
+    copied: "已复制",
+    noCopy: (text: string) => `此浏览器不允许页面在此复制。请自行选取：${text}`,
+  },
   errors: {
     unreachable: { message: "无法连接服务器。", advice: "请检查网络连接后重试。" },
     unreadable: { message: "无法读取服务器的应答。", advice: "请重试。如仍如此，请告知服务器管理员。" },
@@ -186,5 +191,9 @@ export const zh: Messages = {
     RTSTRUCT: "放疗结构",
     RTPLAN: "放疗计划",
     RTDOSE: "放疗剂量",
+    REG: "配准",
+    RTIMAGE: "放疗图像",
+    ANN: "标注",
+    SM: "切片显微图像",
   },
 };

@@ -140,7 +140,7 @@ function seriesEntry(series: DicomObject): SeriesEntry {
 }
 
 /** Objects about images come after the images themselves. */
-const LAST = new Set(["SR", "KO", "PR", "SEG", "DOC", "RTPLAN", "RTSTRUCT", "REG", "RWV"]);
+const LAST = new Set(["SR", "KO", "PR", "SEG", "DOC", "RTPLAN", "RTSTRUCT", "RTDOSE", "REG", "RWV", "ANN"]);
 
 function byUse(a: SeriesEntry, b: SeriesEntry): number {
   const rank = (entry: SeriesEntry) => (LAST.has(entry.modality) ? 1 : 0);

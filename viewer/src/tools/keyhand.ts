@@ -2,10 +2,11 @@
  * Measuring with the keys alone: a cross on the image that arrows move, pixel by pixel, and Enter sets.
  *
  * With a measuring tool in hand Enter shows the cross in the middle of the image, then sets a point each time.
- * With another tool it takes hold of the points of the selected measurement, one after the other.
+ * With the 3D cursor in hand it is set there. With another tool it takes hold of the points of the selected
+ * measurement, one after the other.
  */
 import { createSignal } from "solid-js";
-import { isKind, within, type ImagePoint, type Kind } from "../dicom/measure";
+import { isKind, within, type ImagePoint } from "../dicom/measure";
 import { isSameWhere, type Where } from "../state/space";
 import type { Measuring, Sight } from "./measuring";
 import type { DragTool } from "./mouse";
@@ -13,7 +14,8 @@ import type { DragTool } from "./mouse";
 const STEP = 1;
 const LONG_STEP = 10;
 
-const WAYS: Readonly<Record<string, readonly [x: number, y: number]>> = {
+/** Where arrow keys point on the screen. */
+export const WAYS: Readonly<Record<string, readonly [x: number, y: number]>> = {
   ArrowLeft: [-1, 0],
   ArrowRight: [1, 0],
   ArrowUp: [0, -1],
@@ -36,7 +38,12 @@ export interface KeyPress {
   readonly sight: Sight | undefined;
   /** Where the middle of what is seen lies, as far as it shows the image. */
   readonly middle: ImagePoint | undefined;
+  /** The 3D cursor is to be there. */
+  readonly point: (at: ImagePoint) => void;
 }
+
+/** Whether a cross stands for what is in hand, whatever is selected. */
+const aims = (tool: DragTool): boolean => isKind(tool) || tool === "cursor";
 
 export type KeyHand = ReturnType<typeof createKeyHand>;
 
@@ -55,7 +62,7 @@ export function createKeyHand(measuring: Measuring) {
 
   function begin({ tool, sight, middle }: KeyPress): boolean {
     if (!sight) return false;
-    if (isKind(tool)) {
+    if (aims(tool)) {
       at(rounded(middle ?? { x: (sight.columns - 1) / 2, y: (sight.rows - 1) / 2 }), sight);
       return true;
     }
@@ -68,12 +75,14 @@ export function createKeyHand(measuring: Measuring) {
     return point !== undefined;
   }
 
-  function enter(now: Cross, sight: Sight, kind: Kind | undefined): void {
+  function enter(now: Cross, sight: Sight, { tool, point }: KeyPress): void {
     if (now.held !== undefined) {
       measuring.dropPoint(sight);
       if (!takePoint(sight, now.held + 1)) setCross(null);
-    } else if (kind) {
-      measuring.setPoint(kind, sight, now.at);
+    } else if (isKind(tool)) {
+      measuring.setPoint(tool, sight, now.at);
+    } else {
+      point(now.at);
     }
   }
 
@@ -91,12 +100,12 @@ export function createKeyHand(measuring: Measuring) {
     press(press: KeyPress): boolean {
       const { key, sight, tool } = press;
       const now = cross();
-      if (now && (!sight || !isSameWhere(now.where, sight) || (now.held === undefined && !isKind(tool)))) putAway();
+      if (now && (!sight || !isSameWhere(now.where, sight) || (now.held === undefined && !aims(tool)))) putAway();
       const still = cross();
       if (!still || !sight) return key === "Enter" && begin(press);
       const way = WAYS[key];
       if (way) move(still, sight, way, press.shift ? LONG_STEP : STEP);
-      else if (key === "Enter") enter(still, sight, isKind(tool) ? tool : undefined);
+      else if (key === "Enter") enter(still, sight, press);
       else if (key !== "Escape") return false;
       else if (!measuring.abandon() || still.held !== undefined) setCross(null);
       return true;

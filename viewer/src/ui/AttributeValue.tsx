@@ -5,6 +5,7 @@ import { fullText, inlineBytes, isText, tagShown, type Row } from "../dicom/attr
 import { encodingOf } from "../dicom/filehead";
 import { TAG, text, type DicomObject } from "../dicom/model";
 import { t } from "../i18n/study";
+import { copyText } from "./clipboard";
 import { Icon } from "./icons";
 
 /** Characters that are drawn: at first, and how many times more with each step; beyond the last, a browser halts. */
@@ -16,7 +17,17 @@ const SAID_MS = 1600;
 export function AttributeValue(props: { readonly row: Row; readonly title: string; readonly object: DicomObject }): JSX.Element {
   const [shown, setShown] = createSignal(FIRST_CHARACTERS);
   const [copied, setCopied] = createSignal(false);
-  createEffect(on(() => props.row.path, () => setShown(FIRST_CHARACTERS), { defer: true }));
+  const [isRefused, setRefused] = createSignal(false);
+  createEffect(
+    on(
+      () => props.row.path,
+      () => {
+        setShown(FIRST_CHARACTERS);
+        setRefused(false);
+      },
+      { defer: true },
+    ),
+  );
   const element = () => props.row.element;
   const whole = createMemo(() => fullText(element()));
   const apart = () => (isText(element()) ? element()?.BulkDataURI : undefined);
@@ -44,7 +55,9 @@ export function AttributeValue(props: { readonly row: Row; readonly title: strin
   const copy = async () => {
     const uri = apart();
     const all = uri ? decoded((await bulkBeginning(uri, total() || MOST_CHARACTERS)).bytes) : whole();
-    await navigator.clipboard.writeText(all);
+    const isCopied = await copyText(all);
+    setRefused(!isCopied);
+    if (!isCopied) return;
     setCopied(true);
     setTimeout(() => setCopied(false), SAID_MS);
   };
@@ -86,6 +99,11 @@ export function AttributeValue(props: { readonly row: Row; readonly title: strin
         }
       >
         <pre tabIndex={0}>{beginning()}</pre>
+      </Show>
+      <Show when={isRefused()}>
+        <p class="aside" role="status">
+          {t().info.noCopy}
+        </p>
       </Show>
       <Show when={isMore()}>
         <footer>

@@ -92,8 +92,12 @@ function ColourBar(props: { readonly over: ShownOver }): JSX.Element {
 function ScaleBar(props: { readonly pixelsPerMm: number }): JSX.Element {
   const bar = () => scaleBar(props.pixelsPerMm);
   return (
-    <div class="scale" style={{ width: `${(bar().mm * props.pixelsPerMm).toFixed(1)}px` }}>
-      <p>{bar().words}</p>
-    </div>
+    <Show when={bar()}>
+      {(drawn) => (
+        <div class="scale" style={{ width: `${(drawn().mm * props.pixelsPerMm).toFixed(1)}px` }}>
+          <p>{drawn().words}</p>
+        </div>
+      )}
+    </Show>
   );
 }

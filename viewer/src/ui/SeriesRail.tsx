@@ -18,6 +18,7 @@ const SHEET_ICON: Readonly<Record<SheetKind, IconName>> = {
   document: "fileText",
   waveform: "activity",
   video: "film",
+  undrawn: "file",
   other: "file",
 };
 
@@ -99,11 +100,16 @@ function RailItem(props: RailItemProps): JSX.Element {
 /** The address stays the same when the metadata comes, so that the picture does not blink. */
 function thumbnail({ set, series, position, uid }: RailItemProps): string | null {
   if (set?.kind === "sheet") return null;
-  if (position === 0 || !set) return NOT_DRAWN.has(series.modality) ? null : seriesThumbnail(uid, series.uid, THUMBNAIL_PX);
+  if (!set && NOT_DRAWN.has(series.modality)) return null;
+  // Of a slide's label and overview each has its own: the picture of the series is one of tiles.
+  if (!set || (position === 0 && !NOT_DRAWN.has(series.modality))) return seriesThumbnail(uid, series.uid, THUMBNAIL_PX);
   return instanceThumbnail(instancePath(uid, set.seriesUid, sopInstanceUid(set.frames[0]!.instance)), THUMBNAIL_PX);
 }
 
-const NOT_DRAWN = new Set(["SR", "KO", "PR", "DOC", "ECG", "RTPLAN", "RTSTRUCT", "REG", "PLAN"]);
+/** Modalities of which there is no picture, or none that says anything (PS3.3 C.7.3.1.1.1). */
+const NOT_DRAWN = new Set(
+  "SR KO PR DOC ECG RTPLAN RTSTRUCT RTDOSE RTRECORD REG PLAN SEG SM ANN RWV FID M3D AU HD EPS RESP EEG EMG EOG HC ASMT".split(" "),
+);
 
 function icon(set: DisplaySet | null): IconName {
   return set?.kind === "sheet" ? SHEET_ICON[set.sheet] : "file";

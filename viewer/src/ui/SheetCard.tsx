@@ -34,6 +34,9 @@ export function SheetCard(props: SheetCardProps): JSX.Element {
           <Match when={props.sheet.sheet === "waveform"}>
             <Waveform sheet={props.sheet} />
           </Match>
+          <Match when={props.sheet.sheet === "undrawn"}>
+            <p class="aside">{t().sheet.undrawn}</p>
+          </Match>
           <Match when={props.sheet.sheet === "video"}>
             <p class="aside">{t().sheet.video}</p>
           </Match>
@@ -85,15 +88,24 @@ function Report(props: { readonly sheet: Sheet }): JSX.Element {
 function Document(props: SheetCardProps): JSX.Element {
   const [error, setError] = createSignal<ApiError | null>(null);
   const [busy, setBusy] = createSignal(false);
-  const kind = () => text(props.sheet.instance, TAG.mimeTypeOfEncapsulatedDocument) ?? "application/pdf";
+  /** A PDF for which no tab could be opened. */
+  const [waiting, setWaiting] = createSignal<string | null>(null);
+  const kind = () => text(props.sheet.instance, TAG.mimeTypeOfEncapsulatedDocument) ?? PDF;
   const open = async () => {
+    // Only a press opens a tab, and only for a few seconds after it: a slow document would come too late.
+    const tab = kind() === PDF ? emptyTab() : null;
     setBusy(true);
     setError(null);
+    setWaiting(null);
     try {
       const { instance } = props.sheet;
       const blob = await (isLocal(instance) ? localDocument(instance) : bulkData(documentAddress(props.sheet, props.study)));
-      showBlob(new Blob([blob], { type: kind() }));
+      const address = URL.createObjectURL(new Blob([blob], { type: kind() }));
+      if (kind() !== PDF) save(address);
+      else if (tab && !tab.closed) tab.location.replace(address);
+      else setWaiting(address);
     } catch (problem) {
+      tab?.close();
       setError(problem instanceof ApiError ? problem : unexpected(problem));
     }
     setBusy(false);
@@ -101,8 +113,18 @@ function Document(props: SheetCardProps): JSX.Element {
   return (
     <>
       <button type="button" class="button" disabled={busy()} onClick={() => void open()}>
-        <Icon name="fileText" /> {busy() ? t().sheet.opening : kind() === "application/pdf" ? t().sheet.openPdf : t().sheet.save}
+        <Icon name="fileText" /> {busy() ? t().sheet.opening : kind() === PDF ? t().sheet.openPdf : t().sheet.save}
       </button>
+      <Show when={waiting()}>
+        {(address) => (
+          <p role="status">
+            {t().sheet.noTab}{" "}
+            <a href={address()} target="_blank" rel="noopener">
+              {t().sheet.openPdf}
+            </a>
+          </p>
+        )}
+      </Show>
       <Show when={error()} keyed>
         {(problem) => <ErrorNote error={problem} />}
       </Show>
@@ -119,16 +141,23 @@ function documentAddress(sheet: Sheet, study: string): string {
   return sheet.instance[TAG.encapsulatedDocument]?.BulkDataURI ?? `${path}/bulkdata/${TAG.encapsulatedDocument}`;
 }
 
-/** Only a PDF is opened, in a tab of its own; anything else could run script as this page. */
-function showBlob(blob: Blob): void {
+/** Only this is opened, in a tab of its own; anything else could run script as this page. */
+const PDF = "application/pdf";
+
+/** A tab that says what is awaited; null where the browser opens none. */
+function emptyTab(): Window | null {
+  const tab = open("", "_blank");
+  if (!tab) return null;
+  tab.opener = null;
+  tab.document.title = t().sheet.opening;
+  tab.document.body.textContent = t().sheet.opening;
+  return tab;
+}
+
+function save(address: string): void {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  if (blob.type === "application/pdf") {
-    link.target = "_blank";
-    link.rel = "noopener";
-  } else {
-    link.download = "document";
-  }
+  link.href = address;
+  link.download = "document";
   link.click();
 }
 

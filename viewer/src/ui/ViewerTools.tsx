@@ -254,12 +254,15 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
   );
 }
 
+/** Scanners give two or three, mammography up to a dozen; of more than these nobody chooses by name. */
+const MOST_WINDOWS = 24;
+
 function WindowItems(props: ViewerToolsProps): JSX.Element {
   return (
     <Show when={props.presets.length + props.windows.length > 0}>
       <DropdownMenu.Group>
         <DropdownMenu.GroupLabel class="menu-title">{t().tools.windows}</DropdownMenu.GroupLabel>
-        <For each={props.windows.slice(0, 4)}>
+        <For each={props.windows.slice(0, MOST_WINDOWS)}>
           {(window, index) => (
             <WindowItem
               words={window.explanation ?? (index() === 0 ? t().tools.asSent : t().tools.asSentNumber(index() + 1))}

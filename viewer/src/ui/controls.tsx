@@ -3,6 +3,7 @@ import { Tooltip } from "@kobalte/core/tooltip";
 import { For, Show, createSignal, type JSX } from "solid-js";
 import type { ApiError } from "../api/http";
 import { t } from "../i18n/language";
+import { copyText } from "./clipboard";
 import { Icon, type IconName } from "./icons";
 
 export interface ToolButtonProps {
@@ -166,14 +167,20 @@ const SAID_MS = 1600;
 
 export function CopyButton(props: { readonly text: string }): JSX.Element {
   const [copied, setCopied] = createSignal(false);
+  const [isRefused, setRefused] = createSignal(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(props.text);
+    if (!(await copyText(props.text))) return void setRefused(true);
     setCopied(true);
     setTimeout(() => setCopied(false), SAID_MS);
   };
   return (
-    <button type="button" class="button plain" title={props.text} onClick={() => void copy()}>
-      <Icon name={copied() ? "check" : "copy"} /> {copied() ? t().actions.copied : t().actions.copyDetail}
-    </button>
+    <>
+      <button type="button" class="button plain" title={props.text} onClick={() => void copy()}>
+        <Icon name={copied() ? "check" : "copy"} /> {copied() ? t().actions.copied : t().actions.copyDetail}
+      </button>
+      <Show when={isRefused()}>
+        <p role="status">{t().actions.noCopy(props.text)}</p>
+      </Show>
+    </>
   );
 }

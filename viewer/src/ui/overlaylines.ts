@@ -119,13 +119,16 @@ export function overEnds({ window, uptake }: ShownOver): readonly [string, strin
   return [low!, high!];
 }
 
-const STEPS_MM = [200, 100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1];
+/** Down to a tenth of a micrometre: beyond that, nothing that light shows is larger than the bar. */
+const STEPS_MM = [3, 2, 1, 0, -1, -2, -3, -4].flatMap((power) => [5, 2, 1].map((step) => step * 10 ** power)).filter((mm) => mm <= 200);
 const LONGEST_PX = 160;
 
-/** The longest round length that is short enough to be drawn. */
-export function scaleBar(pixelsPerMm: number, longestPx = LONGEST_PX): { readonly mm: number; readonly words: string } {
-  const mm = STEPS_MM.find((step) => step * pixelsPerMm <= longestPx) ?? 0.1;
-  return { mm, words: mm >= 10 ? `${numberInWords(mm / 10)} cm` : `${numberInWords(mm)} mm` };
+/** The longest round length that is short enough to be drawn; undefined where none is. */
+export function scaleBar(pixelsPerMm: number, longestPx = LONGEST_PX): { readonly mm: number; readonly words: string } | undefined {
+  const mm = STEPS_MM.find((step) => step * pixelsPerMm <= longestPx);
+  if (mm === undefined) return undefined;
+  const words = mm >= 10 ? `${numberInWords(mm / 10)} cm` : mm >= 0.1 ? `${numberInWords(mm)} mm` : `${numberInWords(mm * 1000)} µm`;
+  return { mm, words };
 }
 
 function said(words: (mm: string) => string, mm: number | undefined, most: number, least = 0): string | undefined {

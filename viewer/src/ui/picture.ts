@@ -219,20 +219,22 @@ function paintColours(brush: Brush, over: ShownOver, page: Point, size: number):
 
 const SCALE_TICK_PX = 5;
 
-/** Gives the height that it takes. */
+/** Gives the height that it takes; none where no length is short enough. */
 function paintScale(brush: Brush, pixelsPerMm: number, page: Point): number {
-  const { mm, words } = scaleBar(pixelsPerMm, Math.min(160, page.x * 0.22));
+  const bar = scaleBar(pixelsPerMm, Math.min(160, page.x * 0.22));
+  if (!bar) return 0;
+  const { mm, words } = bar;
   const width = mm * pixelsPerMm;
   const [left, bottom] = [(page.x - width) / 2, page.y - MARGIN_PX - 2];
-  const bar = new Path2D();
-  bar.moveTo(left, bottom - SCALE_TICK_PX);
-  bar.lineTo(left, bottom);
-  bar.lineTo(left + width, bottom);
-  bar.lineTo(left + width, bottom - SCALE_TICK_PX);
+  const path = new Path2D();
+  path.moveTo(left, bottom - SCALE_TICK_PX);
+  path.lineTo(left, bottom);
+  path.lineTo(left + width, bottom);
+  path.lineTo(left + width, bottom - SCALE_TICK_PX);
   for (const [colour, thick] of [["rgb(0 0 0 / 80%)", 3], ["#c9c9cf", 1]] as const) {
     brush.strokeStyle = colour;
     brush.lineWidth = thick;
-    brush.stroke(bar);
+    brush.stroke(path);
   }
   brush.font = `400 ${Math.min(SCALE_WORDS_PX, lettersFor(page))}px ${FONT}`;
   brush.textAlign = "left";

@@ -44,6 +44,7 @@ export const de: StudyMessages = {
     loading: "Bild wird geladen…",
     imagesLoaded: "Geladene Bilder",
     linkCopied: "Link kopiert",
+    notThere: "Was dieser Link nennt, ist nicht in dieser Untersuchung. Dies ist etwas anderes daraus.",
   },
   layout: {
     title: "Aufteilung",
@@ -59,6 +60,7 @@ export const de: StudyMessages = {
     document: "Dokument",
     waveform: "Aufzeichnung",
     video: "Video",
+    undrawn: "noch nicht gezeichnet",
     other: "Objekt",
   },
   overlay: {
@@ -310,7 +312,8 @@ export const de: StudyMessages = {
       hold: { fingers: "Halten", does: "alle Werkzeuge" },
     },
     drawing:
-      "Messen nur mit Tasten: Messwerkzeug wählen, Eingabe zeigt ein Kreuz in der Bildmitte, Pfeile bewegen es um ein Pixel (mit Umschalt um zehn), Eingabe setzt jeden Punkt, Esc bricht ab. Zweimal Eingabe an einer Stelle schließt eine Fläche. Mit einem anderen Werkzeug nimmt Eingabe nacheinander die Punkte der gewählten Messung.",
+      "Messen nur mit Tasten: Messwerkzeug wählen, Eingabe zeigt ein Kreuz in der Bildmitte, Pfeile bewegen es um ein Pixel (mit Umschalt um zehn), Eingabe setzt jeden Punkt, Esc bricht ab. Zweimal Eingabe an einer Stelle schließt eine Fläche. Mit einem anderen Werkzeug nimmt Eingabe nacheinander die Punkte der gewählten Messung. Mit Fensterung (W) oder Verschieben (P) gibt Eingabe die Pfeile diesem Werkzeug, mit Umschalt mehr, bis Eingabe oder Esc. Mit dem 3D-Cursor (C) zeigt Eingabe das Kreuz und setzt den Cursor dorthin.",
+    holding: (tool: string) => `${tool}: Pfeiltasten, mit Umschalt mehr; Eingabe oder Esc beendet.`,
     pageUp: "Bild ↑",
     pageDown: "Bild ↓",
     home: "Pos1",
@@ -381,6 +384,7 @@ export const de: StudyMessages = {
     privateOf: "Privates Attribut",
     unknown: "Unbekanntes Attribut",
     copy: "Wert kopieren",
+    noCopy: "Dieser Browser lässt hier keine Seite kopieren. Bitte den Text markieren.",
     showMore: "Mehr zeigen",
     beginning: (shown: number, all: number) => `Die ersten ${number(shown)} von ${number(all)} Zeichen`,
     parts: {
@@ -467,10 +471,12 @@ export const de: StudyMessages = {
   },
   sheet: {
     notDrawn: "Hiervon wird für sich nichts gezeichnet; es beschreibt andere Objekte.",
+    undrawn: "Diese Seite zeichnet es noch nicht; andere Programme können es aus dem Archiv holen.",
     video: "Ein Video. Diese Seite spielt es noch nicht ab; andere Programme können es aus dem Archiv holen.",
     emptyReport: "Dieser Befund ist leer.",
     opening: "Wird geöffnet…",
     openPdf: "PDF öffnen",
+    noTab: "Der Browser ließ keinen Tab öffnen. Hier ist es:",
     save: "Dokument speichern",
     waveform: (channels, seconds, rate, names) =>
       `${counted(channels, "Kanal", "Kanäle")}, ${seconds} s mit ${rate} Werten/s: ${names}`,

@@ -44,6 +44,7 @@ export const en = {
     loading: "Loading the image…",
     imagesLoaded: "Images loaded",
     linkCopied: "Link copied",
+    notThere: "What this link names is not in this study. This is something else of it.",
   },
   layout: {
     title: "Layout",
@@ -59,6 +60,7 @@ export const en = {
     document: "document",
     waveform: "recording",
     video: "video",
+    undrawn: "not drawn yet",
     other: "object",
   },
   overlay: {
@@ -311,7 +313,8 @@ export const en = {
       hold: { fingers: "Hold", does: "all tools" },
     },
     drawing:
-      "Measure with the keys alone: take a measuring tool, Enter shows a cross in the middle of the image, arrows move it by a pixel (with Shift by ten), Enter sets each point, Esc abandons. Enter twice in one place closes an area. With another tool in hand, Enter takes hold of the points of the selected measurement, one after the other.",
+      "Measure with the keys alone: take a measuring tool, Enter shows a cross in the middle of the image, arrows move it by a pixel (with Shift by ten), Enter sets each point, Esc abandons. Enter twice in one place closes an area. With another tool in hand, Enter takes hold of the points of the selected measurement, one after the other. With brightness and contrast (W) or Move (P) in hand, Enter gives the arrows to that tool, with Shift by more, until Enter or Esc. With the 3D cursor (C), Enter shows the cross, and sets the cursor where it stands.",
+    holding: (tool: string) => `${tool}: arrow keys, with Shift by more; Enter or Esc ends.`,
     /** Keys with a word on them, as keyboards of the language write it. */
     pageUp: "PgUp",
     pageDown: "PgDn",
@@ -384,6 +387,7 @@ export const en = {
     privateOf: "Private attribute",
     unknown: "Unknown attribute",
     copy: "Copy value",
+    noCopy: "This browser lets no page copy here. Select the text instead.",
     showMore: "Show more",
     beginning: (shown: number, all: number) => `The first ${number(shown)} of ${number(all)} characters`,
     parts: {
@@ -470,10 +474,12 @@ export const en = {
   },
   sheet: {
     notDrawn: "Nothing of this is drawn on its own; it describes other objects.",
+    undrawn: "This page does not draw it yet; other programs can fetch it from the archive.",
     video: "A video. This page does not play it yet; other programs can fetch it from the archive.",
     emptyReport: "This report is empty.",
     opening: "Opening…",
     openPdf: "Open the PDF",
+    noTab: "The browser let no tab be opened. It is here:",
     save: "Save the document",
     waveform: (channels: number, seconds: string, rate: string, names: string) =>
       `${counted(channels, "channel", "channels")}, ${seconds} s at ${rate} samples/s: ${names}`,

@@ -44,6 +44,7 @@ export const es: StudyMessages = {
     loading: "Cargando la imagen…",
     imagesLoaded: "Imágenes cargadas",
     linkCopied: "Enlace copiado",
+    notThere: "Lo que nombra este enlace no está en este estudio. Esto es otra cosa de él.",
   },
   layout: {
     title: "Disposición",
@@ -59,6 +60,7 @@ export const es: StudyMessages = {
     document: "documento",
     waveform: "registro",
     video: "vídeo",
+    undrawn: "aún no se dibuja",
     other: "objeto",
   },
   overlay: {
@@ -310,7 +312,8 @@ export const es: StudyMessages = {
       hold: { fingers: "Mantener", does: "todas las herramientas" },
     },
     drawing:
-      "Medir solo con el teclado: tome una herramienta de medida, Intro muestra una cruz en el centro de la imagen, las flechas la mueven un píxel (con Mayús diez), Intro fija cada punto, Esc abandona. Intro dos veces en un lugar cierra un área. Con otra herramienta, Intro toma uno tras otro los puntos de la medida elegida.",
+      "Medir solo con el teclado: tome una herramienta de medida, Intro muestra una cruz en el centro de la imagen, las flechas la mueven un píxel (con Mayús diez), Intro fija cada punto, Esc abandona. Intro dos veces en un lugar cierra un área. Con otra herramienta, Intro toma uno tras otro los puntos de la medida elegida. Con Ajuste de ventana (W) o Mover (P), Intro da las flechas a esa herramienta, más con Mayús, hasta Intro o Esc. Con el cursor 3D (C), Intro muestra la cruz y fija allí el cursor.",
+    holding: (tool: string) => `${tool}: flechas, más con Mayús; Intro o Esc termina.`,
     pageUp: "RePág",
     pageDown: "AvPág",
     home: "Inicio",
@@ -381,6 +384,7 @@ export const es: StudyMessages = {
     privateOf: "Atributo privado",
     unknown: "Atributo desconocido",
     copy: "Copiar el valor",
+    noCopy: "Este navegador no deja copiar a ninguna página aquí. Seleccione el texto.",
     showMore: "Mostrar más",
     beginning: (shown: number, all: number) => `Los primeros ${number(shown)} de ${number(all)} caracteres`,
     parts: {
@@ -467,10 +471,12 @@ export const es: StudyMessages = {
   },
   sheet: {
     notDrawn: "Nada de esto se dibuja por sí solo; describe otros objetos.",
+    undrawn: "Esta página todavía no lo dibuja; otros programas pueden obtenerlo del servidor.",
     video: "Un vídeo. Esta página todavía no lo reproduce; otros programas pueden obtenerlo del servidor.",
     emptyReport: "Este informe está vacío.",
     opening: "Abriendo…",
     openPdf: "Abrir el PDF",
+    noTab: "El navegador no dejó abrir una pestaña. Está aquí:",
     save: "Guardar el documento",
     waveform: (channels, seconds, rate, names) =>
       `${counted(channels, "canal", "canales")}, ${seconds} s a ${rate} muestras/s: ${names}`,

@@ -44,6 +44,7 @@ export const fr: StudyMessages = {
     loading: "Chargement de l’image…",
     imagesLoaded: "Images chargées",
     linkCopied: "Lien copié",
+    notThere: "Ce que ce lien désigne n’est pas dans cet examen. Ceci en est autre chose.",
   },
   layout: {
     title: "Disposition",
@@ -59,6 +60,7 @@ export const fr: StudyMessages = {
     document: "document",
     waveform: "enregistrement",
     video: "vidéo",
+    undrawn: "pas encore dessiné",
     other: "objet",
   },
   overlay: {
@@ -310,7 +312,8 @@ export const fr: StudyMessages = {
       hold: { fingers: "Appui long", does: "tous les outils" },
     },
     drawing:
-      "Mesurer au clavier seul : prendre un outil de mesure, Entrée montre une croix au milieu de l’image, les flèches la déplacent d’un pixel (avec Maj de dix), Entrée pose chaque point, Échap abandonne. Deux fois Entrée au même endroit ferme une surface. Avec un autre outil, Entrée saisit l’un après l’autre les points de la mesure choisie.",
+      "Mesurer au clavier seul : prendre un outil de mesure, Entrée montre une croix au milieu de l’image, les flèches la déplacent d’un pixel (avec Maj de dix), Entrée pose chaque point, Échap abandonne. Deux fois Entrée au même endroit ferme une surface. Avec un autre outil, Entrée saisit l’un après l’autre les points de la mesure choisie. Avec Fenêtrage (W) ou Déplacer (P), Entrée donne les flèches à cet outil, davantage avec Maj, jusqu’à Entrée ou Échap. Avec le curseur 3D (C), Entrée montre la croix et y pose le curseur.",
+    holding: (tool: string) => `${tool} : flèches, davantage avec Maj ; Entrée ou Échap termine.`,
     pageUp: "Pg préc",
     pageDown: "Pg suiv",
     home: "Début",
@@ -381,6 +384,7 @@ export const fr: StudyMessages = {
     privateOf: "Attribut privé",
     unknown: "Attribut inconnu",
     copy: "Copier la valeur",
+    noCopy: "Ce navigateur ne laisse aucune page copier ici. Sélectionnez le texte.",
     showMore: "Afficher plus",
     beginning: (shown: number, all: number) => `Les ${number(shown)} premiers de ${number(all)} caractères`,
     parts: {
@@ -467,10 +471,12 @@ export const fr: StudyMessages = {
   },
   sheet: {
     notDrawn: "Rien de ceci ne se dessine seul ; il décrit d’autres objets.",
+    undrawn: "Cette page ne le dessine pas encore ; d’autres programmes peuvent le prendre dans l’archive.",
     video: "Une vidéo. Cette page ne la lit pas encore ; d’autres programmes peuvent la prendre dans l’archive.",
     emptyReport: "Ce compte rendu est vide.",
     opening: "Ouverture…",
     openPdf: "Ouvrir le PDF",
+    noTab: "Le navigateur n’a pas laissé ouvrir d’onglet. C’est ici :",
     save: "Enregistrer le document",
     waveform: (channels, seconds, rate, names) =>
       `${counted(channels, "canal", "canaux")}, ${seconds} s à ${rate} échantillons/s : ${names}`,

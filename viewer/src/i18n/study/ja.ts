@@ -44,6 +44,7 @@ export const ja: StudyMessages = {
     loading: "画像を読み込んでいます…",
     imagesLoaded: "読み込んだ画像",
     linkCopied: "リンクをコピーしました",
+    notThere: "このリンクが指すものはこの検査にありません。表示しているのは同じ検査の別のものです。",
   },
   layout: {
     title: "レイアウト",
@@ -59,6 +60,7 @@ export const ja: StudyMessages = {
     document: "文書",
     waveform: "波形",
     video: "動画",
+    undrawn: "未対応",
     other: "オブジェクト",
   },
   overlay: {
@@ -309,7 +311,8 @@ export const ja: StudyMessages = {
       hold: { fingers: "長押し", does: "すべてのツール" },
     },
     drawing:
-      "キーだけで計測：計測ツールを選び、Enter で画像の中央に十字を表示、矢印で 1 画素（Shift で 10 画素）動かし、Enter で点を置き、Esc で中止。同じ場所で Enter を 2 回押すと領域を閉じます。ほかのツールでは、Enter で選択中の計測の点を順に動かせます。",
+      "キーだけで計測：計測ツールを選び、Enter で画像の中央に十字を表示、矢印で 1 画素（Shift で 10 画素）動かし、Enter で点を置き、Esc で中止。同じ場所で Enter を 2 回押すと領域を閉じます。ほかのツールでは、Enter で選択中の計測の点を順に動かせます。ウィンドウ幅/レベル（W）または移動（P）では、Enter を押すと Enter か Esc まで矢印キーでそのツールを使えます（Shift で大きく）。3Dカーソル（C）では、Enter で十字を表示し、その位置にカーソルを置きます。",
+    holding: (tool: string) => `${tool}：矢印キー、Shift で大きく。Enter か Esc で終了。`,
     pageUp: "PgUp",
     pageDown: "PgDn",
     home: "Home",
@@ -380,6 +383,7 @@ export const ja: StudyMessages = {
     privateOf: "プライベート属性",
     unknown: "不明な属性",
     copy: "値をコピー",
+    noCopy: "このブラウザーではページからコピーできません。テキストを選択してください。",
     showMore: "さらに表示",
     beginning: (shown: number, all: number) => `${number(all)} 文字中、最初の ${number(shown)} 文字`,
     parts: {
@@ -466,10 +470,12 @@ export const ja: StudyMessages = {
   },
   sheet: {
     notDrawn: "単独で表示する画像はありません。ほかのオブジェクトについての情報です。",
+    undrawn: "このページではまだ表示できません。ほかのソフトウェアで取得できます。",
     video: "動画です。このページではまだ再生できません。ほかのソフトウェアで取得できます。",
     emptyReport: "このレポートは空です。",
     opening: "開いています…",
     openPdf: "PDFを開く",
+    noTab: "ブラウザーがタブを開けませんでした。こちらから：",
     save: "文書を保存",
     waveform: (channels, seconds, rate, names) =>
       `${number(channels)}チャンネル、${seconds}秒、毎秒${rate}サンプル：${names}`,

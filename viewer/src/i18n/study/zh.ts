@@ -44,6 +44,7 @@ export const zh: StudyMessages = {
     loading: "正在加载图像…",
     imagesLoaded: "已加载图像",
     linkCopied: "链接已复制",
+    notThere: "此链接所指的内容不在本检查中。当前显示的是本检查的其他内容。",
   },
   layout: {
     title: "布局",
@@ -59,6 +60,7 @@ export const zh: StudyMessages = {
     document: "文档",
     waveform: "波形",
     video: "视频",
+    undrawn: "尚不能显示",
     other: "对象",
   },
   overlay: {
@@ -308,7 +310,8 @@ export const zh: StudyMessages = {
       hold: { fingers: "长按", does: "全部工具" },
     },
     drawing:
-      "仅用键盘测量：选择测量工具，按 Enter 在图像中央显示十字，方向键每次移动一个像素（按住 Shift 为十个），Enter 设定各点，Esc 放弃。在同一处按两次 Enter 闭合区域。使用其他工具时，Enter 依次拾取所选测量的各点。",
+      "仅用键盘测量：选择测量工具，按 Enter 在图像中央显示十字，方向键每次移动一个像素（按住 Shift 为十个），Enter 设定各点，Esc 放弃。在同一处按两次 Enter 闭合区域。使用其他工具时，Enter 依次拾取所选测量的各点。使用窗宽/窗位（W）或平移（P）时，Enter 将方向键交给该工具（按住 Shift 幅度更大），直到按 Enter 或 Esc。使用三维光标（C）时，Enter 显示十字，并将光标设在该处。",
+    holding: (tool: string) => `${tool}：方向键，按住 Shift 幅度更大；Enter 或 Esc 结束。`,
     pageUp: "PgUp",
     pageDown: "PgDn",
     home: "Home",
@@ -379,6 +382,7 @@ export const zh: StudyMessages = {
     privateOf: "私有属性",
     unknown: "未知属性",
     copy: "复制值",
+    noCopy: "此浏览器不允许页面在此复制。请选取文本。",
     showMore: "显示更多",
     beginning: (shown: number, all: number) => `共 ${number(all)} 个字符，显示前 ${number(shown)} 个`,
     parts: {
@@ -464,10 +468,12 @@ export const zh: StudyMessages = {
   },
   sheet: {
     notDrawn: "此对象本身没有可显示的图像；它描述其他对象。",
+    undrawn: "本页尚不能绘制它；其他程序可从归档获取。",
     video: "视频。本页尚不能播放；其他程序可从归档获取。",
     emptyReport: "此报告为空。",
     opening: "正在打开…",
     openPdf: "打开 PDF",
+    noTab: "浏览器未允许打开标签页。请点此：",
     save: "保存文档",
     waveform: (channels, seconds, rate, names) =>
       `${number(channels)} 个通道，${seconds} 秒，每秒 ${rate} 个采样：${names}`,
