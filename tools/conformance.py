@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gantry.archive.archive import Archive
+from gantry.archive.commitment.requests import MAX_OPEN, MAX_OPEN_PER_AE, MAX_REFERENCES
 from gantry.dicomweb.rendering import PICTURE_TYPES, moving_offers
 from gantry.dicomweb.wado import media_types_of
 from gantry.dimse import limits, negotiation
@@ -18,6 +19,7 @@ from gantry.dimse.extended import QueryOptions
 from gantry.pixels.codecs.registry import can_decode, can_encode
 from gantry.server.app import RENDERING_PARAMETERS, THUMBNAIL_PARAMETERS, URI_PARAMETERS, WEB, build_app
 from gantry.settings import Settings, help_for, names
+from gantry.standard import status
 from gantry.standard.dictionary import keyword_of
 from gantry.standard.query_keys import DEFAULT_ANSWERS, MODEL_LEVELS, QUERY_KEYS
 from gantry.standard.sop_classes import NON_PATIENT_STORAGE, SOP_CLASSES, STORAGE_SOP_CLASSES, name_of
@@ -49,9 +51,34 @@ def storage_classes() -> str:
 
 
 def service_classes() -> str:
-    """Verification and query/retrieve."""
-    rows = [(name_of(uid), uid, "yes", "yes") for uid in sorted(negotiation.QUERY_RETRIEVE_SERVICES)]
+    """Verification, query/retrieve and storage commitment."""
+    as_user = negotiation.QUERY_RETRIEVE_SERVICES
+    rows = [(name_of(uid), uid, "yes", _yes(uid in as_user)) for uid in sorted(negotiation.SERVICES)]
     return _table(["SOP class", "UID", "SCP", "SCU"], rows)
+
+
+def commitment_codes() -> str:
+    """What storage commitment refuses, and why it fails (PS3.2 Table N.5-16)."""
+    requests = (
+        (status.NO_SUCH_SOP_INSTANCE, "the SOP Instance is not the well-known one"),
+        (status.INVALID_ARGUMENT_VALUE, "no Transaction UID, no references, or what cannot be read"),
+        (status.NO_SUCH_ACTION, "the Action Type ID is not 1"),
+        (
+            status.RESOURCE_LIMITATION,
+            f"more than {MAX_REFERENCES} references, {MAX_OPEN_PER_AE} requests of this AE title or "
+            f"{MAX_OPEN} in all wait for their report, or no room on the disk",
+        ),
+        (status.PROCESSING_FAILURE, "disk or index failed"),
+    )
+    failures = (
+        (status.PROCESSING_FAILURE, "the bytes are not those that were acknowledged, or lie elsewhere"),
+        (status.NO_SUCH_SOP_INSTANCE, "no such instance, or a deleted one"),
+        (status.CLASS_INSTANCE_CONFLICT, "the instance is of another SOP class"),
+        (status.DUPLICATE_TRANSACTION_UID, "the Transaction UID was used before"),
+    )
+    rows = [("N-ACTION status", f"{code:04X}", words) for code, words in requests]
+    rows += [("Failure Reason", f"{code:04X}", words) for code, words in failures]
+    return _table(["where", "code", "when"], rows)
 
 
 def transfer_syntaxes() -> str:
@@ -188,6 +215,7 @@ def configuration() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "storage classes": storage_classes,
     "service classes": service_classes,
+    "commitment codes": commitment_codes,
     "transfer syntaxes": transfer_syntaxes,
     "query keys": query_keys,
     "web resources": web_resources,

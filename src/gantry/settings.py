@@ -225,6 +225,55 @@ class TierRule:
         return " ".join(words)
 
 
+_AGE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)([dy])")
+_DAYS_OF = {"d": 1.0, "y": 365.25}
+_MODALITIES = re.compile(r"[A-Z0-9_]{1,16}(?:\|[A-Z0-9_]{1,16})*")
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRule:
+    """Which studies go, or stay; see `gantry retention`.
+
+    Without `modalities` all count; else all of a study must be among them.
+    """
+
+    text: str
+    goes: bool
+    older_than_days: float = 0.0
+    modalities: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, text: str) -> RetentionRule:
+        """Read ``go older=10y modality=CT|MR`` or ``keep modality=MG``."""
+        action, *words = text.split() or [""]
+        if action not in ("go", "keep"):
+            raise SettingsError(f"a rule begins with go or keep: {text!r}")
+        days, modalities = 0.0, frozenset[str]()
+        for word in words:
+            name, _, value = word.partition("=")
+            age = _AGE.fullmatch(value)
+            if name == "older" and age:
+                days = float(age[1]) * _DAYS_OF[age[2]]
+            elif name == "modality" and _MODALITIES.fullmatch(value):
+                modalities = frozenset(value.split("|"))
+            else:
+                raise SettingsError(f"{word!r} is not older=10y, older=90d or modality=CT|MR")
+        if action == "go" and not days:
+            raise SettingsError(
+                f"a rule by which studies go says how old they are, as in older=10y: {text!r}"
+            )
+        return cls(" ".join(text.split()), action == "go", days, modalities)
+
+    def fits(self, modalities: frozenset[str], age_days: float | None) -> bool:
+        """Whether it speaks of a study of these modalities and this age; of one of unknown age, only keep
+        does."""
+        of_kind = not self.modalities or (bool(modalities) and modalities <= self.modalities)
+        return of_kind and (not self.goes if age_days is None else age_days >= self.older_than_days)
+
+    def __str__(self) -> str:
+        return self.text
+
+
 def _days(text: str, name: str = "older") -> float:
     number = text.removesuffix("d")
     if not number.replace(".", "", 1).isdecimal() and text:
@@ -310,6 +359,11 @@ class Settings:
     async_operations: int = _setting(32, "Outstanding operations a peer may have on one association.")
     max_object_bytes: int = _setting(8 << 30, "Largest object, in bytes, that is stored.")
     reserve_bytes: int = _setting(512 << 20, "Free disk space, in bytes, below which objects are refused.")
+    retention: tuple[RetentionRule, ...] = _setting(
+        (),
+        "Rules of gantry retention, the first that fits a study counts; what is under one that says keep is "
+        "deleted only by force.",
+    )
     compress: tuple[CompressRule, ...] = _setting(
         (),
         "Rules of gantry compress, the first that fits counts; gantry compress --help says how they read.",
@@ -494,7 +548,9 @@ def _coerce_like(name: str, default: Any, value: Any) -> Any:
             parts = [p.strip() for p in value.split(",") if p.strip()] if isinstance(value, str) else value
             if not isinstance(parts, list | tuple):
                 raise SettingsError(f"{value!r} is not a list")
-            read = {"peers": _peer, "compress": _rule, "tier_rules": _tier_rule}.get(name, str)
+            read = {"peers": _peer, "compress": _rule, "tier_rules": _tier_rule, "retention": _retention}.get(
+                name, str
+            )
             return tuple(read(p) for p in parts)
         case _:
             return checked_aet(str(value)) if name == "aet" else str(value)
@@ -519,6 +575,13 @@ def _rule(value: Any) -> CompressRule:
 
 def _tier_rule(value: Any) -> TierRule:
     return value if isinstance(value, TierRule) else TierRule.parse(str(value))
+
+
+def _retention(value: Any) -> RetentionRule:
+    return value if isinstance(value, RetentionRule) else RetentionRule.parse(str(value))
+
+
+_READ = {"peers": _peer, "compress": _rule, "tier_rules": _tier_rule, "retention": _retention}
 
 
 def _boolean(value: Any) -> bool:

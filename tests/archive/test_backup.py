@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from committed import commit
 from gantry.archive.archive import Archive
 from gantry.archive.backup.listing import listed
 from gantry.archive.backup.manifest import Act, Encoder, Head, Line, Version, decoded
@@ -18,14 +19,15 @@ from gantry.archive.backup.restore import Restored, check, restore
 from gantry.archive.backup.store import Store
 from gantry.archive.backup.take import Taken, take
 from gantry.archive.clock import SimClock
-from gantry.archive.edits.model import EditKind, EditRequest, Target
+from gantry.archive.commitment.requests import Reference
+from gantry.archive.edits.model import EditConflict, EditKind, EditRequest, Target
 from gantry.archive.let_go import Superseded
 from gantry.archive.outcome import NewVersion, Refused
 from gantry.archive.records import InstanceKey
 from gantry.archive.sim import PowerCut, SimDisk
 from gantry.archive.sim_index import SimIndexFiles
 from gantry.errors import CallerError, Corrupt, GantryError, NotFound, OutOfSpace, StorageError
-from stored_objects import SCANNER, Simulation, key_of, part10, simulated, uid
+from stored_objects import CT_IMAGE, SCANNER, Simulation, key_of, part10, simulated, uid
 
 
 def store_on(disk: SimDisk) -> Store:
@@ -176,6 +178,28 @@ def test_n19_power_may_go_at_any_call_of_a_backup(seed: int) -> None:
         assert restored.is_whole
         assert dump(other.archive) == dump(simulation.archive)
         other.end()
+
+
+def test_n19_what_was_committed_is_held_in_a_restored_archive_too(simulation: Simulation) -> None:
+    commit(simulation.archive, uid(1, 1, 2), transaction="1.2.3")
+    asked = simulation.archive.commitments.ask("1.2.4", "CT1", "", (Reference(CT_IMAGE, uid(1, 1, 2)),))
+    target = SimDisk()
+    back_up(simulation, target)
+    again = back_up(simulation, target)
+    assert again.copied == 0
+    other, restored = brought_back(target)
+    assert restored.is_whole
+    with pytest.raises(EditConflict, match="storage commitment"):
+        other.archive.delete(uid(1), uid(1, 1), uid(1, 1, 2))
+    # Nobody waits for the copy to report; what was used is used
+    other.archive.commitments.look()
+    assert (other.archive.commitments.count, simulation.disk.exists(asked)) == (0, True)
+    path = other.archive.commitments.ask("1.2.3", "CT1", "", (Reference(CT_IMAGE, uid(1, 1, 2)),))
+    other.archive.commitments.answered(path)
+    one = other.archive.commitments.claim(path)
+    assert one is not None
+    assert one.asked.is_duplicate
+    other.end()
 
 
 def calls_of(do: Callable[[], object], disk: SimDisk) -> int:

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from buckets import SMALL, allowed, bucket_url
+from committed import asked, decided
 from gantry.archive.archive import Archive, Options
 from gantry.archive.blobs import owner
 from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.blobs.files import object_path
 from gantry.archive.blobs.read_cache import WHOLE, ReadCache
 from gantry.archive.blobs.store_disk import BLOCK, StoreDisk
-from gantry.archive.edits.model import EditKind, EditRequest, Target
+from gantry.archive.edits.model import EditConflict, EditKind, EditRequest, Target
 from gantry.archive.outcome import NewVersion, Outcome, Reason, Refused, Stored, Unchanged
 from gantry.archive.places import READ_CACHE, Places
 from gantry.errors import Corrupt, SettingsError, StorageError, Unreachable
@@ -143,6 +144,25 @@ def test_n14_rot_in_the_bucket_is_found_and_never_served(store: str, tmp_path: P
         assert (finding.kind, finding.where) == ("wrong digest", path)
         with pytest.raises(Corrupt):
             archive.locate() and archive.read(archive.locate()[0])
+
+
+def test_n08_what_the_bucket_spoils_is_not_committed(store: str, tmp_path: Path) -> None:
+    import obstore
+
+    with opened(tmp_path, store) as archive:
+        for n in (1, 2):
+            keep(archive, 1, 1, n)
+        (location,) = archive.locate(sop_uid=uid(1, 1, 2))
+        # What is read from is a copy on this machine, still whole
+        assert archive.is_at_hand(location)
+        rotten = bytearray(part10(1, 1, 2))
+        rotten[-1] ^= 1
+        obstore.put(Bucket.open(store).store, location.path, bytes(rotten))
+        assert decided(archive, asked(archive, uid(1, 1, 1), uid(1, 1, 2))) == {1: 0x0110}
+        with pytest.raises(EditConflict, match="1 of 2"):
+            archive.delete(uid(1))
+    with opened(tmp_path, store) as archive, pytest.raises(EditConflict, match="1 of 2"):
+        archive.delete(uid(1))
 
 
 def test_a_damaged_object_is_healed_from_a_second_bucket(

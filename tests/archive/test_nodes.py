@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from buckets import SMALL, allowed, bucket_url
+from committed import asked, decided
 from gantry.archive.archive import Archive
 from gantry.archive.blobs.files import object_path
 from gantry.archive.disk import write_all
 from gantry.archive.drafts import NotCurrent
-from gantry.archive.edits.model import EditKind, EditRequest, Target
+from gantry.archive.edits.model import EditConflict, EditKind, EditRequest, Target
 from gantry.archive.index_files import Lead
 from gantry.archive.outcome import NewVersion, Outcome, Stored, Unchanged
 from gantry.archive.places import Places
@@ -71,6 +72,24 @@ def test_what_one_node_acknowledged_is_seen_by_all(node: Open) -> None:
     one.restore(uid(1))
     assert [two.read(o) for o in two.locate()] == [part10(1, 1, 1, comment="other")]
     well(two)
+    well(one)
+
+
+def test_n08_a_commitment_of_one_node_is_of_all(node: Open) -> None:
+    one, two = node("one"), node("two")
+    keep(one, 1, 1, 1)
+    path = asked(one, uid(1, 1, 1))
+    two.commitments.look()
+    assert two.commitments.due() == [path]
+    assert two.commitments.claim(path) is None
+    assert decided(one, path) == {}
+    two.commitments.look()
+    assert two.commitments.count == 0
+    with pytest.raises(EditConflict, match="storage commitment"):
+        two.delete(uid(1))
+    assert decided(two, asked(two, uid(1, 1, 1))) == {0: 0x0131}
+    keep(two, 1, 1, 2)
+    two.delete(uid(1), uid(1, 1), uid(1, 1, 2))
     well(one)
 
 

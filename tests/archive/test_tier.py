@@ -12,12 +12,13 @@ import pytest
 
 import swift
 from buckets import SMALL, allowed, bucket_url
+from committed import asked, decided
 from gantry.archive.archive import Archive
 from gantry.archive.blobs.bucket import Bucket
 from gantry.archive.blobs.files import object_path
 from gantry.archive.blobs.store_disk import BLOCK
 from gantry.archive.blobs.tier_disk import CLAIM, TierDisk
-from gantry.archive.edits.model import EditKind, EditRequest, Target
+from gantry.archive.edits.model import EditConflict, EditKind, EditRequest, Target
 from gantry.archive.outcome import NewVersion, Stored, Unchanged
 from gantry.archive.places import READ_CACHE, Places
 from gantry.archive.tiers import PASSING
@@ -260,6 +261,23 @@ def test_a_damaged_file_is_not_moved(tier: str, tmp_path: Path) -> None:
         assert moved(archive) == {"failed": 1}
         assert files_in(tmp_path) == [path_of(1, 1, 1)]
         assert list(Bucket.open(tier).walk("objects")) == []
+
+
+def test_n08_what_the_bucket_spoils_is_not_committed(tier: str, tmp_path: Path) -> None:
+    import obstore
+
+    with opened(tmp_path, tier) as archive:
+        for n in (1, 2, 3):
+            stored(archive, 1, 1, n)
+        moved(archive)
+        path = path_of(1, 1, 2)
+        bucket = Bucket.open(tier)
+        obstore.put(bucket.store, path, bucket.get(path)[:-1] + b"?")
+        bucket.delete(path_of(1, 1, 3))
+        request = asked(archive, *(uid(1, 1, n) for n in (1, 2, 3)))
+        assert decided(archive, request) == {1: 0x0110, 2: 0x0110}
+        with pytest.raises(EditConflict, match="1 of 3"):
+            archive.delete(uid(1))
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["rotten", "lost"])

@@ -51,6 +51,27 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(gantry: Gantry, data: 
     ]
 
 
+def test_n15_rules_of_the_settings_are_the_default_and_hold_what_they_keep(
+    gantry: Gantry, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANTRY_RETENTION", "keep modality=MG, go older=10y")
+    tried = gantry("retention", "--data", data, "--today", "2026-06-01", "--dry-run")
+    assert [line.split()[-1] for line in tried.lines[1:]] == [uid(1), uid(2)]
+    other = ("retention", "--data", data, "--rule", "go older=1d modality=MG")
+    held = gantry(*other)
+    assert held.code == Exit.PROBLEMS
+    assert "under the rule of retention 'keep modality=MG'" in held.err
+    delete = ("edit", "delete", "--data", data, "--study", uid(3), "--why", "a phantom")
+    held = gantry(*delete)
+    assert (held.code, "only by force" in held.err) == (Exit.USAGE, True)
+    assert gantry(*delete, "--dry-run").code == Exit.USAGE
+    assert gantry(*delete, "--force", "--who", "Ada").code == 0
+    (row,) = gantry("history", "--data", data, "--json").json
+    assert (row["who"], row["why"][:20]) == ("Ada", "a phantom [by force:")
+    assert gantry("revert", "--data", data, "1", "--why", "x").code == 0
+    assert gantry(*other, "--force").code == 0
+
+
 def test_what_went_is_a_note_comes_back_and_does_not_go_twice(gantry: Gantry, data: Path) -> None:
     assert gantry("retention", "--data", data, *RULES, "--who", "Ada").err.startswith("2 studies went, ")
     rows = gantry("history", "--data", data, "--json").json

@@ -28,7 +28,7 @@ import dcmtk
 from gantry.toolkit.example import example_study
 from gantry_process import Gantry, gantry, running, wait_until
 from senders import digest
-from serving import CT, ROOT, series
+from serving import CT, ROOT, dataset, part10, series
 
 pytestmark = pytest.mark.peer
 
@@ -231,6 +231,34 @@ def test_orthanc_sends_asks_and_fetches(tmp_path: Path) -> None:
         assert http.get(f"/queries/{asked}/answers").json() == ["0"]
         assert http.post(f"/queries/{asked}/answers/0/retrieve", content=b"ORTHANC").status_code == 200
         wait_until(lambda: len(http.get("/instances").json()) == len(objects), what="all came back")
+
+
+def test_orthanc_asks_whether_what_it_sent_is_safe(tmp_path: Path) -> None:
+    """Storage commitment with another vendor's user, which is told on an association of ours."""
+    objects = [part10(dataset(number)) for number in (1, 2, 3)]
+    dicom, web = dcmtk.free_port(), dcmtk.free_port()
+    with (
+        orthanc(tmp_path / "orthanc", dicom, web) as http,
+        running(tmp_path / "data", reserve_bytes=0, peers=f"ORTHANC@127.0.0.1:{dicom}") as server,
+    ):
+        known = {"AET": "GANTRY", "Host": "127.0.0.1", "Port": server.dicom}
+        assert http.put("/modalities/gantry", json=known).status_code == 200
+        kept = [http.post("/instances", content=data).json()["ID"] for data in objects]
+        assert http.post("/modalities/gantry/store", json=kept[:2]).status_code == 200
+
+        def told(asked: list[str]) -> dict[str, Any]:
+            answer = http.post("/modalities/gantry/storage-commitment", json={"Resources": asked})
+            path = answer.raise_for_status().json()["Path"]
+            wait_until(lambda: http.get(path).json()["Status"] != "Pending", what="a report")
+            return dict(http.get(path).json())
+
+        whole = told(kept[:2])
+        assert (whole["Status"], len(whole["Success"]), whole["RemoteAET"]) == ("Success", 2, "GANTRY")
+        mixed = told(kept)
+        assert (mixed["Status"], len(mixed["Success"])) == ("Failure", 2)
+        (missing,) = mixed["Failures"]
+        assert (missing["SOPInstanceUID"], missing["FailureReason"]) == (f"{ROOT}.1.1.3", 0x0112)
+        wait_until(lambda: not list((tmp_path / "data").glob("commitments/open/*/*.json")))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from committed import commit
 from gantry.server.app import build_app
 from gantry.server.pages import Pages
 from serving import ROOT, dataset, part10, series
@@ -151,6 +152,28 @@ def test_delete_hides_and_restore_shows(web: WebServed) -> None:
     answer = web.http.post(f"/api/restore/studies/{ROOT}.1")
     assert len(answer.json()["restored"]) == 3
     assert web.http.get(instance, headers={"accept": "application/dicom"}).content == files[0]
+
+
+def test_n15_what_was_committed_is_deleted_only_by_force(web: WebServed) -> None:
+    web.store(*series(2))
+    commit(web.archive, f"{ROOT}.1.1.1")
+    instance = f"{STUDY}/series/{ROOT}.1.1/instances/{ROOT}.1.1.1"
+    for path in (STUDY, f"{STUDY}/series/{ROOT}.1.1", instance):
+        refused = web.http.delete(path)
+        assert refused.status_code == 409
+        assert "storage commitment" in refused.json()["error"]
+    body = {"kind": "delete", "target": {"study": f"{ROOT}.1"}, "why": "x"}
+    assert web.http.post("/api/edits", json=body).status_code == 409
+    assert web.http.delete(f"{STUDY}?force=true").status_code == 400
+    assert web.http.delete(f"{STUDY}?force=yes&why=x").status_code == 400
+    assert len(web.http.get("/dicom-web/instances").json()) == 2
+    assert web.http.delete(f"{instance}?force=true&why=a%20phantom&who=Ada").status_code == 204
+    assert len(web.http.get("/dicom-web/instances").json()) == 1
+    (row,) = web.http.get("/api/edits").json()["edits"]
+    assert (row["who"], row["kind"]) == ("Ada", "delete")
+    assert row["why"].startswith("a phantom [by force: 1 of 1 instances are under a storage commitment")
+    web.http.post(f"/api/restore/studies/{ROOT}.1").raise_for_status()
+    assert web.http.post("/api/edits", json={**body, "force": True}).status_code == 201
 
 
 def test_an_earlier_version_is_listed_read_and_made_current(web: WebServed) -> None:

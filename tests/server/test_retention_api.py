@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from committed import commit
 from serving import ROOT, dataset, part10
 from web_serving import WebServed, web_served
 
@@ -51,6 +52,15 @@ def test_what_is_named_goes_if_the_rules_say_so_and_only_that(web: WebServed) ->
     assert ask(web, studies=[]).json()["studies"] == []
     assert [one["study"] for one in ask(web).json()["studies"]] == [f"{ROOT}.1"]
     assert web.archive.verify().is_clean
+
+
+def test_n15_what_was_committed_does_not_expire_unless_by_force(web: WebServed) -> None:
+    commit(web.archive, f"{ROOT}.1.1.1")
+    held, gone = ask(web).json()["studies"]
+    assert "storage commitment" in held["error"]
+    assert (held["edit"], gone["error"]) == (None, None)
+    (left,) = ask(web, force=True).json()["studies"]
+    assert (left["study"], left["error"]) == (f"{ROOT}.1", None)
 
 
 def test_a_study_uid_of_two_patients_goes_once_and_only_if_all_of_it_is_due(web: WebServed) -> None:

@@ -29,10 +29,14 @@ from gantry.archive.changes import ChangeSignal
 from gantry.archive.clock import Clock, SystemClock
 from gantry.archive.commit.committer import Committer
 from gantry.archive.commit.rows import Committed
+from gantry.archive.commitment.check import Checker
+from gantry.archive.commitment.kept import Kept
+from gantry.archive.commitment.requests import Asked, Requests
 from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.drafts import Drafts
 from gantry.archive.edits.editor import Editor
 from gantry.archive.edits.following import Following
+from gantry.archive.edits.guard import NO_REASON, Guard
 from gantry.archive.edits.model import EditDone, EditKind, EditRequest, Preview, Target
 from gantry.archive.frames import StoredFrames
 from gantry.archive.incoming import Expectation, Incoming, storage_error
@@ -65,14 +69,13 @@ from gantry.archive.tiers import Tiers
 from gantry.archive.verify import Report, Verifier
 from gantry.dataset.scan import DataSet
 from gantry.errors import Corrupt, StorageError
+from gantry.settings import RetentionRule
 
 _log = logging.getLogger(__name__)
 
 DEFAULT_RESERVE_BYTES = 512 << 20
 DEFAULT_OBJECT_LIMIT = 8 << 30
 NOBODY = Origin()
-NO_REASON = "no reason given"
-"""What the history says of a delete or a restore by a door that does not ask why."""
 EVERYTHING = EditFilter()
 _CHANGES_AT_ONCE = 1000
 _OURS_AT_MOST = 10_000
@@ -84,6 +87,7 @@ class Options:
 
     `log_bytes` is the size of each of the log's two segments, 0 for none. Without `in_background` nothing is
     done but within calls, as simulations want it. `shared` is an archive that other nodes have open as well.
+    Rules of `retention` keep studies from being deleted.
     """
 
     same_uid: str = "newest"
@@ -92,6 +96,7 @@ class Options:
     log_bytes: int = SEGMENT_BYTES
     in_background: bool = True
     shared: bool = False
+    retention: tuple[RetentionRule, ...] = ()
 
 
 DEFAULTS = Options()
@@ -143,7 +148,21 @@ class Archive:
             turn=self._committer.turn,
         )
         self._retriever = Retriever(disk, started.damage)
-        self._editor = Editor(disk, self._committer, self._names, self._retriever, self._require_room)
+        kept = Kept(
+            disk,
+            self._names,
+            require_room=self._require_room,
+            stop_writing=self._committer.stop_writing,
+        )
+        guard = Guard(
+            disk,
+            self._committer,
+            kept,
+            options.retention,
+            self._retriever.header,
+            lambda: clock.now().astimezone().date(),
+        )
+        self._editor = Editor(disk, self._committer, self._names, self._retriever, self._require_room, guard)
         self._following = Following(self.drafts, self.edits, self._editor.done)
         self._damage = started.damage
         self._damage_heard = ""
@@ -157,6 +176,16 @@ class Archive:
         self._scrubber = Scrubber(
             disk, self._committer, started.damage, self._names, self._require_room, self._turned
         )
+        self.commitments = Requests(
+            disk,
+            self._names,
+            clock=clock,
+            require_room=self._require_room,
+            stop_writing=self._committer.stop_writing,
+            turn=self._committer.turn,
+            shared=options.shared,
+        )
+        self._checker = Checker(self._committer, kept, self.look_at)
         self.tiers = Tiers(disk, self._committer) if isinstance(disk, TierDisk) else None
         """Moves objects to a second store and back, where there is one."""
         self._verifier = Verifier(disk, index_files, self._committer, self._journal, started.damage)
@@ -458,9 +487,15 @@ class Archive:
         *,
         who: str = "",
         why: str = NO_REASON,
+        force: bool = False,
     ) -> tuple[InstanceKey, ...]:
-        """Hide a study, series or instance, as an edit; answers what was hidden. Raises as `edit`."""
-        return self._hidden_or_shown(EditKind.DELETE, (study_uid, series_uid, sop_uid), origin, who, why)
+        """Hide a study, series or instance, as an edit; answers what was hidden.
+
+        What was committed, or what a rule of retention keeps, only with `force`, and then with who and why.
+        Raises as `edit`.
+        """
+        uids = study_uid, series_uid, sop_uid
+        return self._hidden_or_shown(EditKind.DELETE, uids, origin, who, why, force=force)
 
     def restore(
         self,
@@ -488,10 +523,12 @@ class Archive:
         who: str,
         why: str,
         version: int = 0,
+        *,
+        force: bool = False,
     ) -> tuple[InstanceKey, ...]:
         study, series, sop = uids
         target = Target(study=study, series=(series,) if series else (), instances=(sop,) if sop else ())
-        done = self.edit(EditRequest(kind, target, why, who, version=version), origin)
+        done = self.edit(EditRequest(kind, target, why, who, version=version, force=force), origin)
         return tuple(entry.key for entry in done.act.entries)
 
     # --- edit ------------------------------------------------------------------------------------
@@ -614,6 +651,10 @@ class Archive:
             return self._scrubber.look(location, pace)
         except OSError as error:
             raise storage_error(error) from error
+
+    def check_commitment(self, asked: Asked, pace: Pace) -> dict[int, int]:
+        """Decide over a request for storage commitment; see `Checker.check`."""
+        return self._checker.check(asked, pace)
 
     def damaged(self) -> Mapping[str, str]:
         """Paths of objects that are known to be damaged, and what is wrong with each."""

@@ -23,13 +23,14 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
-from gantry.archive.blobs.files import DRAFTS, INCOMING, SyncFailed, sync_folders, uid_name, write_durably
-from gantry.archive.disk import Disk, make_folders
+from gantry.archive.blobs.files import DRAFTS, uid_name
+from gantry.archive.disk import Disk
 from gantry.archive.incoming import storage_error
+from gantry.archive.small_files import SmallFiles
 from gantry.errors import CallerError, Corrupt, NotFound
 
 ALL_WITHIN: Final = timedelta(hours=1)
@@ -39,11 +40,9 @@ HOURLY_WITHIN: Final = timedelta(days=1)
 
 _VERSION = re.compile(r"(?P<number>[0-9]{8})-(?P<at>[0-9]{8}T[0-9]{6}Z)(?P<report>-report)?\.json", re.ASCII)
 _TIME = "%Y%m%dT%H%M%SZ"
-_FOLDERS_REMEMBERED = 65_536
 _FOLLOWED = f"{DRAFTS}/.followed"
 _PLAIN_PERSON = re.compile(r"[a-z0-9_-]{1,32}", re.ASCII)
 
-_Kept = TypeVar("_Kept")
 _log = logging.getLogger(__name__)
 
 
@@ -103,14 +102,11 @@ class Drafts:
         turn: Callable[[str, str, str], AbstractContextManager[None]],
     ) -> None:
         self._disk = disk
-        self._names = names
+        self._files = SmallFiles(disk, names, "draft", require_room=require_room, stop_writing=stop_writing)
         self._now = now
-        self._require_room = require_room
-        self._stop_writing = stop_writing
         # Among nodes that share an archive
         self._turn = turn
         self._lock = threading.Lock()
-        self._durable_folders: set[str] = set()
 
     def current(self, person: str, study_uid: str) -> DraftVersion:
         """The newest version. Raises NotFound, Corrupt, StorageError."""
@@ -134,30 +130,22 @@ class Drafts:
 
     def folders_of_persons(self) -> list[str]:
         """Names in `drafts/`, one for each person who ever had a draft. Raises StorageError."""
-        return [name for name in self._names_in(DRAFTS) if not name.startswith(".")]
+        return [name for name in self._files.names_in(DRAFTS) if not name.startswith(".")]
 
     def followed(self) -> int:
         """The number of the last edit that drafts followed; 0 for none. Raises StorageError."""
-        return max((int(name) for name in self._names_in(_FOLLOWED) if name.isdecimal()), default=0)
+        return max((int(name) for name in self._files.names_in(_FOLLOWED) if name.isdecimal()), default=0)
 
     def note_followed(self, number: int) -> None:
         """Drafts have followed all edits up to this one. Raises OutOfSpace, ReadOnly, StorageError."""
         name = f"{number:08}"
-        former = self._names_in(_FOLLOWED)
+        former = self._files.names_in(_FOLLOWED)
         if name not in former:  # another node may have been here
-            self._write(f"{_FOLLOWED}/{name}", b"{}")
+            self._files.write(f"{_FOLLOWED}/{name}", b"{}")
         for one in former:
             if one < name:
                 with suppress(OSError):  # the highest number counts
                     self._disk.unlink(f"{_FOLLOWED}/{one}")
-
-    def _names_in(self, folder: str) -> list[str]:
-        try:
-            return [entry.name for entry in self._disk.list_folder(folder)]
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise storage_error(error) from error
 
     def person_of(self, name: str, study_uid: str) -> str | None:
         """Whose draft of a study lies under this name in `drafts/`; None where there is none.
@@ -191,13 +179,13 @@ class Drafts:
             made = DraftVersion(newest + 1, person, study_uid, at, digest, msgspec.Raw(content), report)
             mark = "-report" if report else ""
             name = f"{made.version:08}-{at.astimezone(UTC):{_TIME}}{mark}.json"
-            self._write(f"{folder}/{name}", msgspec.json.encode(made))
+            self._files.write(f"{folder}/{name}", msgspec.json.encode(made))
             self._thin(notes, at)
         return made
 
     def made_report(self, person: str, study_uid: str, key: str) -> MadeReport | None:
         """The report that a key stands for, if one was begun. Raises Corrupt, StorageError."""
-        return self._read(_report_path(draft_folder(person, study_uid), key), MadeReport)
+        return self._files.read(_report_path(draft_folder(person, study_uid), key), MadeReport)
 
     def begin_report(self, person: str, study_uid: str, report: MadeReport) -> MadeReport:
         """Keep what a key stands for, durably, before the report is made; answers what was there first.
@@ -206,10 +194,10 @@ class Drafts:
         """
         path = _report_path(draft_folder(person, study_uid), report.key)
         with self._lock, self._turn("draft", person, study_uid):
-            known = self._read(path, MadeReport)
+            known = self._files.read(path, MadeReport)
             if known is not None:
                 return known
-            self._write(path, msgspec.json.encode(report))
+            self._files.write(path, msgspec.json.encode(report))
         return report
 
     def _notes(self, folder: str) -> list[VersionNote]:
@@ -232,53 +220,12 @@ class Drafts:
 
     def read(self, note: VersionNote) -> DraftVersion:
         """The version of a note. Raises NotFound, Corrupt, StorageError."""
-        found = self._read(note.path, DraftVersion)
+        found = self._files.read(note.path, DraftVersion)
         if found is None:
             raise NotFound(f"version {note.number} of the draft was let go")
         if hashlib.sha256(bytes(found.content)).hexdigest() != found.sha256:
             raise Corrupt(f"the draft {note.path} is damaged")
         return found
-
-    def _read(self, path: str, kind: type[_Kept]) -> _Kept | None:
-        try:
-            return msgspec.json.decode(self._disk.read(path), type=kind)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise storage_error(error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise Corrupt(f"the draft {path} cannot be read: {error}") from error
-
-    def _write(self, path: str, data: bytes) -> None:
-        self._require_room(len(data))
-        staged = f"{INCOMING}/draft-{next(self._names)}"
-        folder = path.rpartition("/")[0]
-        try:
-            make_folders(self._disk, folder)
-            try:
-                write_durably(self._disk, staged, [data])
-                self._disk.rename(staged, path)
-            except OSError:
-                with suppress(OSError):  # what is left of it goes at the next start
-                    self._disk.unlink(staged)
-                raise
-            self._sync(folder)
-        except SyncFailed as error:
-            self._stop_writing(str(error))
-            raise storage_error(error) from error
-        except OSError as error:
-            raise storage_error(error) from error
-
-    def _sync(self, folder: str) -> None:
-        """Make the names on the way to a file durable, those above its folder once."""
-        if folder in self._durable_folders:
-            sync_folders(self._disk, [folder])
-            return
-        parts = folder.split("/")
-        sync_folders(self._disk, ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)])
-        if len(self._durable_folders) >= _FOLDERS_REMEMBERED:
-            self._durable_folders.clear()
-        self._durable_folders.add(folder)
 
     def _thin(self, notes: list[VersionNote], now: datetime) -> None:
         """Let go of earlier versions that the rule does not keep; a crash in between only keeps more."""

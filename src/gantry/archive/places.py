@@ -168,4 +168,5 @@ def options_of(settings: Settings) -> Options:
         same_uid=settings.same_uid,
         reserve_bytes=settings.reserve_bytes,
         max_object_bytes=settings.max_object_bytes,
+        retention=settings.retention,
     )

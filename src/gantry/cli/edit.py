@@ -39,6 +39,7 @@ CODES = {"quality": "113001", "safety": "113037", "worklist": "113038", "retenti
     "--code", type=click.Choice([*CODES, *CODES.values()]), default=None, help="For reject: the reason."
 )
 @click.option("--version", type=click.IntRange(min=1), help="For restore: this version of the one instance.")
+@click.option("--force", is_flag=True, help="For delete: also what was committed, or what a rule keeps.")
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 @archive_options
 def command(
@@ -56,6 +57,7 @@ def command(
     into_study: str,
     code: str | None,
     version: int | None,
+    force: bool,
     dry_run: bool,
     data: Path | None,
     config_file: Path | None,
@@ -88,6 +90,7 @@ def command(
         "changes": parsed(changes),
         "code": CODES.get(code or "", code or ""),
         "version": version or 0,
+        "force": force,
     }
     into = _target(into_patient, into_issuer, into_study, (), ())
     if into:

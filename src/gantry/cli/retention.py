@@ -28,18 +28,19 @@ _AT_ONCE = 50
     "--rule",
     "texts",
     multiple=True,
-    required=True,
     metavar="TEXT",
-    help="The first that fits a study counts.",
+    help="The first that fits a study counts.  [default: those of the settings]",
 )
 @click.option("--today", metavar="YYYY-MM-DD", help="As if it were this day.  [default: today]")
 @click.option("--who", metavar="NAME", help="Who does it.  [default: who is logged in]")
+@click.option("--force", is_flag=True, help="Also what was committed, or what a rule of the settings keeps.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @archive_options
 def command(
     texts: tuple[str, ...],
     today: str | None,
     who: str | None,
+    force: bool,
     dry_run: bool,
     data: Path | None,
     config_file: Path | None,
@@ -49,11 +50,14 @@ def command(
 
     A rule is a text: go older=10y modality=CT|MR, or keep modality=MG. Age counts from the Study Date; a
     study without one, and one that no rule fits, stays. What goes is hidden, with a note; gantry revert shows
-    it again, and no byte is removed. While a server has the archive open, it does it. The exit code is 1 when
-    a study could not be rejected.
+    it again, and no byte is removed. What is under a storage commitment stays unless --force is given, and so
+    does what a rule of the settings keeps. While a server has the archive open, it does it. The exit code is
+    1 when a study could not be rejected.
     """
     settings = settings_from(config_file, data=data).settings
-    wanted: Answer = {"rules": texts, "today": _day(today), "who": me() if who is None else who}
+    rules = texts or tuple(str(rule) for rule in settings.retention)
+    by = me() if who is None else who
+    wanted: Answer = {"rules": rules, "today": _day(today), "who": by, "force": force}
 
     def ask(dry: bool, **more: Any) -> list[Answer]:
         def locally(archive: Archive) -> Answer:

@@ -25,9 +25,11 @@ _HELD_IN_MEMORY = frozenset(
         CommandField.C_GET_RSP,
         CommandField.C_MOVE_RQ,
         CommandField.C_MOVE_RSP,
+        CommandField.N_ACTION_RQ,
+        CommandField.N_EVENT_REPORT_RQ,
     )
 )
-"""Messages whose Data Set is an Identifier, which whoever gets it must hold whole."""
+"""Messages whose Data Set is an Identifier, or information of an action or event, which is held whole."""
 
 _NONE = -1
 """No presentation context: between messages. 0 is one that a peer can send."""

@@ -91,6 +91,9 @@ QUERY_RETRIEVE_SERVICES: Final = frozenset(
     )
 )
 
+SERVICES: Final = QUERY_RETRIEVE_SERVICES | {sop.STORAGE_COMMITMENT_PUSH}
+"""All that we are SCP of, beside storage."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timers:
@@ -146,7 +149,7 @@ class AcceptorPolicy:
     ae_title: str = "GANTRY"
     check_called_aet: bool = False
     calling_aets: frozenset[str] | None = None
-    services: frozenset[str] = QUERY_RETRIEVE_SERVICES
+    services: frozenset[str] = SERVICES
     kind: Callable[[str], str | None] = kind_of
     accept_storage: bool = True
     accept_unknown_storage: bool = True

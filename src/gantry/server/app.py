@@ -344,12 +344,14 @@ def _deletions(acts: Deletions) -> list[Route]:
         Parameter("why", "The reason, which the history keeps."),
         Parameter("who", "Who does it, for the history."),
     )
+    force = Parameter("force", "true: also what was committed, or what a rule of retention keeps.", "boolean")
     deletes = [
         Route(
-            "DELETE", template, acts.delete, f"Hide {name}; reversible", tag, (), (), words, (204, 404, 503)
+            "DELETE", template, acts.delete, f"Hide {name}; reversible", tag, (), (), (*words, force),
+            (204, 400, 404, 409, 503),
         )
         for template, name in what
-    ]
+    ]  # fmt: skip
     version = (Parameter("version", "For an object: the version to make current.", "integer"),)
     restores = [
         Route(

@@ -2,17 +2,20 @@
 
 A delete hides; nothing is erased. It is an edit like any other: a version of each instance, in the change
 feed and in the history, undone by `restore` or by its number (`/api/edits`). `?why=` and `?who=` say more.
+What was committed to somebody, or what a rule of retention keeps, is deleted only with ``?force=true``.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from gantry.archive.archive import NO_REASON, Archive
+from gantry.archive.archive import Archive
+from gantry.archive.edits.guard import NO_REASON
 from gantry.archive.records import InstanceKey, Origin
 from gantry.dicomweb.parameters import single, split_query, unsigned
 from gantry.dicomweb.paths import require_uid
 from gantry.errors import WebRequestError
+from gantry.server.edits_api import flag
 from gantry.server.http import Request, Response, json_response
 from gantry.server.persons import person_of
 
@@ -29,14 +32,17 @@ class Deletions:
         self._archive = archive
 
     async def delete(self, request: Request, *uids: str) -> Response:
-        """Hide a study, series or instance. Answers 204."""
+        """Hide a study, series or instance. Answers 204; 409 for what only `force` deletes."""
         for uid in uids:
             require_uid(uid)
         study, series, sop = (*uids, None, None)[:3]
         assert study is not None
         who, why = _words(request)
+        force = flag(request, "force")
         await asyncio.to_thread(
-            lambda: self._archive.delete(study, series, sop, origin_of(request), who=who, why=why)
+            lambda: self._archive.delete(
+                study, series, sop, origin_of(request), who=who, why=why, force=force
+            )
         )
         return Response(204)
 

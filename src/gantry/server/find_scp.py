@@ -160,7 +160,7 @@ def _has_value(attribute: Attribute) -> bool:
 def _search(operation: Operation) -> tuple[Identifier, FindResult]:
     options = negotiated_options(operation)
     identifier = read_identifier(
-        operation.identifier, operation.syntax, operation.model, relational=options.relational
+        operation.identifier, operation.syntax, operation.information_model, relational=options.relational
     )
     query = query_of(identifier, fuzzy=options.fuzzy, limit=operation.services.find_limit)
     return identifier, operation.services.archive.find(query)

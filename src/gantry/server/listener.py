@@ -28,6 +28,7 @@ from gantry.dimse.limits import ARTIM_S, ASSOCIATION_S, DEFAULT_ASYNC_WINDOW, DE
 from gantry.dimse.negotiation import AcceptorPolicy, Timers
 from gantry.dimse.user_information import AsyncWindow
 from gantry.errors import ConnectError
+from gantry.server.committing import Committing
 from gantry.server.metrics import Metrics
 from gantry.server.operation import DimseServices
 from gantry.server.session import Session
@@ -133,6 +134,7 @@ class DicomServer:
         self._policy = self._options.policy()
         self._store_executor = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="gantry-store")
         self._executor = ThreadPoolExecutor(QUERY_THREADS, thread_name_prefix="gantry-query")
+        self._committing = Committing(archive, self._options.ae_title, self._options.remote_aes)
         self._services = DimseServices(
             archive=archive,
             executor=self._executor,
@@ -145,7 +147,10 @@ class DicomServer:
             run_frame=run_frame,
             metrics=metrics,
             traces=traces,
+            committing=self._committing,
         )
+        waiting = "Requests for storage commitment without a report.", lambda: self._committing.open_count
+        metrics.gauges["gantry_commitments_open"] = waiting
         standing = "Associations that stand now.", lambda: float(self.association_count)
         metrics.gauges["gantry_associations"] = standing
         self._server: asyncio.Server | None = None
@@ -172,6 +177,7 @@ class DicomServer:
             raise ConnectError(f"cannot listen on {self._options.address}: {error.strerror}") from error
         self._server = await loop.create_server(lambda: _Arrival(self), sock=sock, backlog=256)
         self.address = Address(self._options.address.host, sock.getsockname()[1])
+        self._committing.start()
         log.info("listening for DICOM on %s as %s", self.address, self._options.ae_title)
 
     async def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
@@ -185,6 +191,7 @@ class DicomServer:
             for session in [s for s in self._sessions if not s.is_busy and not s.is_releasing]:
                 session.release()
             await asyncio.sleep(DRAIN_POLL_S)
+        await self._committing.stop()
         for session in list(self._sessions):
             log.warning("aborting an association that did not end in time; peer=%s", session.peer_address)
             session.abort()

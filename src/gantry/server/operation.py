@@ -1,10 +1,11 @@
-"""One C-FIND, C-GET or C-MOVE that a peer asked for and that is being answered."""
+"""One C-FIND, C-GET, C-MOVE or N-ACTION that a peer asked for and that is being answered."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gantry.archive.archive import Archive
 from gantry.client.native import RunFrame, run_here
@@ -18,6 +19,9 @@ from gantry.server.traces import Span, Traces, end_dimse
 from gantry.settings import Address
 from gantry.standard.query_keys import InformationModel
 from gantry.standard.transfer_syntaxes import TransferSyntax, transfer_syntax
+
+if TYPE_CHECKING:
+    from gantry.server.committing import Committing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,20 +46,23 @@ class DimseServices:
     traces: Traces | None = None
     run_frame: RunFrame = run_here
     """Makes a frame in another transfer syntax, called in the threads of `executor`."""
+    committing: Committing | None = None
+    """Reports what storage commitments came to."""
 
 
 @dataclass(slots=True)
 class Operation:
-    """A request with its Identifier, and the means to answer it. `cancelled` turns True by a C-CANCEL.
+    """A request with its Identifier or Action Information, and the means to answer it.
 
-    `span` is of it where requests are traced, and ends with the last answer.
+    `cancelled` turns True by a C-CANCEL. `span` is of it where requests are traced, and ends with the last
+    answer.
     """
 
     services: DimseServices
     wire: Wire
     requests: Requests
     context: AcceptedContext
-    model: InformationModel
+    model: InformationModel | None
     command: Command
     identifier: bytes
     peer_address: str
@@ -65,6 +72,12 @@ class Operation:
     @property
     def association(self) -> Association:
         return self.wire.association
+
+    @property
+    def information_model(self) -> InformationModel:
+        """Of a query or retrieve operation."""
+        assert self.model is not None, f"{self.command.field.name} has an information model"
+        return self.model
 
     @property
     def syntax(self) -> TransferSyntax:

@@ -23,7 +23,8 @@ from gantry.server.http import Request, Response, json_response
 from gantry.server.outcome import RETRY_AFTER_S
 from gantry.server.persons import person_of
 from gantry.server.policy import HttpPolicy
-from gantry.toolkit.retention import Due, RetentionRule, due, let_expire
+from gantry.settings import RetentionRule
+from gantry.toolkit.retention import Due, due, let_expire
 
 MAX_RULES: Final = 100
 MAX_STUDIES: Final = 1000
@@ -33,12 +34,16 @@ _FRESH = (b"cache-control", b"private, no-cache")
 
 
 class RetentionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Rules, the first that fits a study counts; `today` is for ages, `studies` narrows where it is given."""
+    """Rules, the first that fits a study counts; `today` is for ages, `studies` narrows where it is given.
+
+    With `force`, also studies go that were committed to somebody, or that a rule of the settings keeps.
+    """
 
     rules: tuple[str, ...]
     today: date | None = None
     who: str = ""
     studies: tuple[str, ...] | None = None
+    force: bool = False
 
 
 class RetentionDoor:
@@ -93,7 +98,7 @@ def expire(
         edit, error = None, None
         if not dry:
             try:
-                edit = let_expire(archive, study, asked.who, origin).row.number
+                edit = let_expire(archive, study, asked.who, origin, force=asked.force).row.number
             except GantryError as problem:
                 error = str(problem)
             each()

@@ -296,10 +296,12 @@ def _in_accepted_forms(
 def _matching_objects(operation: Operation) -> list[Outgoing]:
     options = negotiated_options(operation)
     identifier = read_identifier(
-        operation.identifier, operation.syntax, operation.model, relational=options.relational
+        operation.identifier, operation.syntax, operation.information_model, relational=options.relational
     )
     archive = operation.services.archive
-    return [_outgoing(archive, location) for location in _locate(archive, identifier, operation.model)]
+    return [
+        _outgoing(archive, location) for location in _locate(archive, identifier, operation.information_model)
+    ]
 
 
 def _locate(archive: Archive, identifier: Identifier, model: InformationModel) -> list[Location]:

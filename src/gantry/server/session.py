@@ -1,8 +1,8 @@
 """One association that a peer requested: each message goes to the service that answers it.
 
-C-ECHO is answered at once. C-STORE passes its bytes on as they come. C-FIND, C-GET and C-MOVE are collected
-and answered by a task each, several at once where a window was agreed. Whatever goes wrong in one of them is
-logged here, at the door, and answered with a status; the association and all others go on.
+C-ECHO is answered at once. C-STORE passes its bytes on as they come. C-FIND, C-GET, C-MOVE and N-ACTION are
+collected and answered by a task each, several at once where a window was agreed. Whatever goes wrong in one
+of them is logged here, at the door, and answered with a status; the association and all others go on.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from gantry.dimse.message import Command, CommandField, c_echo_rsp, response
 from gantry.dimse.negotiation import AcceptedContext
 from gantry.dimse.pdu import AssociateRJ
 from gantry.errors import GantryError
+from gantry.server.commitment_scp import answer_n_action
 from gantry.server.find_scp import answer_find
 from gantry.server.logs import escaped
 from gantry.server.metrics import END_ABORTED, END_LOST, END_REJECTED, END_RELEASED
@@ -54,8 +55,9 @@ _numbers = itertools.count(1)
 
 Service = Callable[[Operation], Awaitable[None]]
 
-# Which service an abstract syntax asks for, and in which information model
-_SERVICES: dict[tuple[str, CommandField], tuple[Service, InformationModel]] = {
+# Which service an abstract syntax asks for, and in which information model, if in one
+_SERVICES: dict[tuple[str, CommandField], tuple[Service, InformationModel | None]] = {
+    (sop.STORAGE_COMMITMENT_PUSH, CommandField.N_ACTION_RQ): (answer_n_action, None),
     (sop.PATIENT_ROOT_FIND, CommandField.C_FIND_RQ): (answer_find, InformationModel.PATIENT_ROOT),
     (sop.STUDY_ROOT_FIND, CommandField.C_FIND_RQ): (answer_find, InformationModel.STUDY_ROOT),
     (sop.PATIENT_STUDY_ONLY_FIND, CommandField.C_FIND_RQ): (
@@ -306,9 +308,9 @@ class Session:
         except Exception:
             where = self.number, self.peer_address
             log.exception("%s failed; association=%d peer=%s", command.field.name, *where)
-            operation.respond(
-                response(command, status.UNABLE_TO_PROCESS, error_comment="internal error, see the log")
-            )
+            is_normalized = command.field is CommandField.N_ACTION_RQ
+            code = status.PROCESSING_FAILURE if is_normalized else status.UNABLE_TO_PROCESS
+            operation.respond(response(command, code, error_comment="internal error, see the log"))
         finally:
             self._operations.pop(command.message_id or 0, None)
             self._account(-len(operation.identifier))
@@ -402,6 +404,6 @@ def _refusal(context: AcceptedContext, command: Command, *, known: bool) -> int 
         return status.UNRECOGNIZED_OPERATION
     if command.sop_class_uid != context.abstract_syntax:
         return status.SOP_CLASS_NOT_SUPPORTED
-    if not command.has_dataset:
+    if not command.has_dataset and command.field is not CommandField.N_ACTION_RQ:
         return status.IDENTIFIER_DOES_NOT_MATCH_SOP_CLASS
     return None

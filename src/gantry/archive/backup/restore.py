@@ -14,6 +14,7 @@ from gantry.archive.backup.manifest import Content, File, Line, Lost, Version
 from gantry.archive.backup.store import FILES, NOT_COUNTED, Store, copy_checked, files_of
 from gantry.archive.blobs.files import (
     ACTS,
+    COMMITMENTS,
     DRAFTS,
     FOLDERS,
     INCOMING,
@@ -35,7 +36,7 @@ from gantry.errors import CallerError, Corrupt
 _WORKERS = 4
 _AT_ONCE = 64
 _LINES_AT_ONCE = 1_000
-_RESTORED = (OBJECTS, ACTS, DRAFTS)
+_RESTORED = (OBJECTS, ACTS, DRAFTS, COMMITMENTS)
 _STAGED_MARK = f"{RESTORING}.new"
 
 

@@ -24,6 +24,7 @@ from gantry.archive.backup.manifest import (
 )
 from gantry.archive.backup.store import Store
 from gantry.archive.blobs.files import ACTS, DRAFTS
+from gantry.archive.commitment import DONE, KEPT
 from gantry.archive.disk import Disk
 from gantry.archive.incoming import storage_error
 from gantry.archive.reindex import Progress, no_progress
@@ -78,7 +79,7 @@ def take(source: Disk, store: Store, ask: Ask, progress: Progress = no_progress)
 
 
 def _known_files(store: Store) -> dict[str, File]:
-    """Acts and drafts of the latest point, by path: neither ever changes under its name."""
+    """Acts, drafts and commitments of the latest point, by path: none ever changes under its name."""
     names = store.names()
     try:
         return {line.path: line for line in store.lines(names[-1]) if isinstance(line, File)} if names else {}
@@ -112,8 +113,9 @@ class _Run:
                 progress(done, head.versions)
         for path in acts:
             self._act(path)
-        for path in self._source.walk(DRAFTS):
-            self._draft(path)
+        for folder in (DRAFTS, DONE, KEPT):
+            for path in self._walk(folder):
+                self._small(path)
 
     def finish(self) -> Taken:
         """Make it a point. Raises OSError, Corrupt."""
@@ -194,15 +196,21 @@ class _Run:
         except Corrupt as error:
             self.lost.append(Lost(path, str(error)))
 
-    def _draft(self, path: str) -> None:
+    def _small(self, path: str) -> None:
         try:
             self._file(path)
         except Corrupt as error:
             if self._source.exists(path):  # else a later version has taken its place
                 self.lost.append(Lost(path, str(error)))
 
+    def _walk(self, folder: str) -> list[str]:
+        try:
+            return list(self._source.walk(folder))
+        except FileNotFoundError:  # nothing was ever committed
+            return []
+
     def _file(self, path: str) -> None:
-        """Copy an act or a draft. Raises Corrupt, OSError of the store."""
+        """Copy an act, a draft or a commitment. Raises Corrupt, OSError of the store."""
         file = self._known.get(path)
         if file is None or file.size != self._size(path) or not self._store.has(file.content):
             file = self._read(path)

@@ -11,6 +11,7 @@
     lost-found/                                                             files set aside, never deleted
     log/0, log/1                                                            new objects, on their way here
     drafts/                                                                 what people work on; no objects
+    commitments/                                                            requests of Storage Commitment
     index.sqlite, cache/                                                    derived; can be made again
 
 Promise 3: nothing that a Data Set says reaches a path, except a UID that follows the grammar of
@@ -38,9 +39,10 @@ LOST_FOUND = "lost-found"
 CACHE = "cache"
 LOG = "log"
 DRAFTS = "drafts"
+COMMITMENTS = "commitments"
 RESTORING = "restoring.json"
 """There while a backup is being restored into the folder, which is no archive yet."""
-FOLDERS = (OBJECTS, INCOMING, ACTS, RECEIVED, LOST_FOUND, CACHE, LOG, DRAFTS)
+FOLDERS = (OBJECTS, INCOMING, ACTS, RECEIVED, LOST_FOUND, CACHE, LOG, DRAFTS, COMMITMENTS)
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 AWAY = errno.EHOSTUNREACH

@@ -22,8 +22,10 @@ from gantry.archive.commit.writer import Made
 from gantry.archive.disk import Disk
 from gantry.archive.edits.attributes import ISSUER, PATIENT_ID
 from gantry.archive.edits.build import About, Changed, Rewrite, changed, make
+from gantry.archive.edits.guard import Guard
 from gantry.archive.edits.hidden import was_deleted
 from gantry.archive.edits.model import (
+    EXPIRED,
     MAX_OBJECTS,
     MAX_WORDS_CHARS,
     Concerned,
@@ -83,12 +85,14 @@ class Editor:
         names: Iterator[int],
         retriever: Retriever,
         require_room: Callable[[int], None],
+        guard: Guard,
     ) -> None:
         self._disk = disk
         self._committer = committer
         self._names = names
         self._retriever = retriever
         self._require_room = require_room
+        self._guard = guard
 
     # --- asked for -------------------------------------------------------------------------------
 
@@ -98,6 +102,7 @@ class Editor:
             request.check()
             return Preview(request.kind, _as_concerned(self._shown_again(request, self._committer.stamp())))
         plan = self._planned(request)
+        self._reason(request, [location.key for location in plan.hidden])
         concerned: list[Concerned] = []
         for done, rewrite in enumerate(plan.rewrites, 1):
             with self._changed(rewrite, plan, self._committer.stamp()) as one:
@@ -160,6 +165,8 @@ class Editor:
             visible = [one for one in known.values() if not one.deleted]
             if not visible:
                 return None
+            if code == EXPIRED:
+                self._guard.reason([one.key for one in visible], "", why, force=False)
             at = self._committer.stamp()
             patients = self._patients([self._location(one.key, one.object_number) for one in visible])
             words = f"{CODES[code]}: {why}" if why else CODES[code]
@@ -208,6 +215,7 @@ class Editor:
     def _commit(
         self, request: EditRequest, plan: Plan, ready: Sequence[_Ready], origin: Origin, staged: list[str]
     ) -> EditDone:
+        why = self._reason(request, [location.key for location in plan.hidden])
         at = self._committer.stamp()
         sources = [*(one.source for one in ready), *plan.hidden]
         known = self._committer.index.lookup(
@@ -229,10 +237,14 @@ class Editor:
             entry, document = self._note(plan, request.why, at, origin, staged)
             entries.append(entry)
             made[entry.key] = document
-        head = EditHead(
-            request.kind.value, request.who, request.why, at, origin, 0, tuple(dict.fromkeys(patients))
-        )
+        head = EditHead(request.kind.value, request.who, why, at, origin, 0, tuple(dict.fromkeys(patients)))
         return self.done(self._committer.edit(head, entries, made))
+
+    def _reason(self, request: EditRequest, hidden: Sequence[InstanceKey]) -> str:
+        """The reason that the history keeps; raises as `Guard.reason`."""
+        if not request.is_guarded:
+            return request.why
+        return self._guard.reason(hidden, request.who, request.why, force=request.force)
 
     def _note(
         self, plan: Plan, why: str, at: datetime, origin: Origin, staged: list[str]
@@ -320,13 +332,15 @@ class Editor:
             at = self._committer.stamp()
             if request.kind is EditKind.RESTORE:
                 entries = self._shown_again(request, at, origin)
+                why = request.why
             else:
                 found = [location.key for location in self._planned(request).hidden]
+                why = self._reason(request, found)
                 known = self._committer.index.lookup(found)
                 entries = [_hide(known[key], at, origin) for key in found]
             patients = self._patients([self._location(one.key, one.restores or one.was) for one in entries])
             head = EditHead(
-                request.kind.value, request.who, request.why, at, origin, 0, tuple(dict.fromkeys(patients))
+                request.kind.value, request.who, why, at, origin, 0, tuple(dict.fromkeys(patients))
             )
             return self.done(self._committer.edit(head, entries, {}))
 
@@ -341,6 +355,7 @@ class Editor:
             undone = self.done(number)
             at = self._committer.stamp()
             entries = self._inverse(undone, at, origin, force=force)
+            why = self._guard.reason(_shown_before(undone, entries), who, why, force=force)
             head = undone.act.head
             assert head is not None, "the index calls it an edit"
             merged = head.kind == EditKind.MERGE.value
@@ -353,6 +368,7 @@ class Editor:
         with self._committer.alone():
             undone = self.done(number)
             entries = self._inverse(undone, self._committer.stamp(), Origin(), force=force)
+            self._guard.reason(_shown_before(undone, entries), "preview", "preview", force=force)
         return Preview(EditKind.REVERT, _as_concerned(entries))
 
     def _inverse(self, undone: EditDone, at: datetime, origin: Origin, *, force: bool) -> list[ActEntry]:
@@ -429,6 +445,12 @@ class _Guarded:
 
     def __exit__(self, *details: object) -> None:
         self._inner.__exit__(*details)  # type: ignore[arg-type]
+
+
+def _shown_before(undone: EditDone, entries: Sequence[ActEntry]) -> list[InstanceKey]:
+    """What is hidden because a restore is undone: it was deleted before, and would be so again."""
+    restored = {entry.key for entry in undone.act.entries if entry.kind is ActKind.RESTORE}
+    return [entry.key for entry in entries if entry.kind is ActKind.DELETE and entry.key in restored]
 
 
 def _as_concerned(entries: Sequence[ActEntry]) -> tuple[Concerned, ...]:

@@ -20,6 +20,8 @@ MAX_OBJECTS: Final = 20_000
 10,000; an act names them all, and commits wait while its rows are written."""
 MAX_WORDS_CHARS: Final = 1024
 """Of who and why: a person writes them."""
+EXPIRED: Final = "113039"
+"""Data Retention Policy Expired: the code of a rejection that is a deletion (PS3.16 CID 7011)."""
 MAX_CHANGES: Final = 200
 """Attributes that one edit may change; a whole patient and study have about as many."""
 MAX_SHOWN_INSTANCES: Final = 1000
@@ -89,7 +91,8 @@ class EditRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `changes` are attributes by keyword or tag with their new values: a text or number, several in a list,
     null to leave the attribute out, or an attribute of the DICOM JSON model. `into` is where to: the patient
     or study that takes the objects. `code` is why objects are rejected (`rejection.CODES`). `version` is for
-    restore: the object version of the one instance named that is current from then on.
+    restore: the object version of the one instance named that is current from then on. `force` is for
+    delete, and for reject by the code of retention: also what was committed, or what a rule keeps.
     """
 
     kind: EditKind
@@ -100,6 +103,7 @@ class EditRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     into: Target | None = None
     code: str = ""
     version: int = 0
+    force: bool = False
 
     def check(self) -> None:
         """Raise EditRefused for words that are missing or too long, and for too many changes."""
@@ -108,6 +112,16 @@ class EditRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise EditRefused(f"more than {MAX_CHANGES} attributes")
         if self.version and self.kind is not EditKind.RESTORE:
             raise EditRefused(f"{self.kind.value} takes no version")
+        if self.force and not self.is_guarded:
+            raise EditRefused(f"{self.kind.value} is not forced")
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether it takes something away for good, as far as whoever looks for it can tell.
+
+        What is rejected for quality or safety, or as another's, is taken away for the patient's sake.
+        """
+        return self.kind is EditKind.DELETE or (self.kind is EditKind.REJECT and self.code == EXPIRED)
 
 
 def require_words(who: str, why: str) -> None:
