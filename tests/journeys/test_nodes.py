@@ -6,16 +6,20 @@ import os
 import random
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from buckets import allowed, bucket_url
+from gantry.client import sync
 from gantry_process import Gantry, gantry, running, start, wait_until
 from namespaces import HOST, NETWORK, Balancer, Namespace, namespaces
 from postgres import PostgresServer
+from raw_peer import RawPeer
 from senders import Site, assert_sound_after_a_cut, listed, lost, sending
 from serving import dataset, part10
 from swift import SwiftServer
@@ -110,6 +114,55 @@ def test_what_one_worker_took_is_seen_through_all_at_once(postgres: PostgresServ
             with server.client() as http:
                 found = http.get(f"/dicom-web{study}/metadata").raise_for_status().json()
             assert len(found) == n
+
+
+def test_each_worker_answers_for_what_all_of_them_have_counted(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Those that were killed, too: what was told once never falls."""
+    settings: dict[str, object] = {"index": postgres.fresh_url(), "workers": 3, "reserve_bytes": 0}
+    with running(tmp_path / "data", **settings) as server, ExitStack() as standing:
+        for _ in range(9):
+            standing.enter_context(RawPeer(server.dicom)).associate()
+        for n in range(1, 10):
+            assert [one.status for one in sync.store(server.peer, [part10(dataset(n))])] == [0]
+        wait_until(lambda: counted(server)["gantry_associations_ended_total", ENDED] == 9)
+        cpu_s = 0.0
+        for asked in range(12):
+            now = counted(server)
+            assert now["gantry_c_store_total", (("status", "0000"),)] == 9
+            assert now["gantry_associations", ()] == 9
+            assert now["gantry_instances", ()] == 9
+            assert now.get(("gantry_http_requests_total", METRICS), 0) >= asked
+            assert now["process_cpu_seconds_total", ()] >= cpu_s
+            cpu_s = now["process_cpu_seconds_total", ()]
+        killed = workers_of(server)[0]
+        os.kill(killed, signal.SIGKILL)
+        while len(now_there := workers_of(server)) < 3 or killed in now_there:
+            with suppress(httpx.TransportError):  # it was the one that ends that took the question
+                now = counted(server)
+                assert now["gantry_c_store_total", (("status", "0000"),)] == 9
+                assert now["process_cpu_seconds_total", ()] >= cpu_s
+                cpu_s = now["process_cpu_seconds_total", ()]
+        assert [one.status for one in sync.store(server.peer, [part10(dataset(10))])] == [0]
+        assert counted(server)["gantry_c_store_total", (("status", "0000"),)] == 10
+        standing.close()
+        wait_until(lambda: counted(server)["gantry_associations", ()] == 0)
+
+
+ENDED = (("end", "released"),)
+METRICS = (("method", "GET"), ("route", "/metrics"), ("status", "200"))
+
+
+def counted(server: Gantry) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """What a worker, whichever takes a new connection, says of all."""
+    with server.client() as http:
+        text = http.get("/metrics").raise_for_status().text
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 def test_workers_end_with_the_one_that_started_them(postgres: PostgresServer, tmp_path: Path) -> None:
