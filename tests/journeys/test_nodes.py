@@ -223,8 +223,11 @@ class Nodes:
         self.all = [self.start(n) for n in range(len(self._hosts))]
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._stack.close()
+        if error is not None:
+            for one in self.all:
+                error.add_note(one.words[-2000:])
 
     def start(self, n: int) -> Gantry:
         """Start a node, anew where it was killed."""
