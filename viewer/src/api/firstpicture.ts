@@ -12,7 +12,7 @@ export const PICTURES = "image/*";
 
 interface Begun {
   readonly address: string;
-  readonly picture: Promise<Blob | undefined>;
+  readonly picture: Promise<HTMLImageElement | undefined>;
 }
 
 let begun: Begun | undefined;
@@ -23,8 +23,8 @@ export function beginWithPicture(): void {
   if (address !== undefined) begun = { address, picture: cached(address) };
 }
 
-/** What was begun with, once, if it is the picture of that address and the cache had it. */
-export async function begunPicture(address: string): Promise<Blob | undefined> {
+/** What was begun with, once; undefined if it is another picture, or the cache had none. */
+export async function begunPicture(address: string): Promise<HTMLImageElement | undefined> {
   const first = begun;
   begun = undefined;
   return first?.address === address ? await first.picture : undefined;
@@ -38,13 +38,25 @@ export function noteFirstPicture(address: string): void {
   remember(KEPT, JSON.stringify([...others, [page, address]].slice(-MOST)));
 }
 
-async function cached(address: string): Promise<Blob | undefined> {
+async function cached(address: string): Promise<HTMLImageElement | undefined> {
   try {
     const response = await fetch(address, { headers: { Accept: PICTURES }, cache: "only-if-cached", mode: "same-origin" });
-    return response.ok ? await response.blob() : undefined;
+    return response.ok ? await decodedPicture(await response.blob()) : undefined;
   } catch {
     return undefined; // It is asked for when it is needed
   }
+}
+
+/** An element that waits for nothing but a place on the page. Fails where these bytes are no picture. */
+export async function decodedPicture(bytes: Blob): Promise<HTMLImageElement> {
+  const picture = new Image();
+  picture.src = URL.createObjectURL(bytes);
+  try {
+    await picture.decode();
+  } finally {
+    URL.revokeObjectURL(picture.src);
+  }
+  return picture;
 }
 
 function here(): string {

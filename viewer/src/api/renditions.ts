@@ -1,6 +1,6 @@
 /** Pictures of frames that the server makes (PS3.18 8.3.5). Apart from the rest, since the list needs none. */
 import type { Window } from "../dicom/frame";
-import { begunPicture, noteFirstPicture, PICTURES } from "./firstpicture";
+import { begunPicture, decodedPicture, noteFirstPicture, PICTURES } from "./firstpicture";
 import { fetched, getBlob } from "./http";
 
 /** In pixels that a picture is to fit into. */
@@ -15,7 +15,7 @@ export async function renderedFrame(framePath: string, wish?: PictureWish, signa
 }
 
 /** A picture at an address of `renderedPicture`; of what is `unchanged` the browser's cache may give it unasked. */
-export async function pictureAt(address: string, unchanged: boolean, signal: AbortSignal): Promise<Blob> {
+export async function pictureAt(address: string, unchanged: boolean, signal: AbortSignal): Promise<HTMLImageElement> {
   const begun = await begunPicture(address);
   if (begun && unchanged) return begun;
   const response = await fetched(address, {
@@ -24,7 +24,7 @@ export async function pictureAt(address: string, unchanged: boolean, signal: Abo
     priority: "high",
     signal,
   });
-  const picture = await response.blob();
+  const picture = await decodedPicture(await response.blob());
   noteFirstPicture(address);
   return picture;
 }

@@ -89,7 +89,7 @@ function viewName(image: DicomObject): string {
 function placeOf(image: DicomObject): string | undefined {
   const { orientation, positionMm } = describeFrame(image, 1);
   if (!orientation || !positionMm) return undefined;
-  return [...positionMm, ...orientation.row, ...orientation.column].map((value) => value.toFixed(2)).join(",");
+  return [...positionMm, ...orientation.row, ...orientation.column].map((value) => Math.round(value * 100)).join(",");
 }
 
 /** Where a stack is opened: where it is asked for, else in the middle; what moves at its beginning. */

@@ -75,8 +75,19 @@ export function numberOfFrames(instance: DicomObject): number {
   return Math.max(1, Math.floor(number(instance, TAG.numberOfFrames) ?? 1));
 }
 
+/** Images are put in order, in groups and in place by it, each time all of a series. */
+const described = new WeakMap<DicomObject, Map<number, FrameDescription>>();
+
 /** Frame numbers start at 1, as in PS3.18. */
 export function describeFrame(instance: DicomObject, frame: number): FrameDescription {
+  let ofInstance = described.get(instance);
+  if (!ofInstance) described.set(instance, (ofInstance = new Map()));
+  let found = ofInstance.get(frame);
+  if (!found) ofInstance.set(frame, (found = descriptionOf(instance, frame)));
+  return found;
+}
+
+function descriptionOf(instance: DicomObject, frame: number): FrameDescription {
   const group = describeGroups(instance, frame);
   const measures = group(TAG.pixelMeasuresSequence);
   const transformation = group(TAG.pixelValueTransformationSequence);

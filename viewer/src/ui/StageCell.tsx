@@ -325,7 +325,7 @@ function FirstPicture(props: {
     const size = halvings > 0 ? { width: halved(columns, halvings), height: halved(rows, halvings) } : undefined;
     return renderedPicture(path, { window: props.beginning?.window, size });
   };
-  const [source, setSource] = createSignal<string>();
+  const [picture, setPicture] = createSignal<HTMLImageElement>();
   const [isBroken, setBroken] = createSignal(false);
   let drawn = () => {};
   props.cell.pictureFirst(new Promise<void>((resolve) => (drawn = resolve)));
@@ -333,33 +333,25 @@ function FirstPicture(props: {
   createEffect(
     on(address, (path) => {
       const leaving = new AbortController();
-      let made = "";
-      onCleanup(() => {
-        leaving.abort();
-        URL.revokeObjectURL(made);
-      });
-      pictureAt(path, isStackKept(props.stack, props.study), leaving.signal).then((picture) => {
-        if (!leaving.signal.aborted) setSource((made = URL.createObjectURL(picture)));
+      onCleanup(() => leaving.abort());
+      pictureAt(path, isStackKept(props.stack, props.study), leaving.signal).then((image) => {
+        if (!leaving.signal.aborted) show(image);
       }, noPicture);
     }),
   );
+  function show(image: HTMLImageElement): void {
+    image.className = "first-picture";
+    image.alt = "";
+    setPicture(image);
+    requestAnimationFrame(() => setTimeout(drawn));
+  }
   function noPicture(): void {
     setBroken(true);
     drawn();
   }
   return (
     <Show when={!isBroken()} fallback={<p class="opening">{t().viewer.loading}</p>}>
-      <Show when={source()}>
-        {(picture) => (
-          <img
-            class="first-picture"
-            src={picture()}
-            alt=""
-            onLoad={() => requestAnimationFrame(() => setTimeout(drawn))}
-            onError={noPicture}
-          />
-        )}
-      </Show>
+      {picture()}
     </Show>
   );
 }
