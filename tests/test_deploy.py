@@ -114,4 +114,5 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     path = tmp_path / "gantry.service"
     path.write_text(unit)
     done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    # Other units of this machine are looked at, too
+    assert (done.returncode, [line for line in done.stderr.splitlines() if path.name in line]) == (0, [])
