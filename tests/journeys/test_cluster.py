@@ -150,6 +150,8 @@ def test_a_look_that_was_killed_is_gone_on_with(data: Path, tmp_path: Path) -> N
     finally:
         for path, content in contents.items():
             path.write_bytes(content)
+    # So that nothing is called damaged any more
+    assert run(tmp_path, "verify", "--data", data).returncode == Exit.OK
 
 
 def _spoil(path: Path) -> None:
