@@ -18,7 +18,7 @@ run: $(VENV)/.run-ready ## install, load the example study, serve
 test: debian $(VENV)/.test-ready ## everything, with real peers and a browser
 	$(BIN)/python -m pytest tests -m "not soak" $(PARALLEL)
 
-check: $(VENV)/.test-ready ## format, lint, types, import direction, unit tests: under two minutes
+check: $(VENV)/.test-ready ## format, lint, types, import direction, deploy/, unit tests: under two minutes
 	$(BIN)/ruff format --check src tests tools benchmarks hatch_build.py
 	$(BIN)/ruff check src tests tools benchmarks hatch_build.py
 	$(BIN)/mypy
@@ -40,7 +40,8 @@ viewer: $(VENV)/.run-ready ## build the viewer again from its sources
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt --editable .
 
 debian: ## what the tests need from Debian
-	tools/debian.sh dcmtk dicom3tools libgdcm-tools chromium dcm2niix poppler-utils pgbouncer postgresql
+	tools/debian.sh dcmtk dicom3tools libgdcm-tools chromium dcm2niix poppler-utils pgbouncer postgresql \
+		haproxy prometheus dnsmasq-base
 
 $(VENV)/bin/python:
 	tools/venv.sh $(PYTHON) $(VENV)

@@ -58,8 +58,8 @@ class Cluster:
 
     def _wait_until_read(self, number: int, size_bytes: int) -> None:
         worker = self.workers[number]
-        before = _bytes_read(worker.pid)
-        _wait_until(lambda: _bytes_read(worker.pid) > before + size_bytes, worker, pause_s=0.001)
+        before = bytes_read(worker.pid)
+        _wait_until(lambda: bytes_read(worker.pid) > before + size_bytes, worker, pause_s=0.001)
 
     def _dask(
         self, name: str, *words: str, hidden: Path | None = None, **extra: str
@@ -91,7 +91,8 @@ def cluster(folder: Path, workers: int) -> Iterator[Cluster]:
         made.stop()
 
 
-def _bytes_read(pid: int) -> int:
+def bytes_read(pid: int) -> int:
+    """Of a process, since it began."""
     text = Path(f"/proc/{pid}/io").read_text()
     return int(text.split("rchar:")[1].split()[0])
 

@@ -42,15 +42,16 @@ class Gantry:
     data: Path
     log: Path
     seconds_to_ready: float
+    address: str = "127.0.0.1"
 
     @property
     def peer(self) -> Peer:
-        return Peer("127.0.0.1", self.dicom, "GANTRY")
+        return Peer(self.address, self.dicom, "GANTRY")
 
     @property
     def web(self) -> str:
         """What stands before ``/studies``."""
-        return f"http://127.0.0.1:{self.http}/dicom-web"
+        return f"http://{self.address}:{self.http}/dicom-web"
 
     @property
     def words(self) -> str:
@@ -61,12 +62,12 @@ class Gantry:
         # Connections are kept until the server closes them.
         limits = httpx.Limits(keepalive_expiry=None)
         return httpx.Client(
-            base_url=f"http://127.0.0.1:{self.http}", timeout=60, trust_env=False, limits=limits
+            base_url=f"http://{self.address}:{self.http}", timeout=60, trust_env=False, limits=limits
         )
 
     def connect(self, port: int | None = None, timeout_s: float = 10.0) -> socket.socket:
         """A plain connection, to the DICOM port unless told."""
-        return socket.create_connection(("127.0.0.1", port or self.dicom), timeout_s)
+        return socket.create_connection((self.address, port or self.dicom), timeout_s)
 
     def stats(self) -> dict[str, Any]:
         """Counts, as the server tells them."""
@@ -103,15 +104,21 @@ class Gantry:
 
 
 def start(
-    data: Path, *, within: Sequence[str] = (), address: str = "127.0.0.1", **settings: object
+    data: Path,
+    *,
+    within: Sequence[str] = (),
+    address: str = "127.0.0.1",
+    ports: tuple[int, int] = (0, 0),
+    **settings: object,
 ) -> Gantry:
     """Run `gantry serve` on `data` and wait until it says that it is ready; `settings` by name.
 
-    `within` is what stands before the command, as for a network namespace that has the `address`.
+    `within` is what stands before the command, as for a network namespace that has the `address`. `ports` are
+    those of HTTP and DICOM, 0 for one that the system chooses.
     """
     log = data.with_name(data.name + ".log")
     command = [*within, sys.executable, "-m", "gantry", "serve", "--data", str(data), "--json"]
-    command += ["--http", f"{address}:0", "--dicom", f"{address}:0"]
+    command += ["--http", f"{address}:{ports[0]}", "--dicom", f"{address}:{ports[1]}"]
     began = time.monotonic()
     with log.open("ab") as words:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=words, env=_environment(settings))
@@ -128,7 +135,7 @@ def start(
         process.stdout.close()
     dicom, http = (int(ready[name].rpartition(":")[2]) for name in ("dicom", "http"))
     seconds = time.monotonic() - began - _seconds_kept_waiting(process.pid)
-    return Gantry(process, dicom, http, data, log, seconds)
+    return Gantry(process, dicom, http, data, log, seconds, address)
 
 
 @contextmanager

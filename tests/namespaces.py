@@ -1,4 +1,4 @@
-"""Hosts of their own on this machine: network namespaces on one bridge, whose wires can be cut; and a balancer."""
+"""Hosts of their own on this machine: network namespaces on one bridge, whose wires can be cut; and balancers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,8 @@ _NETWORK = f"10.{64 + os.getpid() % 64}.{os.getpid() // 64 % 256}"
 NETWORK = f"{_NETWORK}.0/24"
 HOST = f"{_NETWORK}.1"
 """This machine itself, as the others see it."""
+
+SHIPPED = Path(__file__).resolve().parents[1] / "deploy/many-nodes/haproxy.cfg"
 
 
 def _ip(*words: str) -> None:
@@ -76,6 +79,32 @@ def namespaces(count: int) -> Iterator[list[Namespace]]:
                 _ip("netns", "del", one.name)
         with suppress(OSError):
             _ip("link", "del", _BRIDGE)
+
+
+@contextmanager
+def haproxy(host: Namespace, name: str, nodes: list[Namespace], config: Path = SHIPPED) -> Iterator[str]:
+    """HAProxy with the file that is shipped, as it stands, on a host where `name` is all nodes; its address.
+
+    dnsmasq tells the addresses, and ``ip netns exec`` lays the host's resolv.conf over this machine's.
+    """
+    for program in ("haproxy", "dnsmasq"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    own = Path("/etc/netns") / host.name
+    own.mkdir(parents=True)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, own)
+        (own / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+        records = [f"--host-record={name},{node.address}" for node in nodes]
+        dns = ["dnsmasq", "--keep-in-foreground", "--user=root", "--no-resolv", "--no-hosts", "--pid-file="]
+        made = []
+        for command in ([*dns, f"--local=/{name}/", *records], ["haproxy", "-db", "-f", str(config)]):
+            process = subprocess.Popen([*host.within, *command], stderr=subprocess.DEVNULL)
+            made.append(process)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+        yield host.address
+        assert [process.poll() for process in made] == [None, None], "a program ended by itself"
 
 
 @dataclass

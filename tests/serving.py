@@ -17,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from gantry.archive.archive import Archive
 from gantry.archive.archive import Options as ArchiveOptions
+from gantry.archive.index_files import index_files_for
 from gantry.server.listener import DicomServer, DimseOptions
 from gantry.settings import Address
 
@@ -58,9 +59,10 @@ def served(
     reserve_bytes: int = 0,
     max_object_bytes: int = 8 << 30,
     same_uid: str = "newest",
+    index: str = "",
     **options: Any,
 ) -> Iterator[Served]:
-    """Serve an archive in `folder`; `options` are those of `DimseOptions`."""
+    """Serve an archive in `folder`, with its index there or at a URL; `options` are those of `DimseOptions`."""
     loop = loop_factory()
     thread = threading.Thread(target=loop.run_forever, name="served")
     thread.start()
@@ -71,6 +73,7 @@ def served(
     archive = Archive.open(
         folder,
         ArchiveOptions(same_uid=same_uid, reserve_bytes=reserve_bytes, max_object_bytes=max_object_bytes),
+        index_files=index_files_for(folder, index, 4),
     )
     server = DicomServer(
         archive,

@@ -106,13 +106,6 @@ def test_what_nodes_share_can_be_set() -> None:
         assert settings.index.url
 
 
-@pytest.mark.skipif(shutil.which("haproxy") is None, reason="haproxy is not on this machine")
-def test_the_balancer_takes_its_file() -> None:
-    command = ["haproxy", "-c", "-f", DEPLOY / "many-nodes" / "haproxy.cfg"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not on this machine")
 def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     unit = (
@@ -121,4 +114,5 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     path = tmp_path / "gantry.service"
     path.write_text(unit)
     done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    # Other units of this machine are looked at, too
+    assert (done.returncode, [line for line in done.stderr.splitlines() if path.name in line]) == (0, [])

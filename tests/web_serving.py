@@ -16,6 +16,7 @@ import uvicorn
 import uvloop
 
 from gantry.archive.archive import Archive, Options
+from gantry.archive.index_files import index_files_for
 from gantry.dicomweb.multipart import MultipartParser, PartBegin, PartData
 from gantry.server.app import build_app
 from gantry.server.decoders import Decoders
@@ -113,14 +114,17 @@ def web_served(
     same_uid: str = "newest",
     pictures: bool = False,
     tls: tuple[Path, Path] | None = None,
+    index: str = "",
     **app: Any,
 ) -> Iterator[WebServed]:
     """Serve an archive in `folder` over HTTP; `app` goes to `build_app`, `pictures` adds the decoders.
 
-    `tls` is a certificate and its key.
+    `tls` is a certificate and its key. `index` is the URL of a database, empty for a file in the folder.
     """
     archive = Archive.open(
-        folder, Options(same_uid=same_uid, reserve_bytes=reserve_bytes, max_object_bytes=max_object_bytes)
+        folder,
+        Options(same_uid=same_uid, reserve_bytes=reserve_bytes, max_object_bytes=max_object_bytes),
+        index_files=index_files_for(folder, index, 4),
     )
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from archive.test_index_migrate import FORMS, changes
 from gantry.archive.archive import Archive, Options
 from gantry.archive.edits.model import EditKind, EditRequest, Target
 from gantry.archive.index import AddVersion
@@ -193,6 +195,33 @@ def test_migrations_lead_to_the_schema(postgres: PostgresServer) -> None:
     with closing(SqlIndex(database)) as index:
         index.apply([AddVersion(record(), 1)])
         assert index.check() == []
+
+
+@pytest.mark.parametrize("form", sorted(path.stem for path in (FORMS / "postgresql").glob("*.sql")))
+def test_an_index_of_each_form_that_postgresql_has_held_becomes_what_a_new_one_is(
+    form: str, postgres: PostgresServer
+) -> None:
+    """As `pg_dump` wrote them, filled by the code of their time: 0002, of the first commit, is the oldest."""
+    old, new = (Server.parse(postgres.fresh_url()) for _ in range(2))
+    dumped = (FORMS / "postgresql" / f"{form}.sql").read_text(encoding="utf-8")
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(re.sub(r"\bform(?=[.;])", old.name, dumped).encode())
+    with closing(SqlIndex(PostgresSchema(new, new.name))) as fresh:
+        for change in changes():
+            fresh.apply([change])
+        epochs = set()
+        for _ in range(2):
+            with closing(SqlIndex(PostgresSchema(old, old.name))) as index:
+                assert index.check() == []
+                assert list(index.canonical_dump()) == list(fresh.canonical_dump())
+                assert index.changes() == fresh.changes()
+                epochs.add(index.epoch)
+        assert len(epochs) == 1  # followers of its feed need not start again
+        assert shape_of(postgres, old.name) == shape_of(postgres, new.name)
+        with closing(SqlIndex(PostgresSchema(old, old.name))) as index:
+            more = AddVersion(record("1.5", "1.5.1", "1.5.1.1", tick=20), 1)
+            assert index.apply([more]) == fresh.apply([more])
+            assert list(index.canonical_dump()) == list(fresh.canonical_dump())
 
 
 def test_an_index_is_migrated_while_others_write_to_it(postgres: PostgresServer) -> None:

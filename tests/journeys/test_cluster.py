@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster import Cluster, cluster
+import gantry
+from cluster import Cluster, bytes_read, cluster
 from command import READY_S, run, start
 from gantry.archive.archive import Archive
 from gantry.cli.exits import Exit
@@ -102,17 +103,60 @@ def test_a_worker_that_is_killed_costs_nothing(data: Path, tmp_path: Path) -> No
                 }
 
 
-def test_a_process_that_is_killed_costs_nothing(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    process = _begin(tmp_path, "export", "--jobs", 2, "--data", data, "--json", "all", out)
-    _wait_for_files(out, 100)
-    workers = [pid for pid in _descendants(process.pid) if "toolkit.workers" in _command(pid)]
-    assert len(workers) == 2
-    os.kill(workers[0], signal.SIGKILL)
+@pytest.mark.parametrize("command", ["verify", "reindex", "export"])
+def test_a_process_that_is_killed_costs_nothing(command: str, data: Path, tmp_path: Path) -> None:
+    former, out = rows(data), tmp_path / "out"
+    what = ["all", out] if command == "export" else []
+    process = _begin(tmp_path, command, "--jobs", 2, "--data", data, "--json", *what)
+    killed = _worker_that_reads(process, 2_000_000)
+    os.kill(killed, signal.SIGKILL)
     code, told, err = ended(process)
     assert code == Exit.OK, err
-    assert len(told.splitlines()) == OBJECTS
-    assert objects(out) == objects(data / "objects")
+    if command == "verify":
+        (summary,) = map(json.loads, told.splitlines())
+        assert summary["objects"] == OBJECTS
+    elif command == "reindex":
+        assert json.loads(told) == {"versions": OBJECTS, "skipped": []}
+        assert rows(data) == former
+    else:
+        assert len(told.splitlines()) == OBJECTS
+        assert objects(out) == objects(data / "objects")
+
+
+def test_a_look_that_was_killed_is_gone_on_with(data: Path, tmp_path: Path) -> None:
+    """What it had found is read again, and what it had not read; what had been whole is not."""
+    with Archive.open(data) as archive:
+        places = [data / row.location.path for row in archive.index.all_versions() if row.location]
+    found, whole, unread = places[0], places[1], places[-1]
+    contents = {path: path.read_bytes() for path in (found, whole, unread)}
+    try:
+        _spoil(found)
+        process = _begin(tmp_path, "verify", "--jobs", 2, "--data", data)
+        mark = data / "cache" / f"verify-{gantry.__version__}.json"
+        _wait_until(mark.exists)
+        process.kill()
+        ended(process)
+        assert 100 <= json.loads(mark.read_text())["after"] < OBJECTS
+        _spoil(whole)
+        _spoil(unread)
+        done = run(tmp_path, "verify", "--data", data, "--resume", "--json")
+        assert done.returncode == Exit.PROBLEMS
+        told = [json.loads(line) for line in done.stdout.splitlines()]
+        # That rows are compared with files begins anew, and tells of the third one
+        assert sorted(one["where"] for one in told if one.get("kind") == "wrong digest") == sorted(
+            str(path.relative_to(data)) for path in (found, unread)
+        )
+        assert not mark.exists()
+    finally:
+        for path, content in contents.items():
+            path.write_bytes(content)
+    # So that nothing is called damaged any more
+    assert run(tmp_path, "verify", "--data", data).returncode == Exit.OK
+
+
+def _spoil(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
 
 def test_an_export_goes_on_where_it_was_killed(data: Path, tmp_path: Path) -> None:
@@ -198,6 +242,21 @@ def test_workers_that_see_another_folder_are_told_of(data: Path, two: Cluster, t
     assert done.returncode == Exit.STORAGE, done.stdout
     assert "whole here, but not where they were read" in done.stderr
     assert run(tmp_path, "verify", "--data", copy).returncode == Exit.OK
+
+
+def _worker_that_reads(process: subprocess.Popen[str], size_bytes: int) -> int:
+    """One of two processes that work for a command, once it has read so much of the archive."""
+    workers: dict[int, int] = {}
+
+    def one_reads() -> bool:
+        for pid in _descendants(process.pid):
+            if "toolkit.workers" in _command(pid):
+                workers.setdefault(pid, bytes_read(pid))
+        return any(bytes_read(pid) > before + size_bytes for pid, before in workers.items())
+
+    _wait_until(one_reads)
+    assert len(workers) == 2
+    return max(workers, key=lambda pid: bytes_read(pid) - workers[pid])
 
 
 def _wait_for_files(folder: Path, count: int) -> None:

@@ -28,6 +28,7 @@ from gantry.standard import sop_classes as sop
 from gantry.standard.query_keys import InformationModel, Level
 from gantry.standard.transfer_syntaxes import transfer_syntax
 from raw_peer import IMPLICIT, RawPeer
+from server.conftest import NewIndex
 from serving import ROOT, Served, dataset, part10, served
 
 UMLAUT = {"SpecificCharacterSet": "ISO_IR 100", "PatientName": "Müller^Käthe"}
@@ -35,7 +36,7 @@ JAPANESE = {"SpecificCharacterSet": "ISO_IR 192", "PatientName": "Yamada^Tarou=�
 
 
 @pytest.fixture(scope="module")
-def gantry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def gantry(tmp_path_factory: pytest.TempPathFactory, new_index: NewIndex) -> Iterator[Served]:
     """Three studies: one of a CT and an MR series, one with an umlaut, one Japanese."""
     objects = [
         *(dataset(n, study=1, series=1, StudyDescription="Head") for n in (1, 2, 3)),
@@ -43,7 +44,7 @@ def gantry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         dataset(1, study=2, StudyDate="20260301", **UMLAUT),
         dataset(1, study=3, StudyDate="20260302", **JAPANESE),
     ]
-    with served(tmp_path_factory.mktemp("find") / "data", find_limit=50) as running:
+    with served(tmp_path_factory.mktemp("find") / "data", find_limit=50, index=new_index()) as running:
         for item in objects:
             assert isinstance(running.archive.store([part10(item)]), Stored)
         yield running
@@ -220,8 +221,8 @@ def test_query_retrieve_view_is_understood(gantry: Served, view: str) -> None:
     assert statuses == [0xFF00] * 3 + [0]
 
 
-def test_more_than_the_limit_says_so(tmp_path: Path) -> None:
-    with served(tmp_path / "data", find_limit=4) as running:
+def test_more_than_the_limit_says_so(tmp_path: Path, new_index: NewIndex) -> None:
+    with served(tmp_path / "data", find_limit=4, index=new_index()) as running:
         for number in range(1, 7):
             running.archive.store([part10(dataset(study=number))])
         answers = _raw_find(running, {"0020000D": {"vr": "UI"}})
@@ -230,12 +231,12 @@ def test_more_than_the_limit_says_so(tmp_path: Path) -> None:
         assert four == [0xFF00, 0]
 
 
-def test_cancel_ends_with_fe00(tmp_path: Path) -> None:
+def test_cancel_ends_with_fe00(tmp_path: Path, new_index: NewIndex) -> None:
     contexts = (ProposedContext(sop.STUDY_ROOT_FIND, (IMPLICIT,)),)
     identifier = encode(
         {"00080052": {"vr": "CS", "Value": ["STUDY"]}, "0020000D": {"vr": "UI"}}, transfer_syntax(IMPLICIT)
     )
-    with served(tmp_path / "data") as running:
+    with served(tmp_path / "data", index=new_index()) as running:
         for number in range(1, 40):
             running.archive.store([part10(dataset(study=number))])
         with RawPeer(running.port, contexts=contexts) as peer:

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 
 from dcmtk import run
+from server.conftest import IN_FOLDER, NewIndex
 from serving import ROOT, dataset, part10, series, served
 from web_serving import WebServed, parts_of, web_served
 
@@ -20,9 +21,9 @@ WADO = f"/dicom-web/studies/{STUDY}"
 
 
 @pytest.fixture
-def web(tmp_path: Path) -> Iterator[WebServed]:
+def web(tmp_path: Path, new_index: NewIndex) -> Iterator[WebServed]:
     """A study of three slices and one of another patient."""
-    with web_served(tmp_path) as web:
+    with web_served(tmp_path, index=new_index()) as web:
         web.store(*series(3), part10(dataset(1, study=2, PatientName="Roe^Richard", PatientID="P2")))
         yield web
 
@@ -77,10 +78,10 @@ def test_an_edit_is_seen_at_once_by_search_metadata_and_retrieve(web: WebServed)
     assert [(row["version"], row["current"]) for row in versions] == [(1, False), (2, True)]
 
 
-def test_peers_of_dimse_see_an_edit_at_once(tmp_path: Path) -> None:
+def test_peers_of_dimse_see_an_edit_at_once(tmp_path: Path, new_index: NewIndex) -> None:
     from gantry.archive.edits.model import EditKind, EditRequest, Patient, Target
 
-    with served(tmp_path / "data") as running:
+    with served(tmp_path / "data", index=new_index()) as running:
         archive = running.archive
         for data in (*series(2), part10(dataset(1, study=2, PatientID="P2", PatientName="Roe^R"))):
             archive.store([data])
@@ -234,6 +235,7 @@ def test_each_kind_of_edit_is_done_over_http(web: WebServed) -> None:
     assert web.archive.verify().is_clean
 
 
+@IN_FOLDER
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
@@ -271,6 +273,7 @@ def test_b70_an_edit_that_cannot_be_is_refused_and_says_why(
     assert web.http.get("/api/edits").json()["edits"] == []
 
 
+@IN_FOLDER
 @pytest.mark.parametrize(
     "body",
     [b"", b"[", b"[]", b'{"kind":"\\ud800"}', b'{"kind":"modify","target":{"study":"\\ud800"},"why":"x"}',

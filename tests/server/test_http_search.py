@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from server.conftest import NewIndex
 from serving import ROOT, dataset, part10
 from web_serving import WebServed, web_served
 
@@ -15,9 +16,9 @@ Answer = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServed]:
+def web(tmp_path_factory: pytest.TempPathFactory, new_index: NewIndex) -> Iterator[WebServed]:
     """Three studies; the first has two series, of three and one instances."""
-    with web_served(tmp_path_factory.mktemp("archive")) as served:
+    with web_served(tmp_path_factory.mktemp("archive"), index=new_index()) as served:
         objects = [part10(dataset(number)) for number in (1, 2, 3)]
         objects.append(part10(dataset(1, series=2, Modality="MR", SeriesDescription="T1")))
         objects.append(

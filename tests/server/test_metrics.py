@@ -9,6 +9,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gantry.client import sync
+from gantry.server.metric_families import Family, added, families_of, text_of
+from gantry.server.metrics import Metrics, own_families
 from gantry_process import Gantry, running, wait_until
 from raw_peer import RawPeer
 from serving import dataset, part10
@@ -74,6 +76,55 @@ def test_names_that_a_client_makes_up_are_no_labels(tmp_path: Path) -> None:
                 before = {key for key in asked(web) if not key[0].endswith("_created")}
         after = {key for key in asked(web) if not key[0].endswith("_created")}
     assert after == before
+
+
+def test_counts_of_several_processes_are_added_up_as_those_of_one(tmp_path: Path) -> None:
+    with web_served(tmp_path) as web:
+        told = []
+        for times, verb in ((2, "C-STORE"), (3, "C-FIND")):
+            metrics = Metrics()
+            metrics.messages.update({"C-ECHO": times, verb: 1})
+            metrics.in_flight = times
+            metrics.note_request("GET", "/api/stats", 200, 0.002)
+            metrics.note_request("GET", f"/only/{verb}", 200, 60.0)
+            told.append(own_families(web.archive, metrics))
+    memory = [samples(text_of(one).decode())["process_resident_memory_bytes", ()] for one in told]
+    found = samples(text_of(added(told)).decode())
+    assert found["gantry_dimse_requests_total", (("verb", "C-ECHO"),)] == 5
+    assert found["gantry_dimse_requests_total", (("verb", "C-STORE"),)] == 1
+    assert found["gantry_http_in_flight", ()] == 5
+    route = ("route", "/api/stats")
+    assert found["gantry_http_seconds_bucket", (("le", "0.001"), route)] == 0
+    assert found["gantry_http_seconds_bucket", (("le", "0.0025"), route)] == 2
+    assert found["gantry_http_seconds_sum", (route,)] == pytest.approx(0.004)
+    assert found["gantry_http_seconds_count", (("route", "/only/C-FIND"),)] == 1
+    assert found["process_resident_memory_bytes", ()] == sum(memory)
+    assert found["gantry_writable", ()] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "stands"),
+    [
+        ("gantry_writable", (1, 0, 1), 0),
+        ("gantry_behind", (0, 1, 1), 1),
+        ("gantry_associations", (2, 0, 3), 5),
+    ],
+)
+def test_how_several_processes_are_is_told_by_the_one_that_matters(
+    name: str, values: tuple[int, ...], stands: int
+) -> None:
+    told = [[Family(name, "", "gauge", ((name, (), float(value)),))] for value in values]
+    assert [sample[2] for family in added(told) for sample in family.samples] == [stands]
+
+
+def test_families_are_written_as_the_library_writes_them(tmp_path: Path) -> None:
+    from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+
+    registry = CollectorRegistry()
+    process = ProcessCollector(registry=registry)
+    families = families_of(process.collect())
+    kept = re.compile(rb"^(?:#.*|process_(?:start|max).*)$", re.MULTILINE)
+    assert kept.findall(text_of(families)) == kept.findall(generate_latest(registry))
 
 
 @pytest.mark.slow

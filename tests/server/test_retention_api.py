@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from committed import commit
+from server.conftest import IN_FOLDER, NewIndex
 from serving import ROOT, dataset, part10
 from web_serving import WebServed, web_served
 
@@ -18,9 +19,9 @@ RULE = "go older=10y"
 
 
 @pytest.fixture
-def web(tmp_path: Path) -> Iterator[WebServed]:
+def web(tmp_path: Path, new_index: NewIndex) -> Iterator[WebServed]:
     """Two old studies and a new one."""
-    with web_served(tmp_path) as web:
+    with web_served(tmp_path, index=new_index()) as web:
         for study, day in ((1, "20100301"), (2, "20120301"), (3, "20260101")):
             web.store(*(part10(dataset(n, study=study, StudyDate=day)) for n in (1, 2)))
         yield web
@@ -83,6 +84,7 @@ def test_what_cannot_be_rejected_says_why_and_the_others_go(web: WebServed) -> N
     assert said[1]["edit"]
 
 
+@IN_FOLDER
 @pytest.mark.parametrize(
     "body",
     [

@@ -34,7 +34,7 @@ def command(
     The exit code is 1 when anything was found. --repair deletes nothing: damaged files go to lost-found.
 
     Objects are read by processes, or by the workers of a cluster. After a look that was broken off, --resume
-    reads the others only.
+    compares digests of the others only.
     """
     settings = settings_from(config_file, data=data).settings
     with (

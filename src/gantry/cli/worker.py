@@ -20,7 +20,8 @@ from gantry.settings import Settings
 @click.argument("name")
 @click.argument("http", type=int)
 @click.argument("dicom", type=int)
-def command(name: str, http: int, dicom: int) -> None:
+@click.argument("counts", type=int)
+def command(name: str, http: int, dicom: int, counts: int) -> None:
     """Serve from two sockets that are open already, with settings that come on standard input."""
     from gantry.server.run import Serving, Worker, serve
     from gantry.server.workers import READY
@@ -33,7 +34,7 @@ def command(name: str, http: int, dicom: int) -> None:
         os.write(sys.stdout.fileno(), READY)
         threading.Thread(target=_end_with_parent, name="gantry-parent", daemon=True).start()
 
-    worker = Worker(name, socket.socket(fileno=http), socket.socket(fileno=dicom))
+    worker = Worker(name, *(socket.socket(fileno=fd) for fd in (http, dicom, counts)))
     run_loop(serve(settings, ready, worker))
 
 

@@ -53,6 +53,7 @@ from gantry.server.uploads import Uploads
 from gantry.server.videos import VideoRetrievals
 from gantry.server.wado import Retrievals
 from gantry.server.wado_uri import UriService
+from gantry.server.worker_counts import Colleagues
 
 WEB = "/dicom-web"
 STUDY = f"{WEB}/studies/{{study}}"
@@ -143,13 +144,15 @@ def build_app(
     scrub: ScrubReport | None = None,
     metrics: Metrics | None = None,
     traces: Traces | None = None,
+    colleagues: Colleagues | None = None,
 ) -> App:
     """The ASGI application over an archive.
 
     `renderer` makes pictures and decompresses frames (without it, rendered resources are answered 406),
     `transcode` makes other frames of them (without, compressed objects are had as stored), `read_picture`
     reads PNG and GIF that are stored, `pages` is the viewer, `dicom` says where objects are sent to, `scrub`
-    how far it is, `metrics` are the counts that both doors add to, and `traces` are where spans begin.
+    how far it is, `metrics` are the counts that both doors add to, `traces` are where spans begin, and
+    `colleagues` the other workers of this node.
     """
     metrics = metrics or Metrics()
     policy = policy or HttpPolicy()
@@ -180,7 +183,7 @@ def build_app(
         *_deletions(Deletions(archive)),
         *_edits(EditDoor(archive, policy), RetentionDoor(archive, policy)),
         *_archive_api(archive, feed, Health(archive, dicom, scrub)),
-        *_watching(Health(archive), MetricsDoor(archive, metrics)),
+        *_watching(Health(archive), MetricsDoor(archive, metrics, colleagues)),
         *_measurements(drafts, ReportDoor(archive, policy, drafts)),
         *_wado_uri(UriService(holdings, whole, rendered, videos)),
         *_capabilities(capabilities),

@@ -17,6 +17,8 @@ from gantry import __version__
 from gantry.archive.archive import Archive
 from gantry.archive.index import IndexStats
 from gantry.server.http import Request, Response
+from gantry.server.metric_families import Family, families_of, text_of
+from gantry.server.worker_counts import Colleagues
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -93,40 +95,67 @@ class Metrics:
 
 
 class MetricsDoor:
-    """Answers ``/metrics``."""
+    """Answers ``/metrics``; where there are `colleagues`, for all workers of the node."""
+
+    def __init__(self, archive: Archive, metrics: Metrics, colleagues: Colleagues | None = None) -> None:
+        self._archive = archive
+        self._metrics = metrics
+        self._colleagues = colleagues
+
+    async def text(self, _request: Request) -> Response:
+        """All counts, in the text format of Prometheus 0.0.4. Raises Unreachable."""
+        if self._colleagues is None:
+            counted = await asyncio.to_thread(own_families, self._archive, self._metrics)
+        else:
+            counted = await self._colleagues.all()
+        body = await asyncio.to_thread(self._text, counted)
+        headers = [(b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
+        return Response(200, body, headers, compressible=True)
+
+    def _text(self, counted: list[Family]) -> bytes:
+        return text_of([*counted, *families_of(_of_archive(self._archive, self._archive.stats()))])
+
+
+def own_families(archive: Archive, metrics: Metrics) -> list[Family]:
+    """What this process has counted, and how it is: all that another worker of the node has otherwise."""
+    return families_of(_Own(archive, metrics).collect())
+
+
+def _of_archive(archive: Archive, stats: IndexStats) -> Iterator[Metric]:
+    """What is the same whoever is asked."""
+    from prometheus_client.core import InfoMetricFamily
+
+    yield InfoMetricFamily("gantry_build", "The release that runs.", {"version": __version__})
+    levels = {
+        "patients": stats.patients,
+        "studies": stats.studies,
+        "series": stats.series,
+        "instances": stats.instances,
+    }
+    for level, count in levels.items():
+        yield _gauge(f"gantry_{level}", f"Visible {level}.", count)
+    yield _gauge("gantry_size_bytes", "Bytes of the files of visible instances.", stats.size_bytes)
+    yield _gauge("gantry_versions", "Versions ever kept, hidden ones too.", stats.versions)
+    yield _gauge("gantry_conflicts", "Contradictions that are listed.", stats.conflicts)
+    damaged = len(archive.damaged())
+    yield _gauge("gantry_damaged", "Objects that rot has damaged and that are refused.", damaged)
+    yield _gauge("gantry_disk_free_bytes", "Free bytes of the archive's disk.", archive.free_bytes())
+
+
+class _Own:
+    """The counts of one process as metrics of the library."""
 
     def __init__(self, archive: Archive, metrics: Metrics) -> None:
         self._archive = archive
         self._metrics = metrics
 
-    async def text(self, _request: Request) -> Response:
-        """All counts, in the text format of Prometheus 0.0.4."""
-        body = await asyncio.to_thread(self._text)
-        headers = [(b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
-        return Response(200, body, headers, compressible=True)
-
-    def _text(self) -> bytes:
-        from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-
-        registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        registry.register(_Collector(self._archive, self._metrics, self._archive.stats()))
-        return generate_latest(registry)
-
-
-class _Collector:
-    """The counts as metrics of the library."""
-
-    def __init__(self, archive: Archive, metrics: Metrics, stats: IndexStats) -> None:
-        self._archive = archive
-        self._metrics = metrics
-        self._stats = stats
-
     def collect(self) -> Iterator[Metric]:
         """Every family with its samples."""
+        from prometheus_client import ProcessCollector
         from prometheus_client.core import CounterMetricFamily
 
-        yield from self._of_archive()
+        yield from ProcessCollector(registry=None).collect()
+        yield from self._of_node()
         yield from self._of_http()
         yield from self._of_dicom()
         for name, (meaning, value) in self._metrics.gauges.items():
@@ -134,27 +163,13 @@ class _Collector:
         for name, (meaning, value) in self._metrics.counters.items():
             yield CounterMetricFamily(name, meaning, value=value())
 
-    def _of_archive(self) -> Iterator[Metric]:
-        from prometheus_client.core import CounterMetricFamily, InfoMetricFamily
+    def _of_node(self) -> Iterator[Metric]:
+        from prometheus_client.core import CounterMetricFamily
 
-        stats, archive = self._stats, self._archive
-        yield InfoMetricFamily("gantry_build", "The release that runs.", {"version": __version__})
-        levels = {
-            "patients": stats.patients,
-            "studies": stats.studies,
-            "series": stats.series,
-            "instances": stats.instances,
-        }
-        for level, count in levels.items():
-            yield _gauge(f"gantry_{level}", f"Visible {level}.", count)
-        yield _gauge("gantry_size_bytes", "Bytes of the files of visible instances.", stats.size_bytes)
-        yield _gauge("gantry_versions", "Versions ever kept, hidden ones too.", stats.versions)
-        yield _gauge("gantry_conflicts", "Contradictions that are listed.", stats.conflicts)
-        damaged, writable = len(archive.damaged()), not archive.read_only
-        yield _gauge("gantry_damaged", "Objects that rot has damaged and that are refused.", damaged)
+        archive = self._archive
+        writable = not archive.read_only
         yield _gauge("gantry_writable", "1 while objects are kept, 0 while only reading works.", writable)
         yield _gauge("gantry_behind", "1 while acknowledged objects wait for file or row.", archive.is_behind)
-        yield _gauge("gantry_disk_free_bytes", "Free bytes of the archive's disk.", archive.free_bytes())
         cache = archive.read_cache
         if cache is not None:
             yield _gauge("gantry_store_cache_bytes", "Bytes kept of a bucket's objects.", cache.total_bytes)

@@ -15,6 +15,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -33,7 +34,7 @@ from gantry.server.copies import copies_from
 from gantry.server.decoders import Decoders
 from gantry.server.http_guard import HttpLimits, guarded_http
 from gantry.server.listener import DicomServer, DimseOptions
-from gantry.server.metrics import Metrics
+from gantry.server.metrics import Metrics, own_families
 from gantry.server.policy import HttpPolicy
 from gantry.server.rejecting import Rejecting
 from gantry.server.renderer import Renderer
@@ -41,6 +42,7 @@ from gantry.server.renditions import Renditions
 from gantry.server.scrubbing import Scrubbing
 from gantry.server.tiering import MovingToTier
 from gantry.server.traces import Traces, traces_to
+from gantry.server.worker_counts import Colleagues
 from gantry.settings import Address, Settings
 from gantry.toolkit.compress import checked_rules
 
@@ -70,11 +72,15 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One process among those that serve an archive on this machine, and the sockets that they share."""
+    """One process among those that serve an archive on this machine, and the sockets that they share.
+
+    `counts` is its own, to the process that looks after them all.
+    """
 
     name: str
     http: socket.socket
     dicom: socket.socket
+    counts: socket.socket
 
 
 async def serve(settings: Settings, ready: Callable[[Serving], None], worker: Worker | None = None) -> None:
@@ -133,6 +139,7 @@ async def _serving(
         )
         renderer = Renderer(archive, decoders, Renditions(places.own_folder, settings.reserve_bytes))
         works = _Works(archive, settings, places.own_folder / CACHE, traces)
+        colleagues = Colleagues(partial(own_families, archive, metrics)) if worker else None
         app = build_app(
             archive,
             HttpPolicy.from_settings(settings),
@@ -143,6 +150,7 @@ async def _serving(
             scrub=works.scrub_report if settings.scrub_bytes_per_s else None,
             metrics=metrics,
             traces=traces,
+            colleagues=colleagues,
         )
         http = _HttpServer(app, settings.http)
         http.listen(worker.http if worker else None)
@@ -155,6 +163,7 @@ async def _serving(
                 AmongNodes(archive, works.make, fail) if archive.is_shared else Alone(works.make(None))
             )
             working = asyncio.create_task(beside.run())
+            counting = asyncio.create_task(colleagues.run(worker.counts)) if worker and colleagues else None
             try:
                 yield running
             finally:
@@ -163,6 +172,8 @@ async def _serving(
                 app.close()
                 http.stop()
                 await asyncio.gather(dicom.drain(), answering, working)
+                if counting is not None:
+                    counting.cancel()
     finally:
         await decoders.close()
         await asyncio.to_thread(archive.close)

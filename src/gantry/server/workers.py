@@ -23,6 +23,7 @@ from gantry.archive.places import Places
 from gantry.client.sockets import listening_socket
 from gantry.errors import ConnectError, SettingsError, StorageError
 from gantry.server.run import BACKLOG, Serving, announced
+from gantry.server.worker_counts import Totals
 from gantry.settings import Address, Settings
 
 READY = b"ready\n"
@@ -47,7 +48,8 @@ async def serve_with_workers(settings: Settings, ready: Callable[[Serving], None
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    workers = [_Worker(str(n), settings, http, dicom) for n in range(1, settings.workers + 1)]
+    totals = Totals()
+    workers = [_Worker(str(n), settings, http, dicom, totals) for n in range(1, settings.workers + 1)]
     keeping: list[asyncio.Task[None]] = []
     try:
         # The first makes or migrates what the others find
@@ -65,6 +67,7 @@ async def serve_with_workers(settings: Settings, ready: Callable[[Serving], None
         stop.set()
         await asyncio.gather(*(worker.end() for worker in workers))
         await asyncio.gather(*keeping)
+        await totals.end()
         http.close()
         dicom.close()
         lock.release()
@@ -84,26 +87,31 @@ def _bound(address: Address, found: socket.socket) -> Address:
 
 
 class _Worker:
-    def __init__(self, name: str, settings: Settings, http: socket.socket, dicom: socket.socket) -> None:
+    def __init__(
+        self, name: str, settings: Settings, http: socket.socket, dicom: socket.socket, totals: Totals
+    ) -> None:
         self.name = name
         self._settings = settings
         self._sockets = (http.fileno(), dicom.fileno())
+        self._totals = totals
         self._process: asyncio.subprocess.Process | None = None
         self._ends = False
 
     async def start(self) -> None:
         """Start it and wait until it serves. Raises StorageError where it ends instead."""
-        fds = [str(fd) for fd in self._sockets]
-        process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gantry", "worker", self.name, *fds,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            pass_fds=self._sockets,
-            # Several wait at one socket: each takes one caller at a time, and leaves the next to others
-            env={**os.environ, "UV_TCP_SINGLE_ACCEPT": "1"},
-            # A Ctrl-C is for the one that looks after them
-            start_new_session=True,
-        )  # fmt: skip
+        ours, counts = socket.socketpair()
+        with counts:
+            fds = (*self._sockets, counts.fileno())
+            process = self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "gantry", "worker", self.name, *map(str, fds),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=fds,
+                # Several wait at one socket: each takes one caller at a time, and leaves the next to others
+                env={**os.environ, "UV_TCP_SINGLE_ACCEPT": "1"},
+                # A Ctrl-C is for the one that looks after them
+                start_new_session=True,
+            )  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None
         words = pickle.dumps(self._settings)
@@ -111,8 +119,10 @@ class _Worker:
             process.stdin.write(len(words).to_bytes(8, "big") + words)
             await process.stdin.drain()
         if await process.stdout.readline() != READY:
+            ours.close()
             code = await process.wait()
             raise StorageError(f"worker {self.name} could not be started: it ended with exit code {code}")
+        self._totals.follow(ours)
         log.info("worker %s serves; pid=%d", self.name, process.pid)
 
     async def keep(self, stop: asyncio.Event) -> None:
