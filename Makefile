@@ -40,7 +40,8 @@ viewer: $(VENV)/.run-ready ## build the viewer again from its sources
 	$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt --editable .
 
 debian: ## what the tests need from Debian
-	tools/debian.sh dcmtk dicom3tools libgdcm-tools chromium dcm2niix poppler-utils pgbouncer postgresql
+	tools/debian.sh dcmtk dicom3tools libgdcm-tools chromium dcm2niix poppler-utils pgbouncer postgresql \
+		faketime nbdkit libnbd-bin
 
 $(VENV)/bin/python:
 	tools/venv.sh $(PYTHON) $(VENV)
