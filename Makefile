@@ -41,7 +41,7 @@ viewer: $(VENV)/.run-ready ## build the viewer again from its sources
 
 debian: ## what the tests need from Debian
 	tools/debian.sh dcmtk dicom3tools libgdcm-tools chromium dcm2niix poppler-utils pgbouncer postgresql \
-		haproxy prometheus dnsmasq-base
+		haproxy prometheus dnsmasq-base faketime nbdkit libnbd-bin
 
 $(VENV)/bin/python:
 	tools/venv.sh $(PYTHON) $(VENV)

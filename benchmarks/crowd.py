@@ -22,29 +22,32 @@ from benchmarks.peers import Peer
 from benchmarks.results import Line
 
 SLOW, SILENT, SENSELESS = 64, 20, 20
-SENDERS, SLICES, ROUNDS = 4, 120, 5
+ROUNDS = 5
+SENDERS = {4: 120, 96: 384}
+"""How many senders at once, and the slices that they send in a round together."""
 STANDING_S = 3.0
 """After it every slow and silent peer has its association; a slow one is cut after thirty seconds."""
 
 
 def lines(folder: Path) -> Iterator[Line]:
-    """The rate beside the crowd, with that of the same server without it as the peer's figure."""
+    """The rates beside the crowd, with those of the same server without it as the peer's figures."""
     with peers.gantry(folder, max_associations="256", max_associations_per_peer="256") as server:
         number = iter(range(1, 1000))
 
-        def rate() -> float:
-            items = list(study(next(number), SLICES))
-            return len(items) / scu.store_parallel(server.dicom, server.aet, items, SENDERS)
+        def rate(senders: int) -> float:
+            items = list(study(next(number), SENDERS[senders]))
+            return len(items) / scu.store_parallel(server.dicom, server.aet, items, senders)
 
-        rate()
-        alone, beside = [], []
-        for _ in range(ROUNDS):
-            alone.append(rate())
-            with _crowd(server):
-                beside.append(rate())
-        crowd = f"{SLOW} slow, {SILENT} silent, {SENSELESS} senseless peers"
-        work = f"C-STORE, {SENDERS} associations, beside {crowd}"
-        yield Line(work, "obj/s", statistics.median(beside), "alone", statistics.median(alone), 0.8)
+        for senders in SENDERS:
+            rate(senders)
+            alone, beside = [], []
+            for _ in range(ROUNDS):
+                alone.append(rate(senders))
+                with _crowd(server):
+                    beside.append(rate(senders))
+            crowd = f"{SLOW} slow, {SILENT} silent, {SENSELESS} senseless peers"
+            work = f"C-STORE, {senders} associations, beside {crowd}"
+            yield Line(work, "obj/s", statistics.median(beside), "alone", statistics.median(alone), 0.8)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from gantry.client.connection import Options
 from gantry.client.objects import StoreResult
 from gantry.dimse.user_information import AsyncWindow
 from gantry.errors import ConnectError
-from gantry_process import Gantry, gantry, start
+from gantry_process import Gantry, gantry, start, wait_until
 from serving import ROOT, dataset, dataset_bytes, part10
 from web_serving import STORE_TYPE, related
 
@@ -77,8 +77,9 @@ class Site:
         if self.server.process.poll() is None:
             self.server.kill()
 
-    def restart(self) -> Gantry:
-        """Start again on the same folder; no longer than N4 allows."""
+    def restart(self, **settings: object) -> Gantry:
+        """Start again on the same folder, with other `settings` than before; no longer than N4 allows."""
+        self._settings.update(settings)
         server = start(self.data, **self._settings)
         with self._changed:
             self.server = server
@@ -121,6 +122,11 @@ class Site:
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self.ledger.acknowledged) >= aim, timeout_s)
         assert arrived, f"{count} more objects are not acknowledged within {timeout_s:g} s"
+
+    def wait_for_refusals(self, count: int = 1, timeout_s: float = 30.0) -> None:
+        """Until so many more objects, or requests, are refused."""
+        aim = len(self.ledger.failures) + count
+        wait_until(lambda: len(self.ledger.failures) >= aim, timeout_s, f"{count} refusals")
 
     def note(self, sop_uid: str) -> None:
         """An object was acknowledged."""
@@ -192,9 +198,11 @@ def _over_stow(site: Site, server: Gantry, batch: dict[str, bytes]) -> bool:
             )
     except httpx.TransportError:
         return False
+    if answer.status_code in (200, 202):
+        for item in answer.json()["00081199"]["Value"]:
+            site.note(item["00081155"]["Value"][0])
     if answer.status_code == 200:
-        for uid in batch:
-            site.note(uid)
+        assert set(batch) <= set(site.ledger.acknowledged)
     elif answer.status_code != 503:
         site.ledger.failures.append(f"{answer.status_code} {answer.text[:200]}")
     return answer.status_code != 503

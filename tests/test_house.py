@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,9 @@ FLOOR = {
     "cli": 6,
 }
 BESIDE = {"errors", "settings", "__init__", "__main__"}
+RELIABILITY = sorted({*range(1, 21)} - {8})
+"""N1 to N20: what Gantry promises about faults, each held by tests that bear its number. N8, storage
+commitment, joins them when it is there."""
 PURE = {"standard", "dataset", "pixels", "dimse", "dicomweb", "volume"}
 IMPURE_MODULES = {
     "asyncio", "datetime.datetime.now", "httpx", "logging.handlers", "os", "pathlib", "random", "selectors",
@@ -90,3 +94,15 @@ def test_no_source_file_has_grown_past_reading() -> None:
     }
     large = {name: count for name, count in lines.items() if count > 900}
     assert not large, f"one subject a file: {large}"
+
+
+def test_each_promise_of_reliability_has_a_test_of_its_name() -> None:
+    names = {
+        name
+        for source in Path(__file__).parent.rglob("test_*.py")
+        for name in re.findall(r"def (test_(?:[nb]\d+_)+)", source.read_text(encoding="utf-8"))
+    }
+    short = [name for name in names if re.search(r"_[nb]\d_", name)]
+    assert not short, f"two digits, so that all are found by one pattern: {short}"
+    missing = [f"N{number}" for number in RELIABILITY if not any(f"_n{number:02}_" in name for name in names)]
+    assert not missing, f"no test is named after {missing}"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from gantry.archive.archive import Archive, Options
+from gantry.archive.blobs.files import NO_ROOM
 from gantry.archive.let_go import Superseded
 from gantry.archive.outcome import NewVersion, Refused, Stored, Unchanged
 from gantry.archive.records import InstanceKey
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.slow  # more than unit tests may take; make test runs i
 SEEDS = int(os.environ.get("GANTRY_SEEDS", "16"))
 CUTS_PER_SEED = 8
 HARMLESS = {EXTRA_FILE, EXTRA_ACT}
+FAILURES = (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENOMEM)
 
 
 def options(seed: int) -> Options:
@@ -282,8 +284,8 @@ def calls_of_the_errand() -> int:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     ("kind", "stride"),
-    [(errno.EIO, 8), (errno.ENOSPC, 12), (errno.EMFILE, 28)],
-    ids=["EIO", "ENOSPC", "EMFILE"],
+    [(errno.EIO, 8), (errno.ENOSPC, 12), (errno.EDQUOT, 28), (errno.EMFILE, 28), (errno.ENOMEM, 28)],
+    ids=["EIO", "ENOSPC", "EDQUOT", "EMFILE", "ENOMEM"],
 )
 def test_n05_n06_any_one_call_may_fail(kind: int, stride: int, after: bool, shard: int) -> None:
     total = calls_of_the_errand()
@@ -298,7 +300,7 @@ def test_n05_n06_any_one_call_may_fail(kind: int, stride: int, after: bool, shar
             simulation.disk.heal()
             promised.hold(simulation.archive)
             if simulation.archive.read_only:
-                assert kind != errno.ENOSPC
+                assert kind not in NO_ROOM
                 assert isinstance(refused_by(simulation), GantryError)
                 simulation.kill()
             promised.hold(simulation.archive)
@@ -319,7 +321,7 @@ def test_n01_n05_many_calls_fail_and_then_the_power(seed: int) -> None:
     with simulated(seed, options=options(seed)) as simulation:
         simulation.archive.stats()
         for _ in range(12):
-            simulation.disk.fail_often(dice.choice((0.02, 0.1)), errno.EIO, errno.ENOSPC, errno.EMFILE)
+            simulation.disk.fail_often(dice.choice((0.02, 0.1)), *FAILURES)
             work = Work(simulation, promised, dice)
             for _ in range(8):
                 with suppress(GantryError):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from buckets import allowed, bucket_url
+from disks import small_disk
 from gantry.archive.archive import Archive, Options
 from gantry.archive.outcome import Reason, Refused, Stored
 from gantry.archive.places import Places
@@ -133,23 +134,15 @@ def kill_again_and_again(tmp_path: Path, index: str, rounds: int, store: str = "
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MB, where this machine lets us make one."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if made.returncode:
-        pytest.skip("a small file system can only be mounted by root")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+def disk_of_24_mb(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", "size=24m") as folder:
+        yield folder
 
 
-def test_n07_a_disk_that_is_really_full_refuses_serves_and_recovers(small_disk: Path) -> None:
-    ballast = small_disk / "ballast"
+def test_n07_a_disk_that_is_really_full_refuses_serves_and_recovers(disk_of_24_mb: Path) -> None:
+    ballast = disk_of_24_mb / "ballast"
     ballast.write_bytes(bytes(4 << 20))
-    with Archive.open(small_disk / "data", Options("newest", 2 << 20)) as archive:
+    with Archive.open(disk_of_24_mb / "data", Options("newest", 2 << 20)) as archive:
         stored = fill_up(archive)
         assert len(stored) > 10
         for n in stored:
@@ -160,11 +153,11 @@ def test_n07_a_disk_that_is_really_full_refuses_serves_and_recovers(small_disk: 
         assert archive.verify().is_clean
 
 
-def test_n05_n07_a_disk_full_to_the_last_byte_loses_nothing(small_disk: Path) -> None:
-    (small_disk / "ballast").write_bytes(bytes(4 << 20))
-    with Archive.open(small_disk / "data", SMALL) as archive:
+def test_n05_n07_a_disk_full_to_the_last_byte_loses_nothing(disk_of_24_mb: Path) -> None:
+    (disk_of_24_mb / "ballast").write_bytes(bytes(4 << 20))
+    with Archive.open(disk_of_24_mb / "data", SMALL) as archive:
         stored = fill_up(archive)
-        left = small_disk / "left"
+        left = disk_of_24_mb / "left"
         with pytest.raises(OSError), left.open("wb") as file:
             while True:
                 file.write(bytes(4096))
@@ -175,10 +168,10 @@ def test_n05_n07_a_disk_full_to_the_last_byte_loses_nothing(small_disk: Path) ->
         for n in stored:
             archive.read(archive.locate(sop_uid=uid(1, 1, n))[0], check=True)
         left.unlink()
-        (small_disk / "ballast").unlink()
+        (disk_of_24_mb / "ballast").unlink()
         assert isinstance(archive.store([part10(2)], SCANNER), Stored)
         assert {f.kind for f in archive.verify().findings} <= {"extra file"}
-    with Archive.open(small_disk / "data", SMALL) as archive:
+    with Archive.open(disk_of_24_mb / "data", SMALL) as archive:
         assert archive.stats().instances == len(stored) + 1
 
 

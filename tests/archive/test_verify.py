@@ -6,20 +6,24 @@ import os
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from gantry.archive.archive import Archive
 from gantry.archive.outcome import NewVersion, Stored, Unchanged
+from gantry.archive.records import InstanceKey
 from gantry.archive.verify import (
     EXTRA_ACT,
     EXTRA_FILE,
     MISSING_ACT,
     MISSING_FILE,
+    MISSING_ROW,
     WRONG_ACT,
     WRONG_DIGEST,
+    WRONG_ROW,
     WRONG_SIZE,
 )
 from gantry.errors import Corrupt, StorageError
@@ -265,70 +269,179 @@ def test_n13_each_kind_of_fault_is_found_in_a_real_folder(tmp_path: Path, spoil:
             archive.read(location, check=True)
 
 
-def missing(file: Path, dice: random.Random) -> str:
-    file.unlink()
-    return MISSING_FILE
+Finding = tuple[str, str]
+"""What is found, and of what."""
 
 
-def bit_flipped(file: Path, dice: random.Random) -> str:
-    data = bytearray(file.read_bytes())
-    bit = dice.randrange(len(data) * 8)
+@dataclass(frozen=True)
+class Target:
+    """An object of an archive that nobody serves: its file, its rows, and what each fault may be told as."""
+
+    folder: Path
+    index: sqlite3.Connection
+    dice: random.Random
+    file: Path
+    version: int
+    instance: int
+    series: int
+    key: InstanceKey
+
+    def told(self, kind: str, file: Path) -> Finding:
+        return kind, str(file.relative_to(self.folder))
+
+    def set(self, table: str, assignment: str, row: int) -> None:
+        assert self.index.execute(f"UPDATE {table} SET {assignment} WHERE id = {row}").rowcount == 1
+
+
+def missing(at: Target) -> Finding:
+    at.file.unlink()
+    return at.told(MISSING_FILE, at.file)
+
+
+def renamed(at: Target) -> Finding:
+    at.file.rename(at.file.with_name(f"2.25.{at.dice.randrange(10**30)}.dcm"))
+    return at.told(MISSING_FILE, at.file)
+
+
+def another_object(at: Target) -> Finding:
+    other = at.file.with_name(f"2.25.{at.dice.randrange(10**30)}.dcm")
+    other.write_bytes(at.dice.randbytes(at.dice.randrange(500)))
+    return at.told(EXTRA_FILE, other)
+
+
+def another_file(at: Target) -> Finding:
+    other = at.file.with_suffix(f".{at.dice.randrange(10**9)}")
+    other.write_bytes(b"notes")
+    return at.told(EXTRA_FILE, other)
+
+
+def bit_flipped(at: Target) -> Finding:
+    data = bytearray(at.file.read_bytes())
+    bit = at.dice.randrange(len(data) * 8)
     data[bit // 8] ^= 1 << bit % 8
-    file.write_bytes(data)
-    return WRONG_DIGEST
+    at.file.write_bytes(data)
+    return at.told(WRONG_DIGEST, at.file)
 
 
-def cut(file: Path, dice: random.Random) -> str:
-    os.truncate(file, dice.randrange(file.stat().st_size))
-    return WRONG_SIZE
+def cut(at: Target) -> Finding:
+    os.truncate(at.file, at.dice.randrange(at.file.stat().st_size))
+    return at.told(WRONG_SIZE, at.file)
 
 
-def grown(file: Path, dice: random.Random) -> str:
-    with file.open("ab") as end:
-        end.write(dice.randbytes(dice.randint(1, 64)))
-    return WRONG_SIZE
+def grown(at: Target) -> Finding:
+    with at.file.open("ab") as end:
+        end.write(at.dice.randbytes(at.dice.randint(1, 64)))
+    return at.told(WRONG_SIZE, at.file)
 
 
-def another_object(file: Path, dice: random.Random) -> str:
-    file.with_name(f"2.25.{dice.randrange(10**30)}.dcm").write_bytes(dice.randbytes(dice.randrange(500)))
-    return EXTRA_FILE
+def wrong_value(at: Target) -> Finding:
+    wrong = (
+        "transfer_syntax_uid = '1.2.840.10008.1.2'",
+        "sop_class_uid = '1.2.3'",
+        "at = at + 1",
+        "pixel_offset = pixel_offset + 2",
+    )
+    at.set("versions", at.dice.choice(wrong), at.version)
+    return WRONG_ROW, " ".join(("versions", *at.key, "1"))
 
 
-def another_file(file: Path, dice: random.Random) -> str:
-    file.with_suffix(f".{dice.randrange(10**9)}").write_bytes(b"notes")
-    return EXTRA_FILE
+def wrong_digest(at: Target) -> Finding:
+    at.set("versions", "dataset_sha256 = randomblob(32)", at.version)
+    return at.told(WRONG_DIGEST, at.file)
 
 
-def renamed(file: Path, dice: random.Random) -> str:
-    file.rename(file.with_name(f"2.25.{dice.randrange(10**30)}.dcm"))
-    return MISSING_FILE
+def without_series(at: Target) -> Finding:
+    at.set("instances", f"series_row = {at.instance + 100_000}", at.instance)
+    return "dangling", f"instances.series_row of row {at.instance}"
 
 
-FAULTS = (missing, bit_flipped, cut, grown, another_object, another_file, renamed)
+def without_instance(at: Target) -> Finding:
+    at.set("versions", f"instance_row = {at.instance + 100_000}", at.version)
+    return "dangling", f"versions.instance_row of row {at.version}"
+
+
+def without_version(at: Target) -> Finding:
+    assert at.index.execute(f"DELETE FROM versions WHERE id = {at.version}").rowcount == 1
+    return "dangling", f"instances.version of row {at.instance}"
+
+
+def drifted(at: Target) -> Finding:
+    column = at.dice.choice(("instance_count", "size_bytes"))
+    at.set("series", f"{column} = {column} + {at.dice.randint(1000, 9999)}", at.series)
+    return "drift", f"series.{column} of row {at.series}"
+
+
+FAULTS: dict[str, tuple[Callable[[Target], Finding], ...]] = {
+    "missing file": (missing, renamed),
+    "extra file": (another_object, another_file),
+    "wrong hash": (bit_flipped, cut, grown),
+    "wrong row": (wrong_value, wrong_digest),
+    "dangling parent": (without_series, without_instance, without_version),
+    "count drift": (drifted,),
+}
+"""The six kinds of N13."""
+OBJECTS, SERIES_OF_A_STUDY = 1400, 30
+
+
+def targets(folder: Path, index: sqlite3.Connection, dice: random.Random) -> list[Target]:
+    rows = index.execute(
+        "SELECT v.path, v.id, i.id, s.id, t.study_uid, s.series_uid, i.sop_uid FROM versions v"
+        " JOIN instances i ON i.id = v.instance_row JOIN series s ON s.id = i.series_row"
+        " JOIN studies t ON t.id = s.study_row"
+    )
+    return [
+        Target(folder, index, dice, folder / path, version, instance, series, InstanceKey(*key))
+        for path, version, instance, series, *key in rows
+    ]
 
 
 @pytest.mark.slow
-def test_n13_a_thousand_faults_are_a_thousand_findings(tmp_path: Path) -> None:
+def test_n13_a_thousand_faults_of_all_kinds_are_a_thousand_findings(tmp_path: Path) -> None:
     dice = random.Random(1000)
     with Archive.open(tmp_path, SMALL) as archive:
-        for study in range(1, 25):
-            arrivals = [archive.begin(SCANNER) for _ in range(50)]
+        for study in range(1, 21):
+            arrivals = [archive.begin(SCANNER) for _ in range(OBJECTS // 20)]
             for instance, arrival in enumerate(arrivals, 1):
-                arrival.write(part10(study, 1 + instance % 3, instance, pixels=dice.randbytes(64)))
+                series = 1 + instance % SERIES_OF_A_STUDY
+                arrival.write(part10(study, series, instance, pixels=dice.randbytes(64)))
             archive.store_many(arrivals)
-        assert archive.stats().instances == 1200
-        expected = []
-        for file in dice.sample(sorted(tmp_path.glob("objects/**/*.dcm")), 1000):
-            before = set(file.parent.iterdir())
-            kind = dice.choice(FAULTS)(file, dice)
-            added = set(file.parent.iterdir()) - before
-            where = added.pop() if kind == EXTRA_FILE else file
-            expected.append((kind, str(where.relative_to(tmp_path))))
-        found = {(finding.kind, finding.where) for finding in archive.verify(rows=False).findings}
-        assert set(expected) <= found
-        assert len(set(expected)) == 1000
-        # What was renamed is missing under one name and too much under the other; nothing else is said.
-        assert {kind for kind, _ in found - set(expected)} <= {EXTRA_FILE}
+        assert archive.stats().instances == OBJECTS
+    with closing(sqlite3.connect(tmp_path / "index.sqlite")) as index, index:
+        free = targets(tmp_path, index, dice)
+        dice.shuffle(free)
+        drifting = {at.series for at in free if at.series % 2}
+        expected: dict[str, set[Finding]] = {kind: set() for kind in FAULTS}
+        for at in free:
+            if sum(map(len, expected.values())) == 1000:
+                break
+            # Counts of a series whose instances dangle are wrong anyway, and so would tell of both
+            kinds = [
+                kind
+                for kind in FAULTS
+                if kind != ("dangling parent" if at.series in drifting else "count drift")
+            ]
+            kind = dice.choice(kinds)
+            expected[kind].add(dice.choice(FAULTS[kind])(at))
+    assert all(len(one) > 80 for one in expected.values()), {kind: len(one) for kind, one in expected.items()}
+    everything = set().union(*expected.values())
+    assert len(everything) == 1000
+    with Archive.open(tmp_path, SMALL) as archive:
+        report = archive.verify()
+        found = {(finding.kind, finding.where) for finding in report.findings}
+        assert everything - found == set()
+        # One fault is told in several ways: what was renamed is too much under its other name, and rows above
+        # a spoiled one differ. Of files that were left alone nothing is said.
+        more = found - everything
+        assert {kind for kind, _ in more} <= {
+            EXTRA_FILE,
+            WRONG_ROW,
+            MISSING_ROW,
+            WRONG_DIGEST,
+            "dangling",
+            "drift",
+        }
+        assert {where for kind, where in more if kind == WRONG_DIGEST} <= {where for _, where in everything}
+        assert not report.repaired
         assert archive.verify(repair=True).repaired
         assert archive.verify().is_clean
         for location in archive.locate():

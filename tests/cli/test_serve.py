@@ -51,7 +51,7 @@ def test_n18_a_signal_stops_it_in_order(number: signal.Signals, tmp_path: Path) 
         assert json.loads(verified.stdout)["objects"] == 3
 
 
-def test_n4_after_a_kill_it_starts_again(tmp_path: Path) -> None:
+def test_n04_after_a_kill_it_starts_again(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         server.process.kill()
         server.process.wait(READY_S)

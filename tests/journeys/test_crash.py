@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from disks import a_disk, mounted
 from gantry_process import Gantry, running
 from senders import Site, assert_sound, assert_sound_after_a_cut, listed, lost, reading, sending
 
@@ -26,7 +24,6 @@ KILLS = 5
 SOAK_S = float(os.environ.get("GANTRY_SOAK_S", 1800))
 """N4 speaks of half an hour."""
 
-IMAGE_BYTES = 700 << 20
 CUTS = 3
 
 
@@ -96,35 +93,6 @@ def cut_power(server: Gantry, image: Path, after: Path) -> None:
     server.process.send_signal(signal.SIGSTOP)
     subprocess.run(["cp", "--sparse=always", str(image), str(after)], check=True)
     server.kill()
-
-
-@contextmanager
-def a_disk() -> Iterator[Path]:
-    """A folder with a fresh ext4 image `disk` and an empty folder `mount`; skips where none may be mounted."""
-    if os.geteuid() != 0 or not Path("/dev/loop-control").exists() or shutil.which("mkfs.ext4") is None:
-        pytest.skip("a power cut needs root, loop devices and mkfs.ext4 (Debian package e2fsprogs)")
-    folder = Path("/dev/shm" if Path("/dev/shm").is_dir() else "/var/tmp", f"gantry-cut-{os.getpid()}")
-    folder.mkdir()
-    try:
-        image = folder / "disk"
-        with image.open("wb") as file:
-            file.truncate(IMAGE_BYTES)
-        subprocess.run(["mkfs.ext4", "-q", "-E", "lazy_itable_init=0", str(image)], check=True)
-        (folder / "mount").mkdir()
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
-@contextmanager
-def mounted(image: Path, mount: Path) -> Iterator[None]:
-    done = subprocess.run(["mount", "-o", "loop", image, mount], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"this machine does not let us mount an image: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(mount)], check=True)
 
 
 @pytest.mark.slow

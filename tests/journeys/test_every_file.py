@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
+import random
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +22,15 @@ from typing import Any
 
 import httpx
 import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset, write_file_meta_info
 from pynetdicom import AE, _config, evt
 from pynetdicom.ae import ApplicationEntity
 
 import dcmtk
+from gantry.archive.incoming import MEMORY_LIMIT
 from gantry.client import scu, sync
 from gantry.client.connection import Options, Peer, connect
 from gantry.client.objects import groups_for_association
@@ -33,10 +41,11 @@ from gantry.dimse.negotiation import ProposedContext
 from gantry.dimse.user_information import AsyncWindow
 from gantry.standard.query_keys import Level
 from gantry.standard.status import Category, category
+from gantry.standard.transfer_syntaxes import TRANSFER_SYNTAXES, TransferSyntax
 from gantry.toolkit.example import example_study
 from gantry_process import Gantry, gantry, running
 from real_files import RealFile, made_files, packaged_files, shared_files, waves
-from serving import dataset_bytes
+from serving import dataset, dataset_bytes
 from web_serving import STORE_TYPE, related
 
 SOURCES = {
@@ -56,6 +65,8 @@ UNSENDABLE = ("names no Transfer Syntax", "cut in its File Meta Information")
 NO_SYNTAX = frozenset({"999.888.777.INVALID"})
 """Transfer syntaxes that no presentation context can name, because they are no UIDs; kept as files (B50)."""
 
+NO_STORAGE = ("1.2.840.10008.1.2.6.", "1.2.840.10008.1.2.7.")
+"""Begins syntaxes of web answers and of real-time video, which no C-STORE may be in."""
 
 pytestmark = [
     pytest.mark.peer,
@@ -74,7 +85,7 @@ def files(request: pytest.FixtureRequest) -> list[RealFile]:
     return SOURCES[request.param]()
 
 
-def test_stored_over_c_store_and_given_back_by_every_door(files: list[RealFile], tmp_path: Path) -> None:
+def test_n02_stored_over_c_store_and_given_back_by_every_door(files: list[RealFile], tmp_path: Path) -> None:
     kept = [f for f in files if f.refusal is None and f.syntax not in NO_SYNTAX]
     with (
         pynetdicom_receiver(kept) as received,
@@ -95,7 +106,7 @@ def test_stored_over_c_store_and_given_back_by_every_door(files: list[RealFile],
     assert verified.returncode == 0, verified.stdout
 
 
-def test_stored_over_stow_and_given_back(files: list[RealFile], tmp_path: Path) -> None:
+def test_n02_stored_over_stow_and_given_back(files: list[RealFile], tmp_path: Path) -> None:
     kept = [file for file in files if file.refusal is None]
     with running(tmp_path / "data", reserve_bytes=0) as server, server.client() as http:
         for wave in waves(kept):
@@ -125,6 +136,64 @@ def test_what_is_refused_is_refused_with_its_reason_and_leaves_no_trace(
         stats = server.stats()
         assert (stats["versions"], stats["studies"]) == (0, 0)
     assert not [path for path in (tmp_path / "data" / "objects").rglob("*") if path.is_file()]
+
+
+def test_n02_every_transfer_syntax_comes_back_as_it_came_by_every_door(tmp_path: Path) -> None:
+    """Small objects in each syntax of the table, and some that are spooled: digests on the wire and on disk."""
+    files = files_of_all_syntaxes()
+    expected = {(file.uids[2], hashlib.sha256(file.dataset).hexdigest()) for file in files}
+    for door in ("C-STORE", "STOW-RS"):
+        data = tmp_path / door
+        with running(data, reserve_bytes=0) as server, server.client() as http:
+            if door == "C-STORE":
+                assert c_store(server, files) == {file.name: 0 for file in files}
+            else:
+                answer = stow(http, [file.data for file in files])
+                assert answer.status_code == 200, answer.text
+            assert_equal(c_get(server, files), files)
+            assert_equal(wado(http, files), files)
+        kept = {
+            (path.stem, hashlib.sha256(dataset_bytes(path.read_bytes())).hexdigest())
+            for path in (data / "objects").rglob("*.dcm")
+        }
+        assert kept == expected
+        assert gantry("verify", "--data", data).returncode == 0
+
+
+def files_of_all_syntaxes() -> list[RealFile]:
+    """An object in each transfer syntax, in every fourth also one larger than what is held in memory."""
+    dice = random.Random(2)
+    made = []
+    syntaxes = [syntax for syntax in TRANSFER_SYNTAXES.values() if not syntax.uid.startswith(NO_STORAGE)]
+    for number, syntax in enumerate(syntaxes, 1):
+        for instance, size in ((1, 4000), (2, MEMORY_LIMIT + 4000))[: 1 + (number % 4 == 0)]:
+            ds = dataset(instance, study=number, size=size)
+            pixels = dice.randbytes(size)
+            ds.PixelData = encapsulate([pixels[:99], pixels[99:]]) if syntax.encapsulated else pixels
+            ds["PixelData"].VR = "OB" if syntax.encapsulated else "OW"
+            ds["PixelData"].is_undefined_length = syntax.encapsulated
+            made.append(RealFile(f"{syntax.uid} {instance}", written(ds, syntax), ds))
+    return made
+
+
+def written(ds: Dataset, syntax: TransferSyntax) -> bytes:
+    """`ds` as a file in any syntax: pydicom's own function knows some, and refuses the others."""
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.file_meta.TransferSyntaxUID = syntax.uid
+    body = DicomBytesIO()
+    body.is_little_endian, body.is_implicit_VR = syntax.little_endian, syntax.implicit_vr
+    write_dataset(body, ds)
+    content = body.getvalue()
+    if syntax.deflated:
+        packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        content = packer.compress(content) + packer.flush()
+        content += bytes(len(content) % 2)
+    head = DicomBytesIO()
+    head.write(bytes(128) + b"DICM")
+    write_file_meta_info(head, ds.file_meta)
+    return head.getvalue() + content
 
 
 def test_dcmtk_receives_every_object_bit_for_bit(files: list[RealFile], tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
 import resource
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from disks import small_disk
 from gantry.client import scu, sync
 from gantry.client.connection import Options, connect
 from gantry.client.objects import Outgoing, contexts_for, outgoing_bytes
@@ -47,22 +47,6 @@ AS_STORED = {"accept": "application/dicom; transfer-syntax=*"}
 
 
 # N7, B79: disks
-
-
-@contextmanager
-def small_disk(folder: Path, options: str) -> Iterator[Path]:
-    """A tmpfs on `folder`; skips where none may be mounted."""
-    folder.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("a small disk of its own needs root, to mount a tmpfs")
-    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"this machine does not let us mount a tmpfs: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def store(server: Gantry, *files: bytes) -> list[int | None]:

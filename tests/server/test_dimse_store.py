@@ -424,7 +424,7 @@ def _associated() -> Any:
     return Associated
 
 
-def test_n05_no_room_is_told_before_the_body_and_reads_go_on(tmp_path: Path) -> None:
+def test_n07_no_room_is_told_before_the_body_and_reads_go_on(tmp_path: Path) -> None:
     with served(tmp_path / "data", reserve_bytes=1 << 60) as running:
         peer = Peer("127.0.0.1", running.port, "GANTRY")
         [result] = sync.store(peer, [part10(dataset())])

@@ -15,9 +15,14 @@ from typing import Any
 import pydicom
 import pytest
 
+from gantry.archive.outcome import Reason, Refused
+from gantry.archive.records import Origin
 from gantry.dataset.json_model import to_json_model
 from gantry.dataset.part10 import read_part10
 from gantry.dataset.xml_model import to_xml
+from gantry.dicomweb.stow import InstanceResult
+from gantry.server.intake import Intake
+from gantry.server.outcome import answer_for
 from gantry.server.policy import HttpPolicy
 from serving import ROOT, dataset, part10, series
 from web_serving import BOUNDARY, STORE_TYPE, WebServed, related, status_of, web_served
@@ -45,6 +50,25 @@ def failures(answer: dict[str, Any]) -> list[int]:
         for tag in ("00081198", "0008119A")
         for item in answer.get(tag, {}).get("Value", [])
     ]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "status"),
+    [
+        ((Reason.STORAGE, Reason.READ_ONLY), 503),
+        ((Reason.READ_ONLY, Reason.OUT_OF_SPACE), 507),
+        ((Reason.STORAGE, Reason.BAD_UID), None),
+    ],
+)
+def test_n05_what_failed_on_our_side_alone_is_no_conflict(
+    web: WebServed, reasons: tuple[Reason, ...], status: int | None
+) -> None:
+    intake = Intake(web.archive, Origin("TEST", "192.0.2.7:104", "web"), None)
+    for reason in reasons:
+        intake.add(InstanceResult(), answer_for(Refused(reason, reason.value)))
+    common = intake.common_failure()
+    assert (common and common.http_status) == status
+    assert common is None or common.retry_after_s
 
 
 def instance(web: WebServed, number: int = 1, study: int = 1) -> bytes:

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from gantry.archive.archive import Archive
 from gantry.archive.incoming import Incoming
@@ -26,6 +28,9 @@ from gantry.server.traces import ARCHIVE_STORE, part
 
 log = logging.getLogger("gantry.server.http")
 
+_A = TypeVar("_A")
+_T = TypeVar("_T")
+
 MAX_WAITING = 32
 """Objects that wait to be stored before the sender is held up: with 1 MiB each, 32 MiB a request."""
 
@@ -36,12 +41,20 @@ MAX_STORING = 4
 """Groups of one request that are made durable at once; more gain nothing on one disk."""
 
 STORE_THREADS = 32
-"""Threads that store, for all requests: of their own, because a large object on its way into a bucket holds
-one as long as the wire takes, and nobody who reads shall wait for that."""
+"""Threads that write and store, for all requests: of their own, because a large object on its way into a
+bucket holds one as long as the wire takes, one on its way to a disk that stands still until that goes on,
+and nobody who reads shall wait for that."""
 
 _threads = ThreadPoolExecutor(STORE_THREADS, thread_name_prefix="gantry-stow")
 
 _COMMON_STATUSES = frozenset({413, 415, 500, 503, 507})
+
+
+async def in_store_thread(work: Callable[[_A], _T], argument: _A) -> _T:
+    """What `work` gives, done in one of the threads that may wait for a disk."""
+    # In our context, as asyncio.to_thread has it: what is logged there names the request
+    in_context = partial(copy_context().run, work, argument)
+    return await asyncio.get_running_loop().run_in_executor(_threads, in_context)
 
 
 class Intake:
@@ -66,7 +79,7 @@ class Intake:
         current = self._current
         assert current is not None
         if len(data) > current.room and current.refusal is None:
-            await asyncio.to_thread(current.write, data)
+            await in_store_thread(current.write, data)
         else:
             current.write(data)
 
@@ -115,10 +128,13 @@ class Intake:
         self._waiting.clear()
 
     def common_failure(self) -> Answer | None:
-        """The answer for the whole request where every object failed for one reason that has a status."""
+        """The answer for the whole request where every object failed for one reason that has a status.
+
+        Several reasons are as one where all are ours, as on a disk that fails: no object is at fault.
+        """
         statuses = {answer.http_status for answer in self.statuses}
-        if len(statuses) == 1 and statuses <= _COMMON_STATUSES:
-            return self.statuses[0]
+        if statuses and statuses <= _COMMON_STATUSES and (len(statuses) == 1 or min(statuses) >= 500):
+            return max(self.statuses, key=lambda answer: answer.http_status)
         return None
 
     def _store_waiting(self) -> None:
@@ -139,9 +155,7 @@ class Intake:
     async def _keep(self, group: list[tuple[int, Incoming]]) -> None:
         with part(ARCHIVE_STORE) as span:
             arrivals = [arrival for _, arrival in group]
-            # In our context, as asyncio.to_thread has it: what is logged there names the request
-            store = partial(copy_context().run, self._archive.store_many, arrivals)
-            outcomes = await asyncio.get_running_loop().run_in_executor(_threads, store)
+            outcomes = await in_store_thread(self._archive.store_many, arrivals)
             if span is not None:
                 span.note("gantry.objects", len(group))
         for (place, _), outcome in zip(group, outcomes, strict=True):

@@ -24,7 +24,7 @@ from gantry.errors import GantryError, WebRequestError
 from gantry.server.body import MAX_INFLATE_RATIO, RATIO_GRACE_BYTES, check_announced, read_body
 from gantry.server.delete import origin_of
 from gantry.server.http import Request, Response, json_response
-from gantry.server.intake import Intake
+from gantry.server.intake import Intake, in_store_thread
 from gantry.server.outcome import RETRY_AFTER_S
 from gantry.server.policy import HttpPolicy
 from gantry.server.stow import Admission
@@ -98,7 +98,7 @@ class _FileIntake:
             data = self._head
             await self._begin()
         if self._zip is not None:
-            await asyncio.to_thread(self._zip.write, data)
+            await in_store_thread(self._zip.write, data)
         else:
             await self._intake.write(data)
 
