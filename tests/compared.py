@@ -102,7 +102,9 @@ def difference(page: Page, address: str, file: bytes, frame: int = 1) -> Differe
         f"{address}/view/{ds.StudyInstanceUID}?series={ds.SeriesInstanceUID}"
         f"&instance={ds.SOPInstanceUID}&frame={frame}"
     )
-    page.wait_until(f"{SLICE} || document.querySelector('.note')")
+    page.wait_until(f"{SLICE} || document.querySelector('.note, .sheet')")
+    if page.evaluate("document.querySelector('.sheet') !== null"):
+        return None  # of a kind that is listed and not drawn
     page.wait_until(NO_LONGER_LOADING)
     # Frames stand in the order of their dimensions, and not in that of the file.
     shown = page.evaluate("document.querySelector('.viewport').dataset.frame") or frame

@@ -42,4 +42,5 @@ def page(tab: Page, server: str) -> Iterator[Page]:
     tab.requests.clear()
     tab.given_up.clear()
     yield tab
-    assert tab.errors == []
+    # The list asks for the pictures of all studies, and the browser logs which of them have none.
+    assert [error for error in tab.errors if not error.endswith("/thumbnail")] == []

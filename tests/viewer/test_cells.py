@@ -354,6 +354,8 @@ def test_every_window_of_the_file_is_offered_by_its_name(page: Page, server: str
     for name, (center, width) in WINDOWS.items():
         page.click("[aria-label='More tools']")
         item = page.wait_until(f"{items}.findIndex((one) => one.innerText.includes('{name}')) + 1")
+        # The menu takes the focus a moment after it is there.
+        page.wait_until("document.activeElement.closest('[role=menu]') !== null")
         page.evaluate(f"{items}[{item - 1}].focus()")
         page.key("Enter")
         page.wait_until(f"{WINDOW} === 'W {width} L {center}' && {items}.length === 0")

@@ -495,7 +495,7 @@ def test_black_on_white_is_of_the_images_and_not_of_the_colours(page: Page, serv
 
 def test_a_turning_mip_is_seen_black_on_white(page: Page, server: str) -> None:
     """Beside of the volume, too: the box that holds it is not seen."""
-    page.size(800, 400)  # without a graphics card a large picture takes seconds
+    page.size(800, 500)  # without a graphics card a large picture takes seconds
     open_series(page, server, PET)
     page.key("8")
     page.wait_until(f"{CELLS}[0].querySelector('.cut')?.innerText === '3D'", timeout_s=60)

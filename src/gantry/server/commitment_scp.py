@@ -32,6 +32,8 @@ from gantry.standard.transfer_syntaxes import TransferSyntax
 
 log = logging.getLogger("gantry.dimse.commitment")
 
+PUSH_INSTANCE: Final = "1.2.840.10008.1.20.1.1"
+"""The well-known SOP Instance that all requests are made of (PS3.4 J.3.5)."""
 REQUEST_STORAGE_COMMITMENT: Final = 1
 """The Action Type ID (PS3.4 Table J.3-1)."""
 SUCCESSFUL, FAILURES_EXIST = 1, 2
@@ -75,7 +77,7 @@ async def answer_n_action(operation: Operation) -> None:
     """Answer one N-ACTION: durable, or refused."""
     services, command = operation.services, operation.command
     try:
-        if command.sop_instance_uid != sop.STORAGE_COMMITMENT_PUSH_INSTANCE:
+        if command.sop_instance_uid != PUSH_INSTANCE:
             raise _NotAskedRightError(status.NO_SUCH_SOP_INSTANCE, "not the well-known SOP Instance")
         if command.action_type_id != REQUEST_STORAGE_COMMITMENT:
             raise _NotAskedRightError(status.NO_SUCH_ACTION, "the only action is 1")
@@ -148,7 +150,7 @@ async def report(
     command = n_event_report_rq(
         answers.message_id,
         sop.STORAGE_COMMITMENT_PUSH,
-        sop.STORAGE_COMMITMENT_PUSH_INSTANCE,
+        PUSH_INSTANCE,
         event,
         has_dataset=True,
     )
