@@ -27,8 +27,17 @@ import psycopg
 
 from benchmarks.growth import FLAT, Times
 from benchmarks.plans import plans
-from benchmarks.scale_records import arrivals, change, key_of, queries
-from gantry.archive.index import schema
+from benchmarks.scale_records import (
+    PAGE,
+    STUDIES_FOR_CONFLICT,
+    Patient,
+    arrivals,
+    change,
+    edited,
+    key_of,
+    queries,
+)
+from gantry.archive.index import EditFilter, schema
 from gantry.archive.index.database import Database
 from gantry.archive.index.postgres_schema import PostgresSchema
 from gantry.archive.index.postgres_server import Server
@@ -85,8 +94,22 @@ class Archive:
         works["locate a series"] = lambda index: index.locate(key.study_uid, key.series_uid)
         works["locate an instance"] = lambda index: index.locate(key.study_uid, key.series_uid, key.sop_uid)
         works["the last 100 changes"] = lambda index: index.changes(self._last_change - _TAIL, _TAIL)
+        works |= self._of_history(n)
         works["stats"] = lambda index: index.stats()
         return works
+
+    def _of_history(self, n: int) -> dict[str, Callable[[SqlIndex], object]]:
+        """What is asked of edits, versions and conflicts, and what walks through all objects step by step."""
+        key, patient = key_of(edited(n)), Patient.of(edited(n))
+        of_study, of_patient = EditFilter(study_uid=key.study_uid), EditFilter(f"P{patient.number:07}", "")
+        return {
+            "edits of a study": lambda index: index.edits(of_study),
+            "edits of a patient": lambda index: index.edits(of_patient),
+            "the newest 25 edits": lambda index: index.edits(EditFilter(), limit=PAGE),
+            "versions of an instance": lambda index: index.versions(key),
+            "25 conflicts": lambda index: index.conflicts(n // STUDIES_FOR_CONFLICT, PAGE),
+            "the next versions, as verify, tiers and backup walk": lambda index: index.versions_after(n),
+        }
 
     def measure(self, name: str, work: Callable[[SqlIndex], object]) -> None:
         """Do it once."""

@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from math import log10
 
 from benchmarks.corpus import CT_IMAGE
-from gantry.archive.index import AddVersion
-from gantry.archive.query import Query, TextQuery
+from gantry.archive.index import AddEdit, AddVersion, EditRow, IndexChange
+from gantry.archive.query import OrderBy, Query, TextQuery
 from gantry.archive.records import InstanceKey, JsonModel, ObjectRecord, Origin, PixelLocation
 from gantry.standard.query_keys import Level
 
@@ -29,6 +29,7 @@ _STRIDE = 2_472_133
 """Without common factor with `_NUMBERS`: any run of patients gets its share of every beginning."""
 _GIVEN = ("Jane", "José", "Łucja", "Søren", "Zoë", "Åsa", "Peter", "Maria", "Ömer", "Chloé", "Ivan")
 _KINDS = ("CT", "MR", "CR", "US", "DX", "MG", "NM", "PT")
+STUDIES_FOR_EDIT, STUDIES_FOR_CONFLICT = 50, 200
 _PARTS = ("Thorax", "Abdomen", "Schädel", "Knee left", "Spine", "Hand", "Pelvis")
 _OF_FIVE = (0, 1, 1, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4)
 """To which of five patients each of fifteen studies belongs."""
@@ -81,16 +82,16 @@ def day_of(n: int) -> date:
     return _FIRST_DAY + timedelta(days=_scattered(n) % _DAYS)
 
 
-def change(n: int, instance: int = 1) -> AddVersion:
-    """The arrival of an instance of study `n`."""
+def change(n: int, instance: int = 1, number: int = 1) -> AddVersion:
+    """The arrival of a version of an instance of study `n`."""
     key, patient = key_of(n, instance), Patient.of(n)
     kind = _KINDS[n * 7 % 11 % len(_KINDS)]
-    digest = _scattered(n << 10 | instance).to_bytes(32, "big")
+    digest = _scattered(n << 10 | instance).to_bytes(31, "big") + bytes([number])
     record = ObjectRecord(
         key=key,
         sop_class_uid=CT_IMAGE,
         transfer_syntax_uid="1.2.840.10008.1.2.1",
-        path=f"objects/00/{key.study_uid}/{key.series_uid}/{key.sop_uid}.dcm",
+        path=f"objects/00/{key.study_uid}/{key.series_uid}/{key.sop_uid}.v{number}.dcm",
         file_size=525_000,
         dataset_offset=400,
         dataset_sha256=digest,
@@ -127,12 +128,28 @@ def change(n: int, instance: int = 1) -> AddVersion:
             "00280011": _element("US", 512),
         },
     )
-    return AddVersion(record, 1)
+    return AddVersion(record, number)
 
 
-def arrivals(n: int) -> list[AddVersion]:
-    """Study `n` as it arrives: one or two instances."""
-    return [change(n, instance) for instance in range(1, 2 + n % 2)]
+def arrivals(n: int) -> list[IndexChange]:
+    """Study `n` as it arrives: one or two instances. Some come again with other bytes, some are edited."""
+    changes: list[IndexChange] = [change(n, instance) for instance in range(1, 2 + n % 2)]
+    if n % STUDIES_FOR_EDIT == 0:
+        changes.append(_edit(n))
+    if n % STUDIES_FOR_CONFLICT == 1:
+        changes.append(change(n, 1, 2))
+    return changes
+
+
+def _edit(n: int) -> AddEdit:
+    at = _ARRIVED + timedelta(milliseconds=n * 1000 + 500)
+    row = EditRow(n + 1, f"{n:032x}", "modify", at, "clerk", "a name was spelled wrong", Origin(), 0, 1)
+    return AddEdit(row, ((f"P{Patient.of(n).number:07}", ""),), (key_of(n),))
+
+
+def edited(n: int) -> int:
+    """A study near `n` that was edited."""
+    return n - n % STUDIES_FOR_EDIT
 
 
 def queries(n: int, studies: int) -> dict[str, Query | TextQuery]:
@@ -156,6 +173,7 @@ def queries(n: int, studies: int) -> dict[str, Query | TextQuery]:
         "family^j*": of_studies("00100010", "PN", f"{patient.family}^{patient.given[0]}*".lower()),
         "name begins": of_studies("00100010", "PN", f"{beginning}*"),
         "25 of a month": of_studies("00080020", "DA", month),
+        "25 of the oldest, as retention asks": Query(Level.STUDY, limit=PAGE, order=OrderBy.OLDEST),
         "typed: beginning of a name": TextQuery([beginning], PAGE, want_total=True),
         "typed: names": TextQuery([patient.family.lower(), patient.given.lower()], PAGE, want_total=True),
         "typed: Accession Number": TextQuery([accession_of(n)], PAGE, want_total=True),
