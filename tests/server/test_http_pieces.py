@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from certificate import self_signed
 from gantry.server.http_guard import HttpLimits
 from serving import ROOT, dataset, part10
 from web_serving import WebServed, parts_of, read_all, web_served
@@ -155,27 +154,10 @@ def test_a_file_that_lost_its_end_is_told_where_nothing_was_answered_yet(
     assert eventually(lambda: open_objects(tmp_path) == 0)
 
 
-@pytest.mark.skipif(
-    shutil.which("openssl") is None, reason="openssl, which makes the certificate, is not here"
-)
 def test_nothing_passes_by_a_transport_that_encrypts(
     tmp_path: Path, objects: list[bytes], sendfile_calls: list[int]
 ) -> None:
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-    ]
-    subprocess.run([*command, "-out", certificate, "-keyout", key], check=True, capture_output=True)
-    with web_served(tmp_path / "data", tls=(certificate, key)) as web:
+    with web_served(tmp_path / "data", tls=self_signed(tmp_path)) as web:
         for one in objects[:12]:
             web.archive.store([one])
         for _ in range(2):
