@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Two test processes, whole files each: most tests wait for a disk or a server, not for a core.
-PARALLEL ?= --numprocesses 2 --dist loadfile
+# In the order of their names: with the files of few tests at the end, the longest of them would run alone
+PARALLEL ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # Compiled tests are kept, whatever the environment says: made anew, they cost each test process 8 s.
 export PYTHONDONTWRITEBYTECODE :=
 SOURCES := $(shell find src viewer -type f -not -path '*/node_modules/*' -not -path '*/_viewer/*' -not -path 'viewer/build/*' -not -path 'viewer/tests/*' -not -name '*.pyc' 2>/dev/null)

@@ -29,7 +29,7 @@ from web_serving import STORE_TYPE, related
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
-KILLS = 4
+KILLS = {"folder": 4, "bucket": 2}
 BUSY = ("A700", "202 ")
 """What senders are told by a server that cannot keep things now: DIMSE, and STOW-RS of which some was kept."""
 
@@ -64,7 +64,7 @@ def test_workers_killed_in_mid_association_lose_nothing_and_the_others_go_on(
     chance = random.Random(7)
     with Site(tmp_path / "data", workers=3, **settings) as site:
         with sending(site, associations=6):
-            for _ in range(KILLS):
+            for _ in range(KILLS[where]):
                 site.wait_for_acknowledged(chance.randint(10, 60), 60)
                 os.kill(chance.choice(workers_of(site.server)), signal.SIGKILL)
                 # With two, and then with three again

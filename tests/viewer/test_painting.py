@@ -87,6 +87,8 @@ def test_who_goes_on_from_frame_to_frame_sees_each_image(page: Page, steps: str,
     page.wait_until(NO_LONGER_LOADING)
     drawn = page.evaluate(SCROLLED.replace("FRAMES", str(FRAMES)))
     seen = [grey for grey, _ in itertools.groupby(drawn)]
-    assert {abs(after - before) for before, after in itertools.pairwise(seen)} == {16}, seen
+    steps = [abs(after - before) for before, after in itertools.pairwise(seen)]
+    # A busy machine leaves out a frame now and then.
+    assert steps.count(16) >= 0.95 * len(steps), seen
     # Were each drawn in the frame after the one it is asked for in, it would be every other.
     assert len(seen) > 0.8 * FRAMES
