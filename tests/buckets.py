@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlencode
 
 import pytest
 
+from azurite import AzuriteServer
 from gantry.archive.archive import Options
 from gantry.archive.blobs.store_disk import StoreDisk
 from gantry.archive.blobs.tier_disk import TierDisk
@@ -19,22 +19,19 @@ from swift import SwiftServer
 SMALL = Options(reserve_bytes=0)
 
 
-def bucket_url(server: SwiftServer, prefix: str = "") -> str:
-    """A new bucket as the setting `store` names it; who uses it needs `credentials`."""
-    words = urlencode({"endpoint": server.endpoint, "region": server.region})
-    return f"s3://{server.new_bucket()}{prefix}?{words}"
+ObjectStore = SwiftServer | AzuriteServer
 
 
-def credentials(server: SwiftServer) -> dict[str, str]:
-    """What a process needs in its environment to reach the server."""
-    return {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
+def bucket_url(server: ObjectStore, prefix: str = "") -> str:
+    """A new bucket as the setting `store` names it; who uses it needs the server's credentials."""
+    return server.url_of(server.new_bucket(), prefix)
 
 
 @contextmanager
-def allowed(server: SwiftServer) -> Iterator[None]:
+def allowed(server: ObjectStore) -> Iterator[None]:
     """This process may reach the server."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in credentials(server).items():
+        for name, value in server.credentials.items():
             patch.setenv(name, value)
         yield
 

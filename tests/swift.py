@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -121,7 +122,7 @@ for name, port in zip(("account", "container", "object"), ports):
 """
 
 # PR_SET_PDEATHSIG, so that a test run that is killed leaves no server behind
-_LAUNCH = """\
+LAUNCH = """\
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9)
 os.execv(sys.argv[1], sys.argv[1:])
@@ -152,6 +153,15 @@ class SwiftServer:
     def endpoint(self) -> str:
         """The URL that S3 clients ask; buckets are the first part of its path."""
         return f"http://127.0.0.1:{self._ports['proxy']}"
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """What a process needs in its environment to reach the server."""
+        return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+
+    def url_of(self, bucket: str, prefix: str = "") -> str:
+        """A bucket as the setting `store` names it."""
+        return f"s3://{bucket}{prefix}?{urlencode({'endpoint': self.endpoint, 'region': self.region})}"
 
     @property
     def is_running(self) -> bool:
@@ -224,7 +234,7 @@ class SwiftServer:
         server = [self._programs / f"swift-{name}-server", self._folder / f"{name}.conf", "--verbose"]
         with (self._folder / f"{name}.log").open("ab") as words:
             return subprocess.Popen(
-                [self._programs / "python", "-c", _LAUNCH, *server],
+                [self._programs / "python", "-c", LAUNCH, *server],
                 stdin=subprocess.DEVNULL, stdout=words, stderr=words,
             )  # fmt: skip
 

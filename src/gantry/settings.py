@@ -119,7 +119,7 @@ class StoreUrl:
     def parse(cls, text: str) -> StoreUrl:
         """Read ``s3://BUCKET/PREFIX?endpoint=URL``, ``gs://...`` or ``az://...``."""
         if text and not text.startswith(BUCKETS):
-            raise SettingsError("it is not s3://BUCKET, gs://BUCKET or az://ACCOUNT/CONTAINER")
+            raise SettingsError("it is not s3://BUCKET, gs://BUCKET or az://CONTAINER")
         if re.search(r"[?&][^=]*(secret|token|password|access_key|account_key)", text, re.IGNORECASE):
             raise SettingsError("it holds a secret; those belong into the environment of the process")
         return cls(text)

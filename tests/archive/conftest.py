@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import azurite
 import swift
 from gantry.archive.index.database import Database
 from gantry.archive.index.sqlite_file import SqliteFile
@@ -26,6 +27,13 @@ def postgres() -> Iterator[PostgresServer]:
 def object_store_server() -> Iterator[swift.SwiftServer]:
     """A real S3 server for all tests of this process; who ends it starts it again."""
     with swift.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azure_server() -> Iterator[azurite.AzuriteServer]:
+    """A server of Azure's kind for all tests of this process."""
+    with azurite.running() as server:
         yield server
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from buckets import SMALL, allowed, bucket_url
+from buckets import SMALL, ObjectStore, allowed, bucket_url
 from committed import asked, decided
 from gantry.archive.archive import Archive, Options
 from gantry.archive.blobs import owner
@@ -32,11 +32,19 @@ from swift import SwiftServer
 pytestmark = pytest.mark.peer
 
 
+@pytest.fixture(params=["s3", "azure"])
+def store_server(request: pytest.FixtureRequest) -> ObjectStore:
+    """A server of each kind that can be had."""
+    name = "object_store_server" if request.param == "s3" else "azure_server"
+    server: ObjectStore = request.getfixturevalue(name)
+    return server
+
+
 @pytest.fixture
-def store(object_store_server: SwiftServer) -> Iterator[str]:
+def store(store_server: ObjectStore) -> Iterator[str]:
     """A new bucket."""
-    with allowed(object_store_server):
-        yield bucket_url(object_store_server)
+    with allowed(store_server):
+        yield bucket_url(store_server)
 
 
 def opened(folder: Path, store: str, options: Options = SMALL, **places: object) -> Archive:
@@ -166,11 +174,11 @@ def test_n08_what_the_bucket_spoils_is_not_committed(store: str, tmp_path: Path)
 
 
 def test_a_damaged_object_is_healed_from_a_second_bucket(
-    store: str, object_store_server: SwiftServer, tmp_path: Path
+    store: str, store_server: ObjectStore, tmp_path: Path
 ) -> None:
     import obstore
 
-    other = bucket_url(object_store_server)
+    other = bucket_url(store_server)
     with opened(tmp_path / "other", other) as archive:
         archive.store([part10(1, 1, 1)], SCANNER)
     with opened(tmp_path / "data", store) as archive:

@@ -20,7 +20,7 @@ import pytest
 
 import command
 import swift
-from buckets import SMALL, allowed, bucket_url, credentials
+from buckets import SMALL, allowed, bucket_url
 from gantry.archive.archive import Archive, Options
 from gantry.archive.blobs.block_digests import BLOCK, Digests, beside
 from gantry.archive.blobs.bucket import Bucket
@@ -192,7 +192,7 @@ def test_a_server_answers_everybody_while_large_objects_are_on_their_way(
 ) -> None:
     """More than there are threads for all that a server does beside (cores and 4)."""
     count = min(30, (os.cpu_count() or 1) + 5)
-    settings = {"GANTRY_RESERVE_BYTES": "0", "GANTRY_STORE": link.store, **credentials(object_store_server)}
+    settings = {"GANTRY_RESERVE_BYTES": "0", "GANTRY_STORE": link.store, **object_store_server.credentials}
     headers = {"content-type": "application/dicom", "accept": "application/dicom+json"}
     with (
         command.serving(tmp_path, **settings) as server,

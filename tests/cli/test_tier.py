@@ -14,7 +14,7 @@ import pytest
 
 import command
 import swift
-from buckets import allowed, bucket_url, credentials
+from buckets import allowed, bucket_url
 from cli.conftest import Gantry
 from gantry.archive.archive import Archive, Options
 from gantry.archive.blobs.bucket import Bucket
@@ -95,7 +95,7 @@ def test_the_bucket_is_named_by_an_option_as_by_the_setting(
     assert "so the setting tier must name that bucket" in refused.err
     assert gantry("verify", "--data", data, "--tier", tier).code == 0
     with command.serving(
-        data.parent, "--tier", tier, data=data, GANTRY_RESERVE_BYTES="0", **credentials(object_store)
+        data.parent, "--tier", tier, data=data, GANTRY_RESERVE_BYTES="0", **object_store.credentials
     ) as server:
         found = httpx.get(f"{server.web}/{INSTANCES}/{ROOT}.1.1.2/frames/1", trust_env=False, timeout=60)
         assert found.status_code == 200
@@ -122,7 +122,7 @@ def test_n04_kill_9_in_the_middle_of_moving_loses_nothing(
     kills = 0
     with relayed(object_store.endpoint) as relay:
         slow = tier.replace(quote(object_store.endpoint, safe=""), quote(relay.address, safe=""))
-        settings = {"GANTRY_RESERVE_BYTES": "0", "GANTRY_TIER": slow, **credentials(object_store)}
+        settings = {"GANTRY_RESERVE_BYTES": "0", "GANTRY_TIER": slow, **object_store.credentials}
         for requests in itertools.count(4, 7):
             relay.requests.clear()
             process = command.start(tmp_path, "tier", "--data", data, *words, **settings)
@@ -219,7 +219,7 @@ def test_a_server_refuses_what_is_in_a_bucket_that_is_away_and_nothing_else(
     assert gantry("tier", "--data", data, "--back", f"{ROOT}.1.1.2").code == 0
     settings = {"GANTRY_TIER": tier, "GANTRY_RESERVE_BYTES": "0", "GANTRY_TIER_RULES": "older=3650d"}
     with (
-        command.serving(data.parent, data=data, **settings, **credentials(object_store)) as server,
+        command.serving(data.parent, data=data, **settings, **object_store.credentials) as server,
         httpx.Client(base_url=f"{server.web}/", timeout=60, trust_env=False) as http,
     ):
         assert http.get(f"{INSTANCES}/{ROOT}.1.1.1/frames/1").status_code == 200
