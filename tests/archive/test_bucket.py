@@ -27,7 +27,6 @@ from gantry.server.copies import copies_from
 from gantry.settings import Settings
 from postgres import PostgresServer
 from stored_objects import SCANNER, key_of, part10, uid
-from swift import SwiftServer
 
 pytestmark = pytest.mark.peer
 

@@ -137,6 +137,7 @@ def fill_and_kill(tmp_path: Path, chance: random.Random, kills: int) -> None:
             assert lost(site.server, site.ledger.acknowledged) == []
             assert site.server.stop() == 0
         assert_sound(disk / "data")
+        print(f"{kills} kills, {len(site.ledger.acknowledged)} objects acknowledged, none lost")
 
 
 def test_n05_n04_descriptors_run_out_under_eight_senders_and_a_server_is_killed_so(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ def kill_again_and_again(tmp_path: Path, chance: random.Random, kills: int | Non
             assert site.server.stop() == 0
             assert "read-only" not in site.server.words
         assert_sound_after_a_cut(tmp_path / "data", site.ledger, index=index)
+        print(f"{killed} kills, {len(site.ledger.acknowledged)} objects acknowledged, none lost")
     finally:
         database.stop()
 
