@@ -18,7 +18,7 @@ import pytest
 from disks import a_disk, failing_disk, mounted, small_disk, stopped
 from gantry.client import sync
 from gantry.client.objects import outgoing_bytes
-from gantry_process import Gantry, running, wait_until
+from gantry_process import Gantry, gantry, running, wait_until
 from senders import Site, assert_sound, assert_sound_after_a_cut, digest, listed, lost, path_of, sending
 from serving import dataset, dataset_bytes, part10, series
 from web_serving import STORE_TYPE, related
@@ -118,9 +118,9 @@ def test_n07_n04_a_disk_that_fills_for_half_an_hour(tmp_path: Path) -> None:
 
 def fill_and_kill(tmp_path: Path, chance: random.Random, kills: int) -> None:
     """Senders fill a disk; a server killed there starts again, gives out what it took, and takes more with room."""
-    ballast = [tmp_path / "disk" / f"ballast{n}" for n in range(kills)]
-    with small_disk(tmp_path / "disk", f"size={(32 + 24 * kills) * MB}") as disk:
-        for file in ballast:
+    *ballast, last = (tmp_path / "disk" / f"ballast{n}" for n in range(kills + 1))
+    with small_disk(tmp_path / "disk", f"size={(32 + 24 * (kills + 1)) * MB}") as disk:
+        for file in (*ballast, last):
             file.write_bytes(bytes(20 * MB))
         with Site(disk / "data", reserve_bytes=4 * MB) as site:
             with sending(site, associations=8):
@@ -136,8 +136,30 @@ def fill_and_kill(tmp_path: Path, chance: random.Random, kills: int) -> None:
             check_is_alive(site.server)
             assert lost(site.server, site.ledger.acknowledged) == []
             assert site.server.stop() == 0
+        last.unlink()  # those who went on sending may have filled it to the last byte
         assert_sound(disk / "data")
         print(f"{kills} kills, {len(site.ledger.acknowledged)} objects acknowledged, none lost")
+
+
+def test_n07_a_disk_full_to_the_last_byte_is_told_to_whoever_starts(tmp_path: Path) -> None:
+    """And with room again all is as it was."""
+    with small_disk(tmp_path / "disk", f"size={32 * MB}") as disk:
+        with running(disk / "data", reserve_bytes=0) as server:
+            assert [one.status for one in sync.store(server.peer, [part10(dataset(1))])] == [0]
+        left = disk / "left"
+        with pytest.raises(OSError), left.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        for command in (
+            ("verify",),
+            ("stats",),
+            ("serve", "--http", "127.0.0.1:0", "--dicom", "127.0.0.1:0"),
+        ):
+            done = gantry(*command, "--data", disk / "data")
+            assert done.returncode == 4
+            assert "no space is left on its disk" in done.stderr
+        left.unlink()
+        assert gantry("verify", "--data", disk / "data").returncode == 0
 
 
 def test_n05_n04_descriptors_run_out_under_eight_senders_and_a_server_is_killed_so(tmp_path: Path) -> None:

@@ -97,8 +97,11 @@ def translated_errors(doing: str) -> Iterator[None]:
         yield
     except (sqlite3.Error, DBAPIError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        kind = _KINDS.get(code, StorageError)
+        code = getattr(cause, "sqlite_errorcode", 0)
+        if code == sqlite3.SQLITE_IOERR_SHMSIZE:
+            # Even who only reads needs the 32 KiB that connections share
+            raise OutOfSpace(f"{doing}: no space is left on its disk") from error
+        kind = _KINDS.get(code & 0xFF, StorageError)
         raise kind(f"{doing}: {cause}") from error
 
 
