@@ -289,7 +289,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
         </Show>
       </Show>
       <Show when={!props.set && !props.isOne}>
-        <p class="opening">{t().layout.room}</p>
+        <p class="opening vacant">{t().layout.room}</p>
       </Show>
       <Show when={cell.isRecovered() && cell.shown()}>
         <p class="planes-missing drawn-anew" role="status">
