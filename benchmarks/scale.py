@@ -11,7 +11,9 @@ SQLite is filled as an archive fills it. The rows are then copied into PostgreSQ
 from __future__ import annotations
 
 import argparse
+import ctypes
 import gc
+import mmap
 import random
 import shutil
 import sqlite3
@@ -19,11 +21,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import psycopg
 
 from benchmarks.growth import FLAT, Times
@@ -140,6 +143,25 @@ def _filled(folder: Path, sizes: Sequence[int]) -> Iterator[Path]:
         yield growing.rename(path) if size == sizes[-1] else Path(shutil.copy(growing, path))
 
 
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """A file is in memory, all of it, as on a machine that has enough; kernels let go of what is seldom read.
+
+    Raises OSError where there is too little of it.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        address = np.frombuffer(mapped, np.uint8)
+        where, size = ctypes.c_void_p(address.ctypes.data), ctypes.c_size_t(len(mapped))
+        if libc.mlock(where, size):
+            raise OSError(ctypes.get_errno(), "it cannot be kept in memory", str(path))
+        try:
+            yield
+        finally:
+            libc.munlock(where, size)
+            del address
+
+
 def _copied(server: PostgresServer, path: Path) -> tuple[PostgresSchema, int]:
     """The same rows in a schema of their own, and their bytes."""
     parsed = Server.parse(server.fresh_url())
@@ -233,10 +255,11 @@ def measure(
     rounds: int = ROUNDS,
     folder: str | None = None,
     in_postgresql: int | None = None,
+    in_memory: bool = False,
 ) -> Iterator[str]:
     """Fill indexes of each number of studies, measure those of a database in turn, line by line.
 
-    In PostgreSQL there are those of up to `in_postgresql` studies.
+    In PostgreSQL there are those of up to `in_postgresql` studies. Files of SQLite are held `in_memory`.
     """
     yield from [
         f"## The index from {sizes[0]:,} to {sizes[-1]:,} studies, in both databases",
@@ -262,6 +285,9 @@ def measure(
                     for size, (database, found) in zip(sizes, places, strict=False)
                 ]
                 if archives:
+                    if in_memory and name == "SQLite":
+                        for path in paths:
+                            opened.enter_context(held(path))
                     _measure(archives, rounds)
                     _say(f"{name} is measured")
                     yield from section(name, archives)
@@ -273,9 +299,12 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="studies, from the smallest")
     parser.add_argument("--in-postgresql", type=int, help="the last in PostgreSQL, where that is another")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="calls of each kind at each size")
+    parser.add_argument("--in-memory", action="store_true", help="hold the files of SQLite in memory")
     parser.add_argument("--folder", help="where the files lie while it runs; a real disk")
     arguments = parser.parse_args()
-    for line in measure(arguments.sizes, arguments.rounds, arguments.folder, arguments.in_postgresql):
+    for line in measure(
+        arguments.sizes, arguments.rounds, arguments.folder, arguments.in_postgresql, arguments.in_memory
+    ):
         print(line, flush=True)
 
 
