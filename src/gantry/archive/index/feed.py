@@ -47,6 +47,7 @@ _META = schema.meta.c
 _LAST = func.coalesce(select(func.max(_CH.seq)).scalar_subquery(), literal_column("0"))
 _DAMAGE = select(_META.value).where(_META.name == literal_column("'damage'")).scalar_subquery()
 _HEARD = prepare(select(_LAST, func.coalesce(_DAMAGE, literal_column("''"))))
+_COUNTS = prepare(select(_T.patients, _T.studies, _T.series, _T.instances))
 _STATS = prepare(
     select(
         _T.patients,
@@ -94,6 +95,12 @@ def heard(readers: Readers) -> tuple[int, str]:
     """See `Index.heard`."""
     last, word = readers.fetch(_HEARD)[0]
     return last, word
+
+
+def counts(readers: Readers) -> tuple[int, int, int, int]:
+    """How many there are at each level. Unlike `stats` it counts nothing, however large the archive is."""
+    patients, studies, series, instances = readers.fetch(_COUNTS)[0]
+    return patients, studies, series, instances
 
 
 def stats(readers: Readers) -> IndexStats:

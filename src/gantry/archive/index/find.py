@@ -231,8 +231,7 @@ class Finder:
     def _total(self, snapshot: Snapshot, plan: Plan) -> int | None:
         """How many rows there are; None when they are too many to count."""
         if not plan.clauses:
-            stats = feed.stats(self._readers)
-            return (stats.patients, stats.studies, stats.series, stats.instances)[plan.level]
+            return feed.counts(self._readers)[plan.level]
         statement = count_rows(plan.level, plan.clauses, from_below=plan.from_below)
         counted = snapshot.select(statement).scalar() or 0
         return counted if counted <= MAX_COUNTED_IN_SQL else None
