@@ -11,6 +11,7 @@ import hashlib
 import resource
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from gantry.client.objects import Outgoing, contexts_for, outgoing_bytes
 from gantry.client.sinks import STORED, Arriving, Verdict
 from gantry.dataset.part10 import encode_file_meta
 from gantry.dimse.events import Rejected
-from gantry.dimse.negotiation import ProposedContext
+from gantry.dimse.negotiation import ProposedContext, Timers
 from gantry.dimse.user_information import AsyncWindow
 from gantry.errors import ConnectError
 from gantry.standard.query_keys import Level
@@ -203,16 +204,17 @@ class Large:
     """An object of any size that is never in memory: zeros after a header."""
 
     size: int
+    study: int = 1
     head: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        ds = dataset(1, size=256)
+        ds = dataset(1, study=self.study, size=256)
         ds.Rows, ds.Columns = 1000, 1000
         ds.NumberOfFrames = self.size // 2_000_000
         file = dataset_bytes(part10(ds))
         # Pixel Data comes last: tag, VR, two reserved bytes, length.
         self.head = file[: -256 - 4] + self.size.to_bytes(4, "little")
-        self.uid = f"{ROOT}.1.1.1"
+        self.uid = str(ds.SOPInstanceUID)
 
     def blocks(self) -> Iterator[bytes]:
         yield self.head
@@ -362,6 +364,31 @@ def test_n16_64_associations_at_once_each_with_a_large_object(tmp_path: Path) ->
             assert [peer.status() for peer in peers] == [0] * ASSOCIATIONS
             grown = server.peak_bytes() - before
         assert server.stats()["instances"] == ASSOCIATIONS + 1
+    assert grown < ASSOCIATIONS * PER_ASSOCIATION, f"{grown / MB:.0f} MiB"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_n16_64_associations_each_with_an_object_as_large_as_the_disk_has_room_for(tmp_path: Path) -> None:
+    """Of 2 GB, where there are 160 GB."""
+    size = min(2_000_000_000, shutil.disk_usage(tmp_path).free * 8 // 10 // ASSOCIATIONS)
+    objects = [Large(size, study).outgoing() for study in range(1, ASSOCIATIONS + 1)]
+    patient = Options(timers=Timers(idle_s=1800))
+
+    async def all_at_once(server: Gantry) -> list[int | None]:
+        sent = [scu.store_files(server.peer, [one], options=patient) for one in objects]
+        return [result.status for results in await asyncio.gather(*sent) for result in results]
+
+    with running(tmp_path / "data", reserve_bytes=0, max_associations_per_peer=64) as server:
+        assert store(server, part10(dataset(1, study=1000))) == [0]
+        server.forget_peak()
+        before = server.peak_bytes()
+        began = time.monotonic()
+        assert asyncio.run(all_at_once(server)) == [0] * ASSOCIATIONS
+        grown = server.peak_bytes() - before
+        took = time.monotonic() - began
+        assert server.stats()["instances"] == ASSOCIATIONS + 1
+    print(f"{ASSOCIATIONS} objects of {size / 1e6:,.0f} MB in {took:.0f} s: {grown / MB:.0f} MiB more memory")
     assert grown < ASSOCIATIONS * PER_ASSOCIATION, f"{grown / MB:.0f} MiB"
 
 
