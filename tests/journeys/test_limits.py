@@ -338,6 +338,8 @@ def test_n16_an_object_of_2_gb_costs_less_than_100_mb(tmp_path: Path) -> None:
 ASSOCIATIONS = 64
 PER_ASSOCIATION = 4 * MB
 """Two buffers of the wire, what is held before a spool, and the interpreter's own: measured 1 to 2 MB."""
+AT_FULL_SPEED = 8 * MB
+"""And what is on its way to a busy disk: measured 5.1 to 6.4 MiB with objects of 16, 50, 200 and 889 MB alike."""
 
 
 def test_n16_64_associations_at_once_each_with_a_large_object(tmp_path: Path) -> None:
@@ -389,7 +391,7 @@ def test_n16_64_associations_each_with_an_object_as_large_as_the_disk_has_room_f
         took = time.monotonic() - began
         assert server.stats()["instances"] == ASSOCIATIONS + 1
     print(f"{ASSOCIATIONS} objects of {size / 1e6:,.0f} MB in {took:.0f} s: {grown / MB:.0f} MiB more memory")
-    assert grown < ASSOCIATIONS * PER_ASSOCIATION, f"{grown / MB:.0f} MiB"
+    assert grown < ASSOCIATIONS * AT_FULL_SPEED, f"{grown / MB:.0f} MiB"
 
 
 # N17: more than it takes
