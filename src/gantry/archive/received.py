@@ -15,7 +15,6 @@ The count of lines is also how a start sees at no cost that an index is older th
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +33,8 @@ _log = logging.getLogger(__name__)
 
 LINES_PER_FILE = 10_000
 _LINES_PER_SYNC = 1_000
+_LINES_TOGETHER = 1_000
+"""Lines in one write: a part of a file, so that none goes beyond it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +155,16 @@ class Journal:
 
     def add(self, receipts: Iterable[Receipt]) -> None:
         """Add lines, numbered on from the last. Raises OSError."""
-        waiting = deque(receipts)
-        while waiting:
+        rest = iter(receipts)
+        # One piece at a time: of a rebuild they are all that there are
+        while some := list(islice(rest, _LINES_TOGETHER - self.count % _LINES_TOGETHER)):
             if self._file is None or self.count % LINES_PER_FILE == 0:
                 self._next_file()
             assert self._file is not None
-            room = min(len(waiting), LINES_PER_FILE - self.count % LINES_PER_FILE)
-            lines = [encode_receipt(waiting.popleft(), self.count + 1 + i) for i in range(room)]
+            lines = [encode_receipt(receipt, self.count + i) for i, receipt in enumerate(some, 1)]
             write_all(self._file, [b"".join(lines)])
-            self.count += room
-            self._unsynced += room
+            self.count += len(some)
+            self._unsynced += len(some)
         if self._unsynced >= _LINES_PER_SYNC:
             self.sync()
 
