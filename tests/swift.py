@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import fcntl
 import getpass
 import hmac
 import itertools
@@ -17,7 +16,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import venv
@@ -30,9 +28,10 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
+from peer_programs import installed
+
 PACKAGE = "swift==2.38.3"
 CONSTRAINTS = Path(__file__).resolve().parents[1] / "constraints.txt"
-INSTALL_TIMEOUT_S = 300
 START_S = 60.0
 REGION = "us-east-1"
 
@@ -137,7 +136,7 @@ class SwiftServer:
     region = REGION
 
     def __init__(self) -> None:
-        self._programs = installed() / "bin"
+        self._programs = installed(PACKAGE.replace("==", "-"), _install) / "bin"
         self._folder = Path(tempfile.mkdtemp(prefix="gantry-swift-"))
         self._processes: list[subprocess.Popen[bytes]] = []
         device = self._folder / "devices" / "sdb1"
@@ -270,36 +269,10 @@ def running() -> Iterator[SwiftServer]:
         server.remove()
 
 
-def installed() -> Path:
-    """The environment that Swift is installed in, made where there is none; one test process makes it."""
-    place = Path(sys.prefix) / "peers" / PACKAGE.replace("==", "-")
-    done = place / "installed"
-    if done.exists():
-        return place
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        pytest.skip(f"{PACKAGE} cannot be installed: {error}")
-    with place.with_name(place.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            venv.create(place, clear=True, with_pip=True)
-            _install(place)
-            done.touch()
-    return place
-
-
-def _install(place: Path) -> None:
+def _install(place: Path) -> list[str | Path]:
+    venv.create(place, clear=True, with_pip=True)
     command = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
-    try:
-        ended = subprocess.run(
-            [*command, "--constraint", CONSTRAINTS, PACKAGE],
-            capture_output=True, text=True, check=False, timeout=INSTALL_TIMEOUT_S,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        pytest.skip(f"{PACKAGE} cannot be fetched")
-    if ended.returncode != 0:
-        pytest.skip(f"{PACKAGE} cannot be installed: {ended.stderr[-300:]}")
+    return [*command, "--constraint", CONSTRAINTS, PACKAGE]
 
 
 def _free_ports(count: int) -> list[int]:
