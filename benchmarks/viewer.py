@@ -182,7 +182,7 @@ def _compared(subjects: Sequence[Subject], where: str, *, is_near: bool) -> Iter
                 watched.size(*DESK)
                 watched.command("Page.addScriptToEvaluateOnNewDocument", source=_WATCH)
                 cold[one.name].append(_open(watched, one, profile, scrolls=is_near))
-                # Far there is one cold opening, and its like take a minute; each warm one is as any other
+                # Far one cold opening alone takes a minute; warm ones are short
                 for _ in range(1 if is_near else ROUNDS):
                     warm[one.name].append(_open(watched, one, profile, scrolls=False))
                 if is_near:

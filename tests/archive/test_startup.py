@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,27 @@ def test_the_journal_goes_on_over_many_files() -> None:
     assert again.count == total
     assert [r.number for r in again.read()] == list(range(1, total + 1))
     assert len(disk.list_folder("received")) == 3
+
+
+def test_lines_of_a_journal_are_written_while_they_come() -> None:
+    """Of a rebuild they are as many as there are objects, and are never all in memory."""
+    disk = SimDisk()
+    prepare_folders(disk)
+    journal = Journal(disk)
+    with simulated() as simulation:
+        now = simulation.clock.now()
+    ahead = 0
+
+    def coming() -> Iterator[Receipt]:
+        nonlocal ahead
+        for n in range(1, LINES_PER_FILE + 2_500):
+            ahead = max(ahead, n - journal.count)
+            yield Receipt(0, key_of(), n, now, SCANNER, f"p{n}")
+
+    journal.add([Receipt(0, key_of(), 1, now, SCANNER, "first")])
+    journal.add(coming())
+    assert ahead <= 1_000
+    assert journal.count == LINES_PER_FILE + 2_500
 
 
 def test_n20_a_clock_set_back_keeps_the_order() -> None:
