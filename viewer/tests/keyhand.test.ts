@@ -35,7 +35,7 @@ function hands(tool: DragTool, seen: Sight = sight()) {
     press: (key: string, shift = false) =>
       hand.press({ key, shift, tool: inHand, sight: now, middle: { x: 49.5, y: 29.5 }, point: ({ x, y }) => pointed.push([x, y]) }),
     pointed,
-    points: () => measuring.all().list.map(({ points }) => points.map(({ x, y }) => [x, y])),
+    points: () => measuring.list().map(({ points }) => points.map(({ x, y }) => [x, y])),
   };
 }
 
@@ -114,7 +114,7 @@ test("with another tool, Enter takes the points of what is selected", () => {
   one.press("ArrowUp");
   one.press("Escape");
   assert.deepEqual([one.points(), one.hand.cross()], [[[[40, 30], [60, 30]]], null], "what was let go stays");
-  one.measuring.undo();
+  one.measuring.history.undo();
   assert.deepEqual(one.points(), [[[50, 30], [60, 30]]], "each is one step back");
   one.measuring.select(null);
   assert.equal(one.press("Enter"), false);
@@ -140,13 +140,13 @@ test("what is drawn on a cut lies on its plane", () => {
   // Another cut of the same volume, through the first point: the line is not carried over to it.
   one.look(sight(1, { ...plane, column: [0, 0, 1], normal: [0, -1, 0], origin: [0, 15, 0] }));
   one.press("Enter");
-  assert.equal(one.measuring.all().list.length, 0);
+  assert.equal(one.measuring.list().length, 0);
   one.look(sight(1, plane));
   one.press("Enter");
   one.press("Enter");
   one.press("ArrowRight", true);
   one.press("Enter");
-  assert.equal(one.measuring.all().list[0]?.plane, plane);
+  assert.equal(one.measuring.list()[0]?.plane, plane);
 });
 
 test("the 3D cursor is set where the cross stands, and nothing is measured", () => {

@@ -5,11 +5,13 @@ import {
   activate,
   activeSet,
   allCuts,
+  broughtBack,
   fill,
   fusedCuts,
   inGrid,
   isCut,
   isFused,
+  isSameLayout,
   laidInPlace,
   put,
   seenCells,
@@ -99,4 +101,22 @@ test("a volume laid over images takes the place of those in hand, which come bac
   assert.deepEqual([isFused(laid), isCut(laid), isCut(fusedCuts("ct", "pet"))], [true, false, true]);
   assert.deepEqual(takenOff(laid), two);
   assert.deepEqual(sets(takenOff(laidInPlace(put(ONE_CELL, 0, "ct"), "ct", "axial", "pet"))), ["ct"]);
+});
+
+test("which cell is active is no difference between layouts", () => {
+  const four = inGrid(put(ONE_CELL, 0, "a"), 2, 2, ["b", "c"]);
+  assert.ok(isSameLayout(four, activate(four, 2)));
+  assert.ok(!isSameLayout(four, put(four, 2, "b")));
+  assert.ok(!isSameLayout(four, toggleAlone(four)));
+});
+
+test("brought back, a layout keeps the active cell in the same grid, and has what changed in sight", () => {
+  const four = inGrid(put(ONE_CELL, 0, "a"), 2, 2, ["b", "c"]);
+  const now = activate(put(four, 1, "c"), 3);
+  assert.deepEqual(broughtBack(four, now, [1]), { ...four, active: 3 });
+  assert.deepEqual(broughtBack(ONE_CELL, four, [0]), ONE_CELL);
+  // The second cell fills the stage, and what was done in the first is taken back.
+  const alone = toggleAlone(activate(four, 1));
+  assert.equal(broughtBack(alone, alone, [0]).active, 0);
+  assert.equal(broughtBack(alone, alone, []).active, 1);
 });

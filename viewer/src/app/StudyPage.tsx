@@ -16,6 +16,7 @@ import type { Reported } from "../state/reported";
 import { createPriors } from "../state/priors";
 import { openStudy } from "../state/study";
 import { createKeyHold } from "../tools/keyhold";
+import { followGrip } from "../tools/grip";
 import { commandFor, commandWords } from "../tools/keys";
 import type { DragTool } from "../tools/mouse";
 import { copyText } from "../ui/clipboard";
@@ -64,14 +65,16 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
   const { local } = props;
   const study = openStudy(uid, local ?? { findSeries, seriesMetadata }, props.link.series);
   const priors = createPriors(uid, local ?? { findStudy, findStudiesOfPatient });
+  const notes = createNotes(uid, study, local !== undefined);
+  const { measuring, saving, reported, keyHand } = notes;
+  const { history } = measuring;
   const stage = createStage(
     study,
+    history,
     (reason) => say(`${t().volume.refused} ${whyNoVolume(reason)}`, LONG_MS),
     () => say(t().fusion.none, LONG_MS),
   );
   const { layout, stack, view, viewport } = stage;
-  const notes = createNotes(uid, study, local !== undefined);
-  const { measuring, saving, reported, keyHand } = notes;
   const keyHold = createKeyHold();
   const holding = () => {
     const tool = keyHold.held();
@@ -212,9 +215,10 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
     commands[command!]();
   };
   /** The browser asks before what is nowhere else is lost. */
-  const warn = (event: BeforeUnloadEvent) => local && measuring.all().list.length > 0 && event.preventDefault();
+  const warn = (event: BeforeUnloadEvent) => local && measuring.list().length > 0 && event.preventDefault();
   onMount(() => {
     addEventListener("keydown", onKey);
+    onCleanup(followGrip(history));
     addEventListener("pagehide", saving.flush);
     addEventListener("beforeunload", warn);
     onCleanup(() => {
@@ -294,6 +298,8 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
         hasHistory={!local}
         subtracted={view()?.subtracted ?? null}
         run={(id) => commands[id]()}
+        canUndo={history.canUndo()}
+        canRedo={history.canRedo()}
         presets={presets()}
         windows={view()?.frame.windows ?? []}
         onPreset={usePreset}
@@ -411,6 +417,7 @@ export default function StudyPage(props: StudyPageProps): JSX.Element {
           saving={local ? null : saving.state()}
           problem={saving.problem()}
           onFinish={() => void finish()}
+          run={(id) => commands[id]()}
           measuring={measuring}
           placeInWords={notes.placeInWords}
           onShow={showMeasurement}

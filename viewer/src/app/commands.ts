@@ -37,6 +37,7 @@ export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands
   const { viewport } = stage;
   const take = (tool: DragTool) => () => hands.setTool(tool);
   const remove = () => measuring.remove(measuring.selected());
+  const { history } = measuring;
   return {
     previous: () => viewport()?.scroll(-1),
     next: () => viewport()?.scroll(1),
@@ -64,8 +65,12 @@ export function commandsOf(stage: Stage, measuring: Measuring, aids: Aids, hands
     probe: take("probe"),
     panel: hands.togglePanel,
     remove,
-    undo: measuring.undo,
-    redo: measuring.redo,
+    // What is being drawn is given up first.
+    undo: () => void (measuring.abandon() || history.undo()),
+    redo: () => {
+      measuring.abandon();
+      history.redo();
+    },
     // What was measured stays selected when the tool is put away: keys can then take hold of its points.
     putAway: () => {
       if (measuring.abandon()) return;

@@ -32,14 +32,14 @@ export function createNotes(uid: string, study: OpenStudy, isLocal: boolean) {
       report: (key) => reportDraft(uid, key),
     },
     {
-      list: () => measuring.all().list,
+      list: () => measuring.list(),
       receive: measuring.receive,
       forget: measuring.forget,
       spacingOf: pixelSizeOf,
     },
     newUid,
   );
-  const drafted = createMemo(() => new Set(measuring.all().list.map(({ id }) => id)));
+  const drafted = createMemo(() => new Set(measuring.list().map(({ id }) => id)));
   const reported = createReported({ read: (signal) => readReports(uid, signal), spacingOf: pixelSizeOf, drafted });
 
   async function pixelSizeOf(image: ImageReference, points: readonly ImagePoint[]): Promise<Spacing | undefined> {
@@ -48,7 +48,7 @@ export function createNotes(uid: string, study: OpenStudy, isLocal: boolean) {
     const frame = place?.set.frames[place.index];
     return frame && spacingOf(describeFrame(frame.instance, frame.number), points);
   }
-  if (!isLocal) createEffect(on(() => measuring.all().list, () => saving.changed()));
+  if (!isLocal) createEffect(on(() => measuring.list(), () => saving.changed()));
 
   /** Where the image of a measurement is, as far as its series is read. */
   function placeOf({ image }: Pick<Measurement, "image">): Place | undefined {

@@ -1,5 +1,5 @@
 /** What of a study is shown where: the grid of cells, and how they follow one another. */
-import { createEffect, createMemo, createSignal, on, untrack } from "solid-js";
+import { createEffect, createMemo, createSignal, on, onCleanup, untrack } from "solid-js";
 import { placeOfImage, type DisplaySet, type Stack } from "../dicom/displaysets";
 import { areParallel, length, opposite, unit } from "../dicom/geometry";
 import { hangingOf, needsAllSeries } from "../dicom/hanging";
@@ -8,18 +8,22 @@ import type { Vector3 } from "../dicom/model";
 import { cross, dot } from "../dicom/orientation";
 import { CUTS, isVolume, ownCut, volumeOf, type NoVolume } from "../dicom/volume";
 import { centreOf, createCell, type Cell } from "../render/cell";
-import type { Beginning, ShownView } from "../render/view";
+import { isSamePose, type Beginning, type Pose, type ShownView } from "../render/view";
 import {
   MOST_SIDE,
   ONE_CELL,
   activate,
   activeSet,
   allCuts,
+  broughtBack,
+  cellCount,
   fill,
   fusedCuts,
   inGrid,
   isCut,
   isFused,
+  isSameContent,
+  isSameLayout,
   laidInPlace,
   put,
   seenCells,
@@ -30,6 +34,7 @@ import {
   type Layout,
 } from "../state/layout";
 import { FIRST_LOOK, fusionPair, isFusible, type FusionLook } from "../state/fusion";
+import type { History, Part } from "../state/history";
 import type { Measurement } from "../state/measurements";
 import { middleOf, seenOn } from "../state/space";
 import type { OpenStudy } from "../state/study";
@@ -47,20 +52,39 @@ interface Begun {
   readonly cell?: number;
 }
 
+/** All that is seen of a study, but for what is only walked through. */
+interface Seen {
+  readonly layout: Layout;
+  readonly withoutCuts: Layout;
+  readonly fusion: FusionLook;
+  readonly beginnings: readonly Begun[];
+  /** Of each cell; undefined where nothing was shown yet. */
+  readonly poses: readonly (Pose | undefined)[];
+}
+
 /** A phone shows one image at a time. */
 const NARROW = matchMedia("(max-width: 760px)");
 
 export type Stage = ReturnType<typeof createStage>;
 
-/** `onRefusal` hears why a stack cannot be seen as a volume, `onNoPair` that no series can be laid over another. */
-export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => void, onNoPair: () => void) {
+/**
+ * What a reader changes of what is seen becomes steps of `history`. `onRefusal` hears why a stack cannot be seen as a
+ * volume, `onNoPair` that no series can be laid over another.
+ */
+export function createStage(
+  study: OpenStudy,
+  history: History,
+  onRefusal: (reason: NoVolume) => void,
+  onNoPair: () => void,
+) {
   const [fusionLook, setFusionLook] = createSignal<FusionLook>(FIRST_LOOK);
   const [layout, setLayout] = createSignal<Layout>(ONE_CELL);
   const [linked, setLinked] = createSignal(true);
   const [lines, setLines] = createSignal(true);
   const [cursor, setCursor] = createSignal<Vector3 | null>(null);
   const [beginnings, setBeginnings] = createSignal<readonly Begun[]>([]);
-  const cells: readonly Cell[] = Array.from({ length: MOST_SIDE * MOST_SIDE }, createCell);
+  const cells: readonly Cell[] = Array.from({ length: MOST_SIDE * MOST_SIDE }, () => createCell({ act }));
+  let withoutCuts: Layout = ONE_CELL;
 
   const active = (): Cell => cells[layout().active]!;
   const view = () => active().shown();
@@ -70,9 +94,53 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     return set?.kind === "stack" ? set : undefined;
   });
 
-  function show(id: string, cell = layout().active, at?: Beginning): void {
-    if (at) setBeginnings([{ id, at }]);
-    setLayout(put(layout(), cell, id));
+  const seen: Part<Seen> = {
+    read: () => ({
+      layout: layout(),
+      withoutCuts,
+      fusion: fusionLook(),
+      beginnings: beginnings(),
+      poses: cells.slice(0, cellCount(layout())).map((cell) => cell.pose()),
+    }),
+    restore(then) {
+      const now = this.read();
+      const changed = [...then.poses.keys()].filter((cell) => !isSameCell(then, now, cell));
+      withoutCuts = then.withoutCuts;
+      const posed = then.poses.flatMap((pose, cell) => {
+        const id = then.layout.cells[cell]?.set;
+        return pose && id ? [{ id, cell, at: { index: pose.index, pose } }] : [];
+      });
+      setBeginnings([...posed, ...then.beginnings]);
+      setLayout(broughtBack(then.layout, now.layout, changed));
+      dressFusion(then.fusion);
+      // Those that show another thing than before begin as they were held.
+      for (const cell of changed) {
+        const pose = then.poses[cell];
+        if (pose && isSameContent(then.layout.cells[cell], now.layout.cells[cell])) cells[cell]!.hold(pose);
+      }
+    },
+    isSame: (a, b) =>
+      isSameLayout(a.layout, b.layout) &&
+      JSON.stringify(a.fusion) === JSON.stringify(b.fusion) &&
+      a.poses.every((pose, cell) => isSamePose(pose, b.poses[cell])),
+  };
+
+  onCleanup(() => history.drop(seen));
+
+  function act(change: () => void, burst?: string): void {
+    history.act(seen, change, burst);
+  }
+
+  /** What a reader wants to see, and where it begins; what was begun as it had been held begins anew next time. */
+  function arrange(next: Layout, begun = beginnings().filter(({ at }) => !at.pose), burst?: string): void {
+    act(() => {
+      setBeginnings(begun);
+      setLayout(next);
+    }, burst);
+  }
+
+  function show(id: string, cell = layout().active, at?: Beginning, burst?: string): void {
+    arrange(put(layout(), cell, id), at && [{ id, at }], burst);
   }
 
   async function showSeries(series: string, cell?: number): Promise<void> {
@@ -89,15 +157,17 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
   function stepSet(direction: 1 | -1): void {
     const sets = study.sets();
     const next = sets[sets.findIndex((set) => set.id === activeSet(layout())) + direction];
-    if (next) show(next.id);
+    if (next) show(next.id, undefined, undefined, "series");
   }
 
   async function setGrid(rows: number, columns: number): Promise<void> {
-    setLayout(inGrid(layout(), rows, columns, study.sets().filter(isImage).map((set) => set.id)));
+    arrange(inGrid(layout(), rows, columns, study.sets().filter(isImage).map((set) => set.id)));
     // Cells that are still empty take what is read meanwhile.
     for (const { uid: series, sets } of study.state().series) {
       const first = sets ? undefined : await study.openSeries(series);
-      if (first && isImage(first)) setLayout(fill(layout(), first.id));
+      if (!first || !isImage(first)) continue;
+      setLayout(fill(layout(), first.id));
+      history.revise(seen, (was) => ({ ...was, layout: fill(was.layout, first.id) }));
     }
   }
 
@@ -114,7 +184,9 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     const named = study.find(instance ?? null);
     const held = named ? undefined : place();
     const set = named ?? held?.set ?? opened ?? first;
-    show(set.id, 0, { index: held?.index ?? (frame && frame - 1), window });
+    setBeginnings([{ id: set.id, at: { index: held?.index ?? (frame && frame - 1), window } }]);
+    setLayout(put(layout(), 0, set.id));
+    history.drop(seen);
     const isFound = instance ? (named ?? held) !== undefined : opened !== undefined;
     return isFound && (frame === undefined || set.kind !== "stack" || frame <= set.frames.length);
   }
@@ -129,16 +201,17 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     setBeginnings(hungOnes.flatMap((hung, cell) => (hung ? [{ id: hung.set, cell, at: { index: hung.index, hung } }] : [])));
     const active = Math.max(0, hungOnes.findIndex((hung) => hung !== null));
     setLayout({ rows, columns, cells: hungOnes.map((hung) => hung && { set: hung.set, cut: null }), active, alone: false });
+    history.drop(seen);
     return true;
   }
 
   /** To one image, in the cell that shows its stack already where there is one. */
   function goTo(set: Stack, index: number): void {
     const shows = (cell: number) => layout().cells[cell]?.set === set.id && !layout().cells[cell]?.cut;
-    const seen = seenCells(layout()).find(shows);
-    if (seen === undefined) return show(set.id, layout().active, { index });
-    setLayout(activate(layout(), seen));
-    cells[seen]!.view()?.goTo(index);
+    const cell = seenCells(layout()).find(shows);
+    if (cell === undefined) return show(set.id, layout().active, { index });
+    setLayout(activate(layout(), cell));
+    cells[cell]!.view()?.goTo(index);
   }
 
   /** What is to be seen on a cut, as soon as cuts are there. */
@@ -149,9 +222,12 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     const volume = volumeOf(set);
     if (!isVolume(volume)) return onRefusal(volume);
     if (!isCut(layout()) || activeSet(layout()) !== set.id) {
-      if (!isCut(layout())) withoutCuts = layout();
-      setBeginnings([{ id: set.id, at: { point: middleOf(one) } }]);
-      setLayout(allCuts(set.id));
+      const before = isCut(layout()) ? withoutCuts : layout();
+      act(() => {
+        withoutCuts = before;
+        setBeginnings([{ id: set.id, at: { point: middleOf(one) } }]);
+        setLayout(allCuts(set.id));
+      });
     }
     setSought(one);
   }
@@ -163,7 +239,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     const cuts = seenCells(layout()).filter((cell) => (layout().cells[cell]?.cut ?? "solid") !== "solid");
     if (!cuts.every((cell) => cells[cell]!.shown()?.plane)) return;
     setSought(null);
-    untrack(() => seek(one, cuts));
+    untrack(() => act(() => seek(one, cuts)));
   });
 
   /** Brings a measurement into sight: on a cut that it lies in, or else on one that is turned so that it does. */
@@ -213,13 +289,11 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
   async function toggleFusion(): Promise<void> {
     const { inPlaceOf } = layout().cells[layout().active] ?? {};
     if (inPlaceOf !== undefined) {
-      setBeginnings([{ id: inPlaceOf, cell: layout().active, at: standing(inPlaceOf) }]);
-      return void setLayout(takenOff(layout()));
+      return arrange(takenOff(layout()), [{ id: inPlaceOf, cell: layout().active, at: standing(inPlaceOf) }]);
     }
     if (isCut(layout()) && isFused(layout())) {
       const under = layout().cells.find((cell) => cell?.over !== undefined)!.set;
-      if (activeSet(layout()) === under) setBeginnings([{ id: under, at: pointed() }]);
-      return void setLayout(allCuts(under));
+      return arrange(allCuts(under), activeSet(layout()) === under ? [{ id: under, at: pointed() }] : undefined);
     }
     const wanted = study.state().series.filter(({ sets, modality }) => !sets && isFusible(modality));
     await Promise.all(wanted.map(({ uid }) => study.openSeries(uid)));
@@ -229,15 +303,14 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     const volume = volumeOf(pair.under);
     if (isCut(layout())) {
       const { point, ...look } = pointed();
-      setBeginnings([{ id: pair.under.id, at: isUnder ? { point, ...look } : { point } }]);
-      setLayout(fusedCuts(pair.under.id, pair.over.id));
+      arrange(fusedCuts(pair.under.id, pair.over.id), [{ id: pair.under.id, at: isUnder ? { point, ...look } : { point } }]);
     } else if (isVolume(volume)) {
       const shown = view();
       if (shown && stack()) lookedAt.set(stack()!.id, { window: shown.window ?? undefined, inverted: shown.inverted });
       const at = standing(pair.under.id);
       const own = isUnder ? at : { ...at, window: undefined, inverted: undefined };
-      setBeginnings([{ id: pair.under.id, cell: layout().active, at: own }]);
-      setLayout(laidInPlace(layout(), pair.under.id, ownCut(volume), pair.over.id));
+      const begun = [{ id: pair.under.id, cell: layout().active, at: own }];
+      arrange(laidInPlace(layout(), pair.under.id, ownCut(volume), pair.over.id), begun);
     }
   }
 
@@ -247,9 +320,14 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     return { point: now ? centreOf(now) : undefined, window: now?.window ?? undefined, inverted: now?.inverted };
   }
 
-  function setFusion(look: FusionLook): void {
+  function dressFusion(look: FusionLook): void {
     for (const cell of cells) cell.setFusion(look);
     setFusionLook(look);
+  }
+
+  function setFusion(look: FusionLook): void {
+    const burst = look.palette === fusionLook().palette ? "fusion" : undefined;
+    act(() => dressFusion(look), burst);
   }
 
   /** The planes of one volume that are seen, each with the way to turn it; none but all three. */
@@ -276,27 +354,30 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
 
   /** Planes that were turned go back together: it is seldom the active one that a hand has turned. */
   function reset(): void {
-    for (const { cell, shown } of planesOf(activeSet(layout()) ?? undefined))
-      if (shown.turned && cell !== layout().active) cells[cell]!.view()?.reset();
-    active().view()?.reset();
+    act(() => {
+      for (const { cell, shown } of planesOf(activeSet(layout()) ?? undefined))
+        if (shown.turned && cell !== layout().active) cells[cell]!.view()?.reset();
+      active().view()?.reset();
+    });
   }
 
-  let withoutCuts: Layout = ONE_CELL;
   function togglePlanes(): void {
     const shown = stack();
     const goes = isCut(layout());
-    if (!shown) return void (goes && setLayout(withoutCuts));
+    if (!shown) return void (goes && arrange(withoutCuts));
     if (!goes && !isSeenAsVolume()) return;
     const whole = seenCells(layout()).find((index) => !layout().cells[index]?.cut);
     const taken = goes ? cells[whole ?? layout().active] : active();
     const from = taken?.shown();
     const at: Beginning = { ...pointed(), index: from?.index, point: from ? centreOf(from) : undefined };
     const { over } = layout().cells[layout().active] ?? {};
-    setBeginnings([{ id: shown.id, at }]);
-    if (!goes) withoutCuts = layout();
-    // What is laid over the images stays over the planes.
-    if (goes) setLayout(withoutCuts);
-    else setLayout(over === undefined ? allCuts(shown.id) : fusedCuts(shown.id, over));
+    const begun = [{ id: shown.id, at }];
+    if (goes) return arrange(withoutCuts, begun);
+    act(() => {
+      withoutCuts = layout();
+      // What is laid over the images stays over the planes.
+      arrange(over === undefined ? allCuts(shown.id) : fusedCuts(shown.id, over), begun);
+    });
   }
 
   // The others scroll along where the active cell is scrolled to, if they lie parallel to it.
@@ -317,7 +398,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     }),
   );
 
-  // All cuts of one volume are seen in one window.
+  // All cuts of one volume are seen in one window; that is no step of its own.
   const window = createMemo(() => view()?.window ?? null, null, {
     equals: (a, b) => a?.center === b?.center && a?.width === b?.width,
   });
@@ -328,7 +409,8 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
       for (const index of seenCells(layout())) {
         const other = cells[index]!.shown()?.window;
         const isSame = other?.center === now.center && other.width === now.width;
-        if (other && !isSame && layout().cells[index]?.set === shown) cells[index]!.view()?.setWindow(now);
+        if (other && !isSame && layout().cells[index]?.set === shown)
+          history.quietly(() => cells[index]!.view()?.setWindow(now));
       }
     }),
   );
@@ -376,7 +458,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     goTo,
     goToCut,
     togglePlanes,
-    toggleSolid: () => isSeenAsVolume() && setLayout(toggleSolid(layout())),
+    toggleSolid: () => isSeenAsVolume() && arrange(toggleSolid(layout())),
     toggleFusion: () => void toggleFusion(),
     fusion: fusionLook,
     /** What is laid over planes that are seen, whichever cell is the active one. */
@@ -385,7 +467,7 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     planesOf,
     turn,
     reset,
-    toggleAlone: () => setLayout(toggleAlone(layout())),
+    toggleAlone: () => arrange(toggleAlone(layout())),
     activate: (cell: number) => setLayout(activate(layout(), cell)),
     stepCell: (direction: 1 | -1) => setLayout(step(layout(), direction)),
     toggleLinked: () => setLinked((value) => !value),
@@ -394,6 +476,11 @@ export function createStage(study: OpenStudy, onRefusal: (reason: NoVolume) => v
     hideCursor: () => setCursor(null),
     othersOf,
   };
+}
+
+/** Whether a cell showed the same, held in the same way. */
+function isSameCell(a: Seen, b: Seen, cell: number): boolean {
+  return isSameContent(a.layout.cells[cell], b.layout.cells[cell]) && isSamePose(a.poses[cell], b.poses[cell]);
 }
 
 function isImage(set: DisplaySet): boolean {

@@ -10,7 +10,7 @@ import { FIRST_LOOK, type FusionLook } from "../state/fusion";
 import type { Point } from "../tools/gestures";
 import type { Progress } from "./prefetch";
 import type { StackView } from "./stackview";
-import type { Beginning, LoadFailure, Probed, ShownView, StackViewListener, View } from "./view";
+import type { Beginning, LoadFailure, Pose, Probed, ShownView, StackViewListener, View } from "./view";
 import type { SolidView } from "./solidview";
 import type { VolumeView } from "./volumeview";
 
@@ -48,8 +48,16 @@ const MOST_LOSSES = 3;
 
 export type Cell = ReturnType<typeof createCell>;
 
-/** `whole`: shows nothing before all of it has come, and so nothing that becomes another picture by itself. */
-export function createCell({ whole = false } = {}) {
+/** Does what a hand does to a picture; what follows soon after something else of the same burst goes on with it. */
+export type Act = (change: () => void, burst?: string) => void;
+
+interface CellOptions {
+  /** Shows nothing before all of it has come, and so nothing that becomes another picture by itself. */
+  readonly whole?: boolean;
+  readonly act?: Act;
+}
+
+export function createCell({ whole = false, act = (change) => change() }: CellOptions = {}) {
   const [shown, setShown] = createSignal<ShownView | null>(null);
   const [progress, setProgress] = createSignal<Progress | null>(null);
   const [failure, setFailure] = createSignal<LoadFailure | null>(null);
@@ -161,7 +169,7 @@ export function createCell({ whole = false } = {}) {
     const box = element();
     if (!box || kind !== "stack" || view) return;
     const made: StackView = createStackView(box, listener);
-    view = made;
+    view = acting(made, act);
     showNow = async () => {
       const wanted = now;
       if (!wanted) return;
@@ -177,7 +185,7 @@ export function createCell({ whole = false } = {}) {
     if (!box || kind !== "volume" || view) return;
     const made: VolumeView = createVolumeView(box, listener, whole);
     made.setFusion(fusion);
-    [view, volume] = [made, made];
+    [view, volume] = [acting(made, act), made];
     showNow = async () => {
       const wanted = now;
       if (!wanted?.cut || wanted.cut === "solid") return;
@@ -191,7 +199,7 @@ export function createCell({ whole = false } = {}) {
     const box = element();
     if (!box || kind !== "solid" || view) return;
     const made: SolidView = createSolidView(box, listener);
-    [view, solid] = [made, made];
+    [view, solid] = [acting(made, act), made];
     showNow = async () => now && made.show(now.stack, now.study, now.beginning);
   }
 
@@ -212,15 +220,21 @@ export function createCell({ whole = false } = {}) {
     stack: () => now?.stack,
     /** Undefined before it is mounted, and where the browser could not start it. */
     view: () => view,
-    setRendering: (rendering: Rendering) => solid?.setRendering(rendering),
-    setSlab: (slab: Slab | null) => volume?.setSlab(slab),
-    setCrop: (crop: Crop) => solid?.setCrop(crop),
+    setRendering: (rendering: Rendering) => act(() => solid?.setRendering(rendering)),
+    setSlab: (slab: Slab | null) => act(() => volume?.setSlab(slab)),
+    setCrop: (crop: Crop) => act(() => solid?.setCrop(crop), "crop"),
     setFusion(look: FusionLook): void {
       fusion = look;
       volume?.setFusion(look);
     },
     /** Turns the plane that is cut along; see `VolumeView`. */
-    turnPlane: (axis: Vector3, pivot: Vector3, angle: number) => volume?.turnPlane(axis, pivot, angle),
+    turnPlane: (axis: Vector3, pivot: Vector3, angle: number) => act(() => volume?.turnPlane(axis, pivot, angle), "turn"),
+    /** How it is held, or will be once it is shown. */
+    pose: (): Pose | undefined => (shown() ? view?.pose() : now?.beginning?.pose),
+    hold(pose: Pose): void {
+      if (shown()) view?.hold(pose);
+      else if (now && now.beginning?.pose !== pose) void show(now.stack, now.study, now.cut, { ...now.beginning, index: pose.index, pose }, now.over);
+    },
     /** A picture of what is shown next; nothing is started before it is drawn, or cannot be had. */
     pictureFirst(drawn: Promise<unknown>): void {
       pictured = drawn;
@@ -248,6 +262,24 @@ export function createCell({ whole = false } = {}) {
     hover(at: Point | null): void {
       setProbed((at && view?.probe(at)) ?? null);
     },
+  };
+}
+
+/** The same view, for hands: what they change is told as something that was done. */
+function acting(view: View, act: Act): View {
+  return {
+    ...view,
+    setWindow: (window) => act(() => view.setWindow(window)),
+    dragWindow: (delta) => act(() => view.dragWindow(delta), "window"),
+    pan: (delta) => act(() => view.pan(delta), "pan"),
+    zoom: (factor, around) => act(() => view.zoom(factor, around), "zoom"),
+    ...(view.turn && { turn: (delta: Point) => act(() => view.turn!(delta), "turn") }),
+    ...(view.subtract && { subtract: () => act(() => view.subtract!()) }),
+    fit: () => act(() => view.fit()),
+    rotate: () => act(() => view.rotate()),
+    flip: () => act(() => view.flip()),
+    invert: () => act(() => view.invert()),
+    reset: () => act(() => view.reset()),
   };
 }
 

@@ -20,7 +20,7 @@ import { pointOf, renderingsFor, sliceOf, slicing, type Rendering, type Volume }
 import type { Point } from "../tools/gestures";
 import { disable, renderingEngine, watchLoss } from "./engine";
 import { LARGEST_ZOOM, SMALLEST_ZOOM, draggedWindow, drawnBy, playFrames } from "./stackview";
-import type { Beginning, StackViewListener, View } from "./view";
+import type { Beginning, Pose, StackViewListener, View } from "./view";
 import { paintActor, type Painting } from "./paint";
 import { volumesOf } from "./volumes";
 
@@ -43,6 +43,9 @@ interface Look {
   readonly inverted: boolean;
   readonly crop: Crop;
 }
+
+/** What hands have made of it, however far it was cut open. */
+type Made = Omit<Look, "opened">;
 
 interface Shown {
   readonly volume: Volume;
@@ -204,6 +207,16 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       crop: WHOLE,
     };
     cut(WHOLE);
+    if (beginning.pose?.kind === "solid") {
+      look = { ...look, opened: beginning.pose.index };
+      hold(beginning.pose);
+    } else paint({});
+  }
+
+  function hold(pose: Pose): void {
+    if (!look || pose.kind !== "solid") return;
+    look = { ...(pose.made as Made), opened: look.opened };
+    cut(look.crop);
     paint({});
   }
 
@@ -265,6 +278,12 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     pan: ({ x, y }) => look && change({ pan: { x: look.pan.x + x, y: look.pan.y + y } }),
     fit: () => look && change({ zoom: 1, pan: { x: 0, y: 0 } }),
     zoom: (factor) => look && change({ zoom: Math.min(LARGEST_ZOOM, Math.max(SMALLEST_ZOOM, look.zoom * factor)) }),
+    pose() {
+      if (!look) return undefined;
+      const { opened: index, ...made } = look;
+      return { kind: "solid", made, index };
+    },
+    hold,
     rotate: () => look && change({ right: opposite(look.down), down: look.right }),
     // A mirrored body would be another one: it is turned to its other side instead.
     flip: () => look && change({ right: opposite(look.right) }),

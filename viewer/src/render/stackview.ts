@@ -9,7 +9,7 @@ import { placing, type Hung } from "../dicom/hanging";
 import type { FrameDescription, Window } from "../dicom/frame";
 import { rangeOf, voiFunctionOf, windowOfRange } from "../dicom/voi";
 import type { Pixels } from "../dicom/measure";
-import { nearestPlane, opposite, planeOf, type Plane } from "../dicom/geometry";
+import { difference, moved, nearestPlane, opposite, planeOf, type Plane } from "../dicom/geometry";
 import { TAG, text, type DicomObject, type Vector3 } from "../dicom/model";
 import { cross, dot, edgeLetters, edgeLettersFromNames, type EdgeLetters } from "../dicom/orientation";
 import { halvingsOf, inFrame, inPicture, type Reduction, type Resized } from "../dicom/reduction";
@@ -40,7 +40,7 @@ import { NotFetched, prefetchStack, type Prefetch } from "./prefetch";
 import { assureRoomToDraw, withRoom } from "./room";
 import { keepStack } from "../state/keptstacks";
 import { recallStack } from "./transport";
-import type { Beginning, Probed, ShownView, Stance, StackViewListener, View } from "./view";
+import type { Beginning, Pose, Probed, ShownView, Stance, StackViewListener, View } from "./view";
 import { dress } from "./voitable";
 
 export interface StackView extends View {
@@ -58,6 +58,26 @@ export const ALONG_BOTH = 1.99;
 const WINDOW_DRAG_PX = 300;
 export const SMALLEST_ZOOM = 0.1;
 export const LARGEST_ZOOM = 30;
+
+/** What hands have made of a stack. */
+interface Made {
+  /** Null while each image is seen in its own. */
+  readonly voiRange: Types.VOIRange | null;
+  /** In which the server renders it. */
+  readonly chosen: Window | null;
+  readonly inverted: boolean;
+  readonly subtracted: boolean;
+  readonly flipped: boolean;
+  /** In degrees. */
+  readonly rotation: number;
+  /** From the middle of the image to that of the element, and half of what is seen, in the unit of the image. */
+  readonly right: number;
+  readonly down: number;
+  readonly halfHeight: number;
+}
+
+/** The same for what differs only by how it was counted, from image to image. */
+const exact = (value: number): number => Number(value.toFixed(6)) + 0;
 
 let viewports = 0;
 
@@ -207,6 +227,55 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
     viewport.render();
   }
 
+  /** How far what is seen in the middle of the element lies to the right of and below the middle of the image. */
+  function offset(): { readonly right: number; readonly down: number } {
+    const { imageData, dimensions } = viewport.getImageData()!;
+    const middle = utilities.transformIndexToWorld(imageData, [(dimensions[0] - 1) / 2, (dimensions[1] - 1) / 2, 0]);
+    const way = difference(viewport.getCamera().focalPoint!, middle);
+    const { right, down } = screenDirections(viewport);
+    return { right: dot(way, right), down: dot(way, down) };
+  }
+
+  function pose(): Pose | undefined {
+    if (!viewport.getDefaultActor()) return undefined;
+    const { voiRange, isComputedVOI, invert = false } = viewport.getProperties();
+    const { parallelScale, flipHorizontal = false } = viewport.getCamera();
+    const { right, down } = offset();
+    const made: Made = {
+      voiRange: (!isComputedVOI && voiRange) || null,
+      chosen: chosen ?? null,
+      inverted: invert,
+      subtracted: isSubtracted(),
+      flipped: flipHorizontal,
+      rotation: exact(viewport.getViewPresentation().rotation ?? 0),
+      right: exact(right),
+      down: exact(down),
+      halfHeight: exact(parallelScale ?? 1),
+    };
+    return { kind: "stack", made, index: target };
+  }
+
+  async function hold(pose: Pose): Promise<void> {
+    if (pose.kind !== "stack" || !viewport.getDefaultActor()) return;
+    const made = pose.made as Made;
+    if (made.subtracted !== isSubtracted()) await subtract(made.subtracted);
+    if (!made.voiRange && !viewport.getProperties().isComputedVOI) viewport.resetProperties();
+    viewport.setProperties({ ...(made.voiRange && { voiRange: made.voiRange }), invert: made.inverted });
+    if (isPicture() && made.chosen !== (chosen ?? null)) renderIn(made.chosen ?? undefined);
+    viewport.resetCamera();
+    viewport.setCamera({ flipHorizontal: made.flipped });
+    viewport.setViewPresentation({ rotation: made.rotation });
+    const now = offset();
+    const directions = screenDirections(viewport);
+    const { focalPoint, position } = viewport.getCamera();
+    const there = (from: Vector3): Types.Point3 => {
+      const [x, y, z] = moved(from, [directions.right, made.right - now.right], [directions.down, made.down - now.down]);
+      return [x, y, z];
+    };
+    viewport.setCamera({ focalPoint: there(focalPoint!), position: there(position!), parallelScale: made.halfHeight });
+    viewport.render();
+  }
+
   function goTo(index: number): Promise<unknown> {
     const before = target;
     target = Math.max(0, Math.min(imageIds.length - 1, index));
@@ -306,6 +375,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
         if (beginning.stance) stand(beginning.stance);
         if (beginning.inverted !== undefined) viewport.setProperties({ invert: beginning.inverted });
         if (beginning.window) this.setWindow(beginning.window);
+        if (beginning.pose) void hold(beginning.pose);
       };
       onCome = () => {
         onCome = () => {};
@@ -393,6 +463,8 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       viewport.setPan([panX + point[0] - moved[0], panY + point[1] - moved[1]]);
       viewport.render();
     },
+    pose,
+    hold: (pose) => void hold(pose),
     rotate() {
       const { rotation = 0 } = viewport.getViewPresentation();
       viewport.setViewPresentation({ rotation: (rotation + 90) % 360 });

@@ -98,6 +98,22 @@ export interface Beginning {
   readonly stance?: Stance | undefined;
   /** How it hangs, where its reader expects that. */
   readonly hung?: Hung | undefined;
+  /** As it was held before; what else is asked for gives way to it. */
+  readonly pose?: Pose | undefined;
+}
+
+/** What hands have made of a picture: window, size, place, turns. */
+export interface Pose {
+  readonly kind: "stack" | "volume" | "solid";
+  /** In a form that each kind has of its own: plain values, the same wherever it was scrolled to. */
+  readonly made: unknown;
+  /** Where it was scrolled to: the image or slice, and what of the patient a turned plane held. */
+  readonly index: number;
+  readonly pivot?: Vector3 | undefined;
+}
+
+export function isSamePose(a: Pose | undefined, b: Pose | undefined): boolean {
+  return a?.kind === b?.kind && JSON.stringify(a?.made) === JSON.stringify(b?.made);
 }
 
 /** One pixel: its column and row, from 0, and what it holds. */
@@ -178,6 +194,10 @@ export interface View {
   wear(portrait: Portrait, fit: Fit): Promise<void>;
   /** Resolves once it is drawn, at an index where one is given; fails where that image cannot be had. */
   drawn(index?: number): Promise<void>;
+  /** What hands have made of it; undefined before anything is shown. */
+  pose(): Pose | undefined;
+  /** Is held as it was before; which image or slice is seen stays. */
+  hold(pose: Pose): void;
   rotate(): void;
   flip(): void;
   invert(): void;

@@ -19,7 +19,7 @@ import { FIRST_LOOK, type FusionLook } from "../state/fusion";
 import type { Point } from "../tools/gestures";
 import { disable, renderingEngine, watchLoss } from "./engine";
 import { ALONG_BOTH, LARGEST_ZOOM, SMALLEST_ZOOM, draggedWindow, drawnBy, playFrames } from "./stackview";
-import type { Beginning, Probed, ShownOver, StackViewListener, Stance, View } from "./view";
+import type { Beginning, Pose, Probed, ShownOver, StackViewListener, Stance, View } from "./view";
 import { paintActor, palettePainting } from "./paint";
 import { volumesOf, type HeldVolume, type Taken } from "./volumes";
 
@@ -49,6 +49,9 @@ interface Look {
   readonly turns: number;
   readonly flipped: boolean;
 }
+
+/** What hands have made of it, wherever it was scrolled to. */
+type Made = Omit<Look, "index" | "turned"> & { readonly directions: Pick<Turned, "right" | "down"> | null };
 
 interface Shown {
   readonly volume: Volume;
@@ -351,6 +354,25 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     look = before;
   }
 
+  function pose(): Pose | undefined {
+    if (!look) return undefined;
+    const { index, turned, ...made } = look;
+    const directions = turned && { right: turned.right, down: turned.down };
+    return { kind: "volume", made: { ...made, directions }, index, pivot: turned?.pivot };
+  }
+
+  /** A plane that was only walked through since stays where it is. */
+  function hold(pose: Pose): void {
+    if (!shown || !look || pose.kind !== "volume") return;
+    const { directions, ...made } = pose.made as Made;
+    const isTurnedSo = JSON.stringify(directions) === JSON.stringify(look.turned && { right: look.turned.right, down: look.turned.down });
+    const turned = isTurnedSo ? look.turned : directions && { ...directions, pivot: pose.pivot! };
+    cutting = turned ? turnedCutting(shown.volume, shown.cut, turned) : shown.straight;
+    look = { ...made, turned, index: clamped(isTurnedSo ? look.index : pose.index) };
+    setSlab(made.slab);
+    paint({ window: made.window });
+  }
+
   return {
     async show(stack, study, cut, beginning = {}) {
       stop();
@@ -362,6 +384,10 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
         const straight = straightCutting(volume, cut);
         shown = { volume, straight, cut, held, frame, instance, windows, uptake: uptakeOf(stack) };
         if (isFirst) beginWith(shown, beginning);
+        if (isFirst && beginning.pose?.kind === "volume") {
+          look = { ...look!, index: clamped(beginning.pose.index) };
+          hold(beginning.pose);
+        }
         setSlab(wantedSlab);
         paint({ window: look!.window });
       };
@@ -427,6 +453,8 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
       const [fromX, fromY] = [x - element.clientWidth / 2, y - element.clientHeight / 2];
       change({ zoom, pan: { x: fromX + (look.pan.x - fromX) * by, y: fromY + (look.pan.y - fromY) * by } });
     },
+    pose,
+    hold,
     rotate: () => look && change({ turns: (look.turns + 1) % 4, pan: { x: -look.pan.y, y: look.pan.x } }),
     flip() {
       if (!look) return;

@@ -145,6 +145,27 @@ export function toggleAlone(layout: Layout): Layout {
   return cellCount(layout) === 1 ? layout : { ...layout, alone: !layout.alone };
 }
 
+/** Whether the same is shown in the same places, whichever cell is the active one. */
+export function isSameLayout(a: Layout, b: Layout): boolean {
+  return JSON.stringify({ ...a, active: 0 }) === JSON.stringify({ ...b, active: 0 });
+}
+
+export function isSameContent(a: Content | null | undefined, b: Content | null | undefined): boolean {
+  return JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
+}
+
+/**
+ * What was shown before `now`. In the same grid the active cell stays the one that it is; one of the `changed` cells
+ * is in sight, whatever fills the stage.
+ */
+export function broughtBack(then: Layout, now: Layout, changed: readonly number[]): Layout {
+  const isSameGrid = then.rows === now.rows && then.columns === now.columns && then.alone === now.alone;
+  const layout = isSameGrid ? { ...then, active: now.active } : then;
+  const seen = seenCells(layout);
+  const [first] = changed;
+  return first === undefined || changed.some((cell) => seen.includes(cell)) ? layout : { ...layout, active: first };
+}
+
 export function activeSet(layout: Layout): string | null {
   return layout.cells[layout.active]?.set ?? null;
 }

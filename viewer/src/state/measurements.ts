@@ -1,8 +1,8 @@
 /**
- * What was measured in a study: a value with its own past and future.
+ * What was measured in a study, as a value.
  *
  * A measurement belongs to one frame of one image, or to a plane in space that a volume is cut along, and
- * tells all that is needed to draw, read and store it. Every change gives another value, and can be taken back.
+ * tells all that is needed to draw, read and store it. Every change gives another value.
  */
 import type { Plane } from "../dicom/geometry";
 import type { ImagePoint, Kind, Spacing, Statistics } from "../dicom/measure";
@@ -30,50 +30,23 @@ export interface Measurement {
   readonly plane?: Plane | undefined;
 }
 
-export interface Measurements {
-  readonly list: readonly Measurement[];
-  readonly past: readonly (readonly Measurement[])[];
-  readonly future: readonly (readonly Measurement[])[];
-}
-
-export const NO_MEASUREMENTS: Measurements = { list: [], past: [], future: [] };
-
-/** Enough for a long session; each step holds only what it changed. */
-const MOST_STEPS = 500;
+export type Measurements = readonly Measurement[];
 
 export function add(to: Measurements, one: Measurement): Measurements {
-  return next(to, [...to.list, one]);
+  return [...to, one];
 }
 
 /** The same with parts of one changed; nothing happens for what is not there. */
 export function change(to: Measurements, id: string, parts: Partial<Omit<Measurement, "id">>): Measurements {
-  if (!find(to, id)) return to;
-  return next(to, to.list.map((one) => (one.id === id ? { ...one, ...parts } : one)));
+  return find(to, id) ? to.map((one) => (one.id === id ? { ...one, ...parts } : one)) : to;
 }
 
 export function remove(from: Measurements, id: string): Measurements {
-  if (!find(from, id)) return from;
-  return next(from, from.list.filter((one) => one.id !== id));
-}
-
-function next(now: Measurements, list: readonly Measurement[]): Measurements {
-  return { list, past: [...now.past, now.list].slice(-MOST_STEPS), future: [] };
-}
-
-export function undo(now: Measurements): Measurements {
-  const list = now.past.at(-1);
-  if (!list) return now;
-  return { list, past: now.past.slice(0, -1), future: [now.list, ...now.future] };
-}
-
-export function redo(now: Measurements): Measurements {
-  const [list, ...future] = now.future;
-  if (!list) return now;
-  return { list, past: [...now.past, now.list], future };
+  return find(from, id) ? from.filter((one) => one.id !== id) : from;
 }
 
 export function find(among: Measurements, id: string | null): Measurement | undefined {
-  return among.list.find((one) => one.id === id);
+  return among.find((one) => one.id === id);
 }
 
 export function isSameImage(a: ImageReference, b: ImageReference): boolean {

@@ -1,6 +1,6 @@
 /** Keys of the viewer: one table that the handler, the tooltips and the help all read. */
 import { t, type StudyMessages } from "../i18n/study";
-import { isTyping } from "./typing";
+import { isSlider, isTyping } from "./typing";
 
 /** Keys that keyboards of each language name in their own way. */
 type KeyWord = "pageUp" | "pageDown" | "home" | "end" | "space" | "delete" | "escape" | "undo" | "redo" | "print";
@@ -116,8 +116,6 @@ export const GROUP_OF: Readonly<Record<CommandId, Group>> = {
   probe: "measure",
   panel: "measure",
   remove: "measure",
-  undo: "measure",
-  redo: "measure",
   putAway: "measure",
   zoomIn: "look",
   zoomOut: "look",
@@ -144,6 +142,8 @@ export const GROUP_OF: Readonly<Record<CommandId, Group>> = {
   turnDown: "look",
   link: "layout",
   lines: "layout",
+  undo: "page",
+  redo: "page",
   history: "page",
   info: "page",
   copyLink: "page",
@@ -174,10 +174,11 @@ const BY_KEY = new Map<string, CommandId>(
 );
 
 export function commandFor(event: KeyboardEvent): CommandId | undefined {
-  if (event.altKey || isTyping(event.target)) return undefined;
+  const isControl = event.ctrlKey || event.metaKey;
+  if (event.altKey || (isTyping(event.target) && !(isControl && isSlider(event.target)))) return undefined;
   const key = keyOf(event);
   const shift = event.shiftKey ? "Shift+" : "";
-  if (event.ctrlKey || event.metaKey) return BY_KEY.get(`Ctrl+${shift}${key}`);
+  if (isControl) return BY_KEY.get(`Ctrl+${shift}${key}`);
   return BY_KEY.get(shift + key) ?? BY_KEY.get(key);
 }
 

@@ -23,17 +23,8 @@ import {
   type Statistics,
 } from "../dicom/measure";
 import { newUid } from "../dicom/uid";
-import {
-  NO_MEASUREMENTS,
-  add,
-  change,
-  find,
-  redo,
-  remove,
-  undo,
-  type Measurement,
-  type Measurements,
-} from "../state/measurements";
+import { createHistory, type Part } from "../state/history";
+import { add, change, find, remove, type Measurement, type Measurements } from "../state/measurements";
 import { isSameWhere, seenOn, type Where } from "../state/space";
 import { follow, press, release, seen, type Drawing } from "./drawing";
 import type { Point } from "./gestures";
@@ -91,7 +82,7 @@ export type Measuring = ReturnType<typeof createMeasuring>;
 
 const ofStudies = new Map<string, Measuring>();
 
-/** The measurements of a study: they are still there when one comes back to it. */
+/** The measurements of a study: they, and their history, are still there when one comes back to it. */
 export function measuringOf(study: string): Measuring {
   const known = ofStudies.get(study) ?? createMeasuring();
   ofStudies.set(study, known);
@@ -99,7 +90,8 @@ export function measuringOf(study: string): Measuring {
 }
 
 export function createMeasuring() {
-  const [all, setAll] = createSignal<Measurements>(NO_MEASUREMENTS);
+  const history = createHistory();
+  const [list, setList] = createSignal<Measurements>([]);
   const [selected, setSelected] = createSignal<string | null>(null);
   const [aimed, setAimed] = createSignal<Hit | null>(null);
   /** The text of this one is being written on the image. */
@@ -111,12 +103,27 @@ export function createMeasuring() {
   /** Drawn where values were still on their way. */
   const uncounted = new Set<string>();
 
+  const measured: Part<Measurements> = {
+    read: list,
+    restore(was) {
+      setList(was);
+      if (!find(was, selected())) select(null);
+    },
+    isSame: Object.is,
+  };
+  /** What is no step is made to have been there before. */
+  function revise(change: (all: Measurements) => Measurements): void {
+    setList(change(list()));
+    history.revise(measured, change);
+  }
+  const setAll = (next: Measurements) => history.act(measured, () => setList(next));
+
   /** All as they are seen now: what is carried where the hand has it, what is being drawn last. */
   const visible = (): readonly Measurement[] => {
     const moving = carried();
-    const list = moving ? all().list.map((one) => (one.id === moving.id ? moving : one)) : all().list;
+    const all = moving ? list().map((one) => (one.id === moving.id ? moving : one)) : list();
     const drawing = drawn();
-    return drawing ? [...list, drawing.shape] : list;
+    return drawing ? [...all, drawing.shape] : all;
   };
   /** Those that lie in what is looked at, in its pixels. */
   const seenIn = (where: Where) => visible().flatMap((one) => seenOn(one, where) ?? []);
@@ -154,7 +161,7 @@ export function createMeasuring() {
     setDrawn(null);
     const done = counted(shaped(drawing, sight, id), sight, Infinity);
     if (sight.isComing) uncounted.add(id);
-    setAll(add(all(), done));
+    setAll(add(list(), done));
     setSelected(done.id);
     setNaming(done.kind === "arrow" ? done.id : null);
   }
@@ -194,7 +201,7 @@ export function createMeasuring() {
     if (!moved) return;
     const { id, image, points, spacing, statistics, plane } = counted(moved, sight, Infinity);
     if (sight.isComing) uncounted.add(id);
-    setAll(change(all(), id, { image, points, spacing, statistics, plane }));
+    setAll(change(list(), id, { image, points, spacing, statistics, plane }));
   }
 
   function goOn(next: ReturnType<typeof release>, { drawing, shape }: Drawn, live: ImagePoint, sight: Sight): void {
@@ -205,7 +212,9 @@ export function createMeasuring() {
   }
 
   return {
-    all,
+    list,
+    /** Of what is done in the study: of measurements here, of what is seen by the page. */
+    history,
     selected,
     select,
     aimed,
@@ -310,18 +319,19 @@ export function createMeasuring() {
     recount(sight: Sight): void {
       if (sight.isComing || uncounted.size === 0) return;
       const here = new Set(seenIn(sight).flatMap(({ id }) => (uncounted.delete(id) ? [id] : [])));
-      if (here.size > 0) setAll({ ...all(), list: all().list.map((one) => (here.has(one.id) ? counted(one, sight, Infinity) : one)) });
+      if (here.size > 0)
+        revise((all) => all.map((one) => (here.has(one.id) && seenOn(one, sight) ? counted(one, sight, Infinity) : one)));
     },
     /** Takes what was measured elsewhere, beside what is here; it is no step that can be taken back. */
-    receive(list: readonly Measurement[]): void {
-      const fresh = list.filter(({ id }) => !find(all(), id));
-      setAll({ ...all(), list: [...all().list, ...fresh] });
+    receive(fresh: Measurements): void {
+      revise((all) => [...all, ...fresh.filter(({ id }) => !find(all, id))]);
     },
     /** Lets go of these for good, but for those that were changed meanwhile. */
-    forget(list: readonly Measurement[]): void {
+    forget(gone: Measurements): void {
       abandon();
       select(null);
-      setAll({ ...NO_MEASUREMENTS, list: all().list.filter((one) => !list.includes(one)) });
+      history.drop(measured);
+      setList(list().filter((one) => !gone.includes(one)));
     },
     /** One step back out of what is under way; false where there was nothing. */
     escape(): boolean {
@@ -332,21 +342,11 @@ export function createMeasuring() {
     },
     remove(id: string | null): void {
       if (!id) return;
-      setAll(remove(all(), id));
+      setAll(remove(list(), id));
       if (selected() === id) select(null);
     },
     label(id: string, label: string): void {
-      if (find(all(), id)?.label !== label) setAll(change(all(), id, { label }));
-    },
-    undo(): void {
-      if (abandon()) return;
-      setAll(undo(all()));
-      if (!find(all(), selected())) select(null);
-    },
-    redo(): void {
-      abandon();
-      setAll(redo(all()));
-      if (!find(all(), selected())) select(null);
+      if (find(list(), id)?.label !== label) setAll(change(list(), id, { label }));
     },
   };
 }

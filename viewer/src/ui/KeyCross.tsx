@@ -44,7 +44,7 @@ export function KeyStatus(props: { readonly hand: KeyHand; readonly measuring: M
   const words = () => {
     const cross = props.hand.cross();
     if (!cross) return "";
-    const shape = props.measuring.underway() ?? props.measuring.all().list.find(({ id }) => id === props.measuring.selected());
+    const shape = props.measuring.underway() ?? props.measuring.list().find(({ id }) => id === props.measuring.selected());
     // Pixels are counted from 1, as everywhere on the page.
     const [column, row] = [Math.round(cross.at.x) + 1, Math.round(cross.at.y) + 1];
     return listed([t().measure.aimedAt(column, row), ...(shape ? valuesInWords(shape) : [])], ". ");

@@ -77,6 +77,7 @@ export function KeysDialog(props: KeysDialogProps): JSX.Element {
       <Show when={mayHaveMouse()}>
         <Mouse />
       </Show>
+      <p>{t().keys.undoing}</p>
       <p>{t().keys.drawing}</p>
     </dialog>
   );

@@ -5,7 +5,7 @@ import { t } from "../i18n/study";
 import type { Measurement } from "../state/measurements";
 import type { Reported, ReportedOnes } from "../state/reported";
 import type { SavingState } from "../state/saving";
-import { commandWords, keyShown } from "../tools/keys";
+import { commandWords, keyShown, type CommandId } from "../tools/keys";
 import type { Measuring } from "../tools/measuring";
 import { KIND_ICONS } from "./MeasureMenu";
 import { ReportedList } from "./ReportedList";
@@ -23,12 +23,13 @@ export interface MeasurePanelProps {
   readonly problem: Error | null;
   /** All is to become a report. */
   readonly onFinish: () => void;
+  readonly run: (command: CommandId) => void;
   readonly reported: ReportedOnes;
   readonly onShowReported: (one: Reported) => void;
 }
 
 export function MeasurePanel(props: MeasurePanelProps): JSX.Element {
-  const list = () => props.measuring.all().list;
+  const list = () => props.measuring.list();
   return (
     <aside class="measure-panel" aria-label={t().measure.title}>
       <header>
@@ -39,8 +40,8 @@ export function MeasurePanel(props: MeasurePanelProps): JSX.Element {
           class="tool"
           aria-label={`${commandWords("undo")} ${keyShown("undo")}`}
           title={`${commandWords("undo")} ${keyShown("undo")}`}
-          disabled={props.measuring.all().past.length === 0}
-          onClick={() => props.measuring.undo()}
+          disabled={!props.measuring.history.canUndo()}
+          onClick={() => props.run("undo")}
         >
           <Icon name="undo" />
         </button>
@@ -49,8 +50,8 @@ export function MeasurePanel(props: MeasurePanelProps): JSX.Element {
           class="tool"
           aria-label={`${commandWords("redo")} ${keyShown("redo")}`}
           title={`${commandWords("redo")} ${keyShown("redo")}`}
-          disabled={props.measuring.all().future.length === 0}
-          onClick={() => props.measuring.redo()}
+          disabled={!props.measuring.history.canRedo()}
+          onClick={() => props.run("redo")}
         >
           <Icon name="redo" />
         </button>

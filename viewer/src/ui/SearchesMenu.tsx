@@ -86,7 +86,7 @@ export function SearchesMenu(props: SearchesMenuProps): JSX.Element {
           <Show when={removed()}>
             {(search) => (
               <button type="button" class="menu-item put-back" onClick={() => putBack(search())}>
-                <Icon name="reset" /> {t().searches.putBack(search().name)}
+                <Icon name="undo" /> {t().searches.putBack(search().name)}
               </button>
             )}
           </Show>

@@ -94,6 +94,8 @@ export function StageCell(props: StageCellProps): JSX.Element {
     return shown ? sopInstanceUid(shown.instance) : undefined;
   };
   const [detail, setDetail] = createSignal<number | null>(null);
+  /** Of what begins as it was held before, the server's picture would be seen in another place for a moment. */
+  const hasFirstPicture = () => !props.cut && !props.beginning?.pose && !isLocal(stack()!.frames[0]!.instance);
   const sheet = () => (props.set?.kind === "sheet" ? props.set : undefined);
   const cell = props.cell;
   const drags: Readonly<Record<HandTool, (delta: Point, at: Point) => void>> = {
@@ -284,7 +286,7 @@ export function StageCell(props: StageCellProps): JSX.Element {
         {(shown) => <SheetCard sheet={shown} study={props.study} />}
       </Show>
       <Show when={stack() && !cell.shown() && !cell.failure() && !cell.refusal() && !cell.crash()}>
-        <Show when={!props.cut && !isLocal(stack()!.frames[0]!.instance)} fallback={<p class="opening">{notYet(props.cut)}</p>}>
+        <Show when={hasFirstPicture()} fallback={<p class="opening">{notYet(props.cut)}</p>}>
           <FirstPicture cell={cell} stack={stack()!} study={props.study} beginning={props.beginning} />
         </Show>
       </Show>

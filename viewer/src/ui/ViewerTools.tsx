@@ -42,6 +42,8 @@ export interface ViewerToolsProps {
   /** What files draw over their pixels is seen. */
   readonly overlays: boolean;
   readonly run: (command: CommandId) => void;
+  readonly canUndo: boolean;
+  readonly canRedo: boolean;
   readonly presets: readonly Preset[];
   /** The windows that the image itself brings. */
   readonly windows: readonly Window[];
@@ -130,6 +132,24 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
         onLeave={props.onLeave}
       />
       <span class="tools-gap" />
+      <Show when={!isNarrow()}>
+        <ToolButton
+          icon="undo"
+          words={commandWords("undo")}
+          shortcut={keyShown("undo")}
+          ariaKey={keyNamed("undo")}
+          disabled={!props.canUndo}
+          onUse={() => props.run("undo")}
+        />
+        <ToolButton
+          icon="redo"
+          words={commandWords("redo")}
+          shortcut={keyShown("redo")}
+          ariaKey={keyNamed("redo")}
+          disabled={!props.canRedo}
+          onUse={() => props.run("redo")}
+        />
+      </Show>
       <Show when={props.canScroll && !isPlayInMenu(props)}>
         <ToolButton
           icon={props.playing ? "pause" : "play"}
@@ -217,6 +237,11 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             props.onLeave();
           }}
         >
+          <Show when={isNarrow()}>
+            <CommandItem icon="undo" command="undo" run={props.run} disabled={!props.canUndo} />
+            <CommandItem icon="redo" command="redo" run={props.run} disabled={!props.canRedo} />
+            <DropdownMenu.Separator class="menu-line" />
+          </Show>
           <Show when={props.canWindow && !props.disabled}>
             <WindowItems {...props} />
           </Show>
@@ -350,11 +375,12 @@ interface CommandItemProps {
   readonly run: (command: CommandId) => void;
   /** Of what is on or off. */
   readonly checked?: boolean;
+  readonly disabled?: boolean;
 }
 
 function CommandItem(props: CommandItemProps): JSX.Element {
   return (
-    <DropdownMenu.Item class="menu-item" onSelect={() => props.run(props.command)}>
+    <DropdownMenu.Item class="menu-item" disabled={props.disabled ?? false} onSelect={() => props.run(props.command)}>
       <Icon name={props.icon} />
       <span class="grow">{commandWords(props.command)}</span>
       <Show when={props.checked}>

@@ -41,7 +41,7 @@ import printer from "lucide-static/icons/printer.svg?raw";
 import plus from "lucide-static/icons/plus.svg?raw";
 import redo from "lucide-static/icons/redo.svg?raw";
 import refresh from "lucide-static/icons/refresh-cw.svg?raw";
-import reset from "lucide-static/icons/undo-2.svg?raw";
+import reset from "lucide-static/icons/rotate-ccw.svg?raw";
 import rotate from "lucide-static/icons/rotate-cw.svg?raw";
 import ruler from "lucide-static/icons/ruler.svg?raw";
 import search from "lucide-static/icons/search.svg?raw";

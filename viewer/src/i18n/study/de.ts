@@ -313,6 +313,8 @@ export const de: StudyMessages = {
       doubleTap: { fingers: "Zweimal tippen", does: "füllt die Fläche oder setzt zurück" },
       hold: { fingers: "Halten", does: "alle Werkzeuge" },
     },
+    undoing:
+      "Rückgängig und Wiederholen gehen durch alles, was getan wurde, das Letzte zuerst: Messungen, Aufteilung, welche Serie wo zu sehen ist, Fensterung, Größe, Lage und Drehung eines Bildes, Farben, Ebenen und Schichtdicken. Ein Zug ist ein Schritt. Blättern, Abspielen, das aktive Bildfenster und das Werkzeug bleiben, wie sie sind.",
     drawing:
       "Messen nur mit Tasten: Messwerkzeug wählen, Eingabe zeigt ein Kreuz in der Bildmitte, Pfeile bewegen es um ein Pixel (mit Umschalt um zehn), Eingabe setzt jeden Punkt, Esc bricht ab. Zweimal Eingabe an einer Stelle schließt eine Fläche. Mit einem anderen Werkzeug nimmt Eingabe nacheinander die Punkte der gewählten Messung. Mit Fensterung (W) oder Verschieben (P) gibt Eingabe die Pfeile diesem Werkzeug, mit Umschalt mehr, bis Eingabe oder Esc. Mit dem 3D-Cursor (C) zeigt Eingabe das Kreuz und setzt den Cursor dorthin.",
     holding: (tool: string) => `${tool}: Pfeiltasten, mit Umschalt mehr; Eingabe oder Esc beendet.`,

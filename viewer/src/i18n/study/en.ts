@@ -314,6 +314,8 @@ export const en = {
       doubleTap: { fingers: "Double tap", does: "fills the stage, or resets" },
       hold: { fingers: "Hold", does: "all tools" },
     },
+    undoing:
+      "Undo and redo go through all that was done, the last first: measurements, layout, which series is seen where, brightness and contrast, the size, place and turns of an image, colours, planes and slabs. A drag is one step. Scrolling, playing, the active viewport and the tool in hand are left as they are.",
     drawing:
       "Measure with the keys alone: take a measuring tool, Enter shows a cross in the middle of the image, arrows move it by a pixel (with Shift by ten), Enter sets each point, Esc abandons. Enter twice in one place closes an area. With another tool in hand, Enter takes hold of the points of the selected measurement, one after the other. With brightness and contrast (W) or Move (P) in hand, Enter gives the arrows to that tool, with Shift by more, until Enter or Esc. With the 3D cursor (C), Enter shows the cross, and sets the cursor where it stands.",
     holding: (tool: string) => `${tool}: arrow keys, with Shift by more; Enter or Esc ends.`,

@@ -313,6 +313,8 @@ export const es: StudyMessages = {
       doubleTap: { fingers: "Tocar dos veces", does: "llena el área o restablece" },
       hold: { fingers: "Mantener", does: "todas las herramientas" },
     },
+    undoing:
+      "Deshacer y Rehacer recorren todo lo que se hizo, lo último primero: medidas, disposición, qué serie se ve dónde, ventana, tamaño, lugar y giros de una imagen, colores, planos y cortes gruesos. Un arrastre es un paso. El desplazamiento entre imágenes, la reproducción, el recuadro activo y la herramienta quedan como están.",
     drawing:
       "Medir solo con el teclado: tome una herramienta de medida, Intro muestra una cruz en el centro de la imagen, las flechas la mueven un píxel (con Mayús diez), Intro fija cada punto, Esc abandona. Intro dos veces en un lugar cierra un área. Con otra herramienta, Intro toma uno tras otro los puntos de la medida elegida. Con Ajuste de ventana (W) o Mover (P), Intro da las flechas a esa herramienta, más con Mayús, hasta Intro o Esc. Con el cursor 3D (C), Intro muestra la cruz y fija allí el cursor.",
     holding: (tool: string) => `${tool}: flechas, más con Mayús; Intro o Esc termina.`,

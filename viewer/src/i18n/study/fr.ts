@@ -313,6 +313,8 @@ export const fr: StudyMessages = {
       doubleTap: { fingers: "Toucher deux fois", does: "plein cadre, ou réinitialise" },
       hold: { fingers: "Appui long", does: "tous les outils" },
     },
+    undoing:
+      "Annuler et Rétablir parcourent tout ce qui a été fait, le dernier d’abord : mesures, disposition, série vue à chaque endroit, fenêtrage, taille, place et rotations d’une image, couleurs, plans et coupes épaisses. Un glissement est une étape. Le défilement, la lecture, le cadre actif et l’outil en main restent tels quels.",
     drawing:
       "Mesurer au clavier seul : prendre un outil de mesure, Entrée montre une croix au milieu de l’image, les flèches la déplacent d’un pixel (avec Maj de dix), Entrée pose chaque point, Échap abandonne. Deux fois Entrée au même endroit ferme une surface. Avec un autre outil, Entrée saisit l’un après l’autre les points de la mesure choisie. Avec Fenêtrage (W) ou Déplacer (P), Entrée donne les flèches à cet outil, davantage avec Maj, jusqu’à Entrée ou Échap. Avec le curseur 3D (C), Entrée montre la croix et y pose le curseur.",
     holding: (tool: string) => `${tool} : flèches, davantage avec Maj ; Entrée ou Échap termine.`,

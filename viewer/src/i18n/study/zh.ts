@@ -311,6 +311,8 @@ export const zh: StudyMessages = {
       doubleTap: { fingers: "双击", does: "占满画面，或复位" },
       hold: { fingers: "长按", does: "全部工具" },
     },
+    undoing:
+      "撤销和重做按从后到先的顺序经过所做的一切：测量、布局、各处显示的序列、窗宽/窗位、图像的大小、位置和旋转、颜色、平面和厚层。一次拖动为一步。翻阅图像、播放、当前视口和所选工具保持不变。",
     drawing:
       "仅用键盘测量：选择测量工具，按 Enter 在图像中央显示十字，方向键每次移动一个像素（按住 Shift 为十个），Enter 设定各点，Esc 放弃。在同一处按两次 Enter 闭合区域。使用其他工具时，Enter 依次拾取所选测量的各点。使用窗宽/窗位（W）或平移（P）时，Enter 将方向键交给该工具（按住 Shift 幅度更大），直到按 Enter 或 Esc。使用三维光标（C）时，Enter 显示十字，并将光标设在该处。",
     holding: (tool: string) => `${tool}：方向键，按住 Shift 幅度更大；Enter 或 Esc 结束。`,
