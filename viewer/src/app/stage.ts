@@ -111,8 +111,9 @@ export function createStage(
         return pose && id ? [{ id, cell, at: { index: pose.index, pose } }] : [];
       });
       setBeginnings([...posed, ...then.beginnings]);
+      // What is about to show another thing would draw once more what it showed.
+      if (!isSameFusion(then, now)) dressFusion(then.fusion);
       setLayout(broughtBack(then.layout, now.layout, changed));
-      dressFusion(then.fusion);
       // Those that show another thing than before begin as they were held.
       for (const cell of changed) {
         const pose = then.poses[cell];
@@ -121,7 +122,7 @@ export function createStage(
     },
     isSame: (a, b) =>
       isSameLayout(a.layout, b.layout) &&
-      JSON.stringify(a.fusion) === JSON.stringify(b.fusion) &&
+      isSameFusion(a, b) &&
       a.poses.every((pose, cell) => isSamePose(pose, b.poses[cell])),
   };
 
@@ -481,6 +482,10 @@ export function createStage(
 /** Whether a cell showed the same, held in the same way. */
 function isSameCell(a: Seen, b: Seen, cell: number): boolean {
   return isSameContent(a.layout.cells[cell], b.layout.cells[cell]) && isSamePose(a.poses[cell], b.poses[cell]);
+}
+
+function isSameFusion(a: Seen, b: Seen): boolean {
+  return JSON.stringify(a.fusion) === JSON.stringify(b.fusion);
 }
 
 function isImage(set: DisplaySet): boolean {
