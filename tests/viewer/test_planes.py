@@ -312,6 +312,12 @@ def test_a_box_is_cut_out_of_a_solid(page: Page, server: str) -> None:
     set_face(page, right, 0)
     set_face(page, head, 40)
     assert corners(lit(page, 0)) == {"bottom left"}
+    # Turned upwards and back, it is the same box.
+    page.key("Escape")
+    page.wait_until("!document.querySelector('.crop-menu')")
+    for dy in (60, -60):
+        page.drag(".viewport", 0, dy, steps=1)
+    assert corners(lit(page, 0)) == {"bottom left"}
 
 
 def test_the_greatest_value_on_each_line_of_sight(page: Page, server: str) -> None:

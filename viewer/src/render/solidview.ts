@@ -126,6 +126,8 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       viewUp: [-down[0], -down[1], -down[2]],
       parallelScale: element.clientHeight / 2 / pixelsPerMm,
     });
+    // A camera that is turned takes the first two faces for those of a slab.
+    setFaces(look.crop);
     // The eye is one diagonal before the middle: all lies between half of one and one and a half.
     const near = acrossMm * (0.5 + opened / STEPS);
     viewport.getRenderer().getActiveCamera().setClippingRange(near, acrossMm * 1.5);
@@ -176,19 +178,12 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
     draw();
   }
 
-  function cut(crop: Crop): void {
-    if (!look || !shown) return;
+  function setFaces(crop: Crop): void {
     const mapper = volumes.actor()?.getMapper();
     mapper?.removeAllClippingPlanes();
-    const faces = isWhole(crop) ? [] : facePlanes(shown.volume, crop);
+    const faces = isWhole(crop) ? [] : facePlanes(shown!.volume, crop);
     for (const { origin, inward } of faces)
       mapper?.addClippingPlane(vtkPlane.newInstance({ origin: [...origin], normal: [...inward] }));
-    look = { ...look, crop };
-  }
-
-  function setCrop(crop: Crop): void {
-    cut(crop);
-    draw();
   }
 
   const opened = (steps: number) => Math.max(0, Math.min(STEPS - 1, steps));
@@ -206,7 +201,6 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       inverted: beginning.inverted ?? false,
       crop: WHOLE,
     };
-    cut(WHOLE);
     if (beginning.pose?.kind === "solid") {
       look = { ...look, opened: beginning.pose.index };
       hold(beginning.pose);
@@ -216,7 +210,6 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
   function hold(pose: Pose): void {
     if (!look || pose.kind !== "solid") return;
     look = { ...(pose.made as Made), opened: look.opened };
-    cut(look.crop);
     paint({});
   }
 
@@ -252,7 +245,7 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       beginWith(shown, beginning);
     },
     setRendering: (rendering) => paint({ rendering }),
-    setCrop,
+    setCrop: (crop) => change({ crop }),
     turn,
     goTo: (index) => change({ opened: opened(index) }),
     scroll: (steps) => look && change({ opened: opened(look.opened + steps) }),
@@ -302,7 +295,6 @@ export function createSolidView(element: HTMLDivElement, listener: StackViewList
       if (!shown || portrait.kind !== "solid") return;
       const worn = portrait.look as Look;
       look = { ...worn, zoom: 1, pan: { x: 0, y: 0 } };
-      cut(worn.crop);
       if (fit !== "whole") {
         const pixelsPerMm = "magnified" in fit ? portrait.pixelsPerMm * fit.magnified : fit.pixelsPerMm;
         const by = pixelsPerMm / portrait.pixelsPerMm;

@@ -22,7 +22,7 @@ import { LayoutMenu } from "./LayoutMenu";
 import { MeasureMenu } from "./MeasureMenu";
 import { windowInWords } from "./overlaylines";
 import { RenderingMenu } from "./RenderingMenu";
-import { isNarrow, menuPlacement } from "./room";
+import { isNarrow, isRoomy, menuPlacement } from "./room";
 import { SlabMenu } from "./SlabMenu";
 import { theme, toggleTheme } from "./theme";
 
@@ -132,7 +132,7 @@ export function ViewerTools(props: ViewerToolsProps): JSX.Element {
         onLeave={props.onLeave}
       />
       <span class="tools-gap" />
-      <Show when={!isNarrow()}>
+      <Show when={isRoomy()}>
         <ToolButton
           icon="undo"
           words={commandWords("undo")}
@@ -237,7 +237,7 @@ function MoreTools(props: ViewerToolsProps): JSX.Element {
             props.onLeave();
           }}
         >
-          <Show when={isNarrow()}>
+          <Show when={!isRoomy()}>
             <CommandItem icon="undo" command="undo" run={props.run} disabled={!props.canUndo} />
             <CommandItem icon="redo" command="redo" run={props.run} disabled={!props.canRedo} />
             <DropdownMenu.Separator class="menu-line" />

@@ -4,6 +4,9 @@ import { createSignal, type Accessor } from "solid-js";
 /** A phone, upright or held sideways: fewer tools stand in the bar, each large enough for a finger. */
 export const isNarrow = following("(width <= 760px), (height <= 480px) and (width <= 1000px)");
 
+/** The bar has room for more than what is needed first: it has all of the page's width, or the page is wide. */
+export const isRoomy = following("(width > 1000px), (width > 760px) and (orientation: portrait)");
+
 /** A phone held sideways: tools and series stand at the sides of the image. */
 export const isLow = following("(height <= 480px) and (width <= 1000px) and (orientation: landscape)");
 
