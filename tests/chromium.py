@@ -229,6 +229,12 @@ class Page:
         )
         self.command("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code, code=key)
 
+    def control(self, letter: str, *, shift: bool = False) -> None:
+        """Press a letter with the Control key held."""
+        code = {"code": f"Key{letter.upper()}", "windowsVirtualKeyCode": ord(letter.upper())}
+        for kind in ("rawKeyDown", "keyUp"):
+            self.command("Input.dispatchKeyEvent", type=kind, key=letter, modifiers=2 + 8 * shift, **code)
+
     def type(self, text: str) -> None:
         self.command("Input.insertText", text=text)
 

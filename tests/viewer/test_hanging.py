@@ -260,3 +260,7 @@ def test_the_mask_is_subtracted_and_put_back(page: Page, server: str) -> None:
     page.screenshot(ARTIFACTS / "subtraction-desk.png")
     page.command("Input.dispatchKeyEvent", type="keyDown", key="D", code="KeyD", modifiers=8)
     page.wait_until(f"{GREYS}[0] > 50")
+    page.control("z")
+    page.wait_until(f"{GREYS}[0] <= 4")
+    page.control("z")
+    page.wait_until(f"{GREYS}[0] > 50")

@@ -123,12 +123,6 @@ def draw(page: Page, *way: tuple[float, float]) -> None:
     mouse(page, "mouseReleased", way[-1])
 
 
-def control(page: Page, key: str, *, shift: bool = False) -> None:
-    keys: dict[str, Any] = {"key": key, "code": f"Key{key.upper()}", "modifiers": 2 + 8 * shift}
-    for kind in ("rawKeyDown", "keyUp"):
-        page.command("Input.dispatchKeyEvent", type=kind, windowsVirtualKeyCode=ord(key.upper()), **keys)
-
-
 SHAPES = "[...document.querySelectorAll('.cell:not(.hidden) .measure-layer g')]"
 TEXTS = f"{SHAPES}.map((one) => [...one.querySelectorAll('tspan')].map((line) => line.textContent).join('|'))"
 
@@ -159,7 +153,7 @@ def test_pixels_are_where_the_lines_say(page: Page, server: str) -> None:
     for column, row, value in ((40, 64, bright), (39.6, 64.4, bright), (41, 64, beside)):
         draw(page, screen(page, column, row))
         assert texts(page) == [value]
-        control(page, "z")
+        page.control("z")
         texts(page, 0)
 
 
@@ -305,20 +299,20 @@ def test_undo_redo_delete_and_escape_by_key(page: Page, server: str) -> None:
     for row in (60, 120):
         draw(page, screen(page, 20, row), screen(page, 90, row), screen(page, 120, row))
     texts(page, 2)
-    control(page, "z")
+    page.control("z")
     texts(page, 1)
-    control(page, "z", shift=True)
+    page.control("z", shift=True)
     texts(page, 2)
     draw(page, screen(page, 70, 60))  # on the line: it is selected, and no other one begun
     page.wait_until(f"{SHAPES}[0].classList.contains('chosen')")
     page.key("Delete")
     texts(page, 1)
-    control(page, "z")
+    page.control("z")
     texts(page, 2)
     # An end is taken and moved, and that is one step back.
     draw(page, screen(page, 120, 60), screen(page, 140, 60), screen(page, 220, 60))
     page.wait_until(f"{TEXTS}.includes('100.0 mm')")
-    control(page, "z")
+    page.control("z")
     page.wait_until(f"!{TEXTS}.includes('100.0 mm')")
     mouse(page, "mousePressed", screen(page, 20, 200), held=True)
     mouse(page, "mouseMoved", screen(page, 90, 200), held=True)

@@ -278,6 +278,11 @@ def test_a_reduced_frame_has_a_window_that_the_server_sets(page: Page, server: s
     assert_windowed(page)
     page.drag(".viewport", 60, 25)
     page.wait_until(f"{WINDOW} !== 'W 81 L 60'")
+    page.control("z")
+    page.wait_until(f"{WINDOW} === 'W 81 L 60'")
+    assert_windowed(page)
+    page.control("z", shift=True)
+    page.wait_until(f"{WINDOW} !== 'W 81 L 60'")
     assert_windowed(page)
     page.screenshot(ARTIFACTS / "reduced-frame-windowed-desk.png")
     # What is looked at closely is in the same window: the middle block of four, beside the stripes.

@@ -70,23 +70,17 @@ def open_at(page: Page, server: str, frame: int = 12) -> None:
     settled(page)
 
 
-def control(page: Page, key: str, *, shift: bool = False) -> None:
-    keys: dict[str, Any] = {"key": key, "code": f"Key{key.upper()}", "modifiers": 2 + 8 * shift}
-    for kind in ("rawKeyDown", "keyUp"):
-        page.command("Input.dispatchKeyEvent", type=kind, windowsVirtualKeyCode=ord(key.upper()), **keys)
-
-
 def in_four(page: Page) -> None:
     page.key("g")
     page.wait_until(f"{CELLS}.length === 4 && {CELLS}[2].innerText.includes('/ 24')")
 
 
 def undo(page: Page) -> None:
-    control(page, "z")
+    page.control("z")
 
 
 def redo(page: Page) -> None:
-    control(page, "z", shift=True)
+    page.control("z", shift=True)
 
 
 def zoom_by_wheel(page: Page, *notches: float) -> None:
@@ -194,7 +188,7 @@ def test_what_a_person_does_is_taken_back_and_done_again(page: Page, server: str
     assert page.evaluate(f"document.querySelector({json.dumps(REDO)}).disabled")
     page.click(UNDO)
     reached(page, looks[-2])
-    control(page, "y")
+    page.control("y")
     reached(page, looks[-1])
     # Something new leaves nothing to be done again.
     page.click(UNDO)

@@ -223,9 +223,8 @@ export function createStage(
     const volume = volumeOf(set);
     if (!isVolume(volume)) return onRefusal(volume);
     if (!isCut(layout()) || activeSet(layout()) !== set.id) {
-      const before = isCut(layout()) ? withoutCuts : layout();
       act(() => {
-        withoutCuts = before;
+        if (!isCut(layout())) withoutCuts = layout();
         setBeginnings([{ id: set.id, at: { point: middleOf(one) } }]);
         setLayout(allCuts(set.id));
       });

@@ -258,7 +258,9 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
   async function hold(pose: Pose): Promise<void> {
     if (pose.kind !== "stack" || !viewport.getDefaultActor()) return;
     const made = pose.made as Made;
+    const own = generation;
     if (made.subtracted !== isSubtracted()) await subtract(made.subtracted);
+    if (own !== generation) return;
     if (!made.voiRange && !viewport.getProperties().isComputedVOI) viewport.resetProperties();
     viewport.setProperties({ ...(made.voiRange && { voiRange: made.voiRange }), invert: made.inverted });
     if (isPicture() && made.chosen !== (chosen ?? null)) renderIn(made.chosen ?? undefined);

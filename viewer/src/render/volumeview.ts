@@ -357,15 +357,14 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
   function pose(): Pose | undefined {
     if (!look) return undefined;
     const { index, turned, ...made } = look;
-    const directions = turned && { right: turned.right, down: turned.down };
-    return { kind: "volume", made: { ...made, directions }, index, pivot: turned?.pivot };
+    return { kind: "volume", made: { ...made, directions: directionsOf(turned) }, index, pivot: turned?.pivot };
   }
 
   /** A plane that was only walked through since stays where it is. */
   function hold(pose: Pose): void {
     if (!shown || !look || pose.kind !== "volume") return;
     const { directions, ...made } = pose.made as Made;
-    const isTurnedSo = JSON.stringify(directions) === JSON.stringify(look.turned && { right: look.turned.right, down: look.turned.down });
+    const isTurnedSo = JSON.stringify(directions) === JSON.stringify(directionsOf(look.turned));
     const turned = isTurnedSo ? look.turned : directions && { ...directions, pivot: pose.pivot! };
     cutting = turned ? turnedCutting(shown.volume, shown.cut, turned) : shown.straight;
     look = { ...made, turned, index: clamped(isTurnedSo ? look.index : pose.index) };
@@ -504,6 +503,8 @@ export function createVolumeView(element: HTMLDivElement, listener: StackViewLis
     },
   };
 }
+
+const directionsOf = (turned: Turned | null): Made["directions"] => turned && { right: turned.right, down: turned.down };
 
 /** What the nearest voxel holds. */
 function valueUnder(
