@@ -98,6 +98,7 @@ DRIFTS = [
     "INSERT INTO study_modalities (modality, study_row) VALUES ('US', 2)",
     "UPDATE totals SET instances = 1000",
     "UPDATE totals SET size_bytes = size_bytes - 1",
+    "UPDATE totals SET conflicts = 3",
 ]
 
 
@@ -142,7 +143,7 @@ def test_n13_faults_put_in_at_random_are_all_found(index: SqlIndex, database: Da
         "studies": ("instance_count", "series_count", "size_bytes", "rep_received"),
         "series": ("instance_count", "size_bytes", "rep_received", "series_number"),
         "instances": ("last_number", "instance_number"),
-        "totals": ("patients", "studies", "series", "instances", "size_bytes", "versions"),
+        "totals": ("patients", "studies", "series", "instances", "size_bytes", "versions", "conflicts"),
     }
     rows = {"studies": 4, "series": 8, "instances": 24, "totals": 1}
     for _ in range(200):

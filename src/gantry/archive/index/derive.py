@@ -27,6 +27,7 @@ from gantry.archive.index.database import Session
 from gantry.archive.index.parents import ADD_WORD, NO_COLUMNS, STUDY_COLUMNS
 from gantry.archive.index.protocol import VersionKind
 from gantry.archive.index.statements import Prepared, prepare, prepare_insert
+from gantry.archive.index.totals import TOTALS, Totals
 from gantry.archive.query import LevelAnswer
 
 DERIVATION = 2
@@ -141,7 +142,6 @@ _SET_INSTANCE = prepare(
     *(f"new_{c}" for c in INSTANCE_DERIVED),
     "row",
 )
-TOTALS = ("patients", "studies", "series", "instances", "size_bytes", "versions")
 _T = schema.totals.c
 _READ_TOTALS = prepare(select(*(_T[c] for c in TOTALS)))
 
@@ -158,6 +158,7 @@ _COUNT_TOTALS = prepare(
         _counted(func.coalesce(func.sum(_SE.instance_count), literal_column("0"))),
         _counted(func.coalesce(func.sum(_SE.size_bytes), literal_column("0"))),
         _counted(func.count(_V.id)),
+        _counted(func.count(schema.conflicts.c.seq)),
     )
 )
 _SET_TOTALS = prepare(
@@ -168,18 +169,6 @@ _ALL_INSTANCES = prepare(select(_I.id).order_by(_I.id))
 
 Execute = Callable[..., Any]
 _NO_ANSWER = (b"\n\n\n", b"{}")
-
-
-@dataclass(slots=True)
-class Totals:
-    """What the whole index gains in a transaction."""
-
-    patients: int = 0
-    studies: int = 0
-    series: int = 0
-    instances: int = 0
-    size_bytes: int = 0
-    versions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from sqlalchemy import ColumnElement, Select, exists, select
 
 from gantry.archive.index import schema
 from gantry.archive.index.database import Readers
-from gantry.archive.index.derive import Deriver, Totals
+from gantry.archive.index.derive import Deriver
 from gantry.archive.index.protocol import Finding
 from gantry.archive.index.statements import Prepared, prepare
+from gantry.archive.index.totals import Totals
 
 _P, _ST, _SE, _I, _V = (
     schema.patients.c, schema.studies.c, schema.series.c, schema.instances.c, schema.versions.c,
