@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import Select
 
-from gantry.archive.index import AddVersion, feed, schema
+from gantry.archive.index import AddVersion, feed, inspection, schema
 from gantry.archive.index.conditions import RARE, Conditions, typed_word
 from gantry.archive.index.postgres_server import Server
 from gantry.archive.index.rows import count_rows, select_rows
@@ -207,6 +207,13 @@ def test_the_first_page_of_everything_is_not_sorted_whole(
 ) -> None:
     plan = plan_of(index, Query(level, keys))
     assert not [step for step in plan if step == "USE TEMP B-TREE FOR ORDER BY"], plan
+
+
+def test_all_rows_are_read_without_being_sorted(index: SqlIndex) -> None:
+    """As verify compares them: what SQLite sorts it holds in memory."""
+    for table, statement in inspection._IN_ANY_ORDER.items():
+        plan = index._readers.explain(statement)
+        assert not [step for step in plan if "TEMP B-TREE" in step], (table, plan)
 
 
 def test_what_there_is_in_all_is_said_without_counting(index: SqlIndex) -> None:

@@ -24,7 +24,6 @@ from gantry.archive.blobs.files import (
 from gantry.archive.clock import Clock
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk
-from gantry.archive.folder_versions import files_below
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
 from gantry.archive.index_files import IndexFiles, closed_on_error
@@ -87,7 +86,7 @@ def _open_index(
     disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock, *, shared: bool
 ) -> Index:
     told = journal.told() if shared else journal.count
-    if not index_files.exists() and (told or any(files_below(disk, OBJECTS)) or disk.walk(ACTS)):
+    if not index_files.exists() and (told or any(disk.files_below(OBJECTS)) or disk.walk(ACTS)):
         return _rebuild(disk, index_files, journal, clock, "the index is missing")
     try:
         index = index_files.open()

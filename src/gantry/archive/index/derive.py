@@ -7,7 +7,7 @@ functions, so that there is one definition of what is right.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,9 +112,20 @@ _SET_PATIENT = prepare(
     "row",
 )
 
-_ALL_SERIES = prepare(select(_SE.id).order_by(_SE.id))
-_ALL_STUDIES = prepare(select(_ST.id).order_by(_ST.id))
-_ALL_PATIENTS = prepare(select(_P.id).order_by(_P.id))
+_ROWS_AT_ONCE = 1000
+
+
+def _after(id_column: Any) -> Prepared:
+    return prepare(
+        select(id_column)
+        .where(id_column > bindparam("after"))
+        .order_by(id_column)
+        .limit(literal_column(str(_ROWS_AT_ONCE)))
+        .offset(literal_column("0"))
+    )
+
+
+_INSTANCES_AFTER, _SERIES_AFTER, _STUDIES_AFTER, _PATIENTS_AFTER = map(_after, (_I.id, _SE.id, _ST.id, _P.id))
 
 INSTANCE_DERIVED = ("series_row", "version", "last_number", "instance_number")
 _HISTORY = prepare(
@@ -165,7 +176,6 @@ _SET_TOTALS = prepare(
     update(schema.totals).values({c: bindparam(f"new_{c}") for c in TOTALS}),
     *(f"new_{c}" for c in TOTALS),
 )
-_ALL_INSTANCES = prepare(select(_I.id).order_by(_I.id))
 
 Execute = Callable[..., Any]
 _NO_ANSWER = (b"\n\n\n", b"{}")
@@ -303,13 +313,18 @@ class Deriver:
 
     def everything(self) -> list[Drift]:
         """Derive all rows anew, from the bottom up; what was wrong before."""
-        drifts = [d for row in self._rows(_ALL_INSTANCES) if (d := self.instance(row)).columns]
-        drifts += [self.series(row) for row in self._rows(_ALL_SERIES)]
-        for row in self._rows(_ALL_STUDIES):
-            drifts += self.study(row)
-        drifts += [self.patient(row) for row in self._rows(_ALL_PATIENTS)]
-        drifts.append(self._all_totals())
-        return [drift for drift in drifts if drift.columns]
+        return [drift for drift in self._each() if drift.columns]
+
+    def _each(self) -> Iterator[Drift]:
+        for row in self._rows(_INSTANCES_AFTER):
+            yield self.instance(row)
+        for row in self._rows(_SERIES_AFTER):
+            yield self.series(row)
+        for row in self._rows(_STUDIES_AFTER):
+            yield from self.study(row)
+        for row in self._rows(_PATIENTS_AFTER):
+            yield self.patient(row)
+        yield self._all_totals()
 
     def _all_totals(self) -> Drift:
         old = self._execute(_READ_TOTALS).fetchone()
@@ -321,8 +336,12 @@ class Deriver:
             setattr(self._totals, name, 0)
         return drift
 
-    def _rows(self, statement: Prepared) -> list[int]:
-        return [row for (row,) in self._execute(statement).fetchall()]
+    def _rows(self, statement: Prepared) -> Iterator[int]:
+        """All rows of a table, of which there may be any number."""
+        after = 0
+        while some := self._execute(statement, (after,)).fetchall():
+            after = some[-1][0]
+            yield from (row for (row,) in some)
 
     def _words(self, row: int, words: set[tuple[str, int]]) -> Drift:
         old = {(word, kind) for word, kind in self._execute(_READ_WORDS, (row,))}
