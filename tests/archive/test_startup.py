@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gantry.archive.archive import Archive, Options
 from gantry.archive.blobs.files import object_path, prepare_folders
+from gantry.archive.disk import write_all
 from gantry.archive.index import VersionKind
 from gantry.archive.received import LINES_PER_FILE, Journal, Receipt
 from gantry.archive.records import Origin
@@ -153,6 +155,32 @@ def test_the_journal_goes_on_over_many_files() -> None:
     assert again.count == total
     assert [r.number for r in again.read()] == list(range(1, total + 1))
     assert len(disk.list_folder("received")) == 3
+
+
+def test_a_journal_is_mended_whichever_call_of_the_first_try_failed() -> None:
+    """The disk fails once while what a crash left at the end is cut off; the next try does it."""
+    with simulated() as simulation:
+        now = simulation.clock.now()
+    at_call, mended = 0, False
+    while not mended:
+        at_call += 1
+        disk = SimDisk()
+        prepare_folders(disk)
+        journal = Journal(disk)
+        journal.add(Receipt(0, key_of(), n, now, SCANNER, f"p{n}") for n in (1, 2))
+        journal.shut()
+        with closing(disk.append("received/00000000.jsonl")) as file:
+            write_all(file, [b'{"n":3,'])
+        disk.fail(at_call)
+        try:
+            journal.recover()
+            mended = True
+        except OSError:
+            journal.recover()
+        disk.heal()
+        journal.add([Receipt(0, key_of(), 3, now, SCANNER, "p3")])
+        assert [r.number for r in journal.read()] == [1, 2, 3]
+    assert at_call > 5
 
 
 def test_lines_of_a_journal_are_written_while_they_come() -> None:

@@ -23,7 +23,7 @@ from itertools import islice
 
 import msgspec
 
-from gantry.archive.blobs.files import INCOMING, RECEIVED, sync_file, sync_folders, write_durably
+from gantry.archive.blobs.files import INCOMING, RECEIVED, replace_durably, sync_file, sync_folders
 from gantry.archive.disk import Disk, OpenFile, write_all
 from gantry.archive.index import AddEdit, AddRestore, AddTombstone, AddVersion, Index, IndexChange, VersionRow
 from gantry.archive.index.protocol import LetGo, VersionChange
@@ -228,9 +228,7 @@ class Journal:
             self._disk.unlink(name)
 
     def _replace(self, name: str, lines: bytes) -> None:
-        staged = f"{INCOMING}/journal"
-        write_durably(self._disk, staged, [lines])
-        self._disk.replace(staged, name)
+        replace_durably(self._disk, f"{INCOMING}/journal", name, [lines])
 
 
 def rows_after(index: Index, count: int) -> list[VersionRow]:
