@@ -156,6 +156,24 @@ def test_an_image_and_what_it_opens(page: Page, server: str, size: str, theme: s
     assert problems == []
 
 
+def test_planes_and_a_solid_and_what_they_open(page: Page, server: str) -> None:
+    page.size(800, 500)  # without a graphics card a large picture takes seconds
+    page.go(server)
+    open_study(page)
+    page.key("7")
+    page.wait_until(f"{CELLS}.length === 4 && {SHOWN}.every((words) => words.includes('/'))", 60)
+    problems = opened(page, "[aria-label=Slab]", ".slab-menu")
+    page.key("8")
+    page.wait_until(f"{CELLS}[3].querySelector('.cut')?.innerText === '3D'", 60)
+    page.wait_until(NO_LONGER_LOADING)
+    problems += found(page)
+    for _ in range(3):
+        page.key("n")
+    problems += opened(page, "[aria-label=Rendering]", ".rendering-menu")
+    problems += opened(page, "[aria-label=Crop]", ".crop-menu")
+    assert problems == []
+
+
 def test_files_on_the_device(page: Page, tmp_path: Path) -> None:
     for number, (_, file) in enumerate(example_study(size=64, slices=3)):
         (tmp_path / str(number)).write_bytes(file)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { displaySets } from "../src/dicom/displaysets";
+import { displaySets, firstIndex, type Stack } from "../src/dicom/displaysets";
 import type { DicomElement, DicomObject } from "../src/dicom/model";
 
 const of = (vr: string, ...values: readonly unknown[]): DicomElement => ({ vr, Value: values });
@@ -36,4 +36,16 @@ test("a slide's label and overview are pictures", () => {
 
 test("images of radiotherapy and parametric maps are images", () => {
   for (const sopClass of ["481.1", "30", "2", "7"]) assert.equal(kindOf(object(sopClass)), "stack");
+});
+
+test("slices open in the middle, and pictures that lie nowhere at the first", () => {
+  const lying = (z: number) => ({
+    "00200032": of("DS", 0, 0, z),
+    "00200037": of("DS", 1, 0, 0, 0, 1, 0),
+    "00200013": of("IS", z),
+  });
+  const opened = (instances: readonly DicomObject[]) => firstIndex(displaySets(instances)[0] as Stack, undefined);
+  assert.equal(opened([1, 2, 3, 4, 5].map((z) => object("2", lying(z)))), 2);
+  assert.equal(opened([1, 2, 3, 4, 5].map((n) => object("6.1", { "00200013": of("IS", n) }))), 0);
+  assert.equal(opened([object("3.1", { "00280008": of("IS", 30) })]), 0);
 });

@@ -123,6 +123,11 @@ export function refused(status: number, detail: string): ApiError {
   return new ApiError(() => t().errors[REFUSALS[status] ?? "refused"], detail, status);
 }
 
+/** The server has nothing at the address. */
+export function isAbsent(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 404;
+}
+
 type Refusal = "signedOut" | "forbidden" | "absent" | "noForm" | "deleted" | "tooLarge" | "wrongKind" | "busy" | "diskFull";
 
 const REFUSALS: Readonly<Record<number, Refusal>> = {

@@ -93,9 +93,10 @@ function placeOf(image: DicomObject): string | undefined {
   return [...positionMm, ...orientation.row, ...orientation.column].map((value) => Math.round(value * 100)).join(",");
 }
 
-/** Where a stack is opened: where it is asked for, else in the middle; what moves at its beginning. */
+/** Where a stack is opened: where it is asked for, else slices in the middle, and all others at their beginning. */
 export function firstIndex(stack: Stack, asked: number | undefined): number {
-  const index = asked ?? (stack.multiFrame ? 0 : Math.floor(stack.frames.length / 2));
+  const areSlices = !stack.multiFrame && placeOf(stack.frames[0]!.instance) !== undefined;
+  const index = asked ?? (areSlices ? Math.floor(stack.frames.length / 2) : 0);
   return Math.max(0, Math.min(stack.frames.length - 1, index));
 }
 

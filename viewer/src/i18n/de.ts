@@ -190,6 +190,7 @@ export const de: Messages = {
       message: `Bild ${number(image)} kann nicht angezeigt werden.`,
       advice: "Andere Bilder sind nicht betroffen. Bitte erneut versuchen oder die Datei mit einem anderen Programm öffnen.",
     }),
+    noPixels: "Das Archiv hat dafür keine Bildpunkte.",
     noMemory: "Diesem Gerät fehlt gerade der Speicher dafür. Zeigen Sie weniger Bilder zugleich, oder schließen Sie andere Tabs, und versuchen Sie es erneut.",
     noViewer: {
       message: "Dieser Browser konnte den Viewer nicht starten.",

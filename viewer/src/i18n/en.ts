@@ -180,6 +180,7 @@ export const en = {
       message: `Image ${number(image)} cannot be shown.`,
       advice: "Other images are not affected. Try again, or open the file in another program.",
     }),
+    noPixels: "The archive has no pixels for it.",
     noMemory: "Too little memory is free. Close other tabs or viewports, and try again.",
     noViewer: {
       message: "This browser could not start the viewer.",

@@ -187,6 +187,7 @@ export const es: Messages = {
       message: `No se puede mostrar la imagen ${number(image)}.`,
       advice: "Las demás imágenes no están afectadas. Vuelva a intentarlo, o abra el archivo con otro programa.",
     }),
+    noPixels: "El archivo no tiene sus píxeles.",
     noMemory: "A este dispositivo le falta memoria ahora. Muestre menos imágenes a la vez, o cierre otras pestañas, e inténtelo de nuevo.",
     noViewer: {
       message: "Este navegador no pudo iniciar el visor.",

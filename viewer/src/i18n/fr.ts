@@ -191,6 +191,7 @@ export const fr: Messages = {
       message: `L’image ${number(image)} ne peut pas être affichée.`,
       advice: "Les autres images ne sont pas touchées. Réessayez, ou ouvrez le fichier dans un autre programme.",
     }),
+    noPixels: "L’archive n’en a pas les pixels.",
     noMemory: "Cet appareil manque de mémoire pour l’instant. Affichez moins d’images à la fois, ou fermez d’autres onglets, puis réessayez.",
     noViewer: {
       message: "Ce navigateur n’a pas pu lancer la visionneuse.",

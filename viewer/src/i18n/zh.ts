@@ -159,6 +159,7 @@ export const zh: Messages = {
       message: `无法显示第 ${number(image)} 幅图像。`,
       advice: "其他图像不受影响。请重试，或用其他程序打开该文件。",
     }),
+    noPixels: "存档中没有该图像的像素数据。",
     noMemory: "本设备目前内存不足。请减少同时显示的图像或关闭其他标签页，然后重试。",
     noViewer: { message: "此浏览器无法启动阅片器。", advice: "请重新加载页面，或使用其他浏览器。" },
   },

@@ -5,7 +5,7 @@
 import type { Types } from "@cornerstonejs/core";
 import { createImage } from "@cornerstonejs/dicom-image-loader";
 import { renderedFrame, type PictureSize } from "../api/renditions";
-import { ApiError } from "../api/http";
+import { ApiError, isAbsent } from "../api/http";
 import type { FrameBytes } from "../api/frames";
 import { whyNotGiven } from "../dicom/allocation";
 import type { FrameDescription } from "../dicom/frame";
@@ -47,7 +47,8 @@ async function load(imageId: string, options: Options, signal: AbortSignal): Pro
     // Once there is room it may be had with its values.
     if (isOutOfMemory(error)) throw error;
     return await loadRendered(imageId, signal).catch((second: unknown) => {
-      throw second instanceof Error ? second : error;
+      // That nothing is there to be rendered is told better by who was asked for it.
+      throw second instanceof Error && !isAbsent(error) ? second : error;
     });
   }
 }

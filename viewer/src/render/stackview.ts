@@ -3,7 +3,7 @@
  * value. The only place that moves a camera or sets a window.
  */
 import { Enums, cache, utilities, type Types } from "@cornerstonejs/core";
-import { ApiError } from "../api/http";
+import { ApiError, isAbsent } from "../api/http";
 import { firstIndex, type Stack } from "../dicom/displaysets";
 import { placing, type Hung } from "../dicom/hanging";
 import type { FrameDescription, Window } from "../dicom/frame";
@@ -328,7 +328,7 @@ export function createStackView(element: HTMLDivElement, listener: StackViewList
       });
       if (own === generation) onCome();
     } catch (error) {
-      if (own === generation && index === target) listener.onFailure({ index, words: wordsOf(error) ?? unreachable(error) ?? noMemory(error), message: reason(error) });
+      if (own === generation && index === target) listener.onFailure({ index, words: wordsOf(error) ?? unreachable(error) ?? noPixels(error) ?? noMemory(error), message: reason(error) });
     } finally {
       takeBackEarly(imageId);
       if (earlyShown === imageId) earlyShown = undefined;
@@ -636,6 +636,10 @@ function bytesOf(imageId: string): number {
 /** What is wrong is not the image then. */
 function unreachable(error: unknown): string | undefined {
   return error instanceof ApiError && error.status === 0 ? `${error.message} ${error.advice}` : undefined;
+}
+
+function noPixels(error: unknown): string | undefined {
+  return isAbsent(error) ? t().errors.noPixels : undefined;
 }
 
 function noMemory(error: unknown): string | undefined {

@@ -24,7 +24,7 @@ export function SheetCard(props: SheetCardProps): JSX.Element {
       <article class="sheet">
         <h2>{title(props.sheet)}</h2>
         <Facts sheet={props.sheet} />
-        <Switch fallback={<p class="aside">{t().sheet.notDrawn}</p>}>
+        <Switch fallback={<p class="aside">{t().sheet.noPicture}</p>}>
           <Match when={props.sheet.sheet === "report"}>
             <Report sheet={props.sheet} />
           </Match>

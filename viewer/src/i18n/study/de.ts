@@ -474,7 +474,7 @@ export const de: StudyMessages = {
     },
   },
   sheet: {
-    notDrawn: "Hiervon wird für sich nichts gezeichnet; es beschreibt andere Objekte.",
+    noPicture: "Dieses Objekt enthält kein Bild.",
     undrawn: "Diese Seite zeichnet es noch nicht; andere Programme können es aus dem Archiv holen.",
     video: "Ein Video. Diese Seite spielt es noch nicht ab; andere Programme können es aus dem Archiv holen.",
     emptyReport: "Dieser Befund ist leer.",

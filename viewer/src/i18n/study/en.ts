@@ -477,7 +477,7 @@ export const en = {
     },
   },
   sheet: {
-    notDrawn: "Nothing of this is drawn on its own; it describes other objects.",
+    noPicture: "There is no picture in this object.",
     undrawn: "This page does not draw it yet; other programs can fetch it from the archive.",
     video: "A video. This page does not play it yet; other programs can fetch it from the archive.",
     emptyReport: "This report is empty.",

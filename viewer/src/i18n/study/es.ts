@@ -474,7 +474,7 @@ export const es: StudyMessages = {
     },
   },
   sheet: {
-    notDrawn: "Nada de esto se dibuja por sí solo; describe otros objetos.",
+    noPicture: "Este objeto no contiene ninguna imagen.",
     undrawn: "Esta página todavía no lo dibuja; otros programas pueden obtenerlo del servidor.",
     video: "Un vídeo. Esta página todavía no lo reproduce; otros programas pueden obtenerlo del servidor.",
     emptyReport: "Este informe está vacío.",

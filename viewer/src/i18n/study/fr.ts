@@ -474,7 +474,7 @@ export const fr: StudyMessages = {
     },
   },
   sheet: {
-    notDrawn: "Rien de ceci ne se dessine seul ; il décrit d’autres objets.",
+    noPicture: "Cet objet ne contient aucune image.",
     undrawn: "Cette page ne le dessine pas encore ; d’autres programmes peuvent le prendre dans l’archive.",
     video: "Une vidéo. Cette page ne la lit pas encore ; d’autres programmes peuvent la prendre dans l’archive.",
     emptyReport: "Ce compte rendu est vide.",

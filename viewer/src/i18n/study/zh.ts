@@ -471,7 +471,7 @@ export const zh: StudyMessages = {
     },
   },
   sheet: {
-    notDrawn: "此对象本身没有可显示的图像；它描述其他对象。",
+    noPicture: "此对象不含图像。",
     undrawn: "本页尚不能绘制它；其他程序可从归档获取。",
     video: "视频。本页尚不能播放；其他程序可从归档获取。",
     emptyReport: "此报告为空。",
