@@ -270,6 +270,25 @@ def test_what_names_no_bucket_is_refused(url: str, tmp_path: Path) -> None:
         opened(tmp_path, url)
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["127.0.0.1:9000", "ftp://127.0.0.1", "http://", "http://127.0.0.1:port", "http://a b"]
+)
+def test_an_endpoint_that_is_no_url_is_refused_in_words(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsError, match="endpoint of the object store"):
+        opened(tmp_path, f"s3://bucket?endpoint={endpoint}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(SettingsError, match="endpoint of the object store"):
+        opened(tmp_path, "s3://bucket")
+
+
+@pytest.mark.usefixtures("store")
+def test_a_bucket_that_is_not_there_is_told(store_server: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match=r"there is no bucket for .*//nobody-made-it"):
+        opened(tmp_path, store_server.url_of("nobody-made-it"))
+
+
 # --- whose the bucket is --------------------------------------------------------------------------
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+
+# Looked up now: Python reads a codec from a file, and a process may have no file left to open when it logs
+_ESCAPE = codecs.getencoder("unicode_escape")
+
 
 def escaped(text: str) -> str:
     """`text` in printable ASCII: controls, line ends, backslashes and everything beyond ASCII as escapes."""
-    return text.encode("unicode_escape").decode("ascii")
+    return _ESCAPE(text)[0].decode("ascii")

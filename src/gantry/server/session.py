@@ -168,11 +168,12 @@ class Session:
         self._requests.lost(cause)
         for operation in self._operations.values():
             operation.cancelled = True
+        # First of all: whatever fails below, nobody waits for this association, or counts it, any more
+        self._listener.ended(self)
         self._services.metrics.ends[self._end_kind] += 1
         if self._span is not None:
             self._end_span(self._span)
         self._log_end(self._end or cause)
-        self._listener.ended(self)
 
     # What the listener calls when it stops
 
