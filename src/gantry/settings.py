@@ -396,7 +396,9 @@ class Settings:
         False, "Name objects in traces, by UIDs and paths; without it nothing there leads to a patient."
     )
     insecure_expose: bool = _setting(
-        False, "Listen on other than loopback addresses although no users are configured."
+        False,
+        "Listen on other than loopback addresses, and answer by any name, although no users are configured: "
+        "something in front checks who calls.",
     )
 
     def __post_init__(self) -> None:
