@@ -308,7 +308,12 @@ class Session:
             operation.respond(response(command, answer.dimse_status, error_comment=answer.comment))
         except Exception:
             where = self.number, self.peer_address
-            log.exception("%s failed; association=%d peer=%s", command.field.name, *where)
+            log.exception(
+                "%s failed; association=%d peer=%s",
+                command.field.name,
+                *where,
+                extra={"association": self.number},
+            )
             is_normalized = command.field is CommandField.N_ACTION_RQ
             code = status.PROCESSING_FAILURE if is_normalized else status.UNABLE_TO_PROCESS
             operation.respond(response(command, code, error_comment="internal error, see the log"))
@@ -370,6 +375,7 @@ class Session:
             self.number,
             self.peer_address,
             escaped(command.sop_class_uid or ""),
+            extra={"association": self.number},
         )
 
     def _log_end(self, end: str) -> None:
@@ -383,6 +389,7 @@ class Session:
             escaped(request.called_aet) if request is not None else "-",
             asyncio.get_running_loop().time() - self.began_at,
             ",".join(f"{verb}:{n}" for verb, n in self._counts.items()) or "none",
+            extra={"association": self.number},
         )
 
 
