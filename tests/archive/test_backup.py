@@ -147,7 +147,7 @@ def test_one_folder_serves_one_archive(simulation: Simulation) -> None:
         with pytest.raises(CallerError, match="the archive is empty"):
             back_up(other, target)
         other.store(part10(7, 1, 1))
-        with pytest.raises(CallerError, match="has another beginning"):
+        with pytest.raises(CallerError, match="is of another archive"):
             back_up(other, target)
         assert small(target) == kept
         assert back_up(other, target, force=True).objects == 1

@@ -90,9 +90,12 @@ def test_verify_finds_a_flipped_bit_and_repairs(gantry: Gantry, data: Path) -> N
     assert found.code == Exit.PROBLEMS
     assert str(damaged.relative_to(data)) in [entry["where"] for entry in found.json[:-1]]
     assert found.json[-1]["findings"] == len(found.json) - 1
+    assert found.json[-1]["lost"] == 1
+    assert "1 object damaged or missing" in gantry("verify", "--data", data).err
     repaired = gantry("verify", "--data", data, "--repair")
     assert repaired.code == Exit.PROBLEMS
     assert "repaired" in repaired.out
+    assert "1 object damaged or missing, not in the index any more" in repaired.err
     assert gantry("verify", "--data", data).code == 0
     assert any(
         bytes(content) == path.read_bytes() for path in (data / "lost-found").rglob("*") if path.is_file()

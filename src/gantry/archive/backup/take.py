@@ -263,10 +263,14 @@ def _require_same(store: Store, first: Version | None) -> None:
                 return
         except Corrupt:
             continue  # told by who restores or checks it
-        what = "is empty" if first is None else "has another beginning"
+        if first is None:
+            raise CallerError(
+                f"the archive is empty, and point {name} of this folder is not: is its disk mounted? --force "
+                "takes a point of it all the same"
+            )
         raise CallerError(
-            f"the archive {what}, and point {name} in this folder is of one that is not: a folder serves one "
-            "archive. Is its disk mounted, its folder the right one? --force takes a point of it all the same"
+            f"point {name} of this folder is of another archive, and a folder serves one; --force takes a "
+            "point of this one all the same"
         )
 
 
