@@ -137,6 +137,9 @@ class AllMoved:
     def walk(self, name: str) -> list[str]:
         return [found.removeprefix("objects/") for found in self._disk.walk(self._name(name))]
 
+    def files_below(self, name: str) -> Iterator[str]:
+        return iter(self.walk(name))
+
     def free_space(self) -> int:
         return self._disk.free_space()
 

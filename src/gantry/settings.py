@@ -386,6 +386,10 @@ class Settings:
         "Codes of notes of rejection (IHE IOCM) that come from others and hide what they name; 113001, for "
         "quality, is left for people to see unless it is among them.",
     )
+    person_header: str = _setting(
+        "",
+        "Field of requests in which a proxy in front names who asks, X-Remote-User; empty: all are one.",
+    )
     cors_origins: tuple[str, ...] = _setting((), "Web origins that may call the DICOMweb API; * for any.")
     find_limit: int = _setting(10000, "Most results that one query answers.")
     log_level: str = _setting("info", "Least grave log lines: debug, info, warning or error.")
@@ -424,6 +428,8 @@ class Settings:
         for code in self.hide_rejected:
             if code not in REJECTIONS:
                 raise SettingsError(f"hide_rejected names {code!r}; there are {', '.join(REJECTIONS)}")
+        if self.person_header and not re.fullmatch(r"[A-Za-z0-9-]{1,64}", self.person_header):
+            raise SettingsError(f"person_header is {self.person_header!r}; it can be the name of a field")
         _check_collector(self.traces)
         self._check_tier()
         for name in ("http", "dicom"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -95,6 +96,17 @@ def test_many_names_are_a_set() -> None:
     assert [n for n in range(1, 3000, 2) if str(n) in names] == list(range(1, 1000, 2))
 
 
+def test_a_name_takes_eight_bytes_and_a_little() -> None:
+    tracemalloc.start()
+    names = Names()
+    names.update(str(n) for n in range(100_000))
+    assert "7" in names and "-7" not in names
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * 100_000  # of which half is let go of when the array grows
+    assert len(names._digests) * names._digests.itemsize == 8 * 100_000
+
+
 # --- gone on with
 
 
@@ -152,6 +164,26 @@ def keep(archive: Archive, instances: range) -> None:
         arrivals.append(archive.begin())
         arrivals[-1].write(part10(1 + instance // 1000, 1, instance))
     archive.store_many(arrivals)
+
+
+def peak_of_a_verify(folder: Path, objects: int) -> int:
+    """Most bytes of Python's own, where one thread reads one share at a time."""
+    with Archive.open(folder) as archive:
+        keep(archive, range(1, objects + 1))
+        with archive.batch() as here, ThreadPoolExecutor(1) as executor:
+            batch = Batch(executor, here.reach, 1)
+            tracemalloc.start()
+            assert archive.verify(rows=False, batch=batch).is_clean
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+    return peak
+
+
+@pytest.mark.slow
+def test_a_verify_holds_no_list_of_all_objects(tmp_path: Path) -> None:
+    """But 8 bytes of each. The index made to compare with is filled as in a rebuild, some objects at a time."""
+    fewer, more = (peak_of_a_verify(tmp_path / f"{n}", n) for n in (2000, 5000))
+    assert more < fewer + 100_000, (fewer, more)
 
 
 def broken_off(archive: Archive, call: Callable[..., Any], shares: int) -> None:

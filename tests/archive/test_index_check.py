@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -98,6 +99,7 @@ DRIFTS = [
     "INSERT INTO study_modalities (modality, study_row) VALUES ('US', 2)",
     "UPDATE totals SET instances = 1000",
     "UPDATE totals SET size_bytes = size_bytes - 1",
+    "UPDATE totals SET conflicts = 3",
 ]
 
 
@@ -142,7 +144,7 @@ def test_n13_faults_put_in_at_random_are_all_found(index: SqlIndex, database: Da
         "studies": ("instance_count", "series_count", "size_bytes", "rep_received"),
         "series": ("instance_count", "size_bytes", "rep_received", "series_number"),
         "instances": ("last_number", "instance_number"),
-        "totals": ("patients", "studies", "series", "instances", "size_bytes", "versions"),
+        "totals": ("patients", "studies", "series", "instances", "size_bytes", "versions", "conflicts"),
     }
     rows = {"studies": 4, "series": 8, "instances": 24, "totals": 1}
     for _ in range(200):
@@ -153,6 +155,29 @@ def test_n13_faults_put_in_at_random_are_all_found(index: SqlIndex, database: Da
         assert any(f"{table}.{column} of row {row}" == finding.where for finding in index.check())
         edit(database, f"UPDATE {table} SET {column} = {column} - {delta} WHERE id = {row}")
     assert index.check() == []
+
+
+def peak_of_a_check(index: SqlIndex, instances: range) -> int:
+    """Most bytes of Python's own once these are there too, ten to a series."""
+    index.apply(
+        [AddVersion(record(f"1.{i // 10}", f"1.{i // 10}.1", f"1.{i}", tick=i), 1) for i in instances]
+    )
+    tracemalloc.start()
+    assert index.check() == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_rows_are_looked_over_without_a_list_of_all(tmp_path: Path) -> None:
+    with closing(SqlIndex(tmp_path / "index.sqlite")) as index:
+        fewer, more = (peak_of_a_check(index, range(n, n + 8000)) for n in (0, 8000))
+    assert more < fewer + 150_000, (fewer, more)
+
+
+def test_a_dump_in_any_order_has_the_same_rows(index: SqlIndex) -> None:
+    rows = sorted(map(repr, index.canonical_dump(in_order=False)))
+    assert rows == sorted(map(repr, index.canonical_dump()))
 
 
 def test_ingest_goes_on_from_the_repaired_rows(index: SqlIndex, database: Database) -> None:
@@ -171,6 +196,8 @@ def test_n13_postgresql_tells_and_repairs_the_same_faults(
     with closing(filled(there)) as other:
         before = list(other.canonical_dump())
         assert before == list(index.canonical_dump())
+        assert sorted(map(repr, other.canonical_dump(in_order=False))) == sorted(map(repr, before))
+        assert next(other.canonical_dump()) == before[0]  # who reads no further leaves nothing behind
         for statement in DRIFTS:
             assert edit(database, statement) == edit(there, statement) == 1
             assert sorted(map(repr, other.check())) == sorted(map(repr, index.check()))

@@ -338,6 +338,7 @@ def test_n10_one_series_in_two_studies_and_one_instance_in_two_series(index: Sql
     found = {conflict.kind: conflict for conflict in index.conflicts()}
     assert found[ConflictKind.SERIES].parties == ("1.1", "1.2")
     assert found[ConflictKind.INSTANCE].parties == ("1.1/5", "1.2/5")
+    assert index.stats().conflicts == len(found) == 2
     assert len(index.locate(sop_uid="7")) == 2
     assert len(index.locate(study_uid="1.2", sop_uid="7")) == 1
 
@@ -349,6 +350,7 @@ def test_b78_a_conflict_widens_and_is_not_repeated(index: SqlIndex) -> None:
     assert conflict.parties == ("P1", "P2", "P3")
     assert (conflict.first_seen, conflict.last_seen) == (at(1), at(2))
     assert index.conflicts(after=conflict.seq) == []
+    assert index.stats().conflicts == 1
 
 
 def test_b78_an_instance_resent_under_another_patient_moves_and_comes_back(index: SqlIndex) -> None:

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import Select
 
-from gantry.archive.index import AddVersion, schema
+from gantry.archive.index import AddVersion, feed, inspection, schema
 from gantry.archive.index.conditions import RARE, Conditions, typed_word
 from gantry.archive.index.postgres_server import Server
 from gantry.archive.index.rows import count_rows, select_rows
@@ -209,6 +209,18 @@ def test_the_first_page_of_everything_is_not_sorted_whole(
     assert not [step for step in plan if step == "USE TEMP B-TREE FOR ORDER BY"], plan
 
 
+def test_all_rows_are_read_without_being_sorted(index: SqlIndex) -> None:
+    """As verify compares them: what SQLite sorts it holds in memory."""
+    for table, statement in inspection._IN_ANY_ORDER.items():
+        plan = index._readers.explain(statement)
+        assert not [step for step in plan if "TEMP B-TREE" in step], (table, plan)
+
+
+def test_what_there_is_in_all_is_said_without_counting(index: SqlIndex) -> None:
+    plan = index._readers.explain(feed._STATS)
+    assert [step for step in plan if step.startswith("SCAN")] == ["SCAN totals"], plan
+
+
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
@@ -238,6 +250,12 @@ def test_a_selective_query_of_postgresql_never_reads_all_studies(
         for counting in (False, True):
             plan = plan_of(in_postgresql, Query(level, keys), counting=counting)
             assert not [step for step in plan if "Seq Scan" in step], "\n".join(plan)
+
+
+@pytest.mark.peer
+def test_what_there_is_in_all_is_said_by_postgresql_without_counting(in_postgresql: SqlIndex) -> None:
+    plan = in_postgresql._readers.explain(feed._STATS)
+    assert [step.split(" on ")[1].split()[0] for step in plan if "Seq Scan" in step] == ["totals"], plan
 
 
 @pytest.mark.peer

@@ -70,6 +70,7 @@ def test_what_is_let_go_frees_its_bytes_and_keeps_its_place(simulation: Simulati
     with pytest.raises(NotFound, match="made again"):
         archive.restore_version(KEY, 1)
     assert archive.conflicts() == []
+    assert archive.stats().conflicts == 0
     assert archive.verify().is_clean
 
 
@@ -82,6 +83,7 @@ def test_n12_a_rebuilt_index_knows_what_was_let_go(simulation: Simulation) -> No
     assert list(archive.index.canonical_dump()) == before
     assert first(archive).made_from == 2
     assert [conflict.parties for conflict in archive.conflicts()] == [("2", "3")]
+    assert archive.stats().conflicts == 1
     assert archive.verify().is_clean
 
 

@@ -213,6 +213,7 @@ def test_an_index_of_each_form_that_postgresql_has_held_becomes_what_a_new_one_i
         for _ in range(2):
             with closing(SqlIndex(PostgresSchema(old, old.name))) as index:
                 assert index.check() == []
+                assert index.stats().conflicts == len(index.conflicts()) == 4
                 assert list(index.canonical_dump()) == list(fresh.canonical_dump())
                 assert index.changes() == fresh.changes()
                 epochs.add(index.epoch)
@@ -232,6 +233,7 @@ def test_an_index_is_migrated_while_others_write_to_it(postgres: PostgresServer)
     before = shape_of(postgres, server.name)
     with server.connect(server.name) as other, server.connect(server.name) as quick:
         # as the first release had it
+        quick.execute("ALTER TABLE totals DROP COLUMN conflicts")
         quick.execute("DROP INDEX ix_studies_irregular")
         quick.execute("ALTER TABLE versions DROP COLUMN edit")
         quick.execute("DROP TABLE edits, edit_patients, edit_instances")
@@ -252,6 +254,64 @@ def test_an_index_is_migrated_while_others_write_to_it(postgres: PostgresServer)
         migrating.join()
     assert shape_of(postgres, server.name) == before
     with closing(SqlIndex(database)) as index:
+        assert index.check() == []
+
+
+def test_conflicts_are_counted_while_others_note_more(postgres: PostgresServer) -> None:
+    """The migration waits for who writes, lets all others pass meanwhile, and counts what that one noted."""
+    server = Server.parse(postgres.fresh_url())
+    database = PostgresSchema(server, server.name)
+    SqlIndex(database).close()
+    note = (
+        "INSERT INTO conflicts (kind, study_uid, parties, first_seen, last_seen)"
+        " VALUES ('patient', %s, '[]', 0, 0)"
+    )
+    with server.connect(server.name) as other, server.connect(server.name) as reader:
+        other.execute("ALTER TABLE totals DROP COLUMN conflicts")
+        other.execute("UPDATE alembic_version SET version_num = '0003'")
+        other.execute(note, ("1.1",))
+        other.execute("BEGIN")
+        other.execute("SELECT id FROM totals FOR UPDATE")
+        other.execute(note, ("1.2",))
+        migrating = threading.Thread(target=database.prepare)
+        migrating.start()
+        with psycopg.connect(postgres.url, autocommit=True) as watching:
+            until(lambda: _waits(watching, "ALTER TABLE totals%"))
+        reader.execute("SET lock_timeout = '10s'")
+        assert reader.execute("SELECT versions FROM totals").fetchone() == (0,)
+        assert migrating.is_alive()
+        other.execute("COMMIT")
+        migrating.join()
+    with closing(SqlIndex(database)) as index:
+        assert index.stats().conflicts == len(index.conflicts()) == 2
+
+
+def test_conflicts_that_an_earlier_release_noted_are_counted_when_a_node_is_opened(
+    postgres: PostgresServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A node of form 0003 goes on after another has migrated the index, and knows of no column for them."""
+    server = Server.parse(postgres.fresh_url())
+    database = PostgresSchema(server, server.name)
+    two_patients = [AddVersion(record(sop=f"1.{i}", tick=i, patient_id=f"P{i}"), 1) for i in (1, 2)]
+    with closing(SqlIndex(database)) as index, server.connect(server.name) as other:
+        index.apply(two_patients)
+        other.execute(
+            "INSERT INTO conflicts (kind, study_uid, parties, first_seen, last_seen)"
+            " VALUES ('patient', '1.9', '[]', 0, 0)"
+        )
+        other.execute("UPDATE totals SET versions = versions")
+        assert [finding.where for finding in index.check()] == ["totals.conflicts of row 1"]
+        for told in (1, 0):
+            caplog.clear()
+            SqlIndex(database).close()
+            assert index.stats().conflicts == len(index.conflicts()) == 2
+            assert len([line for line in caplog.messages if "counted anew" in line]) == told
+        other.execute("BEGIN")  # who opens the index is not let in before a commit that was begun
+        other.execute("UPDATE totals SET versions = versions")
+        other.execute("DELETE FROM conflicts WHERE study_uid = '1.9'")
+        other.execute("COMMIT")
+        SqlIndex(database).close()
+        assert index.stats().conflicts == len(index.conflicts()) == 1
         assert index.check() == []
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gantry.archive.archive import Archive, Options
-from gantry.archive.blobs.files import prepare_folders
+from gantry.archive.blobs.files import object_path, prepare_folders
+from gantry.archive.disk import write_all
 from gantry.archive.index import VersionKind
 from gantry.archive.received import LINES_PER_FILE, Journal, Receipt
 from gantry.archive.records import Origin
@@ -154,6 +157,32 @@ def test_the_journal_goes_on_over_many_files() -> None:
     assert len(disk.list_folder("received")) == 3
 
 
+def test_a_journal_is_mended_whichever_call_of_the_first_try_failed() -> None:
+    """The disk fails once while what a crash left at the end is cut off; the next try does it."""
+    with simulated() as simulation:
+        now = simulation.clock.now()
+    at_call, mended = 0, False
+    while not mended:
+        at_call += 1
+        disk = SimDisk()
+        prepare_folders(disk)
+        journal = Journal(disk)
+        journal.add(Receipt(0, key_of(), n, now, SCANNER, f"p{n}") for n in (1, 2))
+        journal.shut()
+        with closing(disk.append("received/00000000.jsonl")) as file:
+            write_all(file, [b'{"n":3,'])
+        disk.fail(at_call)
+        try:
+            journal.recover()
+            mended = True
+        except OSError:
+            journal.recover()
+        disk.heal()
+        journal.add([Receipt(0, key_of(), 3, now, SCANNER, "p3")])
+        assert [r.number for r in journal.read()] == [1, 2, 3]
+    assert at_call > 5
+
+
 def test_lines_of_a_journal_are_written_while_they_come() -> None:
     """Of a rebuild they are as many as there are objects, and are never all in memory."""
     disk = SimDisk()
@@ -173,6 +202,37 @@ def test_lines_of_a_journal_are_written_while_they_come() -> None:
     journal.add(coming())
     assert ahead <= 1_000
     assert journal.count == LINES_PER_FILE + 2_500
+
+
+def peak_of_a_start_without_index(lines: int) -> int:
+    """Most bytes of Python's own, with so many lines in the journal and two objects in the log.
+
+    The journal tells of the first of them, and of others that are lost.
+    """
+    with simulated() as simulation:
+        for instance in (1, 2):
+            simulation.store(part10(1, 1, instance))
+        simulation.kill()
+        for file in simulation.folder.glob("index*"):
+            file.unlink()
+        journal = Journal(simulation.disk)
+        told = ((key_of(), Origin("FIRST")), *((key_of(9, 1, n), SCANNER) for n in range(lines)))
+        now = simulation.clock.now()
+        journal.add(Receipt(0, key, 1, now, origin, object_path(key, 1)) for key, origin in told)
+        journal.shut()
+        del told
+        tracemalloc.start()
+        archive = simulation.archive
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert [row.origin.source_aet for row in archive.index.all_versions()] == ["FIRST", "SCANNER"]
+        assert [archive.read(one) for one in archive.locate()] == [part10(1, 1, n) for n in (1, 2)]
+        return peak
+
+
+def test_a_start_without_index_takes_no_more_memory_where_there_is_more() -> None:
+    fewer, more = (peak_of_a_start_without_index(n * LINES_PER_FILE) for n in (1, 3))
+    assert more < fewer + 200_000, (fewer, more)
 
 
 def test_n20_a_clock_set_back_keeps_the_order() -> None:

@@ -247,6 +247,7 @@ SPOILS: dict[str, Callable[[Path], None]] = {
     "count drift": statement("UPDATE studies SET instance_count = instance_count + 1 WHERE id = 1"),
     "count drift in a series": statement("UPDATE series SET instance_count = 0 WHERE id = 1"),
     "totals drift": statement("UPDATE totals SET instances = instances + 1"),
+    "drift of the number of conflicts": statement("UPDATE totals SET conflicts = conflicts + 1"),
     "wrong name in a study": statement("UPDATE studies SET patient_name = 'SMITH' WHERE id = 1"),
     "dangling series": statement("DELETE FROM studies WHERE id = 1"),
     "dangling instance": statement("DELETE FROM series WHERE id = 1"),

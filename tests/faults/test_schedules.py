@@ -37,6 +37,8 @@ pytestmark = pytest.mark.slow
 
 SCHEDULES = int(os.environ.get("GANTRY_SEEDS", "40"))
 MANY_SCHEDULES = 3000
+FOUND_SOMETHING = (12219, 12915)
+"""Seeds of thousands under which something was wrong."""
 SHARDS = 4
 HARMLESS = {EXTRA_FILE, EXTRA_ACT}
 IDLE_S, STALL_S = 20.0, 15.0
@@ -271,6 +273,11 @@ def test_n01_n03_n04_n11_n12_nothing_acknowledged_is_lost_in_any_schedule(shard:
 def test_n01_n12_in_thousands_of_schedules(shard: int) -> None:
     each = MANY_SCHEDULES // SHARDS
     run(range(10_000 + shard * each, 10_000 + (shard + 1) * each))
+
+
+@pytest.mark.parametrize("seed", FOUND_SOMETHING)
+def test_what_a_schedule_has_found_once_it_finds_no_more(seed: int) -> None:
+    run(range(seed, seed + 1))
 
 
 def test_a_schedule_is_told_by_its_seed() -> None:

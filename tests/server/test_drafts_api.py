@@ -12,6 +12,7 @@ import pytest
 
 from gantry.server.drafts_api import MAX_DRAFT_BYTES
 from gantry.server.persons import LOCAL
+from gantry.server.policy import HttpPolicy
 from measured import image, length
 from serving import ROOT, dataset, part10
 from web_serving import WebServed, web_served
@@ -162,3 +163,50 @@ def test_n07_a_full_disk_is_told_and_what_is_saved_stays(tmp_path: Path) -> None
         answer = put(served, [length("b")], after=1)
         assert (answer.status_code, "retry-after" in answer.headers) == (507, True)
         assert served.http.get(DRAFT).json()["version"] == 1
+
+
+def test_a_draft_is_of_whom_the_proxy_names(tmp_path: Path) -> None:
+    with web_served(tmp_path, policy=HttpPolicy(person_header="x-remote-user")) as web:
+        web.store(part10(dataset(1)))
+        anna, other = {"X-Remote-User": "anna"}, {"X-Remote-User": "Yılmaz, Gökşen".encode()}
+        for person, name in ((anna, "a"), (other, "b")):
+            made = web.http.put(DRAFT, json={"measurements": [length(name)]}, headers={**person, **FIRST})
+            assert (made.status_code, made.json()["version"]) == (200, 1)
+        for person, name in ((anna, "a"), (other, "b")):
+            assert web.http.get(DRAFT, headers=person).json()["measurements"][0]["id"] == name
+        assert web.http.delete(DRAFT, headers=anna).json()["version"] == 2
+        assert web.http.get(DRAFT, headers=anna).json()["measurements"] == []
+        assert len(web.http.get(DRAFT, headers=other).json()["measurements"]) == 1
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        [],
+        [("x-remote-user", "")],
+        [("x-remote-user", "anna"), ("x-remote-user", "bela")],
+        [("x-remote-user", "a" * 201)],
+        [("x-remote-user", "anna\u202e".encode())],
+    ],
+    ids=["nobody", "empty", "two", "long", "unprintable"],
+)
+def test_nobody_works_as_another_where_a_proxy_is_to_name_them(tmp_path: Path, named: Any) -> None:
+    with web_served(tmp_path, policy=HttpPolicy(person_header="x-remote-user")) as web:
+        web.store(part10(dataset(1)))
+        study = f"/dicom-web/studies/{ROOT}.1"
+        assert web.http.get(DRAFT, headers=named).status_code == 403
+        kept = web.http.put(DRAFT, json={"measurements": [length()]}, headers=[*named, *FIRST.items()])
+        assert kept.status_code == 403
+        assert web.http.delete(study, params={"who": "anna"}, headers=named).status_code == 403
+        assert web.http.get(f"{study}/metadata", headers=named).status_code == 200
+
+
+def test_the_history_says_whom_the_proxy_names_whatever_the_request_says(tmp_path: Path) -> None:
+    with web_served(tmp_path, policy=HttpPolicy(person_header="x-remote-user")) as web:
+        web.store(part10(dataset(1)))
+        anna = {"X-Remote-User": "anna"}
+        assert web.http.delete(
+            f"/dicom-web/studies/{ROOT}.1", params={"who": "bela"}, headers=anna
+        ).is_success
+        (done,) = web.http.get("/api/edits").json()["edits"]
+        assert done["who"] == "anna"

@@ -201,6 +201,8 @@ def test_conflicts_are_listed(web: WebServed) -> None:
     assert (conflict["kind"], conflict["study"]) == ("patient", f"{ROOT}.1")
     assert len(conflict["parties"]) == 2
     assert web.http.get(f"/api/conflicts?after={conflict['seq']}").json()["conflicts"] == []
+    assert web.http.get("/api/stats").json()["conflicts"] == 1
+    assert "\ngantry_conflicts 1.0\n" in web.http.get("/metrics").text
 
 
 def test_health_and_stats(web: WebServed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 from chromium import DESK, Page, open_page
+from proxy import naming
 from serving import ROOT
-from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, ct_image, filled
+from viewing import ARTIFACTS, NO_LONGER_LOADING, SLICE, ct_image, filled, send, serving
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
 
@@ -23,6 +25,9 @@ TEXTS = (
     "[...document.querySelectorAll('.measure-layer g:not(.reported) tspan')].map((line) => line.textContent)"
 )
 STATUS = "document.querySelector('.measure-panel footer p')?.innerText"
+
+
+PERSON_HEADER = "X-Remote-User"
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +109,48 @@ def test_without_the_server_it_says_so_and_saves_later(page: Page, server: str) 
     page.errors.clear()
 
 
+def sign_in(page: Page, name: str) -> None:
+    """What a browser sends once somebody has answered the proxy's question, and more than it should."""
+    word = base64.b64encode(f"{name}:of-{name}".encode()).decode()
+    page.command(
+        "Network.setExtraHTTPHeaders", headers={"Authorization": f"Basic {word}", PERSON_HEADER: "mallory"}
+    )
+
+
+def test_each_whom_a_proxy_names_goes_on_with_their_own(page: Page, tmp_path: Path) -> None:
+    ramp = np.add.outer(np.arange(SIDE), np.arange(SIDE)).astype(np.uint16)
+    with (
+        serving(tmp_path / "archive", GANTRY_PERSON_HEADER=PERSON_HEADER) as ready,
+        naming(
+            tmp_path, f"http://{ready['http']}", PERSON_HEADER, {"anna": "of-anna", "bela": "of-bela"}
+        ) as door,
+        open_page(tmp_path / "profile") as other,
+    ):
+        send(f"http://{ready['http']}", ct_image(ramp, STUDY, 1, 1, PixelSpacing=[0.5, 0.5]))
+        other.size(*DESK)
+        sign_in(page, "anna")
+        sign_in(other, "bela")
+        for one in (page, other):
+            opened(one, door)
+            one.key("u")
+        draw_line(page, (14, 30), (60, 30), (114, 30))
+        page.wait_until(f"{TEXTS}.join() === '50.0 mm' && {STATUS} === 'Saved'")
+        draw_line(other, (14, 60), (60, 60), (54, 60))
+        other.wait_until(f"{TEXTS}.join() === '20.0 mm' && {STATUS} === 'Saved'")
+        opened(page, door)
+        page.wait_until(f"{TEXTS}.join() === '50.0 mm'")
+        sign_in(other, "anna")  # on another device of hers
+        opened(other, door)
+        other.wait_until(f"{TEXTS}.join() === '50.0 mm'")
+        # The service worker's script is asked for without the names that only a test adds to requests
+        assert all(
+            "401" in error and "fetching the script" in error for error in [*page.errors, *other.errors]
+        )
+    page.errors.clear()
+
+
 def test_two_browsers_at_one_study_keep_what_each_draws(page: Page, server: str, tmp_path: Path) -> None:
-    """There are no accounts: who opens the study goes on with what is there, and nobody overwrites anybody."""
+    """Nobody is named: who opens the study goes on with what is there, and nobody overwrites anybody."""
     with open_page(tmp_path / "profile") as other:
         other.size(*DESK)
         for one in (page, other):

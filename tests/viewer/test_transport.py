@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from certificate import self_signed
 from chromium import Page, open_page
 from compared import compare
 from image_values import made
+from proxy import encrypting
 from serving import ROOT
 from viewing import NO_LONGER_LOADING, SLICE, ct_image, filled
 
@@ -65,30 +61,6 @@ def images() -> Iterator[bytes]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with filled(tmp_path_factory.mktemp("archive"), images()) as address:
         yield address
-
-
-@contextmanager
-def encrypting(folder: Path, target: str) -> Iterator[str]:
-    """HAProxy before a server, speaking HTTP/2 to who can; its address."""
-    if shutil.which("haproxy") is None:
-        pytest.skip("haproxy is not installed")
-    certificate, key = self_signed(folder)
-    both = folder / "both.pem"
-    both.write_bytes(certificate.read_bytes() + key.read_bytes())
-    # It is given a socket that listens already, so that nobody comes too early
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        (folder / "haproxy.cfg").write_text(
-            "defaults\n mode http\n timeout connect 5s\n timeout client 1m\n timeout server 1m\n"
-            f"frontend web\n bind fd@{door.fileno()} ssl crt {both} alpn h2,http/1.1\n default_backend web\n"
-            f"backend web\n server gantry {target.removeprefix('http://')}\n"
-        )
-        command = ["haproxy", "-db", "-f", str(folder / "haproxy.cfg")]
-        proxy = subprocess.Popen(command, pass_fds=[door.fileno()])
-        try:
-            yield f"https://localhost:{door.getsockname()[1]}"
-        finally:
-            proxy.terminate()
-            proxy.wait()
 
 
 def assert_shown(page: Page, series: int) -> None:

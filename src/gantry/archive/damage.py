@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import msgspec
 
-from gantry.archive.blobs.files import INCOMING, sync_folders, write_durably
+from gantry.archive.blobs.files import INCOMING, replace_durably, sync_folders
 from gantry.archive.disk import Disk
 from gantry.archive.records import Location
 
@@ -106,11 +106,8 @@ class Damage:
             turns[path] = turns.get(path, 0) + 1
         # Refuse at once, even if it cannot be written down.
         self._kept = _Kept(known, turns)
-        staged = f"{INCOMING}/{_NAME}"
-        if self._disk.exists(staged):
-            self._disk.unlink(staged)
-        write_durably(self._disk, staged, [msgspec.json.encode(self._kept, order="deterministic")])
-        self._disk.replace(staged, _NAME)
+        data = msgspec.json.encode(self._kept, order="deterministic")
+        replace_durably(self._disk, f"{INCOMING}/{_NAME}", _NAME, [data])
         sync_folders(self._disk, [""])
 
     def _load(self) -> _Kept:

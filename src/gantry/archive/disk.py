@@ -167,6 +167,9 @@ class Disk(Protocol):
     def walk(self, name: str) -> list[str]:
         """All files below a folder, sorted; none where the folder is missing."""
 
+    def files_below(self, name: str) -> Iterator[str]:
+        """All files below a folder, in any order, while they are listed: there may be any number."""
+
     def free_space(self) -> int:
         """Bytes that can still be written."""
 
@@ -274,9 +277,11 @@ def renamed_one_by_one(disk: Disk, names: Sequence[tuple[str, str]]) -> list[OSE
 
 def walked(disk: Disk, folder: str) -> list[str]:
     """`Disk.walk` for a disk that lists folder by folder."""
-    if not disk.exists(folder):
-        return []
-    files: list[str] = []
+    return sorted(listed_below(disk, folder)) if disk.exists(folder) else []
+
+
+def listed_below(disk: Disk, folder: str) -> Iterator[str]:
+    """`Disk.files_below` for a disk that lists folder by folder."""
     waiting = [folder]
     while waiting:
         here = waiting.pop()
@@ -285,9 +290,7 @@ def walked(disk: Disk, folder: str) -> list[str]:
             if entry.is_folder:
                 waiting.append(name)
             else:
-                files.append(name)
-    files.sort()
-    return files
+                yield name
 
 
 class _Direct:
@@ -518,6 +521,9 @@ class OsDisk:
 
     def walk(self, name: str) -> list[str]:
         return walked(self, name)
+
+    def files_below(self, name: str) -> Iterator[str]:
+        return listed_below(self, name)
 
     def free_space(self) -> int:
         status = os.statvfs(self.root)

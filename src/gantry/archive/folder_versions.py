@@ -186,7 +186,7 @@ class Folder:
         return made
 
     def _take_objects(self, left_out: Container[str]) -> None:
-        for path in files_below(self.disk, OBJECTS):
+        for path in self.disk.files_below(OBJECTS):
             name = parse_object_path(path)
             if name is None:
                 self._found_wrong.append((path, "not the name of an object"))
@@ -206,7 +206,7 @@ class Folder:
         # What the journal does not know comes after all that it knows
         unknown = receipts + 1
         rows = self._database.execute(
-            "SELECT instance, number, path, entry, edit FROM found ORDER BY instance, is_act, rowid"
+            "SELECT instance, number, path, entry, edit FROM found ORDER BY instance, is_act, path, rowid"
         )
         for instance, group in groupby(rows, key=lambda row: row[0]):
             names = _names(instance)
@@ -258,16 +258,6 @@ class Folder:
 def names_of(key: InstanceKey) -> Names:
     """The names of study, series and instance as paths have them."""
     return uid_name(key.study_uid), uid_name(key.series_uid), uid_name(key.sop_uid)
-
-
-def files_below(disk: Disk, folder: str) -> Iterator[str]:
-    """All files below a folder, those of one folder in it at a time. Raises OSError."""
-    for entry in disk.list_folder(folder):
-        path = f"{folder}/{entry.name}"
-        if entry.is_folder:
-            yield from disk.walk(path)
-        else:
-            yield path
 
 
 def _text(names: Names) -> str:

@@ -11,7 +11,7 @@ import uuid
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from gantry.archive.blobs.files import INCOMING, write_durably
+from gantry.archive.blobs.files import INCOMING, replace_durably
 from gantry.archive.disk import Disk, make_folders
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
@@ -125,10 +125,7 @@ class PostgresIndexFiles:
         made, unfinished = uuid.uuid4().hex, f"{INCOMING}/{ID_FILE}"
         try:
             make_folders(self._disk, INCOMING)
-            if self._disk.exists(unfinished):
-                self._disk.unlink(unfinished)
-            write_durably(self._disk, unfinished, [f"{made}\n".encode()])
-            self._disk.replace(unfinished, ID_FILE)
+            replace_durably(self._disk, unfinished, ID_FILE, [f"{made}\n".encode()])
             self._disk.sync_folder("")
         except OSError as error:
             raise storage_error(error) from error

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gantry.archive.acts import ActEntry, ActKind, read_act
-from gantry.archive.blobs.files import ACTS, INCOMING, sync_folders, write_durably
+from gantry.archive.blobs.files import ACTS, INCOMING, replace_durably, sync_folders
 from gantry.archive.commit.committer import Committer
 from gantry.archive.disk import Disk
 from gantry.archive.incoming import storage_error
@@ -95,12 +95,8 @@ def bring_back(committer: Committer, disk: Disk, key: InstanceKey, number: int, 
         if len(data) != location.file_size or not digests_agree(location, data):
             raise Corrupt(f"these are not the bytes of version {number}")
         committer.not_removed = [one for one in committer.not_removed if one.path != location.path]
-        staged = f"{INCOMING}/back"
         try:
-            with suppress(FileNotFoundError):
-                disk.unlink(staged)
-            write_durably(disk, staged, [data])
-            disk.replace(staged, location.path)
+            replace_durably(disk, f"{INCOMING}/back", location.path, [data])
             sync_folders(disk, [location.path.rpartition("/")[0]])
         except OSError as error:
             raise storage_error(error) from error

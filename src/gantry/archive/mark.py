@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from gantry import __version__
-from gantry.archive.blobs.files import CACHE, INCOMING, write_durably
+from gantry.archive.blobs.files import CACHE, INCOMING, replace_durably
 from gantry.archive.disk import Disk
 
 Told = TypeVar("Told", bound=msgspec.Struct)
@@ -35,10 +35,7 @@ class Mark(Generic[Told]):
 
     def write(self, told: Told) -> None:
         """The work came so far."""
-        if self._disk.exists(self._staged):
-            self._disk.unlink(self._staged)
-        write_durably(self._disk, self._staged, [msgspec.json.encode(told)])
-        self._disk.replace(self._staged, self._path)
+        replace_durably(self._disk, self._staged, self._path, [msgspec.json.encode(told)])
 
     def remove(self) -> None:
         """The work came to its end."""

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterable
 
 import numpy as np
 
-_UNSORTED = 1 << 16
-
 
 class Names:
     """A set of texts that can only grow; `in` and `add` and nothing else.
+
+    It is filled first and asked then: who asks after something was added waits until all are in order.
 
     Each is kept as 64 bits of its digest. That a text which was never added is taken for one that was has
     a chance of one in 10¹⁰ among a billion.
     """
 
     def __init__(self) -> None:
-        self._sorted = np.empty(0, np.uint64)
-        self._new: set[int] = set()
+        self._digests = array("Q")
+        self._is_sorted = True
 
     def add(self, text: str) -> None:
         """Have this one too."""
-        self._new.add(_short(text))
-        if len(self._new) > max(_UNSORTED, len(self._sorted) // 32):
-            self._settle()
+        self._digests.append(_short(text))
+        self._is_sorted = False
 
     def update(self, texts: Iterable[str]) -> None:
         """Have all of these too."""
@@ -33,17 +34,12 @@ class Names:
             self.add(text)
 
     def __contains__(self, text: object) -> bool:
+        if not self._is_sorted:
+            np.frombuffer(self._digests, np.uint64).sort()  # where they are, without a copy
+            self._is_sorted = True
         short = _short(str(text))
-        if short in self._new:
-            return True
-        place = int(np.searchsorted(self._sorted, np.uint64(short)))
-        return place < len(self._sorted) and int(self._sorted[place]) == short
-
-    def _settle(self) -> None:
-        more = np.sort(np.fromiter(self._new, np.uint64, len(self._new)))
-        self._sorted = np.concatenate((self._sorted, more))
-        self._sorted.sort(kind="stable")
-        self._new.clear()
+        place = bisect_left(self._digests, short)
+        return place < len(self._digests) and self._digests[place] == short
 
 
 def _short(text: str) -> int:

@@ -18,11 +18,12 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from itertools import islice
 
 import msgspec
 
-from gantry.archive.blobs.files import INCOMING, RECEIVED, sync_file, sync_folders, write_durably
+from gantry.archive.blobs.files import INCOMING, RECEIVED, replace_durably, sync_file, sync_folders
 from gantry.archive.disk import Disk, OpenFile, write_all
 from gantry.archive.index import AddEdit, AddRestore, AddTombstone, AddVersion, Index, IndexChange, VersionRow
 from gantry.archive.index.protocol import LetGo, VersionChange
@@ -138,8 +139,7 @@ class Journal:
         names = self._names()
         if not names:
             return 0
-        first = int(names[-1].rpartition("/")[2].partition(".")[0]) * LINES_PER_FILE
-        return first + len(_run_from(_whole_lines(self._disk.read(names[-1])), first + 1))
+        return _run(self._disk.read(names[-1]), _first(names[-1]))[0]
 
     def shut(self) -> None:
         """Make the journal durable if the disk will, and let go of it."""
@@ -171,7 +171,7 @@ class Journal:
     def read(self) -> Iterator[Receipt]:
         """All lines, oldest first."""
         for name in self._names():
-            for line in _whole_lines(self._disk.read(name)):
+            for line, _ in _whole_lines(self._disk.read(name)):
                 yield _receipt(line)
 
     def rewrite(self, receipts: Iterable[Receipt]) -> None:
@@ -218,21 +218,17 @@ class Journal:
         names = self._names()
         while names:
             name = names.pop()
-            data = self._disk.read(name)
-            lines = _whole_lines(data)
-            first = int(name.rpartition("/")[2].partition(".")[0]) * LINES_PER_FILE + 1
-            good = _run_from(lines, first)
-            if good:
-                self.count = good[-1].n
-                if len(good) < data.count(b"\n") or not data.endswith(b"\n"):
-                    self._replace(name, good)
+            data, first = self._disk.read(name), _first(name)
+            last, end = _run(data, first)
+            if last >= first:
+                self.count = last
+                if end < len(data):
+                    self._replace(name, data[:end])
                 return
             self._disk.unlink(name)
 
-    def _replace(self, name: str, lines: Sequence[_Line]) -> None:
-        staged = f"{INCOMING}/journal"
-        write_durably(self._disk, staged, [b"".join(_encoder.encode(line) + b"\n" for line in lines)])
-        self._disk.replace(staged, name)
+    def _replace(self, name: str, lines: bytes) -> None:
+        replace_durably(self._disk, f"{INCOMING}/journal", name, [lines])
 
 
 def rows_after(index: Index, count: int) -> list[VersionRow]:
@@ -249,23 +245,33 @@ def rows_after(index: Index, count: int) -> list[VersionRow]:
     return [next(row for row in index.versions(c.key) if row.number == c.number) for c in changes]
 
 
-def _whole_lines(data: bytes) -> list[_Line]:
-    lines: list[_Line] = []
-    for text in data.split(b"\n")[:-1]:
+def _whole_lines(data: bytes) -> Iterator[tuple[_Line, int]]:
+    """The whole lines at the beginning of `data` one by one, each with the offset at which it ends."""
+    end = 0
+    for text in BytesIO(data):
+        if not text.endswith(b"\n"):
+            return
         try:
-            lines.append(_decoder.decode(text))
+            line = _decoder.decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            break
-    return lines
+            return
+        end += len(text)
+        yield line, end
 
 
-def _run_from(lines: Sequence[_Line], first: int) -> list[_Line]:
-    good: list[_Line] = []
-    for n, line in enumerate(lines, first):
-        if line.n != n:
+def _first(name: str) -> int:
+    """The number of the first line of a file."""
+    return int(name.rpartition("/")[2].partition(".")[0]) * LINES_PER_FILE + 1
+
+
+def _run(data: bytes, first: int) -> tuple[int, int]:
+    """The number of the last line that follows from line `first` at the beginning, and where it ends."""
+    last, end = first - 1, 0
+    for line, stop in _whole_lines(data):
+        if line.n != last + 1:
             break
-        good.append(line)
-    return good
+        last, end = line.n, stop
+    return last, end
 
 
 def encode_receipt(receipt: Receipt, n: int = 0) -> bytes:
@@ -284,7 +290,7 @@ def decode_receipt(line: bytes) -> Receipt:
 
 def receipts_in(data: bytes) -> list[Receipt]:
     """The whole lines at the beginning of `data`."""
-    return [_receipt(line) for line in _whole_lines(data)]
+    return [_receipt(line) for line, _ in _whole_lines(data)]
 
 
 def _receipt(line: _Line) -> Receipt:

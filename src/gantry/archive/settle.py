@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
-from gantry.archive.blobs.files import INCOMING, object_path, parse_object_path, sync_folders, write_durably
+from gantry.archive.blobs.files import INCOMING, object_path, parse_object_path, sync_folders, write_again
 from gantry.archive.disk import Disk, make_folders
 from gantry.archive.index import AddVersion, Index
 from gantry.archive.log import Logged, logged_objects
@@ -49,7 +49,7 @@ def place_logged(disk: Disk, now: datetime, is_other: Callable[[Logged], bool]) 
 def _place(disk: Disk, logged: Logged, now: datetime) -> None:
     path = logged.receipt.path
     staged = f"{INCOMING}/logged"
-    write_durably(disk, staged, [logged.content])
+    write_again(disk, staged, [logged.content])
     make_folders(disk, path.rpartition("/")[0])
     if disk.exists(path) and disk.read(path) != logged.content:
         set_aside(disk, path, now)

@@ -32,6 +32,7 @@ from gantry.archive.disk import (
     FolderEntry,
     LogFile,
     OpenFile,
+    listed_below,
     renamed_one_by_one,
     walked,
 )
@@ -289,6 +290,9 @@ class SimDisk:
 
     def walk(self, name: str) -> list[str]:
         return walked(self, name)
+
+    def files_below(self, name: str) -> Iterator[str]:
+        return listed_below(self, name)
 
     def note(self, name: str) -> str | None:
         with self.call(f"note {name}"):

@@ -9,6 +9,7 @@ an act that was written but never committed is set aside, because nobody was tol
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -27,9 +28,9 @@ from gantry.archive.incoming import storage_error
 from gantry.archive.index import Index
 from gantry.archive.index_files import IndexFiles, closed_on_error
 from gantry.archive.let_go import finish
-from gantry.archive.log import forget
+from gantry.archive.log import forget, logged_objects
 from gantry.archive.orphan_acts import set_aside_orphan_acts
-from gantry.archive.received import Journal, rows_after
+from gantry.archive.received import Journal, Receipt, rows_after
 from gantry.archive.reindex import reindex
 from gantry.archive.renames import noted, wipe
 from gantry.archive.settle import other_in_folder, other_in_index, place_logged, settle
@@ -85,7 +86,7 @@ def _open_index(
     disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock, *, shared: bool
 ) -> Index:
     told = journal.told() if shared else journal.count
-    if not index_files.exists() and (told or disk.walk(OBJECTS) or disk.walk(ACTS)):
+    if not index_files.exists() and (told or any(disk.files_below(OBJECTS)) or disk.walk(ACTS)):
         return _rebuild(disk, index_files, journal, clock, "the index is missing")
     try:
         index = index_files.open()
@@ -116,10 +117,19 @@ def _open_index(
 def _rebuild(disk: Disk, index_files: IndexFiles, journal: Journal, clock: Clock, why: str) -> Index:
     _log.warning("%s; making it anew from the objects", why)
     journal.recover()
-    told = list(journal.read())
+    told = _told(journal, [logged.receipt for logged in logged_objects(disk)])
     logged = place_logged(disk, clock.now(), other_in_folder(disk, told))
     known = {(receipt.key, receipt.number) for receipt in told}
     journal.add(receipt for receipt in logged if (receipt.key, receipt.number) not in known)
     rebuilt = reindex(disk, index_files, journal)
     _log.warning("the index is made anew: %d versions", rebuilt.versions)
     return rebuilt.index
+
+
+def _told(journal: Journal, logged: Sequence[Receipt]) -> list[Receipt]:
+    """What the journal tells of the objects in the log, or of their paths: of no more than those."""
+    if not logged:
+        return []
+    versions = {(receipt.key, receipt.number) for receipt in logged}
+    paths = {receipt.path for receipt in logged}
+    return [one for one in journal.read() if (one.key, one.number) in versions or one.path in paths]

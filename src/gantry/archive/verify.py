@@ -28,7 +28,6 @@ from gantry.archive.blobs.files import ACTS, AWAY, LOST_FOUND, OBJECTS, parse_ob
 from gantry.archive.commit.committer import Committer
 from gantry.archive.damage import Damage
 from gantry.archive.disk import Disk
-from gantry.archive.folder_versions import files_below
 from gantry.archive.incoming import storage_error
 from gantry.archive.index import EditFilter, Finding, Index, VersionKind
 from gantry.archive.index_files import IndexFiles
@@ -229,10 +228,9 @@ class Verifier:
     # --- files to rows -----------------------------------------------------------------------------
 
     def _check_files(self, index: Index, survey: _Survey) -> None:
-        extra = {path for path in files_below(self.disk, OBJECTS) if path not in survey.paths}
-        if extra:
-            # What was committed while we looked has its row by now.
-            extra -= {path for path in _paths(index) if path in extra}
+        extra = {path for path in self.disk.files_below(OBJECTS) if path not in survey.paths}
+        # What was committed while we looked has its row by now.
+        extra -= _among(index, extra)
         for path in sorted(extra):
             if self.disk.exists(path):
                 survey.note(EXTRA_FILE, path)
@@ -260,6 +258,7 @@ class Verifier:
 
     def _compare(self, index: Index, survey: _Survey, batch: Batch[Disk]) -> None:
         self.journal.catch_up(index)
+        survey.paths = Names()  # which nobody asks for any more: one of them at a time is in memory
         # Files without a row are told already; here it is about the rows there are.
         known = Names()
         known.update(row.location.path if row.location else row.act for row in index.all_versions())
@@ -268,8 +267,9 @@ class Verifier:
         try:
             with versions_in_folder(self.disk, self.journal, known) as folder:
                 skipped = fill(fresh, folder, batch)
+            of_rows = _among(index, {path for path, _ in skipped})
             for path, why in skipped:
-                if path in survey.paths:
+                if path in of_rows:
                     survey.note(WRONG_DIGEST, path, why)
             for kind, row in _difference(index, fresh):
                 survey.note(kind, _where(row), msgspec.json.encode(row).decode())
@@ -408,6 +408,11 @@ def _paths(index: Index) -> Iterator[str]:
             yield row.location.path
 
 
+def _among(index: Index, paths: Set[str]) -> set[str]:
+    """Those of the paths at which an object of the index is."""
+    return {path for path in _paths(index) if path in paths} if paths else set()
+
+
 _SUMS = 1 << 14
 
 
@@ -428,14 +433,14 @@ def _difference(index: Index, fresh: Index) -> Iterator[tuple[str, dict[str, obj
 
 def _sums(index: Index) -> list[int]:
     sums = [0] * _SUMS
-    for row in index.canonical_dump():
+    for row in index.canonical_dump(in_order=False):
         digest = _row_digest(row)
         sums[_heap(digest)] += int.from_bytes(digest)
     return sums
 
 
 def _rows_of(index: Index, heaps: Set[int]) -> Iterator[tuple[bytes, dict[str, object]]]:
-    for row in index.canonical_dump():
+    for row in index.canonical_dump(in_order=False):
         digest = _row_digest(row)
         if _heap(digest) in heaps:
             yield digest, row

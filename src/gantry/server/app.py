@@ -180,7 +180,7 @@ def build_app(
         *_pieces(frames, BulkRetrievals(holdings, values, frames), BulkParts(holdings, values, frames)),
         *_pictures(rendered),
         *_stores(StoreDoor(archive, policy, admission, read_picture), Uploads(archive, policy, admission)),
-        *_deletions(Deletions(archive)),
+        *_deletions(Deletions(archive, policy)),
         *_edits(EditDoor(archive, policy), RetentionDoor(archive, policy)),
         *_archive_api(archive, feed, Health(archive, dicom, scrub)),
         *_watching(Health(archive), MetricsDoor(archive, metrics, colleagues)),

@@ -17,7 +17,8 @@ from gantry.dicomweb.paths import require_uid
 from gantry.errors import WebRequestError
 from gantry.server.edits_api import flag
 from gantry.server.http import Request, Response, json_response
-from gantry.server.persons import person_of
+from gantry.server.persons import doer_of
+from gantry.server.policy import HttpPolicy
 
 
 def origin_of(request: Request) -> Origin:
@@ -28,8 +29,9 @@ def origin_of(request: Request) -> Origin:
 class Deletions:
     """DELETE on the DICOMweb paths, and restoring."""
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, policy: HttpPolicy) -> None:
         self._archive = archive
+        self._policy = policy
 
     async def delete(self, request: Request, *uids: str) -> Response:
         """Hide a study, series or instance. Answers 204; 409 for what only `force` deletes."""
@@ -37,7 +39,7 @@ class Deletions:
             require_uid(uid)
         study, series, sop = (*uids, None, None)[:3]
         assert study is not None
-        who, why = _words(request)
+        who, why = self._words(request)
         force = flag(request, "force")
         await asyncio.to_thread(
             lambda: self._archive.delete(
@@ -56,7 +58,7 @@ class Deletions:
             raise WebRequestError(404, "versions are numbered from 1")
         study, series, sop = (*uids, None, None)[:3]
         assert study is not None
-        who, why = _words(request)
+        who, why = self._words(request)
         keys = await asyncio.to_thread(
             lambda: self._archive.restore(
                 study, series, sop, origin_of(request), version=version, who=who, why=why
@@ -90,11 +92,10 @@ class Deletions:
             ]
         )
 
-
-def _words(request: Request) -> tuple[str, str]:
-    """Who does it, and why, as the history keeps it."""
-    pairs = split_query(request.query)
-    return single(pairs, "who") or person_of(request), single(pairs, "why") or NO_REASON
+    def _words(self, request: Request) -> tuple[str, str]:
+        """Who does it, and why, as the history keeps it."""
+        pairs = split_query(request.query)
+        return doer_of(request, self._policy, single(pairs, "who")), single(pairs, "why") or NO_REASON
 
 
 def _named(key: InstanceKey) -> dict[str, str]:

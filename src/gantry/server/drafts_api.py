@@ -55,7 +55,7 @@ class DraftDoor:
         """The newest version. Answers 304 where the client has it, 204 where there is none."""
         study = require_uid(study_uid)
         try:
-            found = await asyncio.to_thread(self._drafts.current, person_of(request), study)
+            found = await asyncio.to_thread(self._drafts.current, person_of(request, self._policy), study)
         except NotFound:  # most studies have none: nothing is wrong with that
             return Response(204, b"", [_NOT_KEPT])
         tag = entity_tag(found.version)
@@ -65,7 +65,7 @@ class DraftDoor:
 
     async def save(self, request: Request, study_uid: str) -> Response:
         """A new version; 412 with the current one where somebody else saved meanwhile."""
-        study, person = require_uid(study_uid), person_of(request)
+        study, person = require_uid(study_uid), person_of(request, self._policy)
         after = wanted_version(request)
         content = await asyncio.to_thread(read_draft, await read_json(request, self._policy))
         # Where there is a draft, there was a study
@@ -75,14 +75,14 @@ class DraftDoor:
 
     async def empty(self, request: Request, study_uid: str) -> Response:
         """A new version without measurements; those before stay."""
-        study, person = require_uid(study_uid), person_of(request)
+        study, person = require_uid(study_uid), person_of(request, self._policy)
         after = wanted_version(request, required=False)
         await asyncio.to_thread(self._drafts.current, person, study)
         return await self._saved(person, study, EMPTY, after)
 
     async def versions(self, request: Request, study_uid: str) -> Response:
         """All versions that are kept, oldest first, each with how many measurements it holds."""
-        rows = await asyncio.to_thread(self._listed, person_of(request), require_uid(study_uid))
+        rows = await asyncio.to_thread(self._listed, person_of(request, self._policy), require_uid(study_uid))
         return json_response({"versions": rows}).with_header(*_NOT_KEPT)
 
     def _listed(self, person: str, study: str) -> list[dict[str, Any]]:
@@ -108,7 +108,9 @@ class DraftDoor:
     async def version(self, request: Request, study_uid: str, number: str) -> Response:
         """One version."""
         study, wanted = require_uid(study_uid), unsigned("version", number, maximum=10**8 - 1)
-        return await _answer(await asyncio.to_thread(self._drafts.version, person_of(request), study, wanted))
+        return await _answer(
+            await asyncio.to_thread(self._drafts.version, person_of(request, self._policy), study, wanted)
+        )
 
     async def _saved(self, person: str, study: str, content: bytes, after: int | None) -> Response:
         try:

@@ -26,7 +26,7 @@ from gantry.errors import WebRequestError
 from gantry.server.drafts_api import read_json
 from gantry.server.http import Request, Response, json_response
 from gantry.server.outcome import RETRY_AFTER_S
-from gantry.server.persons import person_of
+from gantry.server.persons import doer_of
 from gantry.server.policy import HttpPolicy
 from gantry.standard.dictionary import keyword_of, name_of
 
@@ -67,7 +67,7 @@ class EditDoor:
         """Do an edit. Answers 201; 200 for a dry run, which changes nothing."""
         dry = flag(request, "dry_run")
         asked = _decoded(await read_json(request, self._policy), EditRequest)
-        asked = msgspec.structs.replace(asked, who=asked.who or person_of(request))
+        asked = msgspec.structs.replace(asked, who=doer_of(request, self._policy, asked.who))
         origin = origin_of(request)
         with self._making(asked.kind.value) as progress:
             if dry:
@@ -80,7 +80,7 @@ class EditDoor:
         dry, force = flag(request, "dry_run"), flag(request, "force")
         wanted = _number(number)
         asked = _decoded(await read_json(request, self._policy), RevertRequest)
-        who, origin = asked.who or person_of(request), origin_of(request)
+        who, origin = doer_of(request, self._policy, asked.who), origin_of(request)
         with self._making("revert"):
             if dry:
                 return _previewed(

@@ -35,6 +35,8 @@ class HttpPolicy:
     """Store requests at once; the next is answered 503 with Retry-After (N17)."""
     body_window_s: float = RATE_WINDOW_S
     aet: str = "GANTRY"
+    person_header: str = ""
+    """Lower-case name of the field in which a proxy in front names who asks; empty where it names nobody."""
 
     @property
     def max_body_bytes(self) -> int:
@@ -56,6 +58,7 @@ class HttpPolicy:
             max_object_bytes=settings.max_object_bytes,
             max_results=settings.find_limit,
             aet=settings.aet,
+            person_header=settings.person_header.lower(),
         )
 
     def allows_host(self, host: str | None) -> bool:

@@ -80,7 +80,7 @@ class ReportDoor:
 
     async def make(self, request: Request, study_uid: str) -> Response:
         """A report of the current draft, stored; the draft is then empty. Answers 201, 200 when repeated."""
-        study, person = require_uid(study_uid), person_of(request)
+        study, person = require_uid(study_uid), person_of(request, self._policy)
         after = wanted_version(request, required=False)
         asked = await asyncio.to_thread(_read_request, await read_json(request, self._policy))
         try:

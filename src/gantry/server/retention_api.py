@@ -21,7 +21,7 @@ from gantry.server.drafts_api import read_json
 from gantry.server.edits_api import flag
 from gantry.server.http import Request, Response, json_response
 from gantry.server.outcome import RETRY_AFTER_S
-from gantry.server.persons import person_of
+from gantry.server.persons import doer_of
 from gantry.server.policy import HttpPolicy
 from gantry.settings import RetentionRule
 from gantry.toolkit.retention import Due, due, let_expire
@@ -61,7 +61,7 @@ class RetentionDoor:
             asked = msgspec.json.decode(await read_json(request, self._policy), type=RetentionRequest)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise WebRequestError(400, f"not a request for retention: {error}") from error
-        asked = msgspec.structs.replace(asked, who=asked.who or person_of(request))
+        asked = msgspec.structs.replace(asked, who=doer_of(request, self._policy, asked.who))
         origin = Origin(peer=request.peer, via="retention")
         said = await asyncio.to_thread(self._expire, asked, dry, origin)
         return json_response(said).with_header(*_FRESH)

@@ -23,7 +23,7 @@ from gantry.archive.blobs.files import (
     prepare_folders,
     sync_folders,
     wipe_incoming,
-    write_durably,
+    write_again,
 )
 from gantry.archive.disk import Disk, make_folders
 from gantry.archive.folder_versions import Skipped
@@ -162,9 +162,7 @@ def _take_folder(disk: Disk, name: str) -> None:
         there = {entry.name for entry in disk.list_folder("")} - NOT_COUNTED - {_STAGED_MARK}
         if there:
             raise CallerError(f"the folder to restore into is not empty; {min(there)} is in it, for one")
-        with suppress(FileNotFoundError):
-            disk.unlink(_STAGED_MARK)
-        write_durably(disk, _STAGED_MARK, [mark])
+        write_again(disk, _STAGED_MARK, [mark])
         disk.rename(_STAGED_MARK, RESTORING)
         sync_folders(disk, [""])
     prepare_folders(disk)

@@ -147,6 +147,22 @@ def write_durably(disk: Disk, name: str, buffers: Sequence[Buffer]) -> None:
         file.close()
 
 
+def write_again(disk: Disk, name: str, buffers: Sequence[Buffer]) -> None:
+    """The same where one writer at a time uses a name, and may have failed there before."""
+    if disk.exists(name):
+        disk.unlink(name)
+    write_durably(disk, name, buffers)
+
+
+def replace_durably(disk: Disk, staged: str, name: str, buffers: Sequence[Buffer]) -> None:
+    """Put these bytes, which survive a power cut, in the place of what `name` was, though not yet durably.
+
+    They are written as `staged`, as by `write_again`.
+    """
+    write_again(disk, staged, buffers)
+    disk.replace(staged, name)
+
+
 def sync_folders(disk: Disk, names: Iterable[str]) -> None:
     """Make the names in each of the folders durable, each folder once, lower ones first.
 

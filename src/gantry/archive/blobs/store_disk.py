@@ -200,6 +200,9 @@ class StoreDisk:
     def walk(self, name: str) -> list[str]:
         return self._local.walk(name) if is_here(name) else sorted(self._bucket.walk(name))
 
+    def files_below(self, name: str) -> Iterator[str]:
+        return self._local.files_below(name) if is_here(name) else self._bucket.walk(name)
+
     def free_space(self) -> int:
         return self._local.free_space()
 

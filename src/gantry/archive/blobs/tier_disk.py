@@ -119,7 +119,7 @@ class TierDisk:
 
     def disclaim(self) -> bool:
         """Take the notes back if nothing is in the bucket any more; answers that. Raises OSError."""
-        if any(self.is_moved(name) for name in self._local.walk(OBJECTS)):
+        if any(self.is_moved(name) for name in self._local.files_below(OBJECTS)):
             return False
         if self._local.exists(CLAIM):
             self._bucket.delete(CLAIM)
@@ -328,6 +328,9 @@ class TierDisk:
 
     def walk(self, name: str) -> list[str]:
         return self._local.walk(name)
+
+    def files_below(self, name: str) -> Iterator[str]:
+        return self._local.files_below(name)
 
     def free_space(self) -> int:
         return self._local.free_space()

@@ -15,6 +15,7 @@ from gantry.archive.index import schema
 from gantry.archive.index.database import Writer
 from gantry.archive.index.protocol import ConflictKind, VersionKind
 from gantry.archive.index.statements import prepare, prepare_insert
+from gantry.archive.index.totals import Totals
 from gantry.archive.records import InstanceKey
 
 _C, _P, _ST, _SE = schema.conflicts.c, schema.patients.c, schema.studies.c, schema.series.c
@@ -85,9 +86,10 @@ _WIDEN = prepare(
 
 
 class ConflictLog:
-    """Notes conflicts within the transaction of the writer."""
+    """Notes conflicts within the transaction of the writer, and in its `totals` how many more there are."""
 
     def __init__(self, writer: Writer) -> None:
+        self.totals = Totals()
         self._execute = writer.execute
         self._insert = writer.insert
 
@@ -122,7 +124,9 @@ class ConflictLog:
 
     def renote_versions(self, key: InstanceKey, instance_row: int) -> None:
         """A version of an instance was let go: it contradicts nothing, and never did."""
-        self._execute(_REMOVE, tuple(key))
+        if self._execute(_FIND, (ConflictKind.VERSION.value, *key)).fetchone() is not None:
+            self._execute(_REMOVE, tuple(key))
+            self.totals.conflicts -= 1
         numbers: set[str] = set()
         for number, at in self._execute(_OBJECT_VERSIONS, (instance_row,)).fetchall():
             numbers.add(str(number))
@@ -137,5 +141,6 @@ class ConflictLog:
         found = self._execute(_FIND, (kind.value, *uids)).fetchone()
         if found is None:
             self._insert(_ADD, (kind.value, *uids, text, at, at))
+            self.totals.conflicts += 1
         elif found[1] != text:
             self._execute(_WIDEN, (text, at, found[0]))

@@ -5,7 +5,7 @@ Statements are `Prepared`; those that are made for one query are SQLAlchemy's, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -91,6 +91,9 @@ class Snapshot(Session, Protocol):
 
     def select(self, statement: Executable) -> Result[Any]:
         """The rows of a statement that was made for one query, read as they are taken."""
+
+    def each(self, statement: Prepared) -> Generator[Any]:
+        """The rows of a statement, some at a time: there may be any number. To be closed."""
 
 
 class Readers(Protocol):

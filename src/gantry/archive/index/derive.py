@@ -7,7 +7,7 @@ functions, so that there is one definition of what is right.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from gantry.archive.index.database import Session
 from gantry.archive.index.parents import ADD_WORD, NO_COLUMNS, STUDY_COLUMNS
 from gantry.archive.index.protocol import VersionKind
 from gantry.archive.index.statements import Prepared, prepare, prepare_insert
+from gantry.archive.index.totals import TOTALS, Totals
 from gantry.archive.query import LevelAnswer
 
 DERIVATION = 2
@@ -111,9 +112,20 @@ _SET_PATIENT = prepare(
     "row",
 )
 
-_ALL_SERIES = prepare(select(_SE.id).order_by(_SE.id))
-_ALL_STUDIES = prepare(select(_ST.id).order_by(_ST.id))
-_ALL_PATIENTS = prepare(select(_P.id).order_by(_P.id))
+_ROWS_AT_ONCE = 1000
+
+
+def _after(id_column: Any) -> Prepared:
+    return prepare(
+        select(id_column)
+        .where(id_column > bindparam("after"))
+        .order_by(id_column)
+        .limit(literal_column(str(_ROWS_AT_ONCE)))
+        .offset(literal_column("0"))
+    )
+
+
+_INSTANCES_AFTER, _SERIES_AFTER, _STUDIES_AFTER, _PATIENTS_AFTER = map(_after, (_I.id, _SE.id, _ST.id, _P.id))
 
 INSTANCE_DERIVED = ("series_row", "version", "last_number", "instance_number")
 _HISTORY = prepare(
@@ -141,7 +153,6 @@ _SET_INSTANCE = prepare(
     *(f"new_{c}" for c in INSTANCE_DERIVED),
     "row",
 )
-TOTALS = ("patients", "studies", "series", "instances", "size_bytes", "versions")
 _T = schema.totals.c
 _READ_TOTALS = prepare(select(*(_T[c] for c in TOTALS)))
 
@@ -158,28 +169,16 @@ _COUNT_TOTALS = prepare(
         _counted(func.coalesce(func.sum(_SE.instance_count), literal_column("0"))),
         _counted(func.coalesce(func.sum(_SE.size_bytes), literal_column("0"))),
         _counted(func.count(_V.id)),
+        _counted(func.count(schema.conflicts.c.seq)),
     )
 )
 _SET_TOTALS = prepare(
     update(schema.totals).values({c: bindparam(f"new_{c}") for c in TOTALS}),
     *(f"new_{c}" for c in TOTALS),
 )
-_ALL_INSTANCES = prepare(select(_I.id).order_by(_I.id))
 
 Execute = Callable[..., Any]
 _NO_ANSWER = (b"\n\n\n", b"{}")
-
-
-@dataclass(slots=True)
-class Totals:
-    """What the whole index gains in a transaction."""
-
-    patients: int = 0
-    studies: int = 0
-    series: int = 0
-    instances: int = 0
-    size_bytes: int = 0
-    versions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,13 +313,18 @@ class Deriver:
 
     def everything(self) -> list[Drift]:
         """Derive all rows anew, from the bottom up; what was wrong before."""
-        drifts = [d for row in self._rows(_ALL_INSTANCES) if (d := self.instance(row)).columns]
-        drifts += [self.series(row) for row in self._rows(_ALL_SERIES)]
-        for row in self._rows(_ALL_STUDIES):
-            drifts += self.study(row)
-        drifts += [self.patient(row) for row in self._rows(_ALL_PATIENTS)]
-        drifts.append(self._all_totals())
-        return [drift for drift in drifts if drift.columns]
+        return [drift for drift in self._each() if drift.columns]
+
+    def _each(self) -> Iterator[Drift]:
+        for row in self._rows(_INSTANCES_AFTER):
+            yield self.instance(row)
+        for row in self._rows(_SERIES_AFTER):
+            yield self.series(row)
+        for row in self._rows(_STUDIES_AFTER):
+            yield from self.study(row)
+        for row in self._rows(_PATIENTS_AFTER):
+            yield self.patient(row)
+        yield self._all_totals()
 
     def _all_totals(self) -> Drift:
         old = self._execute(_READ_TOTALS).fetchone()
@@ -332,8 +336,12 @@ class Deriver:
             setattr(self._totals, name, 0)
         return drift
 
-    def _rows(self, statement: Prepared) -> list[int]:
-        return [row for (row,) in self._execute(statement).fetchall()]
+    def _rows(self, statement: Prepared) -> Iterator[int]:
+        """All rows of a table, of which there may be any number."""
+        after = 0
+        while some := self._execute(statement, (after,)).fetchall():
+            after = some[-1][0]
+            yield from (row for (row,) in some)
 
     def _words(self, row: int, words: set[tuple[str, int]]) -> Drift:
         old = {(word, kind) for word, kind in self._execute(_READ_WORDS, (row,))}

@@ -56,7 +56,7 @@ _STATS = prepare(
         _T.instances,
         _T.size_bytes,
         _T.versions,
-        select(func.count()).select_from(schema.conflicts).scalar_subquery(),
+        _T.conflicts,
         _LAST,
     )
 )
@@ -98,7 +98,7 @@ def heard(readers: Readers) -> tuple[int, str]:
 
 
 def counts(readers: Readers) -> tuple[int, int, int, int]:
-    """How many there are at each level. Unlike `stats` it counts nothing, however large the archive is."""
+    """How many there are at each level."""
     patients, studies, series, instances = readers.fetch(_COUNTS)[0]
     return patients, studies, series, instances
 

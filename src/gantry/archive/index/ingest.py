@@ -19,7 +19,7 @@ from gantry.archive.index import schema
 from gantry.archive.index.columns import indexed, instance_number, joined, microseconds
 from gantry.archive.index.conflicts import ConflictLog
 from gantry.archive.index.database import Writer
-from gantry.archive.index.derive import ADD_MODALITY, DERIVATION, TOTALS, Deriver, Drift, Totals
+from gantry.archive.index.derive import ADD_MODALITY, DERIVATION, Deriver, Drift
 from gantry.archive.index.parents import Parents, Rep, SeriesState, StudyState
 from gantry.archive.index.protocol import (
     AddEdit,
@@ -34,6 +34,7 @@ from gantry.archive.index.protocol import (
     at_once,
 )
 from gantry.archive.index.statements import prepare, prepare_insert
+from gantry.archive.index.totals import TOTALS, Totals
 from gantry.archive.query import LevelAnswer, serialise
 from gantry.archive.records import InstanceKey
 from gantry.errors import NotFound, Raced, StorageError, Unreachable
@@ -307,6 +308,7 @@ class Ingest:
 
     def _start(self) -> None:
         self._totals = Totals()
+        self._conflicts.totals = self._totals
         self._deriver = Deriver(self._connection, self._totals)
         self._dirty_series: dict[int, StudyState] = {}
         self._dirty_studies: dict[int, StudyState] = {}
@@ -335,8 +337,7 @@ class Ingest:
         return last
 
     def _write_totals(self) -> None:
-        t = self._totals
-        self._execute(_GROW_TOTALS, (t.patients, t.studies, t.series, t.instances, t.size_bytes, t.versions))
+        self._execute(_GROW_TOTALS, tuple(getattr(self._totals, name) for name in TOTALS))
 
     def _instance(
         self, key: InstanceKey, at: int, edited: bool = False

@@ -7,15 +7,17 @@ that was rebuilt from the folder gives the same dump as the one that grew with i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, select
 
 from gantry.archive.index import schema
 from gantry.archive.index.database import Readers
-from gantry.archive.index.derive import Deriver, Totals
+from gantry.archive.index.derive import Deriver
 from gantry.archive.index.protocol import Finding
 from gantry.archive.index.statements import Prepared, prepare
+from gantry.archive.index.totals import Totals
 
 _P, _ST, _SE, _I, _V = (
     schema.patients.c, schema.studies.c, schema.series.c, schema.instances.c, schema.versions.c,
@@ -155,28 +157,33 @@ _edit_patients = select(*_EP).order_by(*_EP)
 _edit_instances = select(*_EI).order_by(*_EI)
 _totals = select(*_own(schema.totals.c))
 
-_DUMPS: dict[str, tuple[Prepared, tuple[str, ...]]] = {
-    name: (prepare(statement), tuple(column.name for column in statement.selected_columns))
-    for name, statement in (
-        ("patients", _patients),
-        ("studies", _studies),
-        ("series", _series),
-        ("instances", _instances),
-        ("versions", _versions),
-        ("words", _words),
-        ("modalities", _modalities),
-        ("conflicts", _conflicts),
-        ("edits", _edits),
-        ("edit_patients", _edit_patients),
-        ("edit_instances", _edit_instances),
-        ("totals", _totals),
-    )
+_STATEMENTS: dict[str, Select[Any]] = {
+    "patients": _patients,
+    "studies": _studies,
+    "series": _series,
+    "instances": _instances,
+    "versions": _versions,
+    "words": _words,
+    "modalities": _modalities,
+    "conflicts": _conflicts,
+    "edits": _edits,
+    "edit_patients": _edit_patients,
+    "edit_instances": _edit_instances,
+    "totals": _totals,
 }
+_NAMES = {
+    table: tuple(column.name for column in statement.selected_columns)
+    for table, statement in _STATEMENTS.items()
+}
+_IN_ORDER = {table: prepare(statement) for table, statement in _STATEMENTS.items()}
+_IN_ANY_ORDER = {table: prepare(statement.order_by(None)) for table, statement in _STATEMENTS.items()}
 
 
-def canonical_dump(readers: Readers) -> Iterator[dict[str, Any]]:
+def canonical_dump(readers: Readers, *, in_order: bool) -> Iterator[dict[str, Any]]:
     """See `Index.canonical_dump`."""
     with readers.snapshot() as connection:
-        for table, (statement, names) in _DUMPS.items():
-            for row in connection.execute(statement):
-                yield {"table": table, **dict(zip(names, row, strict=True))}
+        for table, statement in (_IN_ORDER if in_order else _IN_ANY_ORDER).items():
+            names = _NAMES[table]
+            with closing(connection.each(statement)) as rows:
+                for row in rows:
+                    yield {"table": table, **dict(zip(names, row, strict=True))}

@@ -10,7 +10,9 @@ On PostgreSQL other nodes work on while a migration runs, so it takes no lock fo
 - each runs in a transaction of its own, which waits two seconds for a lock and then lets others pass, and is
   tried again (`postgres_schema`);
 - an index of a table that grows is added by `add_index`, which writers need not wait for;
-- rows are not rewritten: what is derived in another way is told by `derive.DERIVATION`.
+- rows are not rewritten: what is derived in another way is told by `derive.DERIVATION`;
+- nodes of the release before go on writing, and leave new columns at their defaults. Where that is wrong, it
+  is put right when an index is opened (`PostgresSchema.prepare`), until no index has the form before.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from gantry.archive.index.sqlite import connect_writer, translated_errors
 from gantry.archive.index.statements import prepare
 from gantry.errors import StorageError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a test compares it with the scripts."""
 
 EPOCH = prepare(select(schema.meta.c.value).where(schema.meta.c.name == bindparam("name")))

@@ -14,7 +14,7 @@ attempts is refused at once.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -45,6 +45,7 @@ PREPARED = 400
 MOST_ROWS = 64
 """Rows inserted by one statement."""
 _VALUES = " VALUES "
+_ROWS_AT_ONCE = 1000
 _T = TypeVar("_T")
 
 # The lock is on a row that every transaction changes, so its `xmin` names who wrote last. Where the index was
@@ -303,6 +304,12 @@ class PostgresSnapshot(_PostgresSession):
     def select(self, statement: Executable) -> Result[Any]:
         """See `Snapshot.select`."""
         return self._connection.execute(statement)
+
+    def each(self, statement: Prepared) -> Generator[Any]:
+        """See `Snapshot.each`. The server keeps the rest: without a cursor there, all would come at once."""
+        with self.raw.cursor(name="each") as cursor:
+            cursor.itersize = _ROWS_AT_ONCE
+            yield from cursor.execute(statement.postgresql, ())
 
 
 class PostgresReaders:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,11 +25,18 @@ MIGRATION_TRIES = 30
 _PAUSE_S = 1.0
 MAKING = 4726_0001
 """The advisory lock of whoever makes or changes tables: SQL has no other way to wait for a table to be."""
+_UNCOUNTED = "SELECT conflicts <> (SELECT count(*) FROM conflicts) FROM totals"
+_log = logging.getLogger(__name__)
 
 
 def number_of(text: str) -> int:
     """A number that stands for a text in PostgreSQL's advisory locks."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def _count_conflicts(connection: Connection) -> None:
+    connection.exec_driver_sql("SELECT id FROM totals FOR UPDATE")  # the turn of who writes
+    connection.exec_driver_sql("UPDATE totals SET conflicts = (SELECT count(*) FROM conflicts)")
 
 
 class PostgresSchema:
@@ -53,6 +61,8 @@ class PostgresSchema:
                 self._with_sqlalchemy(migrate.create)
             elif revision != migrate.HEAD:
                 self._migrate(revision)
+            else:
+                self._count_conflicts(connection)
             row = connection.execute(migrate.EPOCH.postgresql, ("epoch",)).fetchone()
             assert row is not None, "an index is filled in the transaction that makes it"
             return str(row[0])
@@ -69,10 +79,24 @@ class PostgresSchema:
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         return str(row[0]) if row else None
 
+    def _count_conflicts(self, connection: psycopg.Connection[Any]) -> None:
+        """Have `totals` right where nodes of form 0003, which count none, wrote on after the migration.
+
+        Who takes the place of the last of them comes by here.
+        """
+        row = connection.execute(_UNCOUNTED).fetchone()
+        if row is not None and row[0]:
+            _log.warning("conflicts were noted that nobody counted, as an earlier release does; counted anew")
+            self._with_patience(_count_conflicts)
+
     def _migrate(self, revision: str) -> None:
+        self._with_patience(partial(migrate.run, revision=revision))
+
+    def _with_patience(self, do: Callable[[Connection], None]) -> None:
+        """Do it in a transaction, which lets others pass where it must wait for them, and is tried again."""
         for attempt in range(1, MIGRATION_TRIES + 1):
             try:
-                self._with_sqlalchemy(partial(migrate.run, revision=revision))
+                self._with_sqlalchemy(do)
                 return
             except DBAPIError as error:
                 if not isinstance(error.orig, psycopg.errors.LockNotAvailable) or attempt == MIGRATION_TRIES:

@@ -348,8 +348,11 @@ class Index(Protocol):
     def repair_counts(self) -> int:
         """Derive rows, counts and lists anew; the number of findings before."""
 
-    def canonical_dump(self) -> Iterator[dict[str, Any]]:
-        """Every row, in an order and form that do not depend on the order of receipt."""
+    def canonical_dump(self, *, in_order: bool = True) -> Iterator[dict[str, Any]]:
+        """Every row, in an order and form that do not depend on the order of receipt.
+
+        Where they need not be `in_order` no memory is taken to sort them: there may be any number.
+        """
 
     def close(self) -> None:
         """Close all connections."""

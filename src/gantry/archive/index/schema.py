@@ -88,6 +88,7 @@ totals = Table(
     _count("instances"),
     _count("size_bytes"),
     _count("versions"),
+    _count("conflicts"),
 )
 
 # An empty Patient ID names nobody: such a patient is known by the study, `scope`

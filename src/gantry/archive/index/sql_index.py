@@ -166,9 +166,9 @@ class SqlIndex:
             self._ingest.rederive()
         return found
 
-    def canonical_dump(self) -> Iterator[dict[str, Any]]:
+    def canonical_dump(self, *, in_order: bool = True) -> Iterator[dict[str, Any]]:
         """See `Index.canonical_dump`."""
-        return inspection.canonical_dump(self._readers)
+        return inspection.canonical_dump(self._readers, in_order=in_order)
 
     def close(self) -> None:
         """See `Index.close`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -199,6 +199,10 @@ class SqliteSnapshot(SqliteSession):
     def select(self, statement: Executable) -> Result[Any]:
         """See `Snapshot.select`."""
         return self._connection.execute(statement)
+
+    def each(self, statement: Prepared) -> Generator[Any]:
+        """See `Snapshot.each`."""
+        yield from self._execute(statement.sqlite)
 
 
 class SqliteReaders:
