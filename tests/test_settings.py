@@ -116,6 +116,21 @@ def test_unknown_name_and_missing_file_are_refused(tmp_path: Path) -> None:
         resolve(environment={}, config_file=tmp_path / "none.toml")
 
 
+def test_a_variable_that_is_no_setting_is_told() -> None:
+    environment = dict.fromkeys(("GANTRY_RETENSION", "GANTRY_HTTP_PORT", "GANTRY_PORT_8080_TCP", "HOME"), "x")
+    given = resolve(environment=environment | {"GANTRY_CONFIG": "", "GANTRY_AET": "US"})
+    assert given.unheard == ("GANTRY_HTTP_PORT", "GANTRY_RETENSION")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [("max_pdu", "x", "'x' is not a whole number"), ("heal_from", "ftp://x", "heal_from names 'ftp://x'")],
+)
+def test_a_wrong_value_is_told_with_its_setting(name: str, value: str, word: str) -> None:
+    with pytest.raises(SettingsError, match=word):
+        resolve({name: value}, environment={})
+
+
 def test_a_door_to_the_outside_is_refused_until_somebody_says_so() -> None:
     with pytest.raises(SettingsError, match="insecure_expose"):
         resolve({"http": "0.0.0.0:8080"}, environment={})

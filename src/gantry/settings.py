@@ -24,6 +24,8 @@ from gantry.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "GANTRY_"
 CONFIG_FILE_VARIABLE = "GANTRY_CONFIG"
+_SERVICE_LINK = re.compile(r"GANTRY_(SERVICE_|PORT(_|$))")
+"""What Kubernetes gives to each process beside a Service of the name gantry."""
 
 
 def _data_folder() -> Path:
@@ -400,7 +402,9 @@ class Settings:
         False, "Name objects in traces, by UIDs and paths; without it nothing there leads to a patient."
     )
     insecure_expose: bool = _setting(
-        False, "Listen on other than loopback addresses although no users are configured."
+        False,
+        "Listen on other than loopback addresses, and answer by any name, although no users are configured: "
+        "something in front checks who calls.",
     )
 
     def __post_init__(self) -> None:
@@ -420,7 +424,7 @@ class Settings:
         for copy in self.heal_from:
             known = any(peer.aet == copy for peer in self.peers)
             if not known and not copy.startswith(("http://", "https://", "/", "~", *BUCKETS)):
-                RemoteAe.parse(copy)
+                _check_copy(copy)
         for code in self.hide_rejected:
             if code not in REJECTIONS:
                 raise SettingsError(f"hide_rejected names {code!r}; there are {', '.join(REJECTIONS)}")
@@ -448,6 +452,16 @@ class Settings:
             )
 
 
+def _check_copy(text: str) -> None:
+    try:
+        RemoteAe.parse(text)
+    except SettingsError as error:
+        raise SettingsError(
+            f"heal_from names {text!r}, which is no folder (/...), bucket, URL or AE title of a peer; "
+            f"and {error}"
+        ) from error
+
+
 def _check_collector(url: str) -> None:
     if "@" in url:
         # A password would stand in the log, and where settings are shown
@@ -458,10 +472,15 @@ def _check_collector(url: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Settings in force, and for each name the place its value came from."""
+    """Settings in force, and for each name the place its value came from.
+
+    `unheard` are variables of the environment that look like settings, and are none. A file with such a name
+    is refused; an environment is not ours alone.
+    """
 
     settings: Settings
     origin: Mapping[str, str]
+    unheard: tuple[str, ...] = ()
 
 
 def names() -> tuple[str, ...]:
@@ -497,7 +516,13 @@ def resolve(
         for name, (value, place) in layer.items():
             values[name] = _coerced(name, value, place)
             origin[name] = place
-    return Resolved(Settings(**values), origin)
+    return Resolved(Settings(**values), origin, _unheard(environment))
+
+
+def _unheard(environment: Mapping[str, str]) -> tuple[str, ...]:
+    heard = {CONFIG_FILE_VARIABLE, *(ENVIRONMENT_PREFIX + name.upper() for name in names())}
+    ours = (name for name in environment if name.startswith(ENVIRONMENT_PREFIX))
+    return tuple(sorted(name for name in ours if name not in heard and not _SERVICE_LINK.match(name)))
 
 
 def _file_layer(named: Path | None, environment: Mapping[str, str]) -> dict[str, tuple[Any, str]]:
@@ -565,7 +590,10 @@ def _coerce_like(name: str, default: Any, value: Any) -> Any:
 def _number(kind: type[int] | type[float], value: Any) -> float:
     if isinstance(value, bool) or (kind is int and isinstance(value, float)):
         raise SettingsError(f"{value!r} is not {'a whole' if kind is int else 'a'} number")
-    number = kind(value)
+    try:
+        number = kind(value)
+    except ValueError:
+        raise SettingsError(f"{value!r} is not {'a whole' if kind is int else 'a'} number") from None
     if not math.isfinite(number):
         raise SettingsError(f"{value!r} is not a number that anything can be measured by")
     return number

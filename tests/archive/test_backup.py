@@ -18,6 +18,7 @@ from gantry.archive.backup.manifest import Act, Encoder, Head, Line, Version, de
 from gantry.archive.backup.restore import Restored, check, restore
 from gantry.archive.backup.store import Store
 from gantry.archive.backup.take import Taken, take
+from gantry.archive.blobs.files import object_path
 from gantry.archive.clock import SimClock
 from gantry.archive.commitment.requests import Reference
 from gantry.archive.edits.model import EditConflict, EditKind, EditRequest, Target
@@ -34,8 +35,8 @@ def store_on(disk: SimDisk) -> Store:
     return Store(disk, SimClock())
 
 
-def back_up(simulation: Simulation, target: SimDisk) -> Taken:
-    return take(simulation.disk, store_on(target), lambda: listed(simulation.archive.point()))
+def back_up(simulation: Simulation, target: SimDisk, *, force: bool = False) -> Taken:
+    return take(simulation.disk, store_on(target), lambda: listed(simulation.archive.point()), force=force)
 
 
 def dump(archive: Archive) -> list[dict[str, Any]]:
@@ -134,6 +135,38 @@ def test_n19_each_point_can_be_gone_back_to(simulation: Simulation) -> None:
     for point, was in points:
         other, _ = brought_back(target, point)
         assert dump(other.archive) == was
+        other.end()
+
+
+def test_one_folder_serves_one_archive(simulation: Simulation) -> None:
+    """What stands where the archive was, another or an empty folder, does not become its latest point."""
+    target = SimDisk()
+    back_up(simulation, target)
+    kept = small(target)
+    with simulated(3) as other:
+        with pytest.raises(CallerError, match="the archive is empty"):
+            back_up(other, target)
+        other.store(part10(7, 1, 1))
+        with pytest.raises(CallerError, match="is of another archive"):
+            back_up(other, target)
+        assert small(target) == kept
+        assert back_up(other, target, force=True).objects == 1
+        assert back_up(other, target).copied == 0
+
+
+def test_a_restored_archive_and_one_that_lost_its_first_object_go_on_in_the_folder(
+    simulation: Simulation,
+) -> None:
+    target = SimDisk()
+    back_up(simulation, target)
+    other, _ = brought_back(target)
+    try:
+        assert back_up(other, target).copied == 0
+        for number in (1, 2):
+            other.disk.unlink(object_path(key_of(1, 1, 1), number))
+        other.archive.reindex()
+        assert back_up(other, target).copied == 0
+    finally:
         other.end()
 
 

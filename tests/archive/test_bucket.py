@@ -270,6 +270,53 @@ def test_what_names_no_bucket_is_refused(url: str, tmp_path: Path) -> None:
         opened(tmp_path, url)
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["127.0.0.1:9000", "ftp://127.0.0.1", "http://", "http://127.0.0.1:port", "http://a b"]
+)
+def test_an_endpoint_that_is_no_url_is_refused_in_words(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SettingsError, match="endpoint of the object store"):
+        opened(tmp_path, f"s3://bucket?endpoint={endpoint}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(SettingsError, match="endpoint of the object store"):
+        opened(tmp_path, "s3://bucket")
+
+
+@pytest.mark.usefixtures("store")
+def test_a_bucket_that_is_not_there_is_told(store_server: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match=r"there is no bucket for .*//nobody-made-it"):
+        opened(tmp_path, store_server.url_of("nobody-made-it"))
+
+
+def test_a_folder_that_says_where_its_objects_are_is_opened_there_alone(store: str, tmp_path: Path) -> None:
+    with opened(tmp_path / "far", store) as archive:
+        assert isinstance(keep(archive, 1, 1, 1), Stored)
+    with pytest.raises(SettingsError, match="are in a bucket"):
+        opened(tmp_path / "far", "")
+    with pytest.raises(SettingsError, match="are in a bucket"), Places(tmp_path / "far").reading():
+        raise AssertionError("nothing of it is here")
+    assert not (tmp_path / "far" / "objects").exists()
+    with opened(tmp_path / "here", "") as archive:
+        assert isinstance(keep(archive, 1, 1, 2), Stored)
+    with pytest.raises(SettingsError, match="are in it"):
+        opened(tmp_path / "here", store)
+    for place, url in (("far", store), ("here", "")):
+        with opened(tmp_path / place, url) as archive:
+            assert archive.verify().findings == ()
+            assert len(archive.locate()) == 1
+
+
+@pytest.mark.usefixtures("store")
+def test_a_bucket_that_was_never_had_leaves_the_folder_free(
+    store_server: ObjectStore, tmp_path: Path
+) -> None:
+    with pytest.raises(Unreachable):
+        opened(tmp_path, store_server.url_of("nobody-made-it"))
+    with opened(tmp_path, "") as archive:
+        assert isinstance(keep(archive, 1, 1, 1), Stored)
+
+
 # --- whose the bucket is --------------------------------------------------------------------------
 
 

@@ -182,6 +182,24 @@ def test_a_bucket_is_one_archives(tier: str, tmp_path: Path) -> None:
         assert two.verify().findings == ()
 
 
+@pytest.mark.parametrize("away", [False, True], ids=["no such bucket", "nobody answers"])
+def test_a_bucket_that_was_never_there_is_not_needed(
+    away: bool, tier: str, object_store_server: SwiftServer, tmp_path: Path
+) -> None:
+    """Who mistook its name, or its address, has the archive as it was."""
+    nowhere = (
+        "s3://bucket?endpoint=http://127.0.0.1:9" if away else object_store_server.url_of("nobody-made-it")
+    )
+    with opened(tmp_path, nowhere) as archive:
+        stored(archive, 1, 1, 1)
+        with pytest.raises(Unreachable):
+            moved(archive)
+    with opened(tmp_path, "") as archive:
+        assert archive.verify().findings == ()
+    with opened(tmp_path, tier) as archive:
+        assert moved(archive) == {"moved": 1}
+
+
 # --- crashes -------------------------------------------------------------------------------------
 
 

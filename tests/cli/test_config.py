@@ -27,6 +27,11 @@ def test_the_output_is_a_settings_file_with_these_values(gantry: Gantry, tmp_pat
     )
 
 
+def test_a_variable_that_is_no_setting_is_told(gantry: Gantry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GANTRY_HTPP", "127.0.0.1:1")
+    assert "# GANTRY_HTPP is in the environment, and is not a setting" in gantry("config").lines
+
+
 def test_each_value_comes_with_its_place(gantry: Gantry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANTRY_AET", "ENVIRONMENT")
     [shown] = gantry("config", "--json", "--data", "here").json

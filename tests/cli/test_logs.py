@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from dataclasses import dataclass
 
 import pytest
 
 from gantry.cli.logs import JsonLines, TextLines
+from gantry.server.logs import current_request
 
 
 def record(message: str, *values: object, with_error: bool = False) -> logging.LogRecord:
@@ -45,3 +47,23 @@ def test_b36_a_peer_writes_no_lines_of_its_own(formatter: logging.Formatter, wit
     )
     assert line.isprintable()
     assert not with_error or "ValueError: broken" in line
+
+
+@dataclass(frozen=True)
+class OneRequest:
+    id: str
+
+
+def test_a_line_of_a_request_or_an_association_says_which() -> None:
+    told = current_request.set(OneRequest("abc-7"))
+    try:
+        assert TextLines().format(record("is damaged")).endswith(" is damaged; request=abc-7")
+        assert TextLines().format(record("400; request=abc-7")).endswith(" 400; request=abc-7")
+        assert json.loads(JsonLines().format(record("is damaged")))["request"] == "abc-7"
+    finally:
+        current_request.reset(told)
+    ended = record("association ended")
+    ended.association = 12
+    line = json.loads(JsonLines().format(ended))
+    assert line["association"] == 12
+    assert "request" not in line

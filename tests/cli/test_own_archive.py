@@ -90,9 +90,12 @@ def test_verify_finds_a_flipped_bit_and_repairs(gantry: Gantry, data: Path) -> N
     assert found.code == Exit.PROBLEMS
     assert str(damaged.relative_to(data)) in [entry["where"] for entry in found.json[:-1]]
     assert found.json[-1]["findings"] == len(found.json) - 1
+    assert found.json[-1]["lost"] == 1
+    assert "1 object damaged or missing" in gantry("verify", "--data", data).err
     repaired = gantry("verify", "--data", data, "--repair")
     assert repaired.code == Exit.PROBLEMS
     assert "repaired" in repaired.out
+    assert "1 object damaged or missing, not in the index any more" in repaired.err
     assert gantry("verify", "--data", data).code == 0
     assert any(
         bytes(content) == path.read_bytes() for path in (data / "lost-found").rglob("*") if path.is_file()
@@ -193,3 +196,29 @@ def test_word_of_a_server_that_was_killed_is_not_believed(gantry: Gantry, data: 
     for nonsense in ("", "[]", '{"pid": "x"}', '{"pid": 1}', "\0"):
         (data / "serving.json").write_text(nonsense)
         assert gantry("stats", "--data", data).code == 0
+
+
+# --- where there is none
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify"], ["stats"], ["reindex"], ["history"], ["export", "all", "out"], ["backup", "out"],
+        ["edit", "delete", "--study", "1.2", "--why", "x"], ["retention", "--rule", "go older=1y"],
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+@pytest.mark.parametrize("folder", ["mistyped", "not mounted"])
+def test_no_command_takes_a_folder_without_archive_for_one_that_is_well(
+    gantry: Gantry, tmp_path: Path, folder: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = tmp_path / folder
+    if folder == "not mounted":
+        data.mkdir()
+    done = gantry(*words, "--data", data)
+    assert (done.code, done.out) == (Exit.NOT_FOUND, "")
+    assert done.err == f"gantry: there is no archive in {data}\n"
+    assert not (tmp_path / "out").exists()
+    assert not data.exists() or not list(data.iterdir())

@@ -11,6 +11,7 @@ import pytest
 
 from gantry.server.http_guard import HttpLimits
 from gantry.server.policy import HttpPolicy
+from gantry.settings import resolve
 from serving import ROOT, dataset, part10, series
 from web_serving import BOUNDARY, STORE_TYPE, WebServed, read_all, related, status_of, web_served
 
@@ -201,6 +202,8 @@ def test_a_thousand_connections_without_a_word_leave_the_server_answering(web: W
         (b"GET /api/stats HTTP/1.1\r\nHost: evil.example:80\r\n", 400),
         (b"GET /api/stats HTTP/1.1\r\nHost: localhost.evil.example\r\n", 400),
         (b"GET /api/stats HTTP/1.1\r\n", 400),
+        (b"GET /api/stats HTTP/1.0\r\n", 200),
+        (b"GET /api/stats HTTP/1.0\r\nHost: evil.example\r\n", 400),
         (b"GET /api/stats HTTP/1.1\r\nHost: LOCALHOST:8080\r\n", 200),
         (b"GET /api/stats HTTP/1.1\r\nHost: [::1]:1\r\n", 200),
         (
@@ -228,6 +231,14 @@ def test_a_thousand_connections_without_a_word_leave_the_server_answering(web: W
 )
 def test_b82_what_is_asked_by_another_name_or_spelling(web: WebServed, head: bytes, status: int) -> None:
     assert status_of(web.raw(head + b"Connection: close\r\n\r\n")) == status
+
+
+@pytest.mark.parametrize("exposed", [False, True])
+def test_b82_behind_a_proxy_on_this_machine_any_name_is_ours(tmp_path: Path, exposed: bool) -> None:
+    settings = resolve({"insecure_expose": exposed}, environment={}).settings
+    with web_served(tmp_path, policy=HttpPolicy.from_settings(settings)) as web:
+        answer = web.http.get("/api/stats", headers={"host": "pacs.example"})
+    assert answer.status_code == (200 if exposed else 400)
 
 
 def test_b82_a_page_of_another_origin_can_read_only_what_was_opened(tmp_path: Path) -> None:

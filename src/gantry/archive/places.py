@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 from gantry.archive.archive import DEFAULTS, Archive, Options
 from gantry.archive.blobs.bucket import Bucket
-from gantry.archive.blobs.files import CACHE, INCOMING
+from gantry.archive.blobs.files import CACHE, INCOMING, OBJECTS
 from gantry.archive.blobs.node_disk import NodeDisk
-from gantry.archive.blobs.owner import Owner, Shared
+from gantry.archive.blobs.owner import ID_FILE, Owner, Shared
 from gantry.archive.blobs.read_cache import ReadCache
 from gantry.archive.blobs.store_disk import StoreDisk
 from gantry.archive.blobs.tier_disk import TierDisk, refuse_without_tier
@@ -20,13 +21,15 @@ from gantry.archive.disk import Disk, OsDisk
 from gantry.archive.incoming import storage_error
 from gantry.archive.index_files import index_files_for
 from gantry.archive.lock import FolderLock
-from gantry.errors import SettingsError
+from gantry.errors import NotFound, SettingsError
 from gantry.settings import Settings
 
 DEFAULT_CACHE_BYTES = 10 << 30
 NODES = "nodes"
 _BESIDE_BYTES = 256 << 20
 READ_CACHE = f"{CACHE}/store"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Places:
     def open(self, options: Options = DEFAULTS) -> Archive:
         """Open the archive for this process alone, making it where there is none. Raises SettingsError,
         StorageError."""
+        if not self.store and not (self.folder / OBJECTS).is_dir():
+            _log.info("there was no archive in %s: a new one begins", self.folder)
         self.own_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FolderLock(self.own_folder)
         disk: Disk | None = None
@@ -82,6 +87,13 @@ class Places:
             lock.release()
             raise
 
+    def require_archive(self) -> None:
+        """Raises NotFound where nobody has made an archive: a folder mistyped, or a disk not mounted. Nothing
+        is known of a bucket before it is opened. Raises SettingsError."""
+        self._refuse_other_place()
+        if not self.store and not (self.folder / OBJECTS).is_dir():
+            raise NotFound(f"there is no archive in {self.folder}")
+
     @property
     def own_folder(self) -> Path:
         """The folder that no other process has."""
@@ -92,6 +104,7 @@ class Places:
 
         Raises SettingsError, StorageError, OSError.
         """
+        self._refuse_other_place()
         if not self.store:
             return self._folder_disk(reserve_bytes)
         local = OsDisk(self.own_folder)
@@ -104,6 +117,21 @@ class Places:
         except OSError as error:
             raise storage_error(error) from error
         return StoreDisk(local, bucket, cache, owner)
+
+    def _refuse_other_place(self) -> None:
+        """Raise SettingsError where the folder says that its objects are not where `store` has them: none of
+        those in its index would be found."""
+        objects = self.folder / OBJECTS
+        if self.store:
+            if objects.is_dir() and any(objects.iterdir()):
+                raise SettingsError(
+                    f"the objects of the archive in {self.folder} are in it, and store names a bucket; "
+                    "gantry backup, and gantry restore --store into another folder, take an archive there"
+                )
+        elif not objects.is_dir() and (self.own_folder / ID_FILE).exists():
+            raise SettingsError(
+                f"the objects of the archive in {self.folder} are in a bucket, which store must name"
+            )
 
     def _folder_disk(self, reserve_bytes: int) -> Disk:
         folder = NodeDisk(self.folder, self.own_folder) if self.node else OsDisk(self.folder)
@@ -122,6 +150,7 @@ class Places:
         Raises SettingsError, OSError.
         """
         local = OsDisk(self.folder)
+        self._refuse_other_place()
         if not self.store:
             refuse_without_tier(local, self.tier)
             if not self.tier:

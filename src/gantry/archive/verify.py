@@ -67,6 +67,11 @@ class Report:
         """Whether everything is as it should be."""
         return not self.findings
 
+    @property
+    def lost(self) -> int:
+        """How many objects were known and are not whole any more, or gone."""
+        return len({one.where for one in self.findings if one.kind in (MISSING_FILE, *_DAMAGE)})
+
 
 class _Read(msgspec.Struct, frozen=True):
     """Objects up to place `after` of index `epoch` were read, and something was found of `suspects`."""

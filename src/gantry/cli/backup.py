@@ -31,12 +31,14 @@ _ANSWER_S = 300.0
 @click.option("--list", "only_list", is_flag=True, help="Print the points that TARGET holds; copy nothing.")
 @click.option("--check", "only_check", is_flag=True, help="Read a point back and compare digests.")
 @click.option("--point", metavar="NAME", help="The point to check; the latest if absent.")
+@click.option("--force", is_flag=True, help="Also where TARGET holds backups of what seems another archive.")
 @archive_options
 def command(
     target: Path,
     only_list: bool,
     only_check: bool,
     point: str | None,
+    force: bool,
     data: Path | None,
     config_file: Path | None,
     as_json: bool,
@@ -55,16 +57,15 @@ def command(
         return _list(target, as_json)
     if only_check:
         return _check(target, point, as_json)
-    return _back_up(settings, target, as_json)
+    return _back_up(settings, target, as_json, force=force)
 
 
-def _back_up(settings: Settings, target: Path, as_json: bool) -> int:
+def _back_up(settings: Settings, target: Path, as_json: bool, *, force: bool) -> int:
     from gantry.archive.backup.take import Ask, take
     from gantry.archive.places import Places
 
     source, place = settings.data.resolve(), target.resolve()
-    if not source.is_dir():
-        raise NotFound(f"there is no archive in {source}")
+    Places.of(settings).require_archive()
     if place.is_relative_to(source) or source.is_relative_to(place):
         raise CallerError("a backup lies neither in its archive nor around it")
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -75,7 +76,7 @@ def _back_up(settings: Settings, target: Path, as_json: bool) -> int:
             Places.of(settings).reading() as disk,
             Bar("copying", quiet=as_json) as bar,
         ):
-            taken = take(disk, store, ask, bar.reached)
+            taken = take(disk, store, ask, bar.reached, force=force)
         _tell_lost(taken.lost, "not copied", as_json)
         if as_json:
             print_json(

@@ -32,6 +32,8 @@ def command(data: Path | None, config_file: Path | None, as_json: bool) -> None:
         print_json({name: {"value": value, "from": resolved.origin[name]} for name, value in values.items()})
         return
     result(f"# settings file looked for: {config_file or default_config_file()}")
+    for name in resolved.unheard:
+        result(f"# {name} is in the environment, and is not a setting")
     for name, value in values.items():
         result("")
         result(f"# {help_for(name)}")

@@ -58,7 +58,7 @@ def _store(objects: Iterable[bytes], settings: Settings) -> list[str]:
         return asyncio.run(_send(running.dicomweb, list(objects)))
     from gantry.archive.outcome import Refused
 
-    with open_archive(settings) as archive:
+    with open_archive(settings, making=True) as archive:
         outcomes = [archive.store([content]) for content in objects]
     return [outcome.message for outcome in outcomes if isinstance(outcome, Refused)]
 

@@ -78,7 +78,9 @@ def command(
         return sum(1 for _ in objects_in(paths))
 
     with (
-        _through_server(running) if running else _own_archive(open_archive(settings), in_place) as keep,
+        _through_server(running)
+        if running
+        else _own_archive(open_archive(settings, making=True), in_place) as keep,
         Bar("importing", total, quiet=as_json) as bar,
     ):
         for imported in _results(keep, objects_in(paths), bare):

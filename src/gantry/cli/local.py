@@ -50,8 +50,11 @@ def running_server(settings: Settings) -> RunningServer | None:
     return server if _is_alive(server.pid) and _is_locked(settings.data / LOCK_FILE) else None
 
 
-def open_archive(settings: Settings) -> Archive:
-    """Our archive, opened for this process alone. Raises StorageError, also while a server has it."""
+def open_archive(settings: Settings, *, making: bool = False) -> Archive:
+    """Our archive, opened for this process alone; `making` it where there is none.
+
+    Raises SettingsError, StorageError, also while a server has it, NotFound.
+    """
     running = running_server(settings)
     if running is not None:
         raise StorageError(
@@ -60,7 +63,10 @@ def open_archive(settings: Settings) -> Archive:
         )
     from gantry.archive.places import Places, options_of
 
-    return Places.of(settings).open(options_of(settings))
+    places = Places.of(settings)
+    if not making:
+        places.require_archive()
+    return places.open(options_of(settings))
 
 
 def _is_alive(pid: int) -> bool:

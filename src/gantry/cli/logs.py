@@ -11,6 +11,7 @@ import sys
 from datetime import UTC, datetime
 
 from gantry.cli.output import json_text, shown
+from gantry.server.logs import current_request
 
 
 def log_to_stderr(level: str, *, as_json: bool, worker: str = "") -> None:
@@ -33,25 +34,34 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line = f"{_time(record)} {record.levelname} {self._name}{record.name} {record.getMessage()}"
+        request = current_request.get()
+        if request is not None and not line.endswith(f"request={request.id}"):
+            line += f"; request={request.id}"
         cause = _exception(record)
         return shown(f"{line} | {cause}" if cause else line)
 
 
 class JsonLines(logging.Formatter):
-    """The same as a JSON object."""
+    """The same as a JSON object, with the names of request and association to look for."""
 
     def __init__(self, worker: str = "") -> None:
         super().__init__()
         self._more = {"worker": worker} if worker else {}
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
+        entry: dict[str, object] = {
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
             **self._more,
         }
+        request = current_request.get()
+        if request is not None:
+            entry["request"] = request.id
+        association = getattr(record, "association", None)
+        if association is not None:
+            entry["association"] = association
         cause = _exception(record)
         return json_text(entry | {"exception": cause} if cause else entry)
 

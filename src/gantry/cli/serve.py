@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ from gantry.settings import Settings
 
 if TYPE_CHECKING:
     from gantry.server.run import Serving
+
+
+log = logging.getLogger("gantry.settings")
 
 
 @click.command("serve")
@@ -44,15 +48,18 @@ def command(
     Prints one line when ready; the log goes to standard error. SIGTERM or Ctrl-C stops it: what was
     acknowledged is kept, messages in flight end, the rest is aborted.
     """
-    settings = settings_from(
+    resolved = settings_from(
         config_file, data=data, http=http, dicom=dicom, aet=aet, log_level=log_level, workers=workers
-    ).settings
+    )
+    settings = resolved.settings
     running = running_server(settings)
     if running is not None:
         raise StorageError(
             f"the archive in {settings.data} is served already, by process {running.pid} at {running.page}"
         )
     log_to_stderr(settings.log_level, as_json=settings.log_json)
+    for name in resolved.unheard:
+        log.warning("%s is in the environment, and is not a setting; see gantry config", name)
     run(settings, as_json)
 
 

@@ -11,7 +11,7 @@ from gantry.cli.batches import Hands, batch_options
 from gantry.cli.exits import Exit
 from gantry.cli.local import open_archive
 from gantry.cli.options import archive_options, settings_from
-from gantry.cli.output import print_json, result
+from gantry.cli.output import counted, note, print_json, result
 from gantry.cli.progress import Bar
 
 
@@ -31,7 +31,8 @@ def command(
 ) -> int:
     """Read every object back and compare it with its digest, and every row of the index with its file.
 
-    The exit code is 1 when anything was found. --repair deletes nothing: damaged files go to lost-found.
+    The exit code is 1 when anything was found. --repair deletes nothing: damaged files go to lost-found. But
+    it forgets objects that are not whole: a server with heal_from set has them healed before.
 
     Objects are read by processes, or by the workers of a cluster. After a look that was broken off, --resume
     compares digests of the others only.
@@ -55,6 +56,7 @@ def command(
                 "objects": report.objects,
                 "bytes": report.size_bytes,
                 "findings": len(report.findings),
+                "lost": report.lost,
                 "repaired": report.repaired,
             }
         )
@@ -62,4 +64,11 @@ def command(
         found = f"{len(report.findings)} problems" + (", repaired" if report.repaired else "")
         verdict = found if report.findings else "all well"
         result(f"{report.objects} objects, {report.size_bytes:,} bytes: {verdict}")
+        if report.lost:
+            after = (
+                "not in the index any more; who has a copy may import it again"
+                if report.repaired
+                else "which gantry serve heals where heal_from says from what, and --repair forgets"
+            )
+            note(f"{counted(report.lost, 'object')} damaged or missing, {after}")
     return Exit.PROBLEMS if report.findings else Exit.OK

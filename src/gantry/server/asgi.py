@@ -28,6 +28,7 @@ from gantry.server.http import (
     SendPiece,
     error_response,
 )
+from gantry.server.logs import current_request
 from gantry.server.metrics import CLIENT_GONE, Metrics
 from gantry.server.outcome import Answer, answer_for_error
 from gantry.server.plans import Shortcut
@@ -101,10 +102,14 @@ class App:
             await _other_protocol(scope, receive, send)
             return
         request = Request(scope, receive)
-        if self._traces is None:
-            await self._counted(request, send)
-        else:
-            await trace_request(self._traces, request, lambda: self._counted(request, send))
+        told = current_request.set(request)
+        try:
+            if self._traces is None:
+                await self._counted(request, send)
+            else:
+                await trace_request(self._traces, request, lambda: self._counted(request, send))
+        finally:
+            current_request.reset(told)
 
     async def _counted(self, request: Request, send: Send) -> int:
         """Answer, and count it; the status."""
@@ -152,7 +157,10 @@ class App:
 
     def _check_caller(self, request: Request) -> None:
         """B82: the name we are called by, and whose page calls."""
-        if not self.policy.allows_host(request.header(b"host")):
+        host = request.header(b"host")
+        # HTTP/1.0 has no such field and no browser speaks it: so balancers ask whether we are ready
+        is_probe = host is None and request.scope.get("http_version") == "1.0"
+        if not is_probe and not self.policy.allows_host(host):
             raise WebRequestError(400, "the Host field is not a name of this server")
         origin = request.header(b"origin")
         if origin is None or request.method in SAFE_METHODS:

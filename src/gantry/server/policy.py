@@ -47,12 +47,14 @@ class HttpPolicy:
     def from_settings(cls, settings: Settings) -> Self:
         """The policy for these settings.
 
-        On a loopback address only loopback names are served. On others the names people use for this
-        machine are not known here, and what stands in front checks who calls.
+        On a loopback address only loopback names are served. On others, and where a proxy on this machine
+        stands before us (`insecure_expose`), the names people use are not known here, and what stands in
+        front checks who calls.
         """
+        closed = settings.http.is_loopback and not settings.insecure_expose
         return cls(
             cors_origins=settings.cors_origins,
-            allowed_hosts=LOOPBACK_HOSTS if settings.http.is_loopback else (ANY,),
+            allowed_hosts=LOOPBACK_HOSTS if closed else (ANY,),
             max_object_bytes=settings.max_object_bytes,
             max_results=settings.find_limit,
             aet=settings.aet,

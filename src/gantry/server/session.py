@@ -168,11 +168,12 @@ class Session:
         self._requests.lost(cause)
         for operation in self._operations.values():
             operation.cancelled = True
+        # First of all: whatever fails below, nobody waits for this association, or counts it, any more
+        self._listener.ended(self)
         self._services.metrics.ends[self._end_kind] += 1
         if self._span is not None:
             self._end_span(self._span)
         self._log_end(self._end or cause)
-        self._listener.ended(self)
 
     # What the listener calls when it stops
 
@@ -307,7 +308,12 @@ class Session:
             operation.respond(response(command, answer.dimse_status, error_comment=answer.comment))
         except Exception:
             where = self.number, self.peer_address
-            log.exception("%s failed; association=%d peer=%s", command.field.name, *where)
+            log.exception(
+                "%s failed; association=%d peer=%s",
+                command.field.name,
+                *where,
+                extra={"association": self.number},
+            )
             is_normalized = command.field is CommandField.N_ACTION_RQ
             code = status.PROCESSING_FAILURE if is_normalized else status.UNABLE_TO_PROCESS
             operation.respond(response(command, code, error_comment="internal error, see the log"))
@@ -369,6 +375,7 @@ class Session:
             self.number,
             self.peer_address,
             escaped(command.sop_class_uid or ""),
+            extra={"association": self.number},
         )
 
     def _log_end(self, end: str) -> None:
@@ -382,6 +389,7 @@ class Session:
             escaped(request.called_aet) if request is not None else "-",
             asyncio.get_running_loop().time() - self.began_at,
             ",".join(f"{verb}:{n}" for verb, n in self._counts.items()) or "none",
+            extra={"association": self.number},
         )
 
 

@@ -95,5 +95,6 @@ def _verdict(
             arriving.peer_address,
             escaped(arriving.peer_aet),
             escaped(arriving.sop_instance_uid[:80]),
+            extra={"association": association},
         )
     return Verdict(answer.dimse_status, answer.comment, answer.offending, breaks_association)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 
 from gantry.archive.acts import read_act
 from gantry.archive.backup.manifest import (
@@ -28,7 +29,7 @@ from gantry.archive.commitment import DONE, KEPT
 from gantry.archive.disk import Disk
 from gantry.archive.incoming import storage_error
 from gantry.archive.reindex import Progress, no_progress
-from gantry.errors import Corrupt
+from gantry.errors import CallerError, Corrupt
 
 Ask = Callable[[], Iterable[bytes]]
 """Asks an archive what it holds now, as `gantry.archive.backup.listing.listed` says it."""
@@ -55,11 +56,14 @@ class Taken:
     lost: list[Lost] = field(default_factory=list)
 
 
-def take(source: Disk, store: Store, ask: Ask, progress: Progress = no_progress) -> Taken:
+def take(
+    source: Disk, store: Store, ask: Ask, progress: Progress = no_progress, *, force: bool = False
+) -> Taken:
     """Copy all that the archive in `source` lists and the store has not, and note it as a new point.
 
-    `source` is only read; the archive may be in use. Raises CallerError, StorageError; earlier points stay
-    as they were, and what was copied by then need not be copied again.
+    `source` is only read; the archive may be in use. Raises CallerError, also where the points that there
+    are must be of another archive, unless `force`; StorageError. Earlier points stay as they were, and what
+    was copied by then need not be copied again.
     """
     try:
         store.prepare()
@@ -67,7 +71,7 @@ def take(source: Disk, store: Store, ask: Ask, progress: Progress = no_progress)
         taken = Taken()
         before: list[str] = []
         for _ in range(_TRIES):
-            run = _Run(source, store, known, taken)
+            run = _Run(source, store, known, taken, force=force)
             run.copy(ask(), progress)
             gone = [lost.path for lost in run.lost]
             if not gone or gone == before:
@@ -90,7 +94,10 @@ def _known_files(store: Store) -> dict[str, File]:
 class _Run:
     """One pass over what an archive lists."""
 
-    def __init__(self, source: Disk, store: Store, known: Mapping[str, File], taken: Taken) -> None:
+    def __init__(
+        self, source: Disk, store: Store, known: Mapping[str, File], taken: Taken, *, force: bool
+    ) -> None:
+        self._force = force
         self._source = source
         self._store = store
         self._known = known
@@ -103,8 +110,10 @@ class _Run:
     def copy(self, listed: Iterable[bytes], progress: Progress) -> None:
         """Copy what is missing. Raises Corrupt where the list is not whole, OSError."""
         head, acts = self._spool(listed)
+        if not self._force:
+            _require_same(self._store, next(_versions(read_lines(self._store.disk, self._list)), None))
         self._taken.objects = self._taken.size_bytes = self._taken.elsewhere = done = 0
-        versions = (line for line in read_lines(self._store.disk, self._list) if isinstance(line, Version))
+        versions = _versions(read_lines(self._store.disk, self._list))
         with ThreadPoolExecutor(_COPIERS) as copiers:
             while some := list(islice(versions, _AT_ONCE)):
                 for line, copied in zip(some, copiers.map(self._object, some), strict=True):
@@ -231,3 +240,40 @@ class _Run:
         except OSError as error:
             raise Corrupt(f"{path} cannot be read: {error.strerror}") from error
         return File(path, len(data), sha256(data).hexdigest())
+
+
+def _versions(lines: Iterable[Line]) -> Iterator[Version]:
+    return (line for line in lines if isinstance(line, Version))
+
+
+def _require_same(store: Store, first: Version | None) -> None:
+    """Raise CallerError where the archive's first version is in no point that is known to be one of it.
+
+    Rows are never taken away, but for what was lost, so the first is of the same moment in all points: it is
+    not where two archives are backed up into one folder, or where a folder is empty because its disk is not
+    mounted, and `gantry restore` would take that for the latest state of the other.
+    """
+    for name in reversed(store.names()):
+        try:
+            known = _versions(store.lines(name))
+            oldest = next(known, None)
+            if oldest is None:
+                continue
+            if first is not None and any(_moment(first) == _moment(one) for one in chain([oldest], known)):
+                return
+        except Corrupt:
+            continue  # told by who restores or checks it
+        if first is None:
+            raise CallerError(
+                f"the archive is empty, and point {name} of this folder is not: is its disk mounted? --force "
+                "takes a point of it all the same"
+            )
+        raise CallerError(
+            f"point {name} of this folder is of another archive, and a folder serves one; --force takes a "
+            "point of this one all the same"
+        )
+
+
+def _moment(version: Version) -> tuple[str, str, str, int, datetime]:
+    """Which version it is, and when it came."""
+    return version.study, version.series, version.sop, version.number, version.at

@@ -13,7 +13,8 @@ import errno
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -47,6 +48,7 @@ _RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
 """Who sends an object waits no longer than senders do; then it is refused and may be sent again."""
 _CLIENT = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
 _DIGEST = "sha256"
+_ENDPOINT = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?(/[\w.~/-]*)?", re.ASCII)
 
 _log = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ class Bucket:
         if parts.scheme == "s3":
             config.setdefault("checksum_algorithm", "SHA256")
         # An address without TLS is an explicit choice, made by writing it down
-        plain = config.get("endpoint", os.environ.get("AWS_ENDPOINT_URL", "")).startswith("http://")
+        plain = _endpoint(config).startswith("http://")
         try:
             # Which settings there are depends on the store, which says of any other that it has none
             settings: dict[str, Any] = {"config": config, "retry_config": _RETRY}
@@ -101,15 +103,19 @@ class Bucket:
         """Keep bytes under a name; FileExistsError, and nothing done, if it is taken, unless `replacing`."""
         import obstore
 
-        with _as_os_errors(name):
-            obstore.put(
-                self.store,
-                name,
-                bytes(data),
-                attributes=_attributes(Digests.of_bytes(data)),
-                mode="overwrite" if replacing else "create",
-                use_multipart=False,
-            )
+        try:
+            with _as_os_errors(name):
+                obstore.put(
+                    self.store,
+                    name,
+                    bytes(data),
+                    attributes=_attributes(Digests.of_bytes(data)),
+                    mode="overwrite" if replacing else "create",
+                    use_multipart=False,
+                )
+        except FileNotFoundError as error:
+            place = self.url.partition("?")[0]
+            raise OSError(AWAY, f"there is no bucket for {place}", name) from error
 
     def put_file(self, name: str, file: Path, *, replacing: bool = False) -> None:
         """Keep a file of any size under a name, whole or not at all; see `put`.
@@ -309,6 +315,18 @@ class Upload:
                 self._writer.__exit__(OSError, broken, None)
         except OSError as error:
             _log.warning("pieces of %s stay in the object store: %s", self.name, error.strerror)
+
+
+def _endpoint(config: Mapping[str, str]) -> str:
+    """The address of the store, empty where it is the usual one. Raises SettingsError for what is no URL,
+    which the library would not survive."""
+    named = (value for name, value in config.items() if name.lower().endswith(("endpoint", "endpoint_url")))
+    endpoint = next(named, os.environ.get("AWS_ENDPOINT_URL", ""))
+    if endpoint and not _ENDPOINT.fullmatch(endpoint):
+        raise SettingsError(
+            f"the endpoint of the object store is {endpoint!r}; it can be http://HOST:PORT or https://HOST"
+        )
+    return endpoint
 
 
 def _attributes(digests: Digests) -> dict[str, str]:

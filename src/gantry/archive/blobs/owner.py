@@ -29,7 +29,8 @@ RENEW_S = 15.0
 LATE_S = 60.0
 DEAD_S = 180.0
 _LOOK_S = 5.0
-_ID_FILE = "store.id"
+ID_FILE = "store.id"
+"""In the folder from the first time on that a bucket was had: the objects are there."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,20 @@ class Owner:
 
     def __init__(self, bucket: Bucket, folder: Path) -> None:
         self._bucket = bucket
-        self._id = _id_of(folder)
+        path = folder / ID_FILE
+        is_new = not path.exists()
+        self._id = _id_of(path)
+        try:
+            self._take()
+        except (OSError, StorageError):
+            if is_new:
+                path.unlink()
+            raise
+        self._thread = threading.Thread(target=self._keep, name="gantry-owner", daemon=True)
+        self._thread.start()
+
+    def _take(self) -> None:
+        bucket = self._bucket
         mark = _read(bucket)
         if mark is not None and not mark.owner:
             raise StorageError(
@@ -78,8 +92,6 @@ class Owner:
         self._renewed_at = 0.0
         self._stop = threading.Event()
         self._renew()
-        self._thread = threading.Thread(target=self._keep, name="gantry-owner", daemon=True)
-        self._thread.start()
 
     def require(self) -> None:
         """Raises OSError where the bucket may be another's by now."""
@@ -144,8 +156,7 @@ def _read(bucket: Bucket) -> _Mark | None:
         raise StorageError(f"{MARK} in the bucket cannot be read: {error}") from error
 
 
-def _id_of(folder: Path) -> str:
-    path = folder / _ID_FILE
+def _id_of(path: Path) -> str:
     try:
         return path.read_text()
     except FileNotFoundError:

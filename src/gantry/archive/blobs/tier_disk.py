@@ -93,6 +93,8 @@ class TierDisk:
             return
         is_new = not self._local.exists(CLAIM)
         if is_new:
+            # A bucket that does not answer must not become one without which the archive does not open
+            self._bucket.exists(CLAIM)
             staged = self._temporary()
             words = {"tier": _bucket_of(self._bucket.url), "id": uuid.uuid4().hex}
             write_durably(self._local, staged, [json.dumps(words).encode()])
@@ -109,6 +111,10 @@ class TierDisk:
                     f"{_bucket_of(self._bucket.url)} holds objects of another archive, which {CLAIM} in it "
                     "stands for: tier must name a bucket, or a prefix, of its own"
                 ) from None
+        except OSError:
+            if is_new and not self._bucket.exists(CLAIM):
+                self._local.unlink(CLAIM)
+            raise
         self._is_claimed = True
 
     def disclaim(self) -> bool:

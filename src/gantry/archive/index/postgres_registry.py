@@ -126,7 +126,7 @@ class Registry:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """While it lasts no other node opens the index, or makes it anew."""
-        with translated_errors("waiting for other nodes"), self._server.connect(self._server.name) as held:
+        with translated_errors("opening the index"), self._server.connect(self._server.name) as held:
             held.execute("SET lock_timeout = 0")
             held.execute("SELECT pg_advisory_lock(%s)", (self._number("opening"),))
             yield
