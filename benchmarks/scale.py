@@ -194,7 +194,8 @@ def _measure(archives: list[Archive], rounds: int) -> None:
         # what adds many instances comes last, so that it takes no memory from the others
         names.sort(key=lambda name: (name == "store 100", draw.random()))
         for name in names:
-            for archive, of_archive in zip(archives, works, strict=True):
+            # In any order: who comes first finds the processor's memory full of something else
+            for archive, of_archive in draw.sample(list(zip(archives, works, strict=True)), len(archives)):
                 if name == "store 100":
                     archive.measure("store one, of a new study", of_archive["store one, of a new study"])
                 elif name == "store one, of a new study":
