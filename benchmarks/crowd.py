@@ -23,7 +23,7 @@ from benchmarks.results import Line
 
 SLOW, SILENT, SENSELESS = 64, 20, 20
 ROUNDS = 5
-SENDERS = {4: 120, 96: 384}
+SENDERS = {4: 480, 96: 960}
 """How many senders at once, and the slices that they send in a round together."""
 STANDING_S = 3.0
 """After it every slow and silent peer has its association; a slow one is cut after thirty seconds."""
