@@ -17,6 +17,13 @@ LEAST: Final = frozenset({"gantry_writable", "process_start_time_seconds"})
 
 GREATEST: Final = frozenset({"gantry_behind"})
 
+_PARTS: Final = 1 << 24
+"""What is added up is in whole parts of this size, of which a double holds the exact sum.
+
+It is the same in whatever order the processes answer. One that is less by the last bit of a double would be
+a counter that fell, which Prometheus takes for one that began anew.
+"""
+
 
 class Family(msgspec.Struct, array_like=True, frozen=True):
     """One metric: its name, what it means, and each sample with its labels."""
@@ -53,7 +60,8 @@ def added(several: Iterable[Sequence[Family]]) -> list[Family]:
         for family in families:
             heads.setdefault(family.name, family)
             so_far = sums.setdefault(family.name, {})
-            for name, labels, value in family.samples:
+            for name, labels, told in family.samples:
+                value = round(told * _PARTS) / _PARTS
                 before = so_far.get((name, labels))
                 so_far[name, labels] = value if before is None else _joined(family.name, before, value)
     return [

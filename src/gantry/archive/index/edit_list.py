@@ -17,9 +17,11 @@ from gantry.archive.records import Origin
 _E, _EP, _EI = schema.edits.c, schema.edit_patients.c, schema.edit_instances.c
 _OTHER = schema.edits.alias("other")
 
+# Few edits undo another. PostgreSQL knows that of "more than 0", not of "equal to that row's number", of
+# which it expects as many as have 0, and would walk the numbers backward rather than look them up.
 _REVERTED_BY = (
     select(func.coalesce(func.max(_OTHER.c.number), literal_column("0")))
-    .where(_OTHER.c.reverts == _E.number)
+    .where(_OTHER.c.reverts == _E.number, _OTHER.c.reverts > literal_column("0"))
     .scalar_subquery()
 )
 _ROW = select(*_E, _REVERTED_BY.label("reverted_by"))
