@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom import dcmread
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
+from dataset_bytes import explicit
 from gantry.client.keys import keys_model
 from gantry.client.native import as_native
 from gantry.client.objects import (
@@ -19,6 +28,7 @@ from gantry.client.objects import (
     outgoing_bytes,
 )
 from gantry.client.sinks import Arriving, FolderSink, MemorySink, Verdict, safe_name
+from gantry.dataset.part10 import encode_file_meta
 from gantry.dimse.limits import MAX_CONTEXTS
 from gantry.errors import DataSetError, QueryError
 from serving import CT, MR, dataset, dataset_bytes, part10
@@ -41,6 +51,39 @@ def test_a_file_and_its_bytes_are_the_same_object(tmp_path: Path, size: int) -> 
 def test_what_is_no_part_10_file_is_refused() -> None:
     with pytest.raises(DataSetError):
         outgoing_bytes(b"x" * 200)
+
+
+@pytest.mark.parametrize(
+    "syntax",
+    [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian],
+)
+@pytest.mark.parametrize("size", [256, 3 << 20])
+def test_what_was_edited_is_announced_as_what_it_is(tmp_path: Path, syntax: str, size: int) -> None:
+    file = part10(dataset(1, size=size), syntax)
+    read = dcmread(BytesIO(file))
+    read.file_meta.MediaStorageSOPClassUID = MR
+    read.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    read.save_as(tmp_path / "edited.dcm")
+    own = (CT, str(dataset(1).SOPInstanceUID))
+    for one in (outgoing(tmp_path / "edited.dcm"), outgoing_bytes((tmp_path / "edited.dcm").read_bytes())):
+        assert (one.sop_class_uid, one.sop_instance_uid) == own
+
+
+@pytest.mark.parametrize("value", [b"", b"not a UID ", b"1." * 40])
+def test_a_data_set_that_does_not_tell_is_announced_as_its_meta_information_says(value: bytes) -> None:
+    meta = encode_file_meta(
+        sop_class_uid=CT, sop_instance_uid="1.2.3.4", transfer_syntax_uid=ExplicitVRLittleEndian
+    )
+    one = outgoing_bytes(meta + explicit(0x00080018, "UI", value) + explicit(0x00100010, "PN", b"Doe^Jane"))
+    assert (one.sop_class_uid, one.sop_instance_uid) == (CT, "1.2.3.4")
+
+
+def test_what_tells_in_neither_place_is_refused() -> None:
+    meta = encode_file_meta(sop_class_uid="", sop_instance_uid="", transfer_syntax_uid=ExplicitVRLittleEndian)
+    with pytest.raises(DataSetError, match="lacks SOP Class UID and SOP Instance UID"):
+        outgoing_bytes(meta + explicit(0x00100010, "PN", b"Doe^Jane"))
+    told = explicit(0x00080016, "UI", CT.encode()) + explicit(0x00080018, "UI", b"1.2.3.4\0")
+    assert outgoing_bytes(meta + told).sop_instance_uid == "1.2.3.4"
 
 
 def test_one_context_for_each_class_and_syntax() -> None:

@@ -29,7 +29,7 @@ from dataset_bytes import (
     undefined_sequence,
 )
 from gantry.dataset.part10 import encode_file_meta, guess_syntax, read_file_meta, read_part10
-from gantry.dataset.scan import DataSet, scan
+from gantry.dataset.scan import DataSet, beginning, scan
 from gantry.errors import DataSetError
 from gantry.pixels.encapsulation import frame_table
 from gantry.standard.transfer_syntaxes import TransferSyntax
@@ -153,6 +153,41 @@ def test_b43_a_data_set_cut_at_any_byte_is_refused_unless_between_elements(
                 scan(data[:cut], syntax)
             with pytest.raises(DataSetError):  # also where the buffer goes on
                 scan(data, syntax, end=cut)
+
+
+@pytest.mark.parametrize(("syntax", "elements"), SAMPLES, ids=["explicit", "big", "implicit", "jpeg"])
+def test_the_beginning_of_a_data_set_is_read_as_far_as_it_is_there(
+    syntax: TransferSyntax, elements: list[bytes]
+) -> None:
+    data, behind = b"".join(elements), b"meta"
+    whole = scan(data, syntax)
+    ends = [sum(map(len, elements[: n + 1])) for n in range(len(elements))]
+    for cut in range(len(data) + 1):
+        known = {}
+        for (tag, _, _, _, undefined), end in zip(whole.elements.values(), ends, strict=True):
+            if undefined or end > cut:
+                break
+            known[tag] = whole.raw(tag)
+        assert beginning(behind + data[:cut], syntax, 0xFFFFFFFF, offset=len(behind)) == known
+    first = next(iter(whole.elements))
+    assert list(beginning(data, syntax, first)) == [first]
+    assert beginning(data, syntax, first - 1) == {}
+
+
+@given(data=st.binary(max_size=200) | LIKELY, syntax=st.sampled_from(SYNTAXES))
+@examples(800)
+def test_any_bytes_have_a_beginning(data: bytes, syntax: TransferSyntax) -> None:
+    told = beginning(data, syntax, 0x00100010)
+    assert list(told) == sorted(told)
+    assert sum(map(len, told.values())) <= len(data)
+    assert all(tag <= 0x00100010 for tag in told)
+    try:
+        ds = scan(data, syntax)
+    except DataSetError:
+        return
+    offsets = [ds.elements[tag][2] for tag in sorted(ds.elements)]
+    if offsets == sorted(offsets):  # no tag comes again after others
+        assert all(ds.raw(tag) == value for tag, value in told.items())
 
 
 def _mutated(data: bytes, rng: random.Random) -> bytes:

@@ -1,22 +1,32 @@
 """What is sent: objects with their identity known and their bytes read only when the wire asks for them.
 
 A C-STORE carries the Data Set alone, without preamble and group 0002 (PS3.7 9.1.1), so an
-`Outgoing` names what the meta information said and reads the bytes behind it. Nothing is decoded:
-what lies in the file is what the peer gets.
+`Outgoing` names what the Data Set is and reads the bytes behind the meta information. Nothing is decoded:
+what lies in the file is what the peer gets. Where the two differ, as in many files that were edited, the Data
+Set is right: the peer gets no other.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from gantry.dataset.deflate import inflate
 from gantry.dataset.part10 import FileMeta, read_file_meta
+from gantry.dataset.scan import beginning
 from gantry.dimse.limits import MAX_CONTEXTS
 from gantry.dimse.negotiation import ProposedContext
 from gantry.errors import DataSetError
 from gantry.standard.status import Category, category
+from gantry.standard.transfer_syntaxes import transfer_syntax
 
+_SOP_CLASS_UID: Final = 0x00080016
+_SOP_INSTANCE_UID: Final = 0x00080018
+_UID: Final = re.compile(r"[0-9.]{1,64}")
 CHUNK_BYTES = 1 << 20
 """How much of a file is read at once: one read for most slices, flat memory for a 2 GB object."""
 
@@ -74,14 +84,15 @@ class StoreResult:
 
 
 def outgoing_file(path: Path) -> Outgoing:
-    """The Part 10 file at `path`, of which only the meta information is read now.
+    """The Part 10 file at `path`, of which only the beginning is read now.
 
     Raises DataSetError when it is not Part 10 and OSError when it cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(META_BYTES)
         size = file.seek(0, 2)
-    meta = _complete(read_file_meta(head))
+    meta = read_file_meta(head)
+    sop_class_uid, sop_instance_uid = _identity(head, meta)
     offset = meta.dataset_offset
 
     def read() -> Iterator[bytes]:
@@ -90,27 +101,21 @@ def outgoing_file(path: Path) -> Outgoing:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
 
-    return Outgoing(
-        meta.media_storage_sop_class_uid,
-        meta.media_storage_sop_instance_uid,
-        meta.transfer_syntax_uid,
-        size - offset,
-        read,
-        str(path),
-    )
+    return Outgoing(sop_class_uid, sop_instance_uid, meta.transfer_syntax_uid, size - offset, read, str(path))
 
 
 def outgoing_bytes(data: bytes, label: str = "") -> Outgoing:
     """A Part 10 file held in memory; raises DataSetError when it is none."""
-    meta = _complete(read_file_meta(data))
+    meta = read_file_meta(data)
+    sop_class_uid, sop_instance_uid = _identity(data, meta)
     dataset = data[meta.dataset_offset :]
     return Outgoing(
-        meta.media_storage_sop_class_uid,
-        meta.media_storage_sop_instance_uid,
+        sop_class_uid,
+        sop_instance_uid,
         meta.transfer_syntax_uid,
         len(dataset),
         lambda: (dataset,),
-        label or meta.media_storage_sop_instance_uid,
+        label or sop_instance_uid,
     )
 
 
@@ -125,19 +130,30 @@ def outgoing(source: Outgoing | Path | str | bytes) -> Outgoing:
             return outgoing_file(Path(source))
 
 
-def _complete(meta: FileMeta) -> FileMeta:
-    missing = [
-        name
-        for name, value in (
-            ("Media Storage SOP Class UID", meta.media_storage_sop_class_uid),
-            ("Media Storage SOP Instance UID", meta.media_storage_sop_instance_uid),
-            ("Transfer Syntax UID", meta.transfer_syntax_uid),
-        )
-        if not value
-    ]
-    if missing:
-        raise DataSetError(f"the file meta information lacks {' and '.join(missing)}, so it cannot be sent")
-    return meta
+def _identity(head: bytes, meta: FileMeta) -> tuple[str, str]:
+    """SOP Class UID and SOP Instance UID, of the meta information where the Data Set tells none."""
+    syntax = transfer_syntax(meta.transfer_syntax_uid)
+    dataset, offset = head, meta.dataset_offset
+    if syntax.deflated:
+        with suppress(DataSetError):  # whether it can be inflated at all is the peer's to say
+            dataset, offset = next(inflate([head[offset : offset + META_BYTES]]), b""), 0
+    told = beginning(dataset, syntax, _SOP_INSTANCE_UID, offset=offset)
+    sop_class_uid = _uid(told.get(_SOP_CLASS_UID, b"")) or meta.media_storage_sop_class_uid
+    sop_instance_uid = _uid(told.get(_SOP_INSTANCE_UID, b"")) or meta.media_storage_sop_instance_uid
+    needed = {
+        "SOP Class UID": sop_class_uid,
+        "SOP Instance UID": sop_instance_uid,
+        "Transfer Syntax UID": meta.transfer_syntax_uid,
+    }
+    if missing := [name for name, value in needed.items() if not value]:
+        raise DataSetError(f"the file lacks {' and '.join(missing)}, so it cannot be sent")
+    return sop_class_uid, sop_instance_uid
+
+
+def _uid(value: bytes) -> str:
+    """The value as a UID that can be announced; empty where it is none."""
+    uid = value.decode("latin-1").rstrip("\0 ")
+    return uid if _UID.fullmatch(uid) else ""
 
 
 def contexts_for(objects: Iterable[Outgoing]) -> list[ProposedContext]:

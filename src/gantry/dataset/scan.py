@@ -50,7 +50,7 @@ from gantry.standard.transfer_syntaxes import (
     transfer_syntax,
 )
 
-__all__ = ["Buffer", "DataSet", "Element", "PixelData", "scan"]
+__all__ = ["Buffer", "DataSet", "Element", "PixelData", "beginning", "scan"]
 
 _UNSPLIT_TEXT: Final = frozenset({"LT", "ST", "UT", "UR"})  # PS3.5 6.4: the backslash is a character in these
 _INTEGER_FORMATS: Final = {
@@ -98,6 +98,33 @@ def scan(buffer: Buffer, syntax: TransferSyntax, *, offset: int = 0, end: int | 
     marks = Marks()
     elements = read_level(buffer, offset, stop, layout, marks, depth=0, walked=False)
     return DataSet(buffer, syntax, layout, elements, marks, 0, None)
+
+
+def beginning(buffer: Buffer, syntax: TransferSyntax, last: int, *, offset: int = 0) -> dict[int, bytes]:
+    """The values up to tag `last` of a Data Set of which perhaps only the beginning is there.
+
+    They end before an element that is cut, of undefined length, out of order or none at all: nothing is known
+    of what follows, so nothing is refused either.
+    """
+    layout = _LAYOUTS[syntax.implicit_vr, syntax.little_endian]
+    values: dict[int, bytes] = {}
+    before = 0
+    while offset + 8 <= len(buffer):
+        group, element, code, length = layout.four_words.unpack_from(buffer, offset)
+        tag, value = group << 16 | element, offset + 8
+        if not before <= tag <= last or not tag:
+            break
+        if layout.implicit_vr:
+            length = layout.long.unpack_from(buffer, offset + 4)[0]
+        elif layout.short_vrs[code] is None:
+            if layout.long_vrs[code] is None or offset + 12 > len(buffer):
+                break
+            value, length = offset + 12, layout.long.unpack_from(buffer, offset + 8)[0]
+        before, offset = tag, value + length
+        if offset > len(buffer):
+            break
+        values[tag] = bytes(buffer[value:offset])
+    return values
 
 
 _LAYOUTS: Final = {
