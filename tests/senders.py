@@ -92,7 +92,7 @@ class Site:
             self.server = replace(self.server)
             self._changed.notify_all()
 
-    def go_on_for(self, count: int, timeout_s: float = 60.0) -> None:
+    def go_on_for(self, count: int, timeout_s: float = 120.0) -> None:
         """As `go_on`, also for who is refused a moment later, until so many more objects are acknowledged."""
         aim = len(self.ledger.acknowledged) + count
         end = time.monotonic() + timeout_s
