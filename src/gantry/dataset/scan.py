@@ -104,7 +104,7 @@ def beginning(buffer: Buffer, syntax: TransferSyntax, last: int, *, offset: int 
     """The values up to tag `last` of a Data Set of which perhaps only the beginning is there.
 
     They end before an element that is cut, of undefined length, out of order or none at all: nothing is known
-    of what follows, so nothing is refused either.
+    of what follows, so nothing is refused either, and a tag may come again there.
     """
     layout = _LAYOUTS[syntax.implicit_vr, syntax.little_endian]
     values: dict[int, bytes] = {}
