@@ -27,10 +27,11 @@ from gantry.client.objects import (
     outgoing,
     outgoing_bytes,
 )
-from gantry.client.sinks import Arriving, FolderSink, MemorySink, Verdict, safe_name
+from gantry.client.sinks import Arriving, FolderSink, MemorySink, Verdict
 from gantry.dataset.part10 import encode_file_meta
 from gantry.dimse.limits import MAX_CONTEXTS
 from gantry.errors import DataSetError, QueryError
+from gantry.standard.uids import uid_name
 from serving import CT, MR, dataset, dataset_bytes, part10
 
 ARRIVING = Arriving(CT, "1.2.3", "1.2.840.10008.1.2.1")
@@ -183,7 +184,7 @@ def test_memory_sink_keeps_whole_files_only() -> None:
 
 @given(st.text(max_size=100))
 def test_no_name_leaves_its_folder(uid: str) -> None:
-    name = safe_name(uid)
+    name = uid_name(uid)
     assert "/" not in name
     assert "\\" not in name
     assert name.strip(".")

@@ -27,11 +27,12 @@ from typing import Final
 
 import msgspec
 
-from gantry.archive.blobs.files import DRAFTS, uid_name
+from gantry.archive.blobs.files import DRAFTS
 from gantry.archive.disk import Disk
 from gantry.archive.incoming import storage_error
 from gantry.archive.small_files import SmallFiles
 from gantry.errors import CallerError, Corrupt, NotFound
+from gantry.standard.uids import uid_name
 
 ALL_WITHIN: Final = timedelta(hours=1)
 """Every version this young is kept."""

@@ -15,11 +15,12 @@ from itertools import groupby
 from typing import Any, Self
 
 from gantry.archive.acts import Act, ActEntry, ActKind, act_number, read_whole_act
-from gantry.archive.blobs.files import ACTS, OBJECTS, parse_object_path, uid_name
+from gantry.archive.blobs.files import ACTS, OBJECTS, parse_object_path
 from gantry.archive.disk import Disk
 from gantry.archive.received import Journal, Receipt, decode_receipt, encode_receipt
 from gantry.archive.records import InstanceKey
 from gantry.errors import Corrupt
+from gantry.standard.uids import uid_name
 
 Names = tuple[str, str, str]
 Version = tuple[Names, int]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gantry.archive.beside import beside
-from gantry.archive.blobs.files import INCOMING, SyncFailed, is_tolerated_uid
+from gantry.archive.blobs.files import INCOMING, SyncFailed
 from gantry.archive.blocks import MEMORY_LIMIT
 from gantry.archive.commit.arrival import Arrival, outcome_of
 from gantry.archive.commit.committer import Committer
@@ -28,6 +28,7 @@ from gantry.dataset.part10 import FileMeta, read_file_meta
 from gantry.dataset.scan import DataSet, scan
 from gantry.errors import DataSetError, PeerError, StorageError
 from gantry.standard.transfer_syntaxes import transfer_syntax
+from gantry.standard.uids import is_tolerated_uid
 
 SOP_CLASS_UID = 0x00080016
 SOP_INSTANCE_UID = 0x00080018

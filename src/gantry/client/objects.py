@@ -8,7 +8,6 @@ Set is right: the peer gets no other.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,10 +22,11 @@ from gantry.dimse.negotiation import ProposedContext
 from gantry.errors import DataSetError
 from gantry.standard.status import Category, category
 from gantry.standard.transfer_syntaxes import transfer_syntax
+from gantry.standard.uids import is_tolerated_uid
 
 _SOP_CLASS_UID: Final = 0x00080016
 _SOP_INSTANCE_UID: Final = 0x00080018
-_UID: Final = re.compile(r"[0-9.]{1,64}")
+
 CHUNK_BYTES = 1 << 20
 """How much of a file is read at once: one read for most slices, flat memory for a 2 GB object."""
 
@@ -153,7 +153,7 @@ def _identity(head: bytes, meta: FileMeta) -> tuple[str, str]:
 def _uid(value: bytes) -> str:
     """The value as a UID that can be announced; empty where it is none."""
     uid = value.decode("latin-1").rstrip("\0 ")
-    return uid if _UID.fullmatch(uid) else ""
+    return uid if is_tolerated_uid(uid) else ""
 
 
 def contexts_for(objects: Iterable[Outgoing]) -> list[ProposedContext]:

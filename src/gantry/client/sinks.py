@@ -8,9 +8,7 @@ status of PS3.4 B.2.3, which goes to the peer as it is.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Protocol
 
 from gantry.dataset.part10 import read_file_meta
 from gantry.errors import DataSetError
+from gantry.standard.uids import uid_name
 
 SUCCESS = 0x0000
 CANNOT_UNDERSTAND = 0xC000
@@ -151,7 +150,7 @@ class _FolderReception:
             self._file.close()
             if self._failed is not None:
                 raise self._failed
-            target = self._sink.folder / f"{safe_name(_instance_uid(self._path))}.dcm"
+            target = self._sink.folder / f"{uid_name(_instance_uid(self._path))}.dcm"
             self._path.replace(target)
         except OSError as error:
             self.abort()
@@ -167,16 +166,6 @@ class _FolderReception:
         with contextlib.suppress(OSError):
             self._file.close()
         self._path.unlink(missing_ok=True)
-
-
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-
-
-def safe_name(uid: str) -> str:
-    """A file name for `uid`: the UID where it keeps to PS3.5 9.1, else a digest of it."""
-    if len(uid) <= 64 and _UID.fullmatch(uid):
-        return uid
-    return "x-" + hashlib.sha256(uid.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 def _instance_uid(path: Path) -> str:

@@ -7,21 +7,13 @@ escape or a wild card, so a path has one spelling.
 
 from __future__ import annotations
 
-import re
-
 from gantry.errors import WebRequestError
-
-_UID = re.compile(r"(?=[.]*[0-9])[0-9.]{1,64}")
-
-
-def is_uid(text: str) -> bool:
-    """Whether `text` can name a study, series or instance in a path."""
-    return _UID.fullmatch(text) is not None
+from gantry.standard.uids import is_tolerated_uid
 
 
 def require_uid(text: str) -> str:
     """`text` if it can be a UID. Raises WebRequestError 400."""
-    if _UID.fullmatch(text) is None:
+    if not is_tolerated_uid(text):
         raise WebRequestError(400, f"{text[:80]!r} in the path is not a UID")
     return text
 

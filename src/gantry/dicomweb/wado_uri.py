@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from gantry.dicomweb.media_types import MediaType, parse_media_types
 from gantry.dicomweb.parameters import single, split_query, unsigned
-from gantry.dicomweb.paths import is_uid
 from gantry.dicomweb.rendering import (
     MAX_VIEWPORT_PIXELS,
     Region,
@@ -25,6 +24,7 @@ from gantry.dicomweb.rendering import (
     parse_quality,
 )
 from gantry.errors import WebRequestError
+from gantry.standard.uids import is_tolerated_uid
 
 IMAGE_PARAMETERS = (
     "annotation",
@@ -96,7 +96,7 @@ def _uid(pairs: list[tuple[str, str]], name: str) -> str:
     value = single(pairs, name)
     if not value:
         raise WebRequestError(400, f"the parameter {name} is missing")
-    if not is_uid(value):
+    if not is_tolerated_uid(value):
         raise WebRequestError(400, f"{name} is not a UID")
     return value
 

@@ -9,7 +9,6 @@ the application declines for the service-user (source 1), as PS3.8 Table 9-21 ha
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +56,7 @@ from gantry.standard.transfer_syntaxes import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     TRANSFER_SYNTAXES,
 )
+from gantry.standard.uids import is_uid
 
 IMPLEMENTATION_CLASS_UID: Final = "2.25.56687785754809731348717851132168816271"
 IMPLEMENTATION_VERSION: Final = "GANTRY"
@@ -72,8 +72,6 @@ UNCOMPRESSED: Final = frozenset(
 _NOT_FOR_STORAGE: Final = ("1.2.840.10008.1.2.6.", "1.2.840.10008.1.2.7.")
 """Syntaxes of MIME bodies, XML and video streams: listed beside the others, but no encoding of a Data Set."""
 
-_UID: Final = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_MAX_UID_LENGTH: Final = 64
 """PS3.5 9.1. A name that is no UID is no syntax, and an answer that repeats a longer one would not fit."""
 
 QUERY_RETRIEVE_SERVICES: Final = frozenset(
@@ -304,7 +302,7 @@ def _answer_context(
     context: PresentationContextRQ, policy: AcceptorPolicy, declared_service: str | None
 ) -> tuple[ContextResult, str | None]:
     uid = context.abstract_syntax
-    offered = [syntax for syntax in context.transfer_syntaxes if _is_uid(syntax)]
+    offered = [syntax for syntax in context.transfer_syntaxes if is_uid(syntax)]
     if uid in policy.services:
         usable = [syntax for syntax in offered if syntax in UNCOMPRESSED]
     elif _is_storage(uid, policy, declared_service):
@@ -320,17 +318,13 @@ def _answer_context(
 
 
 def _is_storage(uid: str, policy: AcceptorPolicy, declared_service: str | None) -> bool:
-    if not policy.accept_storage or not _is_uid(uid):
+    if not policy.accept_storage or not is_uid(uid):
         return False
     kind = policy.kind(uid)
     if kind is not None:
         # What belongs to no study is another service (PS3.4 Annex GG)
         return kind == "storage" and uid not in sop.NON_PATIENT_STORAGE
     return policy.accept_unknown_storage and declared_service in (None, "", STORAGE_SERVICE_CLASS)
-
-
-def _is_uid(text: str) -> bool:
-    return len(text) <= _MAX_UID_LENGTH and _UID.fullmatch(text) is not None
 
 
 def _answer_window(offered: AsyncWindow | None, ours: AsyncWindow) -> AsyncWindow | None:

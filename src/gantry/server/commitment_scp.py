@@ -10,7 +10,6 @@ import asyncio
 import logging
 from typing import Any, Final
 
-from gantry.archive.blobs.files import is_tolerated_uid
 from gantry.archive.commitment.requests import (
     MAX_REFERENCES,
     OpenRequest,
@@ -29,6 +28,7 @@ from gantry.standard import sop_classes as sop
 from gantry.standard import status
 from gantry.standard.status import Category, category
 from gantry.standard.transfer_syntaxes import TransferSyntax
+from gantry.standard.uids import is_tolerated_uid
 
 log = logging.getLogger("gantry.dimse.commitment")
 

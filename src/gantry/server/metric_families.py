@@ -18,7 +18,7 @@ LEAST: Final = frozenset({"gantry_writable", "process_start_time_seconds"})
 GREATEST: Final = frozenset({"gantry_behind"})
 
 _PARTS: Final = 1 << 24
-"""What is added up is in whole parts of this size, of which a double holds the exact sum.
+"""What is added up is rounded to so many parts of one, of which a double holds the exact sum.
 
 It is the same in whatever order the processes answer. One that is less by the last bit of a double would be
 a counter that fell, which Prometheus takes for one that began anew.

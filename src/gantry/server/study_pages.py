@@ -13,11 +13,12 @@ from typing import Any
 from gantry.archive.archive import Archive
 from gantry.archive.query import Query
 from gantry.dicomweb.parameters import single, split_query
-from gantry.dicomweb.paths import is_uid, series_path, study_path
+from gantry.dicomweb.paths import series_path, study_path
 from gantry.errors import QueryError, StorageError, WebRequestError
 from gantry.server.http import Request, Response
 from gantry.server.pages import Pages
 from gantry.standard.query_keys import Level
+from gantry.standard.uids import is_tolerated_uid
 
 SERIES_FIELDS = "0008103E,00080021,00081030,00080020,00080030,00100010,00100020,00100030,00100040"
 MOST_SERIES = 1000
@@ -41,7 +42,7 @@ class StudyPages:
         """The page, which routes by itself."""
         answer = await self._pages.index(request)
         study = path.rstrip("/")
-        if not is_uid(study) or not self._pages.names:
+        if not is_tolerated_uid(study) or not self._pages.names:
             return answer
         first = await asyncio.to_thread(self._first_series, study, _asked(request.query))
         paths = [f"{study_path(study)}/series?limit={MOST_SERIES}&includefield={SERIES_FIELDS}"]

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 
 from gantry.archive.disk import Buffer, Disk, LogFile, OpenFile, write_all
 from gantry.archive.records import InstanceKey
+from gantry.standard.uids import uid_name
 
 OBJECTS = "objects"
 INCOMING = "incoming"
@@ -48,12 +49,6 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 AWAY = errno.EHOSTUNREACH
 """Of an object store that does not answer; no file system gives it for a file of its own."""
 
-MAXIMUM_UID_LENGTH = 64  # PS3.5 9.1
-
-_STRICT_UID = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
-# What real devices send although PS3.5 9.1 forbids it: leading zeros, doubled or trailing dots.
-# Nothing outside of digits and dots, so that no UID can ever name another folder.
-_TOLERATED_UID = re.compile(r"(?=.*[0-9])[0-9.]+", re.ASCII)
 _OBJECT_NAME = re.compile(
     r"(?P<uid>x-[0-9a-f]{40}|[0-9]+(?:\.[0-9]+)*)(?:\.v(?P<version>[1-9][0-9]*))?(?P<aside>\.aside)?\.dcm",
     re.ASCII,
@@ -70,18 +65,6 @@ def is_here(name: str) -> bool:
 
 class SyncFailed(OSError):
     """An fsync failed: what the disk holds is not known, and asking again would not tell (N6)."""
-
-
-def is_tolerated_uid(uid: str) -> bool:
-    """Whether a UID is good enough to be stored: digits and dots, at most 64 of them (B32, B33)."""
-    return len(uid) <= MAXIMUM_UID_LENGTH and _TOLERATED_UID.fullmatch(uid) is not None
-
-
-def uid_name(uid: str) -> str:
-    """The UID as a path component: itself where it follows the grammar, else a digest of it."""
-    if len(uid) <= MAXIMUM_UID_LENGTH and _STRICT_UID.fullmatch(uid):
-        return uid
-    return "x-" + hashlib.sha256(uid.encode("utf-8", "surrogateescape")).hexdigest()[:40]
 
 
 def series_folder(study_uid: str, series_uid: str) -> str:

@@ -10,12 +10,12 @@ from datetime import datetime
 
 import msgspec
 
-from gantry.archive.blobs.files import uid_name
 from gantry.archive.commitment import KEPT
 from gantry.archive.commitment.requests import Asked
 from gantry.archive.disk import Disk
 from gantry.archive.records import InstanceKey
 from gantry.archive.small_files import SmallFiles
+from gantry.standard.uids import uid_name
 
 
 class Promise(msgspec.Struct, frozen=True):

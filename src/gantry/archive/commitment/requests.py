@@ -19,12 +19,12 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from gantry.archive.blobs.files import uid_name
 from gantry.archive.clock import Clock
 from gantry.archive.commitment import DONE, OPEN
 from gantry.archive.disk import Disk
 from gantry.archive.small_files import SmallFiles
 from gantry.errors import CallerError, Corrupt
+from gantry.standard.uids import uid_name
 
 MAX_REFERENCES: Final = 100_000
 """Instances that one request may name; a study of the largest scanners has a fifth of that."""
