@@ -28,13 +28,23 @@ _SERVICE_LINK = re.compile(r"GANTRY_(SERVICE_|PORT(_|$))")
 """What Kubernetes gives to each process beside a Service of the name gantry."""
 
 
+_HOMELESS = Path("/var/lib/gantry")
+"""Where services keep their state (Filesystem Hierarchy Standard), for an account that has no home."""
+
+
 def _data_folder() -> Path:
-    return Path(platformdirs.user_data_dir("gantry", appauthor=False))
+    try:
+        return Path(platformdirs.user_data_dir("gantry", appauthor=False))
+    except RuntimeError:  # no home, as services under systemd's DynamicUser have none
+        return _HOMELESS
 
 
-def default_config_file() -> Path:
-    """Where the TOML file is looked for when none is named."""
-    return Path(platformdirs.user_config_dir("gantry", appauthor=False)) / "gantry.toml"
+def default_config_file() -> Path | None:
+    """Where the TOML file is looked for when none is named; None for an account that has no home."""
+    try:
+        return Path(platformdirs.user_config_dir("gantry", appauthor=False)) / "gantry.toml"
+    except RuntimeError:
+        return None
 
 
 def _setting(default: Any, help_text: str) -> Any:
@@ -529,6 +539,8 @@ def _file_layer(named: Path | None, environment: Mapping[str, str]) -> dict[str,
     if named is None and environment.get(CONFIG_FILE_VARIABLE):
         named = Path(environment[CONFIG_FILE_VARIABLE])
     path = named or default_config_file()
+    if path is None:
+        return {}
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

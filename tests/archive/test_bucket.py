@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import threading
 import time
@@ -281,6 +282,13 @@ def test_an_endpoint_that_is_no_url_is_refused_in_words(
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(SettingsError, match="endpoint of the object store"):
         opened(tmp_path, "s3://bucket")
+
+
+def test_who_gives_no_credentials_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    with pytest.raises(Unreachable, match="no credentials were given"):
+        opened(tmp_path / "here", "s3://bucket?endpoint=http://127.0.0.1:9")
 
 
 @pytest.mark.usefixtures("store")

@@ -149,11 +149,42 @@ def test_no_word_of_ours_holds_the_password(postgres: PostgresServer, tmp_path: 
         "postgresql://nobody:hunter2@127.0.0.1:1/x",
         f"postgresql://nobody@127.0.0.1:{port}/nowhere?password=hunter2",
         "postgresql://nobody:hunter2@127.0.0.1:1/x?what=1",
+        "postgresql://nobody:what?hunter2=1@127.0.0.1/x?what=1",
         "postgresql://nobody:hunter2@127.0.0.1:1/x?schema=No;pe",
     ):
         with pytest.raises((StorageError, SettingsError)) as told:
             opened(tmp_path, url)
         assert "hunter2" not in f"{told.value!r} {told.value}"
+
+
+def test_an_option_that_postgresql_has_not_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"it has no option aplication_name, what$"):
+        opened(
+            tmp_path, "postgresql://nobody@127.0.0.1:1/x?what=1&sslmode=require&aplication_name=x&schema=a"
+        )
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_does_not_keep_all_characters_is_refused(
+    encoding: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    name = f"keeps_{encoding.lower()}"
+    postgres.tell(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'")
+    with pytest.raises(SettingsError, match=f"keeps {encoding}, and names need UTF8"):
+        opened(tmp_path, f"postgresql://gantry@127.0.0.1:{postgres.port}/{name}")
+
+
+def test_what_the_environment_says_of_encodings_changes_nothing(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    name = "Yamada^Tarou=山田^太郎"
+    with opened(tmp_path, postgres.fresh_url()) as archive:
+        sent = part10(replaced={0x00080005: b"ISO_IR 192", 0x00100010: name.encode()})
+        assert isinstance(archive.store([sent], SCANNER), Stored)
+        [row] = archive.find(Query(Level.PATIENT, {"00100010": element("PN", "*太郎")})).rows
+    [found] = row.model()["00100010"]["Value"]
+    assert found == {"Alphabetic": "Yamada^Tarou", "Ideographic": "山田^太郎"}
 
 
 def test_without_its_library_the_setting_says_what_to_install(tmp_path: Path) -> None:

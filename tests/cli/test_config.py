@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +33,20 @@ def test_the_output_is_a_settings_file_with_these_values(gantry: Gantry, tmp_pat
 def test_a_variable_that_is_no_setting_is_told(gantry: Gantry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANTRY_HTPP", "127.0.0.1:1")
     assert "# GANTRY_HTPP is in the environment, and is not a setting" in gantry("config").lines
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare is not on this machine")
+def test_an_account_without_a_home_has_its_archive_where_services_have_it() -> None:
+    """As systemd's DynamicUser makes one: no HOME, and a number that no list of accounts knows."""
+    homeless = ["unshare", "--user", "--map-user=54321", "env", "-i"]
+    if subprocess.run([*homeless, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine makes no user namespaces")
+    done = subprocess.run(
+        [*homeless, sys.executable, "-m", "gantry", "config"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "# settings file looked for: none, this account has no home" in done.stdout
+    assert 'data = "/var/lib/gantry"  # default' in done.stdout
 
 
 def test_each_value_comes_with_its_place(gantry: Gantry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,8 @@ def command(data: Path | None, config_file: Path | None, as_json: bool) -> None:
     if as_json:
         print_json({name: {"value": value, "from": resolved.origin[name]} for name, value in values.items()})
         return
-    result(f"# settings file looked for: {config_file or default_config_file()}")
+    looked_for = config_file or default_config_file() or "none, this account has no home"
+    result(f"# settings file looked for: {looked_for}")
     for name in resolved.unheard:
         result(f"# {name} is in the environment, and is not a setting")
     for name, value in values.items():

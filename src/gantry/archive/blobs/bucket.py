@@ -49,6 +49,8 @@ _RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=20)}
 _CLIENT = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=60)}
 _DIGEST = "sha256"
 _ENDPOINT = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?(/[\w.~/-]*)?", re.ASCII)
+_GIVE_CREDENTIALS = ("//169.254.169.254/", "//169.254.170.2/", "//metadata.google.internal/", "//metadata/")
+"""Whom the library asks where no credentials are given: what clouds run beside their own machines."""
 
 _log = logging.getLogger(__name__)
 
@@ -346,7 +348,7 @@ def _as_written(name: str) -> Iterator[None]:
         if error.errno is not None:
             raise
         _log.debug("the object store failed: %s", error)
-        raise OSError(AWAY, f"the object store fails ({_first_line(error)[:200]})", name) from error
+        raise OSError(AWAY, _said(error), name) from error
 
 
 @contextmanager
@@ -364,7 +366,14 @@ def _as_os_errors(name: str) -> Iterator[None]:
         raise OSError(AWAY, "the object store does not let us", name) from error
     except exceptions.BaseError as error:
         _log.debug("the object store failed: %s", error)
-        raise OSError(AWAY, f"the object store fails ({_first_line(error)[:200]})", name) from error
+        raise OSError(AWAY, _said(error), name) from error
+
+
+def _said(error: Exception) -> str:
+    first = _first_line(error)
+    if any(place in first for place in _GIVE_CREDENTIALS):
+        return "the object store fails (no credentials were given, and this machine gives none)"
+    return f"the object store fails ({first[:200]})"
 
 
 def _first_line(error: Exception) -> str:

@@ -30,6 +30,9 @@ GONE_S = 25
 READERS = 8
 """Connections for reading, unless the setting says otherwise."""
 
+_ENCODING = "UTF8"
+"""Of the database, and of what we speak with it, whatever ``PGCLIENTENCODING`` says."""
+
 _SETTINGS = {
     "application_name": "gantry",
     "synchronous_commit": "on",
@@ -41,6 +44,7 @@ _SETTINGS = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": f"{GONE_S}s",
     "timezone": "UTC",
+    "client_encoding": _ENCODING,
 }
 # Who was sent away by the server, never reached it, or did not get the lock in time: nothing was done
 _AWAY = ("08", "57P01", "57P02", "57P03", "53300", "25P03", "55P03")
@@ -132,7 +136,9 @@ class Server:
             psycopg.conninfo.conninfo_to_dict(conninfo)
         except psycopg.Error:
             # What libpq says of it may hold the password
-            raise SettingsError("index is no URL that PostgreSQL understands") from None
+            unknown = _unknown_options(words)
+            why = f": it has no option {', '.join(unknown)}" if unknown else ""
+            raise SettingsError(f"index is no URL that PostgreSQL understands{why}") from None
         return cls(conninfo, name)
 
     def __repr__(self) -> str:
@@ -143,14 +149,29 @@ class Server:
         return f"postgresql://{known.get('host', '')}/{known.get('dbname', '')}?schema={self.name}"
 
     def connect(self, schema: str) -> psycopg.Connection[Any]:
-        """A connection whose tables are those of one schema. Raises psycopg.Error."""
+        """A connection whose tables are those of one schema. Raises psycopg.Error; SettingsError where the
+        database does not keep all characters."""
         connection = psycopg.connect(self.conninfo, **OPTIONS)
         try:
+            encoding = connection.info.parameter_status("server_encoding")
+            if encoding != _ENCODING:
+                raise SettingsError(
+                    f"the database of {self} keeps {encoding}, and names need {_ENCODING}: make it by"
+                    f" createdb --encoding {_ENCODING} --template template0"
+                )
             settle(connection, schema)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _unknown_options(words: list[str]) -> list[str]:
+    """Names that libpq does not have; none where it may be the end of a password with ? in it."""
+    if any("@" in word for word in words):
+        return []
+    known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()}
+    return sorted({word.partition("=")[0] for word in words} - known - {"schema"})
 
 
 @contextmanager
