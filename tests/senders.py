@@ -31,6 +31,8 @@ from serving import ROOT, dataset, dataset_bytes, part10
 from web_serving import STORE_TYPE, related
 
 BATCH = 12
+VERIFY_S = 1200.0
+"""How long `gantry verify` may take: half an hour of senders leaves 60,000 objects."""
 SIZES = (*[8 << 10] * 9, 64 << 10, 2 << 20, *[8 << 10] * 9)
 """Bytes of pixels of one object after the other: most small, some larger than what is held in memory."""
 
@@ -272,13 +274,14 @@ def assert_sound_after_a_cut(data: Path, ledger: Ledger, **settings: object) -> 
     for finding in verify(data, **settings):
         assert finding["kind"] == "extra file", finding
         assert Path(finding["where"]).stem not in ledger.acknowledged
-    assert gantry("verify", "--repair", "--data", data, **settings).returncode in (0, 1)
+    repaired = gantry("verify", "--repair", "--data", data, timeout_s=VERIFY_S, **settings)
+    assert repaired.returncode in (0, 1)
     assert_sound(data, **settings)
 
 
 def verify(data: Path, **settings: object) -> list[dict[str, Any]]:
     """What `gantry verify` finds in an archive that nobody serves."""
-    done = gantry("verify", "--data", data, "--json", **settings)
+    done = gantry("verify", "--data", data, "--json", timeout_s=VERIFY_S, **settings)
     *findings, _ = (json.loads(line) for line in done.stdout.splitlines())
     assert done.returncode == (1 if findings else 0), done.stderr
     return findings

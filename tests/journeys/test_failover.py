@@ -67,7 +67,7 @@ def test_n01_n04_postgresql_is_killed_again_and_again_under_eight_senders(tmp_pa
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(SOAK_S + 1200)
+@pytest.mark.timeout(SOAK_S + 3600)
 def test_n01_n04_postgresql_is_killed_for_half_an_hour(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path, random.Random(time.time_ns()), None)
 
