@@ -82,17 +82,20 @@ class PostgresServer:
     """Runs until it is stopped; fsync is on, as in earnest.
 
     `also` is another address of this machine to listen on, for whom its network, like ``10.1.0.0/16``, is.
-    A server `of` another is its standby, without which that one commits nothing from then on.
+    A server `of` another is its standby, without which that one commits nothing from then on. What it keeps lies
+    on `disk`, which anybody may look into, where that is given.
     """
 
-    def __init__(self, also: str = "", network: str = "", of: PostgresServer | None = None) -> None:
+    def __init__(
+        self, also: str = "", network: str = "", of: PostgresServer | None = None, disk: Path | None = None
+    ) -> None:
         self._addresses = f"127.0.0.1,{also}" if also else "127.0.0.1"
         found = programs()
         if found is None:
             pytest.skip("PostgreSQL is not installed: no initdb")
         self._programs = found
         # Not below a folder of pytest, which only its owner may look into
-        self._folder = Path(tempfile.mkdtemp(prefix="gantry-postgres-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="gantry-postgres-", dir=disk))
         self._data = self._folder / "data"
         # root may not run it
         self._user = "postgres" if os.getuid() == 0 else None
@@ -149,6 +152,11 @@ class PostgresServer:
     def is_running(self) -> bool:
         """Whether it was started, and nobody has ended it."""
         return self._process is not None
+
+    def start_where_it_ended(self) -> None:
+        """Start it again if it has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            self.start()
 
     def start(self) -> None:
         """Start it, and wait until it answers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gantry.archive.blocks import Blocks, zero_tail
 from gantry.archive.commit import behind
 from gantry.archive.commit.stage import Stager
 from gantry.archive.disk import OsDisk
+from gantry.archive.index import IndexChange
 from gantry.archive.index.sql_index import SqlIndex
 from gantry.archive.log import ArrivalLog, Entry
 from gantry.archive.outcome import NewVersion, Refused, Stored, Unchanged
@@ -21,8 +23,9 @@ from gantry.archive.query import Query, TextQuery
 from gantry.archive.received import Receipt
 from gantry.archive.store import examine_file
 from gantry.archive.verify import EXTRA_FILE
-from gantry.errors import StorageError
+from gantry.errors import OutOfSpace, StorageError
 from gantry.standard.query_keys import Level
+from gantry_process import wait_until
 from stored_objects import SCANNER, SMALL, WITHOUT_LOG, Simulation, key_of, part10, simulated, uid
 
 
@@ -260,6 +263,30 @@ def test_a_thread_makes_them_soon_and_close_makes_the_rest(
         assert archive.is_behind
     with Archive.open(tmp_path, options) as archive:
         assert archive.stats().instances == 2
+        assert archive.verify().is_clean
+
+
+def test_n07_an_index_without_room_is_not_tried_for_all_objects_by_all_who_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def full(_: object, changes: Sequence[IndexChange], *__: object) -> int:
+        tried.append(len(changes))
+        raise OutOfSpace("could not extend file")
+
+    with Archive.open(tmp_path, Options(reserve_bytes=0)) as archive:
+        with monkeypatch.context() as broken:
+            broken.setattr(SqlIndex, "apply", full)
+            for n in range(1, 41):
+                assert isinstance(archive.store([part10(instance=n)], SCANNER), Stored)
+            wait_until(lambda: 1 in tried, what="an object that is tried by itself")
+            before = len(tried)
+            for _ in range(20):
+                assert archive.stats().instances == 0
+            # The thread tries one of them each second; all of them by each who asks were 800
+            assert len(tried) - before < 40
+        wait_until(lambda: archive.stats().instances == 40, what="rows, now that there is room")
         assert archive.verify().is_clean
 
 

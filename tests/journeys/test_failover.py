@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from disks import small_disk
 from gantry_process import Gantry, wait_until
 from postgres import PostgresServer
 from senders import Site, assert_sound_after_a_cut, listed, lost, sending
@@ -19,6 +22,7 @@ from senders import Site, assert_sound_after_a_cut, listed, lost, sending
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 KILLS = 2
+MB = 1 << 20
 SOAK_S = float(os.environ.get("GANTRY_SOAK_S", 1800))
 
 
@@ -107,3 +111,39 @@ def kill(site: Site, database: PostgresServer, chance: random.Random, *, with_se
         assert site.restart().seconds_to_ready < 10
     site.go_on_for(chance.randint(10, 60))
     assert not set(acknowledged) - listed(site.server)
+
+
+@pytest.mark.timeout(400)
+def test_n07_the_disk_of_the_database_fills_under_eight_senders() -> None:
+    """Objects are refused, what is kept is still read, and with room again all goes on by itself."""
+    # Not below a folder of pytest, which PostgreSQL's own user may not look into
+    with tempfile.TemporaryDirectory(prefix="gantry-full-") as folder:
+        Path(folder).chmod(0o755)
+        with small_disk(Path(folder) / "disk", f"size={90 * MB}") as disk:
+            fill(Path(folder) / "data", disk)
+
+
+def fill(data: Path, disk: Path) -> None:
+    database = PostgresServer(disk=disk)
+    try:
+        index = database.fresh_url()
+        with Site(data, index=index, index_connections=8) as site:
+            with sending(site, associations=8):
+                site.wait_for_acknowledged(60, 60)
+                ballast = disk / "ballast"
+                ballast.write_bytes(bytes(shutil.disk_usage(disk).free - MB))
+                site.wait_for_refusals(20, 60)
+                acknowledged = site.ledger.snapshot()
+                assert is_ready(site.server)
+                assert len(listed(site.server)) > 40  # some of the others wait in the log
+                ballast.unlink()
+                database.start_where_it_ended()
+                site.go_on_for(60)
+            assert not set(acknowledged) - listed(site.server)
+            assert {told[:4] for told in site.ledger.failures} <= {"A700", "202 "}, site.ledger.failures
+            assert lost(site.server, site.ledger.acknowledged) == []
+            assert site.server.stop() == 0
+            assert "read-only" not in site.server.words
+        assert_sound_after_a_cut(data, site.ledger, index=index)
+    finally:
+        database.stop()

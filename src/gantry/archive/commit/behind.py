@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 
 from gantry.archive.backlog import Backlog, Waiting, groups_for_log
-from gantry.archive.blobs.files import SyncFailed
+from gantry.archive.blobs.files import NO_ROOM, SyncFailed
 from gantry.archive.clock import Stamps
 from gantry.archive.commit.arrival import Arrival
 from gantry.archive.commit.rows import Rows
@@ -16,7 +16,7 @@ from gantry.archive.commit.writable import Writable
 from gantry.archive.commit.writer import Writer
 from gantry.archive.disk import Disk
 from gantry.archive.log import LogFull
-from gantry.archive.outcome import Refused, Stored
+from gantry.archive.outcome import Reason, Refused, Stored
 from gantry.archive.records import InstanceKey
 from gantry.errors import StorageError, Unreachable
 
@@ -52,6 +52,7 @@ class Behind:
     ) -> None:
         self.acknowledged = 0
         self._is_away = False
+        self._no_room = False
         self._disk = disk
         self._backlog = backlog
         self._rows = rows
@@ -164,35 +165,59 @@ class Behind:
         """Have all that was acknowledged before this call in its files and rows.
 
         False where disk or index refuse: it stays in the log, and is made when they do not, or by the next
-        start.
+        start. While they have no room it is for the background to try again, not for all who ask.
         """
+        if self._no_room and self._backlog and self._thread is not None and not self._closing.is_set():
+            return False
+        return self._catch_up()
+
+    def _catch_up(self) -> bool:
         if not self._backlog:
             return True
         with self._alone:
-            done = [self._make(batch) for batch in self._backlog.batches()]
-            return all(done)
+            all_made = True
+            for batch in self._backlog.batches():
+                all_made = self._make(batch) and all_made
+                if self._no_room:
+                    break
+            return all_made
 
     def _make_behind(self) -> None:
         while not self._closing.is_set():
             self._work.wait()
             self._work.clear()
             self._closing.wait(LINGER_S)
-            while not self.catch_up() and not self._closing.wait(RETRY_S):
+            while not self._catch_up() and not self._closing.wait(RETRY_S):
                 pass
 
     def _make(self, batch: list[Waiting]) -> bool:
         """Give logged objects their files and rows; whether all have them."""
         if not self._index_answers(batch[0].record.key):
             return False
+        if self._no_room:
+            # One of them tells at little cost whether there is room by now
+            if self._try_to_make(batch[:1]):
+                return False
+            batch = batch[1:]
+            if not batch:
+                return True
         could_write = not self._writable.ended
         left = self._try_to_make(batch)
         if left and could_write and self._writable.ended:
             # A sync has failed: once more, without promising anything of it
             left = self._try_to_make(left)
         if left and len(batch) > 1:
-            # One that cannot be made must not keep the others from being
-            left = [one for one in left if self._try_to_make([one])]
+            left = self._one_by_one(left)
         return not left
+
+    def _one_by_one(self, batch: list[Waiting]) -> list[Waiting]:
+        """Those that could not be made: one must not keep the others from it, but where there is no room."""
+        left: list[Waiting] = []
+        for number, one in enumerate(batch):
+            left += self._try_to_make([one])
+            if self._no_room:
+                return [*left, *batch[number + 1 :]]
+        return left
 
     def _index_answers(self, key: InstanceKey) -> bool:
         """Whether the index can be reached, so that no files are written in vain."""
@@ -211,6 +236,7 @@ class Behind:
     def _try_to_make(self, batch: list[Waiting]) -> list[Waiting]:
         """Those that could not be made; nothing of them stays but what the log holds."""
         staged: list[str] = []
+        self._no_room = False
         try:
             staged = self._stager.stage([(one.block, one.record.file_size) for one in batch])
             arrivals = [Arrival(one.record, name, at=one.at) for one, name in zip(batch, staged, strict=True)]
@@ -219,6 +245,7 @@ class Behind:
             self._writable.end(str(error))
             return batch
         except OSError as error:
+            self._no_room = error.errno in NO_ROOM
             _log.warning("acknowledged objects wait in the log: %s", error.strerror)
             return batch
         except Exception:  # noqa: BLE001 - the door of the thread that makes files and rows, and it is logged
@@ -231,6 +258,7 @@ class Behind:
         for one, arrival in zip(batch, arrivals, strict=True):
             if isinstance(arrival.outcome, Refused):
                 _log.warning("an acknowledged object waits in the log: %s", arrival.outcome.message)
+                self._no_room |= arrival.outcome.reason is Reason.OUT_OF_SPACE
                 left.append(one)
             else:
                 made.append(one)
